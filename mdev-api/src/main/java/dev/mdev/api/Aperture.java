@@ -1,0 +1,36 @@
+package dev.mdev.api;
+
+import dev.mdev.api.page.PfnRange;
+
+import java.lang.foreign.MemorySegment;
+
+/// The physical pages of a parent device, which its driver grants to guests page range by page
+/// range.
+///
+/// The driver reads and writes the content through this object, never through an address of its
+/// own: where a granted page's content is at a given moment (device memory, a page cache) is for
+/// the host to know. All methods may be called by any thread at any time, also while guests use the
+/// pages; such accesses race as they would on hardware, and are atomic only where aligned accesses
+/// of up to 8 bytes are.
+public interface Aperture {
+    /// The pages of the aperture. Page numbers are the host's; a driver gets an offset by
+    /// subtracting the first.
+    PfnRange pfns();
+
+    /// Copies `destination.byteSize()` bytes from the aperture, starting `offsetBytes` after its
+    /// first byte.
+    ///
+    /// @throws IndexOutOfBoundsException if the bytes are not all inside the aperture
+    void read(long offsetBytes, MemorySegment destination);
+
+    /// Copies `source.byteSize()` bytes into the aperture, starting `offsetBytes` after its first
+    /// byte.
+    ///
+    /// @throws IndexOutOfBoundsException if the bytes are not all inside the aperture
+    void write(long offsetBytes, MemorySegment source);
+
+    /// Sets `lengthBytes` bytes to `value`.
+    ///
+    /// @throws IndexOutOfBoundsException if the bytes are not all inside the aperture
+    void fill(long offsetBytes, long lengthBytes, byte value);
+}

@@ -1,0 +1,69 @@
+package dev.mdev.api;
+
+import dev.mdev.api.page.Page;
+
+import java.util.List;
+
+/// One region of a device, numbered as VFIO numbers the regions of a PCI function: BARs 0 to 5,
+/// expansion ROM 6, configuration space 7, VGA 8, device-specific from 9.
+///
+/// @param index the region's number, at least 0
+/// @param name for people, such as `vram`
+/// @param sizeBytes its size; of a BAR a power of two
+/// @param areas the parts that guests reach by mappings: page-aligned, ascending, disjoint; what no
+///   area covers is trapped
+public record RegionInfo(int index, String name, long sizeBytes, List<RegionArea> areas) {
+    /// The highest index of a BAR.
+    public static final int LAST_BAR = 5;
+
+    /// The expansion ROM.
+    public static final int ROM = 6;
+
+    /// PCI configuration space.
+    public static final int CONFIG = 7;
+
+    /// Legacy VGA ranges.
+    public static final int VGA = 8;
+
+    public RegionInfo {
+        areas = List.copyOf(areas);
+        if (index < 0 || sizeBytes < 1) {
+            throw new IllegalArgumentException(
+                    "region=%d sizeBytes=%d".formatted(index, sizeBytes));
+        }
+        if (index <= LAST_BAR && Long.bitCount(sizeBytes) != 1) {
+            throw new IllegalArgumentException(
+                    "size of a BAR is not a power of two: region=%d sizeBytes=%d"
+                            .formatted(index, sizeBytes));
+        }
+        long end = 0;
+        for (RegionArea area : areas) {
+            if (area.offsetBytes() < end || area.endBytes() > sizeBytes) {
+                throw new IllegalArgumentException(
+                        "areas overlap, or leave the region: region=%d %s".formatted(index, area));
+            }
+            end = area.endBytes();
+        }
+    }
+
+    /// A region whose whole extent is of one kind.
+    public static RegionInfo of(int index, String name, long sizeBytes, RegionArea.Kind kind) {
+        return new RegionInfo(
+                index,
+                name,
+                sizeBytes,
+                kind == RegionArea.Kind.TRAPPED
+                        ? List.of()
+                        : List.of(new RegionArea(0, sizeBytes, kind)));
+    }
+
+    /// Whether this is one of the BARs 0 to 5.
+    public boolean isBar() {
+        return index <= LAST_BAR;
+    }
+
+    /// Pages that the region touches.
+    public long npages() {
+        return Page.countFor(sizeBytes);
+    }
+}

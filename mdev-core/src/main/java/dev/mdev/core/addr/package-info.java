@@ -1,0 +1,8 @@
+/// Ranges of guest pages and of host virtual addresses.
+///
+/// A single gfn, gpa, hva or pfn is a `long` whose name says which it is; a range is a record of
+/// its own type, so that address spaces cannot be mixed up.
+@NullMarked
+package dev.mdev.core.addr;
+
+import org.jspecify.annotations.NullMarked;

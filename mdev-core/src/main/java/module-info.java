@@ -1,0 +1,11 @@
+/// The machinery of mediated devices: memory slots, host mm, MMU, engines and the device bus.
+///
+/// Read the packages in this order: `addr`, `memslot`, `hostmm`, `mmu`, `engine`, `device`, `vm`.
+module dev.mdev.core {
+    requires transitive dev.mdev.api;
+    requires static com.google.errorprone.annotations;
+    requires static transitive org.jspecify;
+
+    exports dev.mdev.core.addr;
+    exports dev.mdev.core.sync;
+}
