@@ -1,5 +1,7 @@
 package dev.mdev.api;
 
+import java.util.Objects;
+
 /// A broken contract or a failed system call, with the Linux error number that a C caller would
 /// get.
 ///
@@ -23,6 +25,11 @@ public final class MdevException extends RuntimeException {
     /// The error number.
     public Errno errno() {
         return errno;
+    }
+
+    @Override
+    public String getMessage() {
+        return Objects.requireNonNull(super.getMessage());
     }
 
     @Override

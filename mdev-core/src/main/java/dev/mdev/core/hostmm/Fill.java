@@ -1,0 +1,28 @@
+package dev.mdev.core.hostmm;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.page.PfnRange;
+import dev.mdev.api.page.Prot;
+
+/// How the owner of a vma answers a [VmaFault].
+public sealed interface Fill {
+    /// Map these pages. They cover the touched page, lie within the fault's window, and allow the
+    /// access.
+    ///
+    /// @param firstPage where the first pfn goes, counted as in [VmaFault]
+    record Map(long firstPage, PfnRange pfns, Prot prot) implements Fill {
+        boolean covers(VmaFault fault) {
+            return firstPage >= fault.firstPage()
+                    && firstPage <= fault.page()
+                    && pfns.npages() > fault.page() - firstPage
+                    && pfns.npages() <= fault.endPage() - firstPage
+                    && prot.allows(fault.access());
+        }
+    }
+
+    /// Map nothing: this access is emulated.
+    record Trap() implements Fill {}
+
+    /// Map nothing: this access fails.
+    record Fail(Errno errno, String reason) implements Fill {}
+}

@@ -1,0 +1,162 @@
+package dev.mdev.core.hostmm;
+
+import com.google.errorprone.annotations.concurrent.GuardedBy;
+
+import dev.mdev.api.Aperture;
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.api.page.Page;
+import dev.mdev.api.page.PfnRange;
+
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import java.util.concurrent.locks.ReentrantLock;
+
+/// The physical memory of the host as far as we use it: blocks of pages, and the pfns by which
+/// everybody else names them. Guest RAM and the apertures of parent devices are such blocks.
+///
+/// Pfns are ours: they start high, blocks are apart, and none is used twice in the life of the
+/// process. A driver that confuses an offset with a pfn, or runs over the end of its aperture, hits
+/// nothing rather than somebody.
+public final class HostMemory implements AutoCloseable {
+    private static final long FIRST_PFN = 0x10_0000;
+    private static final long GAP_PAGES = 0x1000;
+
+    private final MemoryBackend backend;
+    private final ReentrantLock blocksLock = new ReentrantLock();
+
+    /// Sorted by pfn; replaced under `blocksLock`, read without it.
+    private volatile Block[] blocks = new Block[0];
+
+    @GuardedBy("blocksLock")
+    private long nextPfn = FIRST_PFN;
+
+    public HostMemory(MemoryBackend backend) {
+        this.backend = backend;
+    }
+
+    /// Allocates a block of zeroes.
+    ///
+    /// @param name for messages
+    /// @param npages at least 1
+    /// @throws MdevException ENOMEM if there is not that much
+    public Block allocate(String name, long npages) {
+        if (npages < 1) {
+            throw new MdevException(Errno.EINVAL, "block=%s npages=%d".formatted(name, npages));
+        }
+        MemoryBackend.Backing backing = backend.allocate(name, Page.bytesOf(npages));
+        blocksLock.lock();
+        try {
+            Block block = new Block(name, new PfnRange(nextPfn, npages), backing);
+            nextPfn += npages + GAP_PAGES;
+            Block[] copy = Arrays.copyOf(blocks, blocks.length + 1);
+            copy[copy.length - 1] = block;
+            blocks = copy;
+            return block;
+        } finally {
+            blocksLock.unlock();
+        }
+    }
+
+    /// Gives a block back. Nothing may be mapped to it any more.
+    public void free(Block block) {
+        blocksLock.lock();
+        try {
+            Block[] rest =
+                    Arrays.stream(blocks).filter(other -> other != block).toArray(Block[]::new);
+            if (rest.length == blocks.length) {
+                return;
+            }
+            blocks = rest;
+        } finally {
+            blocksLock.unlock();
+        }
+        block.backing.release();
+    }
+
+    /// The block that holds page `pfn`.
+    ///
+    /// @throws MdevException EFAULT if none does
+    public Block blockOf(long pfn) {
+        Block[] all = blocks;
+        int low = 0;
+        int high = all.length - 1;
+        while (low <= high) {
+            int middle = (low + high) >>> 1;
+            Block block = all[middle];
+            if (block.pfns.contains(pfn)) {
+                return block;
+            }
+            if (pfn < block.pfns.firstPfn()) {
+                high = middle - 1;
+            } else {
+                low = middle + 1;
+            }
+        }
+        throw new MdevException(Errno.EFAULT, "no memory at pfn=0x%x".formatted(pfn));
+    }
+
+    @Override
+    public void close() {
+        for (Block block : blocks) {
+            free(block);
+        }
+    }
+
+    /// A run of pages with one backing.
+    public static final class Block implements Aperture {
+        private final String name;
+        private final PfnRange pfns;
+        private final MemoryBackend.Backing backing;
+
+        Block(String name, PfnRange pfns, MemoryBackend.Backing backing) {
+            this.name = name;
+            this.pfns = pfns;
+            this.backing = backing;
+        }
+
+        public String name() {
+            return name;
+        }
+
+        @Override
+        public PfnRange pfns() {
+            return pfns;
+        }
+
+        /// The host's own mapping of the whole block. It never faults into this process.
+        public MemorySegment segment() {
+            return backing.segment();
+        }
+
+        /// The backing, for engines that map it by its file.
+        public MemoryBackend.Backing backing() {
+            return backing;
+        }
+
+        /// The offset in bytes of page `pfn`, which is in the block.
+        public long offsetOf(long pfn) {
+            return Page.addressOf(pfn - pfns.firstPfn());
+        }
+
+        @Override
+        public void read(long offsetBytes, MemorySegment destination) {
+            MemorySegment.copy(segment(), offsetBytes, destination, 0, destination.byteSize());
+        }
+
+        @Override
+        public void write(long offsetBytes, MemorySegment source) {
+            MemorySegment.copy(source, 0, segment(), offsetBytes, source.byteSize());
+        }
+
+        @Override
+        public void fill(long offsetBytes, long lengthBytes, byte value) {
+            segment().asSlice(offsetBytes, lengthBytes).fill(value);
+        }
+
+        @Override
+        public String toString() {
+            return name + pfns;
+        }
+    }
+}

@@ -1,0 +1,71 @@
+package dev.mdev.core.hostmm;
+
+import dev.mdev.api.page.Access;
+
+import org.jspecify.annotations.Nullable;
+
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+
+/// A fault on one page that is being answered. Others that fault on the page wait for it, and a zap
+/// that happens meanwhile leaves its mark here, so that an answer from before is not installed
+/// after.
+///
+/// The zapped pages are kept as one hull per side of the touched page: exact enough that an owner
+/// who evicts some pages to make room for others is not asked again for ever.
+final class PendingFill {
+    final long page;
+    final Access access;
+
+    private final CountDownLatch done = new CountDownLatch(1);
+
+    /// Written before `done` opens.
+    private @Nullable FaultResult result;
+
+    // Zapped meanwhile: [lowFirst, lowEnd) below or at the page, [highFirst, highEnd) above it.
+    // Guarded by the vma's entries lock.
+    private long lowFirst;
+    private long lowEnd;
+    private long highFirst;
+    private long highEnd;
+
+    PendingFill(long page, Access access) {
+        this.page = page;
+        this.access = access;
+    }
+
+    /// Notes that pages `[firstPage, endPage)` were zapped.
+    void zappedLocked(long firstPage, long endPage) {
+        if (firstPage <= page) {
+            lowFirst = lowEnd == 0 ? firstPage : Math.min(lowFirst, firstPage);
+            lowEnd = Math.max(lowEnd, endPage);
+        } else {
+            highFirst = highEnd == 0 ? firstPage : Math.min(highFirst, firstPage);
+            highEnd = Math.max(highEnd, endPage);
+        }
+    }
+
+    /// Whether one of the pages `[firstPage, endPage)` was zapped, and forgets the marks.
+    boolean takeZappedLocked(long firstPage, long endPage) {
+        boolean hit =
+                (lowEnd > firstPage && lowFirst < endPage)
+                        || (highEnd > firstPage && highFirst < endPage);
+        lowFirst = 0;
+        lowEnd = 0;
+        highFirst = 0;
+        highEnd = 0;
+        return hit;
+    }
+
+    void finish(FaultResult outcome) {
+        result = outcome;
+        done.countDown();
+    }
+
+    /// Waits for the end.
+    ///
+    /// @return how it ended, or null if it did not in `timeoutNanos`
+    @Nullable FaultResult await(long timeoutNanos) throws InterruptedException {
+        return done.await(timeoutNanos, TimeUnit.NANOSECONDS) ? result : null;
+    }
+}

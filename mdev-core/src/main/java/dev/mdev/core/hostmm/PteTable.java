@@ -1,0 +1,68 @@
+package dev.mdev.core.hostmm;
+
+import org.jspecify.annotations.Nullable;
+
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.util.concurrent.atomic.AtomicReferenceArray;
+
+/// The entries of one vma, by page within the vma. Leaves of 512 entries are made when first
+/// needed.
+///
+/// Readers take no lock: an entry is read with acquire order and written with release order, so
+/// that whoever finds an entry also finds the page's content. Writers hold the vma's entries lock.
+final class PteTable {
+    private static final VarHandle ENTRY = MethodHandles.arrayElementVarHandle(long[].class);
+    private static final int LEAF_SHIFT = 9;
+    private static final int LEAF_SIZE = 1 << LEAF_SHIFT;
+
+    private final AtomicReferenceArray<long @Nullable []> leaves;
+
+    /// Entries that are present. Written under the vma's entries lock.
+    private volatile long present;
+
+    PteTable(long npages) {
+        leaves =
+                new AtomicReferenceArray<>(Math.toIntExact((npages + LEAF_SIZE - 1) >> LEAF_SHIFT));
+    }
+
+    long getAcquire(long page) {
+        long[] leaf = leaves.getAcquire((int) (page >>> LEAF_SHIFT));
+        return leaf == null
+                ? HostPte.NONE
+                : (long) ENTRY.getAcquire(leaf, (int) page & (LEAF_SIZE - 1));
+    }
+
+    /// Sets the entry, and returns the one before.
+    @SuppressWarnings("NonAtomicVolatileUpdate") // writers hold the vma's entries lock
+    long setReleaseLocked(long page, long pte) {
+        int index = (int) (page >>> LEAF_SHIFT);
+        long[] leaf = leaves.getPlain(index);
+        if (leaf == null) {
+            if (!HostPte.isPresent(pte)) {
+                return HostPte.NONE;
+            }
+            leaf = new long[LEAF_SIZE];
+            leaves.setRelease(index, leaf);
+        }
+        int slot = (int) page & (LEAF_SIZE - 1);
+        long before = leaf[slot];
+        ENTRY.setRelease(leaf, slot, pte);
+        present += (HostPte.isPresent(pte) ? 1 : 0) - (HostPte.isPresent(before) ? 1 : 0);
+        return before;
+    }
+
+    /// The first page in `[page, endPage)` that may have an entry, or `endPage`: skips whole leaves
+    /// that were never made.
+    long skipAbsent(long page, long endPage) {
+        long next = page;
+        while (next < endPage && leaves.getAcquire((int) (next >>> LEAF_SHIFT)) == null) {
+            next = ((next >>> LEAF_SHIFT) + 1) << LEAF_SHIFT;
+        }
+        return Math.min(next, endPage);
+    }
+
+    long present() {
+        return present;
+    }
+}

@@ -1,0 +1,320 @@
+package dev.mdev.core.hostmm;
+
+import com.google.errorprone.annotations.concurrent.GuardedBy;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.api.page.Access;
+import dev.mdev.api.page.Page;
+import dev.mdev.api.page.PfnRange;
+import dev.mdev.api.page.Prot;
+import dev.mdev.core.addr.HvaRange;
+
+import org.jspecify.annotations.Nullable;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.locks.ReentrantLock;
+
+/// One reserved range of host virtual addresses (Linux `vm_area_struct`), with its entries.
+///
+/// A lazy vma has [VmaOps] and entries page by page; an eager one maps one run of physical pages,
+/// all of it, for as long as it lives.
+public final class Vma {
+    private final HvaRange range;
+    private final Prot prot;
+    private final HostPageTable pageTable;
+
+    /// The page of the mapped object at the vma's start.
+    private final long objectPage;
+
+    private final @Nullable VmaOps ops;
+    private final @Nullable PfnRange eagerPfns;
+    private final PteTable table;
+
+    private final ReentrantLock entries = new ReentrantLock();
+
+    @GuardedBy("entries")
+    private final List<PendingFill> pending = new ArrayList<>();
+
+    @GuardedBy("entries")
+    private boolean removed;
+
+    private Vma(
+            HvaRange range,
+            Prot prot,
+            HostPageTable pageTable,
+            long objectPage,
+            @Nullable VmaOps ops,
+            @Nullable PfnRange eagerPfns) {
+        this.range = range;
+        this.prot = prot;
+        this.pageTable = pageTable;
+        this.objectPage = objectPage;
+        this.ops = ops;
+        this.eagerPfns = eagerPfns;
+        this.table = new PteTable(ops == null ? 0 : range.npages());
+    }
+
+    static Vma lazy(
+            HvaRange range, Prot prot, HostPageTable pageTable, long objectPage, VmaOps ops) {
+        return new Vma(range, prot, pageTable, objectPage, ops, null);
+    }
+
+    static Vma eager(HvaRange range, Prot prot, HostPageTable pageTable, PfnRange pfns) {
+        return new Vma(range, prot, pageTable, 0, null, pfns);
+    }
+
+    /// The addresses.
+    public HvaRange range() {
+        return range;
+    }
+
+    /// The most rights an access may have.
+    public Prot prot() {
+        return prot;
+    }
+
+    /// Pages that have an entry now.
+    public long residentPages() {
+        return eagerPfns == null ? table.present() : eagerPfns.npages();
+    }
+
+    /// The entry at `hva`, which lies in the range; [HostPte#NONE] if there is none. Takes no lock.
+    long lookup(long hva) {
+        long page = Page.numberOf(hva - range.startHva());
+        PfnRange eager = eagerPfns;
+        return eager == null ? table.getAcquire(page) : HostPte.of(eager.firstPfn() + page, prot);
+    }
+
+    /// Answers a fault at `hva`, which lies in the range and for which the vma has the right.
+    ///
+    /// @return the outcome, or null to begin again
+    @Nullable FaultResult fault(long hva, Access access, Faults mm) {
+        VmaOps owner = ops;
+        if (owner == null) {
+            return new FaultResult.Mapped(lookup(hva));
+        }
+        long page = Page.numberOf(hva - range.startHva());
+        PendingFill other;
+        PendingFill mine = new PendingFill(page, access);
+        boolean upgrade;
+        entries.lock();
+        try {
+            if (removed) {
+                return null;
+            }
+            long pte = table.getAcquire(page);
+            if (HostPte.isPresent(pte) && HostPte.prot(pte).allows(access)) {
+                return new FaultResult.Mapped(pte);
+            }
+            upgrade = HostPte.isPresent(pte);
+            other = pendingForLocked(page);
+            if (other == null) {
+                pending.add(mine);
+            }
+        } finally {
+            entries.unlock();
+        }
+        return other != null ? awaitOther(other, access, mm) : fill(owner, mine, hva, upgrade, mm);
+    }
+
+    @GuardedBy("entries")
+    private @Nullable PendingFill pendingForLocked(long page) {
+        for (PendingFill fill : pending) {
+            if (fill.page == page) {
+                return fill;
+            }
+        }
+        return null;
+    }
+
+    /// Waits for a fault on the same page. Its grant is found in the table at the next try; a
+    /// refusal of the same access holds for this one too.
+    private @Nullable FaultResult awaitOther(PendingFill other, Access access, Faults mm) {
+        FaultResult result;
+        try {
+            result = other.await(mm.fillTimeoutNanos());
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return new FaultResult.Failed(Errno.EINTR, "interrupted in a fault");
+        }
+        if (result == null) {
+            return new FaultResult.Failed(
+                    Errno.ETIMEDOUT,
+                    "another fault on the page was not answered: page="
+                            + (objectPage + other.page));
+        }
+        return switch (result) {
+            case FaultResult.Mapped _ -> null;
+            case FaultResult.Trapped trapped -> other.access == access ? trapped : null;
+            case FaultResult.Failed failed -> other.access == access ? failed : null;
+        };
+    }
+
+    private @Nullable FaultResult fill(
+            VmaOps owner, PendingFill mine, long hva, boolean upgrade, Faults mm) {
+        // Whatever happens below, those who wait for this fault must hear of it.
+        FaultResult outcome =
+                new FaultResult.Failed(Errno.EIO, "the fault was not answered: internal error");
+        try {
+            if (upgrade) {
+                // An entry is never replaced in place: it goes, with all that was derived from it,
+                // and a new one comes.
+                mm.zap(HvaRange.ofPages(Page.baseOf(hva), 1));
+                forgetZaps(mine);
+            }
+            VmaFault fault =
+                    new VmaFault(
+                            objectPage + mine.page,
+                            objectPage,
+                            objectPage + range.npages(),
+                            mine.access,
+                            upgrade);
+            FaultResult answered =
+                    switch (owner.fault(fault)) {
+                        case Fill.Map map -> install(owner, mine, fault, map);
+                        case Fill.Trap _ -> new FaultResult.Trapped();
+                        case Fill.Fail fail -> new FaultResult.Failed(fail.errno(), fail.reason());
+                    };
+            // To begin again is, for those who wait, as good as mapped: they look again.
+            outcome = answered == null ? new FaultResult.Mapped(HostPte.NONE) : answered;
+            return answered;
+        } finally {
+            entries.lock();
+            try {
+                pending.remove(mine);
+            } finally {
+                entries.unlock();
+            }
+            mine.finish(outcome);
+        }
+    }
+
+    /// The upgrade's own zap is not one that happened behind the owner's back.
+    private void forgetZaps(PendingFill mine) {
+        entries.lock();
+        try {
+            var _ = mine.takeZappedLocked(mine.page, mine.page + 1);
+        } finally {
+            entries.unlock();
+        }
+    }
+
+    /// @return the outcome, or null if the pages were zapped since the owner was asked
+    private @Nullable FaultResult install(
+            VmaOps owner, PendingFill mine, VmaFault fault, Fill.Map map) {
+        if (!map.covers(fault)) {
+            throw new IllegalStateException("fill does not fit its fault: " + fault + " " + map);
+        }
+        Prot granted = map.prot().and(prot);
+        long first = map.firstPage() - objectPage;
+        long end = first + map.pfns().npages();
+        entries.lock();
+        try {
+            if (removed || mine.takeZappedLocked(first, end)) {
+                return null;
+            }
+            installAbsentLocked(owner, first, end, map, granted);
+            return new FaultResult.Mapped(table.getAcquire(mine.page));
+        } catch (MdevException e) {
+            return new FaultResult.Failed(e.errno(), e.getMessage());
+        } finally {
+            entries.unlock();
+        }
+    }
+
+    /// Maps the runs of pages in `[first, end)` that have no entry. Pages that have one keep it:
+    /// the owner granted them before, and only a zap takes that back.
+    @GuardedBy("entries")
+    private void installAbsentLocked(
+            VmaOps owner, long first, long end, Fill.Map map, Prot granted) {
+        long page = first;
+        while (page < end) {
+            if (HostPte.isPresent(table.getAcquire(page))) {
+                page++;
+                continue;
+            }
+            long runEnd = page + 1;
+            while (runEnd < end && !HostPte.isPresent(table.getAcquire(runEnd))) {
+                runEnd++;
+            }
+            long pfn = map.pfns().firstPfn() + (page - first);
+            pageTable.map(hvaOf(page), new PfnRange(pfn, runEnd - page), granted);
+            for (long p = page; p < runEnd; p++) {
+                table.setReleaseLocked(p, HostPte.of(pfn + (p - page), granted));
+            }
+            owner.installed(objectPage + page, runEnd - page);
+            page = runEnd;
+        }
+    }
+
+    /// Removes the entries in `part`, which lies in the range. Part of [HostMm#zap], which tells
+    /// the notifiers before and after.
+    void zapEntries(HvaRange part) {
+        VmaOps owner = ops;
+        if (owner == null) {
+            return;
+        }
+        long first = Page.numberOf(part.startHva() - range.startHva());
+        long end = first + part.npages();
+        entries.lock();
+        try {
+            for (PendingFill fill : pending) {
+                fill.zappedLocked(first, end);
+            }
+            zapRunsLocked(owner, first, end);
+        } finally {
+            entries.unlock();
+        }
+    }
+
+    /// Tells the engine of runs of neighbours rather than of pages or of the whole part: a run
+    /// costs one call, and an empty part none.
+    @GuardedBy("entries")
+    private void zapRunsLocked(VmaOps owner, long first, long end) {
+        long page = table.skipAbsent(first, end);
+        while (page < end) {
+            if (!HostPte.isPresent(table.getAcquire(page))) {
+                page = table.skipAbsent(page + 1, end);
+                continue;
+            }
+            long runEnd = page;
+            while (runEnd < end && HostPte.isPresent(table.getAcquire(runEnd))) {
+                table.setReleaseLocked(runEnd, HostPte.NONE);
+                owner.removed(objectPage + runEnd);
+                runEnd++;
+            }
+            pageTable.zap(HvaRange.ofPages(hvaOf(page), runEnd - page));
+            page = table.skipAbsent(runEnd, end);
+        }
+    }
+
+    /// No entry is installed from here on.
+    void markRemoved() {
+        entries.lock();
+        try {
+            removed = true;
+        } finally {
+            entries.unlock();
+        }
+    }
+
+    private long hvaOf(long page) {
+        return range.startHva() + Page.addressOf(page);
+    }
+
+    /// What a fault needs of its [HostMm].
+    interface Faults {
+        /// Zaps with all ceremony.
+        void zap(HvaRange range);
+
+        /// The longest wait for another fault on the same page.
+        long fillTimeoutNanos();
+    }
+
+    @Override
+    public String toString() {
+        return "vma" + range + " " + prot + (ops == null ? " eager" : " lazy");
+    }
+}

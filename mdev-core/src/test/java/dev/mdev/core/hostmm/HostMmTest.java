@@ -1,0 +1,363 @@
+package dev.mdev.core.hostmm;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.api.page.Access;
+import dev.mdev.api.page.Page;
+import dev.mdev.api.page.PfnRange;
+import dev.mdev.api.page.Prot;
+import dev.mdev.core.addr.HvaRange;
+
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+
+class HostMmTest {
+    private static final long NPAGES = 64;
+
+    private final HostMemory memory = new HostMemory(new OffHeapBackend());
+    private final HostMemory.Block block = memory.allocate("vram", NPAGES);
+    private final RecordingPageTable pageTable = new RecordingPageTable();
+    private final HostMm mm = new HostMm(pageTable, memory, Duration.ofSeconds(10));
+    private final List<VmaFault> asked = new ArrayList<>();
+
+    @AfterEach
+    void close() {
+        mm.close();
+        memory.close();
+    }
+
+    @Test
+    void reservingMapsNothingAndTheFirstTouchAsksForExactlyThatPage() {
+        Vma vma = mm.reserve(NPAGES, Prot.READ_WRITE, 0, pageByPage(Prot.READ_WRITE));
+
+        assertThat(vma.residentPages()).isZero();
+        assertThat(mm.handleFault(hva(vma, 3), Access.READ)).isInstanceOf(FaultResult.Mapped.class);
+
+        assertThat(asked).containsExactly(new VmaFault(3, 0, NPAGES, Access.READ, false));
+        assertThat(mm.lookup(hva(vma, 3)))
+                .isEqualTo(HostPte.of(block.pfns().firstPfn() + 3, Prot.READ_WRITE));
+        assertThat(vma.residentPages()).isOne();
+        assertThat(pageTable.mapped).containsExactly(new PfnRange(block.pfns().firstPfn() + 3, 1));
+    }
+
+    @Test
+    void aPageThatIsMappedIsNotAskedForAgainUntilItIsZapped() {
+        Vma vma = mm.reserve(NPAGES, Prot.READ_WRITE, 0, pageByPage(Prot.READ_WRITE));
+        mm.handleFault(hva(vma, 3), Access.READ);
+        mm.handleFault(hva(vma, 3), Access.WRITE);
+        assertThat(asked).hasSize(1);
+
+        mm.zap(HvaRange.ofPages(hva(vma, 3), 1));
+
+        assertThat(mm.lookup(hva(vma, 3))).isEqualTo(HostPte.NONE);
+        mm.handleFault(hva(vma, 3), Access.WRITE);
+        assertThat(asked).hasSize(2);
+    }
+
+    @Test
+    void aWriteToAReadOnlyPageZapsItAndAsksForAnUpgrade() {
+        Vma vma =
+                mm.reserve(
+                        NPAGES,
+                        Prot.READ_WRITE,
+                        0,
+                        fault -> {
+                            asked.add(fault);
+                            Prot prot = fault.access() == Access.READ ? Prot.READ : Prot.READ_WRITE;
+                            return new Fill.Map(fault.page(), pfns(fault.page(), 1), prot);
+                        });
+        mm.handleFault(hva(vma, 0), Access.READ);
+        mm.handleFault(hva(vma, 0), Access.WRITE);
+
+        assertThat(asked.get(1).upgrade()).isTrue();
+        assertThat(HostPte.prot(mm.lookup(hva(vma, 0)))).isEqualTo(Prot.READ_WRITE);
+        assertThat(pageTable.zapped).containsExactly(HvaRange.ofPages(hva(vma, 0), 1));
+    }
+
+    @Test
+    void aRangeGrantFillsOnlyWhatIsAbsent() {
+        Vma vma =
+                mm.reserve(
+                        NPAGES,
+                        Prot.READ_WRITE,
+                        0,
+                        fault ->
+                                fault.page() == 2
+                                        ? new Fill.Map(2, pfns(40, 1), Prot.READ_WRITE)
+                                        : new Fill.Map(0, pfns(0, 8), Prot.READ_WRITE));
+        mm.handleFault(hva(vma, 2), Access.READ);
+        mm.handleFault(hva(vma, 5), Access.READ);
+
+        assertThat(HostPte.pfn(mm.lookup(hva(vma, 2)))).isEqualTo(block.pfns().firstPfn() + 40);
+        assertThat(HostPte.pfn(mm.lookup(hva(vma, 7)))).isEqualTo(block.pfns().firstPfn() + 7);
+        assertThat(pageTable.mapped).containsExactly(pfns(40, 1), pfns(0, 2), pfns(3, 5));
+        assertThat(vma.residentPages()).isEqualTo(8);
+    }
+
+    @Test
+    void anAnswerThatIsRevokedFromInsideTheCallbackIsAskedForAgain() {
+        AtomicInteger calls = new AtomicInteger();
+        Vma[] self = new Vma[1];
+        self[0] =
+                mm.reserve(
+                        NPAGES,
+                        Prot.READ_WRITE,
+                        0,
+                        fault -> {
+                            if (calls.incrementAndGet() == 1) {
+                                mm.zap(self[0].range());
+                            }
+                            return new Fill.Map(fault.page(), pfns(fault.page(), 1), Prot.READ);
+                        });
+
+        assertThat(mm.handleFault(hva(self[0], 1), Access.READ))
+                .isInstanceOf(FaultResult.Mapped.class);
+        assertThat(calls).hasValue(2);
+    }
+
+    @Test
+    void evictingOtherPagesFromInsideTheCallbackDoesNotAskAgain() {
+        AtomicInteger calls = new AtomicInteger();
+        Vma[] self = new Vma[1];
+        self[0] =
+                mm.reserve(
+                        NPAGES,
+                        Prot.READ_WRITE,
+                        0,
+                        fault -> {
+                            calls.incrementAndGet();
+                            mm.zap(HvaRange.ofPages(hva(self[0], 0), 8));
+                            mm.zap(HvaRange.ofPages(hva(self[0], 32), 8));
+                            return new Fill.Map(fault.page(), pfns(fault.page(), 1), Prot.READ);
+                        });
+
+        assertThat(mm.handleFault(hva(self[0], 16), Access.READ))
+                .isInstanceOf(FaultResult.Mapped.class);
+        assertThat(calls).hasValue(1);
+    }
+
+    @Test
+    void anOwnerThatAlwaysRevokesItsOwnAnswerFailsTheAccessRatherThanHang() {
+        Vma[] self = new Vma[1];
+        self[0] =
+                mm.reserve(
+                        NPAGES,
+                        Prot.READ_WRITE,
+                        0,
+                        fault -> {
+                            mm.zap(self[0].range());
+                            return new Fill.Map(fault.page(), pfns(fault.page(), 1), Prot.READ);
+                        });
+
+        assertThat(mm.handleFault(hva(self[0], 1), Access.READ))
+                .isInstanceOfSatisfying(
+                        FaultResult.Failed.class,
+                        failed -> assertThat(failed.errno()).isEqualTo(Errno.EAGAIN));
+    }
+
+    @Test
+    void faultsOnOnePageAtTheSameTimeAskOnce() throws Exception {
+        CountDownLatch inside = new CountDownLatch(1);
+        CountDownLatch goOn = new CountDownLatch(1);
+        AtomicInteger calls = new AtomicInteger();
+        Vma vma =
+                mm.reserve(
+                        NPAGES,
+                        Prot.READ_WRITE,
+                        0,
+                        fault -> {
+                            calls.incrementAndGet();
+                            inside.countDown();
+                            await(goOn);
+                            return new Fill.Map(fault.page(), pfns(fault.page(), 1), Prot.READ);
+                        });
+        var first =
+                CompletableFuture.supplyAsync(
+                        () -> mm.handleFault(hva(vma, 1), Access.READ), Thread::startVirtualThread);
+        await(inside);
+        CountDownLatch secondStarted = new CountDownLatch(1);
+        var second =
+                CompletableFuture.supplyAsync(() -> {
+                    secondStarted.countDown();
+                    return mm.handleFault(hva(vma, 1), Access.READ);
+                });
+        await(secondStarted);
+        goOn.countDown();
+
+        assertThat(first.get(10, TimeUnit.SECONDS)).isInstanceOf(FaultResult.Mapped.class);
+        assertThat(second.get(10, TimeUnit.SECONDS)).isInstanceOf(FaultResult.Mapped.class);
+        assertThat(calls).hasValue(1);
+    }
+
+    @Test
+    void anOwnerThatThrowsReleasesThoseWhoWait() {
+        Vma vma =
+                mm.reserve(
+                        NPAGES,
+                        Prot.READ_WRITE,
+                        0,
+                        fault -> {
+                            throw new IllegalStateException("bug");
+                        });
+        for (int i = 0; i < 2; i++) {
+            org.assertj.core.api.Assertions.assertThatThrownBy(
+                            () -> mm.handleFault(hva(vma, 1), Access.READ))
+                    .hasMessage("bug");
+        }
+    }
+
+    @Test
+    void aMappingTheEngineCannotHoldFailsTheAccess() {
+        Vma vma = mm.reserve(NPAGES, Prot.READ_WRITE, 0, pageByPage(Prot.READ_WRITE));
+        pageTable.refuse = true;
+
+        assertThat(mm.handleFault(hva(vma, 1), Access.READ))
+                .isInstanceOfSatisfying(
+                        FaultResult.Failed.class,
+                        failed -> assertThat(failed.errno()).isEqualTo(Errno.ENOMEM));
+        assertThat(vma.residentPages()).isZero();
+    }
+
+    @Test
+    void accessesWhereNothingIsReservedOrNotAllowedFail() {
+        Vma vma = mm.reserve(NPAGES, Prot.READ, 0, pageByPage(Prot.READ));
+
+        assertThat(mm.handleFault(0x1000, Access.READ))
+                .isInstanceOfSatisfying(
+                        FaultResult.Failed.class,
+                        failed -> assertThat(failed.errno()).isEqualTo(Errno.EFAULT));
+        assertThat(mm.handleFault(hva(vma, 0), Access.WRITE))
+                .isInstanceOfSatisfying(
+                        FaultResult.Failed.class,
+                        failed -> assertThat(failed.errno()).isEqualTo(Errno.EACCES));
+        assertThat(asked).isEmpty();
+    }
+
+    @Test
+    void notifiersHearOfAZapBeforeTheEntriesGoAndAfter() {
+        Vma vma = mm.reserve(NPAGES, Prot.READ_WRITE, 0, pageByPage(Prot.READ_WRITE));
+        mm.handleFault(hva(vma, 1), Access.READ);
+        List<String> order = new ArrayList<>();
+        mm.addNotifier(
+                new MmuNotifier() {
+                    @Override
+                    public void invalidateStart(HvaRange range) {
+                        order.add("start " + HostPte.isPresent(mm.lookup(hva(vma, 1))));
+                    }
+
+                    @Override
+                    public void invalidateEnd(HvaRange range) {
+                        order.add("end " + HostPte.isPresent(mm.lookup(hva(vma, 1))));
+                    }
+                });
+
+        mm.zap(vma.range());
+
+        assertThat(order).containsExactly("start true", "end false");
+    }
+
+    @Test
+    void copiesCrossPagesAndFaultThemIn() {
+        Vma vma = mm.reserve(NPAGES, Prot.READ_WRITE, 0, pageByPage(Prot.READ_WRITE));
+        byte[] bytes = new byte[3 * Page.SIZE];
+        for (int i = 0; i < bytes.length; i++) {
+            bytes[i] = (byte) (i * 31);
+        }
+
+        assertThat(mm.copyTo(hva(vma, 1) + 100, MemorySegment.ofArray(bytes))).isNull();
+
+        byte[] back = new byte[bytes.length];
+        assertThat(mm.copyFrom(hva(vma, 1) + 100, MemorySegment.ofArray(back))).isNull();
+        assertThat(back).isEqualTo(bytes);
+        assertThat(block.segment().get(ValueLayout.JAVA_BYTE, Page.SIZE + 100)).isEqualTo(bytes[0]);
+        assertThat(vma.residentPages()).isEqualTo(4);
+    }
+
+    @Test
+    void anEagerRangeIsMappedAtOnce() {
+        Vma vma = mm.mapEagerly(block.pfns(), Prot.READ_WRITE);
+
+        assertThat(vma.residentPages()).isEqualTo(NPAGES);
+        assertThat(HostPte.pfn(mm.lookup(hva(vma, 9)))).isEqualTo(block.pfns().firstPfn() + 9);
+    }
+
+    @Test
+    void aRemovedRangeIsGoneAndItsAddressesGivenBack() {
+        Vma vma = mm.reserve(NPAGES, Prot.READ_WRITE, 0, pageByPage(Prot.READ_WRITE));
+        mm.handleFault(hva(vma, 1), Access.READ);
+
+        mm.remove(vma);
+
+        assertThat(mm.handleFault(hva(vma, 1), Access.READ)).isInstanceOf(FaultResult.Failed.class);
+        assertThat(pageTable.reserved).isEmpty();
+    }
+
+    private VmaOps pageByPage(Prot prot) {
+        return fault -> {
+            asked.add(fault);
+            return new Fill.Map(fault.page(), pfns(fault.page(), 1), prot);
+        };
+    }
+
+    private PfnRange pfns(long first, long npages) {
+        return new PfnRange(block.pfns().firstPfn() + first, npages);
+    }
+
+    private static long hva(Vma vma, long page) {
+        return vma.range().startHva() + Page.addressOf(page);
+    }
+
+    private static void await(CountDownLatch latch) {
+        try {
+            assertThat(latch.await(10, TimeUnit.SECONDS)).isTrue();
+        } catch (InterruptedException e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    private static final class RecordingPageTable implements HostPageTable {
+        final List<HvaRange> reserved = new ArrayList<>();
+        final List<PfnRange> mapped = new ArrayList<>();
+        final List<HvaRange> zapped = new ArrayList<>();
+        boolean refuse;
+        private long next = 0x1000_0000;
+
+        @Override
+        public HvaRange reserve(long npages, Kind kind) {
+            HvaRange range = HvaRange.ofPages(next, npages);
+            next = range.endHva() + Page.SIZE;
+            reserved.add(range);
+            return range;
+        }
+
+        @Override
+        public void release(HvaRange range) {
+            assertThat(reserved.remove(range)).isTrue();
+        }
+
+        @Override
+        public void map(long hva, PfnRange pfns, Prot prot) {
+            if (refuse) {
+                throw new MdevException(Errno.ENOMEM, "refused by the test");
+            }
+            mapped.add(pfns);
+        }
+
+        @Override
+        public void zap(HvaRange range) {
+            zapped.add(range);
+        }
+    }
+}

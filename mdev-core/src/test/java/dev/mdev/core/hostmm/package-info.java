@@ -1,0 +1,4 @@
+@NullMarked
+package dev.mdev.core.hostmm;
+
+import org.jspecify.annotations.NullMarked;
