@@ -7,6 +7,7 @@ module dev.mdev.core {
     requires static transitive org.jspecify;
 
     exports dev.mdev.core.addr;
+    exports dev.mdev.core.device;
     exports dev.mdev.core.engine;
     exports dev.mdev.core.hostmm;
     exports dev.mdev.core.sync;

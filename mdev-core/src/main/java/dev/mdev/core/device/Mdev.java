@@ -1,0 +1,346 @@
+package dev.mdev.core.device;
+
+import com.google.errorprone.annotations.concurrent.GuardedBy;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevContext;
+import dev.mdev.api.MdevDevice;
+import dev.mdev.api.MdevException;
+import dev.mdev.api.MdevType;
+import dev.mdev.api.PoolShare;
+import dev.mdev.api.RegionArea;
+import dev.mdev.api.RegionInfo;
+import dev.mdev.core.hostmm.HostMm;
+import dev.mdev.core.hostmm.Vma;
+import dev.mdev.core.hostmm.VmaOps;
+
+import org.jspecify.annotations.Nullable;
+
+import java.time.Instant;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.UUID;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
+
+/// One mediated device: who it is, what of its regions a guest has mapped, and what happened.
+///
+/// All methods may be called by any thread.
+public final class Mdev {
+    private final UUID uuid;
+    private final Parent parent;
+    private final MdevType type;
+    private final List<PoolShare> share;
+    private final Instant created = Instant.now();
+    private final DriverCalls calls;
+    private final FaultLog faults = new FaultLog();
+    private final RegionReverseMap mappings = new RegionReverseMap();
+    private final MdevObserver observer;
+
+    /// Set once, by [#bind], before anybody else sees the object.
+    private @Nullable MdevDevice device;
+
+    private List<RegionInfo> regions = List.of();
+
+    private final ReentrantLock assignment = new ReentrantLock();
+
+    @GuardedBy("assignment")
+    private @Nullable String holder;
+
+    @GuardedBy("assignment")
+    private boolean removed;
+
+    Mdev(UUID uuid, Parent parent, MdevType type, List<PoolShare> share, MdevObserver observer) {
+        this.uuid = uuid;
+        this.parent = parent;
+        this.type = type;
+        this.share = share;
+        this.observer = observer;
+        this.calls =
+                new DriverCalls(
+                        "mdev=" + uuid,
+                        parent.callDeadline(),
+                        (owner, callback, nanos) -> observer.called(this, callback, nanos));
+    }
+
+    /// Takes the driver's object, after checking what it says of itself.
+    void bind(MdevDevice made, List<RegionInfo> itsRegions) {
+        Set<Integer> seen = new HashSet<>();
+        for (RegionInfo region : itsRegions) {
+            if (!seen.add(region.index())) {
+                throw new MdevException(
+                        Errno.EINVAL, "two regions of one index: region=" + region.index());
+            }
+        }
+        device = made;
+        regions = List.copyOf(itsRegions);
+    }
+
+    public UUID uuid() {
+        return uuid;
+    }
+
+    public Parent parent() {
+        return parent;
+    }
+
+    public MdevType type() {
+        return type;
+    }
+
+    /// The pages that belong to the device.
+    public List<PoolShare> share() {
+        return share;
+    }
+
+    public Instant created() {
+        return created;
+    }
+
+    public List<RegionInfo> regions() {
+        return regions;
+    }
+
+    /// A region by its index.
+    ///
+    /// @throws MdevException EINVAL if the device has no such region
+    public RegionInfo region(int index) {
+        return regions.stream()
+                .filter(region -> region.index() == index)
+                .findFirst()
+                .orElseThrow(() ->
+                        new MdevException(
+                                Errno.EINVAL, "mdev=%s region=%d".formatted(uuid, index)));
+    }
+
+    /// Who has the device, if somebody has.
+    public Optional<String> holder() {
+        assignment.lock();
+        try {
+            return Optional.ofNullable(holder);
+        } finally {
+            assignment.unlock();
+        }
+    }
+
+    /// Gives the device to a machine.
+    ///
+    /// @param who the machine's name, for messages
+    /// @throws MdevException EBUSY if somebody has it, ENODEV if it is being removed
+    public void assign(String who) {
+        assignment.lock();
+        try {
+            if (removed) {
+                throw new MdevException(Errno.ENODEV, "mdev=%s is being removed".formatted(uuid));
+            }
+            if (holder != null) {
+                throw new MdevException(
+                        Errno.EBUSY, "mdev=%s is assigned to %s".formatted(uuid, holder));
+            }
+            holder = who;
+        } finally {
+            assignment.unlock();
+        }
+    }
+
+    /// Takes the device back: removes all mappings, and resets it so that the next holder finds
+    /// nothing of this one's in its registers.
+    public void unassign() {
+        mappings.clear();
+        var _ = call("reset", MdevDevice::reset);
+        assignment.lock();
+        try {
+            holder = null;
+        } finally {
+            assignment.unlock();
+        }
+    }
+
+    /// @throws MdevException EBUSY if somebody has the device
+    void markRemoved() {
+        assignment.lock();
+        try {
+            if (holder != null) {
+                throw new MdevException(
+                        Errno.EBUSY, "mdev=%s is assigned to %s".formatted(uuid, holder));
+            }
+            removed = true;
+        } finally {
+            assignment.unlock();
+        }
+    }
+
+    /// Reserves the addresses of one area of a region in a guest's host address space. A lazy area
+    /// is only reserved; an eager one is mapped as the driver grants it.
+    ///
+    /// @throws MdevException EINVAL if the area is trapped; else as [HostMm#reserve]
+    public Vma map(HostMm mm, RegionInfo region, RegionArea area) {
+        if (area.kind() == RegionArea.Kind.TRAPPED) {
+            throw new MdevException(
+                    Errno.EINVAL,
+                    "a trapped area is not mapped: mdev=%s region=%d"
+                            .formatted(uuid, region.index()));
+        }
+        VmaOps ops =
+                new RegionVmaOps(
+                        region.index(),
+                        area,
+                        driver(),
+                        calls,
+                        new RegionVmaOps.Checks(new GrantCheck(share), this::faulted));
+        Vma vma = mappings.map(mm, region.index(), area, ops);
+        if (area.kind() == RegionArea.Kind.EAGER) {
+            mappings.populate(mm, vma);
+        }
+        return vma;
+    }
+
+    /// Removes one mapping made by [#map].
+    public void unmap(Vma vma) {
+        mappings.unmap(vma);
+    }
+
+    private void faulted(FaultRecord fault) {
+        faults.add(fault);
+        observer.faulted(this, fault);
+    }
+
+    /// A guest's load from a trapped address.
+    public RegionAccess read(int region, long offsetBytes, int widthBytes) {
+        Optional<String> outside = outsideOf(region, offsetBytes, widthBytes);
+        if (outside.isPresent()) {
+            return new RegionAccess.Failed(Errno.EINVAL, outside.get());
+        }
+        return switch (calls.call("read", () -> driver().read(region, offsetBytes, widthBytes))) {
+            case DriverOutcome.Returned<Long> returned ->
+                    new RegionAccess.Done(returned.value() & maskOf(widthBytes));
+            case DriverOutcome.Failed<Long> failed ->
+                    new RegionAccess.Failed(failed.errno(), failed.reason());
+        };
+    }
+
+    /// A guest's store to a trapped address.
+    public RegionAccess write(int region, long offsetBytes, int widthBytes, long value) {
+        Optional<String> outside = outsideOf(region, offsetBytes, widthBytes);
+        if (outside.isPresent()) {
+            return new RegionAccess.Failed(Errno.EINVAL, outside.get());
+        }
+        return call(
+                "write",
+                made -> made.write(region, offsetBytes, widthBytes, value & maskOf(widthBytes)));
+    }
+
+    private Optional<String> outsideOf(int region, long offsetBytes, int widthBytes) {
+        RegionInfo info = region(region);
+        boolean inside =
+                offsetBytes >= 0 && widthBytes >= 1 && offsetBytes <= info.sizeBytes() - widthBytes;
+        return inside
+                ? Optional.empty()
+                : Optional.of(
+                        "access leaves the region: region=%d offset=0x%x widthBytes=%d"
+                                .formatted(region, offsetBytes, widthBytes));
+    }
+
+    private static long maskOf(int widthBytes) {
+        return widthBytes >= Long.BYTES ? -1L : (1L << (widthBytes * 8)) - 1;
+    }
+
+    private RegionAccess call(String callback, Consumer<MdevDevice> body) {
+        DriverOutcome<Boolean> outcome =
+                calls.call(
+                        callback,
+                        () -> {
+                            body.accept(driver());
+                            return true;
+                        });
+        return switch (outcome) {
+            case DriverOutcome.Returned<Boolean> _ -> new RegionAccess.Done(0);
+            case DriverOutcome.Failed<Boolean> failed ->
+                    new RegionAccess.Failed(failed.errno(), failed.reason());
+        };
+    }
+
+    /// Takes back what is mapped of a region: see [MdevContext#revoke].
+    public void revoke(int region, long firstPage, long npages) {
+        RegionInfo info = region(region);
+        if (firstPage < 0 || npages < 1) {
+            throw new MdevException(
+                    Errno.EINVAL,
+                    "mdev=%s region=%d firstPage=%d npages=%d"
+                            .formatted(uuid, region, firstPage, npages));
+        }
+        long endPage = Math.min(info.npages(), firstPage + Math.min(npages, info.npages()));
+        mappings.zap(region, firstPage, endPage);
+    }
+
+    /// Revokes every mapping and puts the device into its first state.
+    ///
+    /// @throws MdevException what the driver threw
+    public void reset() {
+        mappings.zapAll();
+        if (call("reset", MdevDevice::reset) instanceof RegionAccess.Failed failed) {
+            throw new MdevException(failed.errno(), failed.reason());
+        }
+    }
+
+    /// Ends the driver's object.
+    ///
+    /// @return what went wrong, if something did; the object is given up all the same
+    Optional<String> close() {
+        mappings.clear();
+        return call("close", MdevDevice::close) instanceof RegionAccess.Failed failed
+                ? Optional.of(failed.reason())
+                : Optional.empty();
+    }
+
+    private MdevDevice driver() {
+        MdevDevice made = device;
+        if (made == null) {
+            throw new IllegalStateException("not bound: mdev=" + uuid);
+        }
+        return made;
+    }
+
+    /// Faults so far, without those that the host caused by mapping ahead.
+    public long faultCount() {
+        return faults.total();
+    }
+
+    public Map<FaultRecord.Outcome, Long> faultCounts() {
+        return faults.counts();
+    }
+
+    /// The last faults, newest first, up to 256.
+    public List<FaultRecord> recentFaults() {
+        return faults.recent();
+    }
+
+    /// Pages of the region that are mapped now.
+    public long residentPages(int region) {
+        return mappings.residentPages(region);
+    }
+
+    /// Pages of all regions that are mapped now.
+    public long residentPages() {
+        return regions.stream().mapToLong(region -> residentPages(region.index())).sum();
+    }
+
+    /// The callback that has been running for longer than it may, if one has, with its time.
+    public Optional<String> overdueCallback() {
+        return calls.overdue()
+                .map(call ->
+                        "%s for %d ms on thread %s"
+                                .formatted(
+                                        call.callback(),
+                                        (System.nanoTime() - call.sinceNanos()) / 1_000_000,
+                                        call.thread().getName()));
+    }
+
+    @Override
+    public String toString() {
+        return "mdev=%s type=%s parent=%s".formatted(uuid, type.id(), parent.name());
+    }
+}

@@ -1,0 +1,136 @@
+package dev.mdev.core.device;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MapDecision;
+import dev.mdev.api.MapRequest;
+import dev.mdev.api.MdevDevice;
+import dev.mdev.api.RegionArea;
+import dev.mdev.api.page.Page;
+import dev.mdev.core.hostmm.Fill;
+import dev.mdev.core.hostmm.VmaFault;
+import dev.mdev.core.hostmm.VmaOps;
+
+import java.time.Instant;
+import java.util.Optional;
+
+/// Answers faults in one lazy area of a device's region by asking its driver: the only caller of
+/// [MdevDevice#validateMapRequest].
+///
+/// No lock of the framework is held while the driver decides.
+final class RegionVmaOps implements VmaOps {
+    private static final String CALLBACK = "validateMapRequest";
+
+    private final int region;
+    private final MdevDevice device;
+    private final DriverCalls calls;
+    private final GrantCheck check;
+    private final FaultSink sink;
+
+    /// The area's first page, and the pages that were mapped since the device was assigned.
+    private final long firstPage;
+
+    private final PageSet touched;
+
+    RegionVmaOps(int region, RegionArea area, MdevDevice device, DriverCalls calls, Checks checks) {
+        this.region = region;
+        this.device = device;
+        this.calls = calls;
+        this.check = checks.grants();
+        this.sink = checks.sink();
+        this.firstPage = Page.numberOf(area.offsetBytes());
+        this.touched = new PageSet(Page.numberOf(area.sizeBytes()));
+    }
+
+    /// Where answers are checked, and where faults are reported.
+    record Checks(GrantCheck grants, FaultSink sink) {}
+
+    /// Is told of every fault, by the thread that faulted.
+    @FunctionalInterface
+    interface FaultSink {
+        void faulted(FaultRecord fault);
+    }
+
+    @Override
+    public Fill fault(VmaFault fault) {
+        MapRequest request =
+                new MapRequest(
+                        region,
+                        fault.page(),
+                        fault.firstPage(),
+                        fault.endPage(),
+                        fault.access(),
+                        reasonOf(fault));
+        long start = System.nanoTime();
+        DriverOutcome<MapDecision> outcome =
+                calls.call(CALLBACK, () -> device.validateMapRequest(request));
+        Answer answer =
+                switch (outcome) {
+                    case DriverOutcome.Returned<MapDecision> returned ->
+                            judge(request, returned.value());
+                    case DriverOutcome.Failed<MapDecision> failed ->
+                            new Answer(
+                                    FaultRecord.Outcome.FAILED,
+                                    failed.reason(),
+                                    new Fill.Fail(failed.errno(), failed.reason()));
+                };
+        sink.faulted(
+                new FaultRecord(
+                        Instant.now(),
+                        request,
+                        answer.outcome(),
+                        answer.text(),
+                        System.nanoTime() - start));
+        return answer.fill();
+    }
+
+    private MapRequest.Reason reasonOf(VmaFault fault) {
+        if (fault.upgrade()) {
+            return MapRequest.Reason.UPGRADE;
+        }
+        return touched.contains(fault.page() - firstPage)
+                ? MapRequest.Reason.AFTER_REVOKE
+                : MapRequest.Reason.FIRST_TOUCH;
+    }
+
+    private Answer judge(MapRequest request, MapDecision decision) {
+        return switch (decision) {
+            case MapDecision.Grant grant -> judgeGrant(request, grant);
+            case MapDecision.Trap _ ->
+                    new Answer(FaultRecord.Outcome.TRAPPED, "trap", new Fill.Trap());
+            case MapDecision.Deny deny ->
+                    new Answer(
+                            FaultRecord.Outcome.DENIED,
+                            "deny: " + deny.reason(),
+                            new Fill.Fail(Errno.EACCES, "denied by the driver: " + deny.reason()));
+        };
+    }
+
+    private Answer judgeGrant(MapRequest request, MapDecision.Grant grant) {
+        Optional<String> violation = check.violation(request, grant);
+        if (violation.isPresent()) {
+            String text = violation.get();
+            return new Answer(
+                    FaultRecord.Outcome.REFUSED,
+                    text,
+                    new Fill.Fail(Errno.EIO, "the driver's grant was refused: " + text));
+        }
+        return new Answer(
+                FaultRecord.Outcome.GRANTED,
+                "grant pages [%d, %d) = %s %s"
+                        .formatted(
+                                grant.firstPage(),
+                                grant.firstPage() + grant.pfns().npages(),
+                                grant.pfns(),
+                                grant.prot()),
+                new Fill.Map(grant.firstPage(), grant.pfns(), grant.prot()));
+    }
+
+    private record Answer(FaultRecord.Outcome outcome, String text, Fill fill) {}
+
+    @Override
+    public void installed(long installedFirstPage, long npages) {
+        for (long page = installedFirstPage; page < installedFirstPage + npages; page++) {
+            touched.add(page - firstPage);
+        }
+    }
+}
