@@ -10,5 +10,6 @@ module dev.mdev.core {
     exports dev.mdev.core.device;
     exports dev.mdev.core.engine;
     exports dev.mdev.core.hostmm;
+    exports dev.mdev.core.memslot;
     exports dev.mdev.core.sync;
 }

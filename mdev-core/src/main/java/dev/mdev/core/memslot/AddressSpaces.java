@@ -1,0 +1,178 @@
+package dev.mdev.core.memslot;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.core.addr.HvaRange;
+import dev.mdev.core.sync.Srcu;
+
+import org.jspecify.annotations.Nullable;
+
+import java.util.concurrent.locks.Lock;
+import java.util.function.Consumer;
+
+/// The memory slots of one virtual machine, in all its address spaces.
+///
+/// Readers take a section of [#srcu], then [#active], and use what they find until they leave the
+/// section. Changes are made under one lock, one at a time; a change returns when no reader is left
+/// that saw the slots before it. **A thread that changes slots inside a read section waits for
+/// itself, for ever.**
+///
+/// A deletion or a move is done in two steps. First the slot is published as INVALID: accesses to
+/// it are tried again, accessors fail, nobody takes it for absent memory. When no reader is left
+/// that saw it valid, its mappings are dropped ([SlotListener#flush]), and then it goes.
+public final class AddressSpaces {
+    private final SlotConfig config;
+    private final RegionChecks checks;
+    private final SlotPublisher publisher;
+    private final SlotUpdater updater;
+    private volatile DirtySink dirtySink = DirtySink.bitmaps();
+    private volatile @Nullable String causeOfDeath;
+
+    public AddressSpaces(SlotConfig config) {
+        this.config = config;
+        this.checks = new RegionChecks(config);
+        this.publisher = new SlotPublisher(config.addressSpaces());
+        this.updater = new SlotUpdater(checks, publisher);
+    }
+
+    /// What the machine was created with.
+    public SlotConfig config() {
+        return config;
+    }
+
+    /// The published slots of an address space. Callers are in a section of [#srcu] if they use the
+    /// slots for more than a look.
+    ///
+    /// @param asId 0 to [SlotConfig#addressSpaces] - 1
+    public MemslotSet active(int asId) {
+        return publisher.active(asId);
+    }
+
+    /// The slot of an id in any address space, or null.
+    ///
+    /// @param slotNumber `asId << 16 | id`, any value
+    public @Nullable Memslot slotOf(int slotNumber) {
+        int asId = UserMemoryRegion.asIdOf(slotNumber);
+        int id = UserMemoryRegion.idOf(slotNumber);
+        return asId < config.addressSpaces() && id < SlotIds.ALL_SLOTS
+                ? active(asId).byId(id)
+                : null;
+    }
+
+    /// The slot that has the guest frame for those who are no vCPU: in address space 0, and not one
+    /// that only system management mode sees. Null if there is none; it may be INVALID.
+    public @Nullable Memslot find(long gfn) {
+        Memslot slot = active(0).find(gfn);
+        return slot == null || slot.isHidden(false) ? null : slot;
+    }
+
+    /// What readers of slots hold.
+    public Srcu srcu() {
+        return publisher.srcu();
+    }
+
+    /// The lock of everything that changes slots or goes over all of them. Reentrant; never taken
+    /// in a read section.
+    public Lock slotsLock() {
+        return updater.lock;
+    }
+
+    /// Adds a listener. It hears of changes that begin after this returns.
+    public void addListener(SlotListener listener) {
+        updater.addListener(listener);
+    }
+
+    /// Says where writes to logging slots are recorded from now on.
+    public void setDirtySink(DirtySink sink) {
+        dirtySink = sink;
+    }
+
+    /// Says which bitmap slots get that begin to log from now on.
+    public void setBitmapPolicy(BitmapPolicy policy) {
+        updater.setBitmapPolicy(policy);
+    }
+
+    /// Records a write, if the slot logs (Linux `mark_page_dirty_in_slot`).
+    ///
+    /// @param vcpuId the vCPU that wrote, or [DirtySink#NO_VCPU]
+    public void markDirty(Memslot slot, long gfn, int vcpuId) {
+        if (slot.logsDirty()) {
+            dirtySink.mark(slot, slot.pageIndexOf(gfn), vcpuId);
+        }
+    }
+
+    /// Slots that log, in all address spaces.
+    public int loggingSlots() {
+        return updater.loggingSlots();
+    }
+
+    /// Pages of all slots, in all address spaces.
+    public long totalPages() {
+        return updater.totalPages();
+    }
+
+    /// Says that host memory is about to be unmapped. Until the matching [#invalidateEnd], no set
+    /// of slots is published: changes of slots wait.
+    public void invalidateBegin() {
+        publisher.invalidations().begin();
+    }
+
+    /// Says that an invalidation is over.
+    ///
+    /// @throws IllegalStateException if none is under way
+    public void invalidateEnd() {
+        publisher.invalidations().end();
+    }
+
+    /// Calls `action` for each slot, in any address space, whose host memory overlaps the range.
+    public void forEachIn(HvaRange hvas, Consumer<Memslot> action) {
+        for (int asId = 0; asId < config.addressSpaces(); asId++) {
+            active(asId).forEachIn(hvas, action);
+        }
+    }
+
+    /// Gives up the machine after a failure that the guest cannot survive (Linux `kvm_vm_dead`):
+    /// everything that the VMM asks of it from now on ends in EIO.
+    public void kill(String cause) {
+        causeOfDeath = cause;
+    }
+
+    /// Whether the machine was given up.
+    public boolean isDead() {
+        return causeOfDeath != null;
+    }
+
+    /// The first step of everything that a VMM asks.
+    ///
+    /// @throws MdevException EIO if the machine was given up
+    public void requireAlive() {
+        String cause = causeOfDeath;
+        if (cause != null) {
+            throw new MdevException(Errno.EIO, "the machine is dead: " + cause);
+        }
+    }
+
+    /// Creates, deletes, moves a slot, or changes whether it logs (`KVM_SET_USER_MEMORY_REGION`).
+    /// Returns when no reader is left that saw the slot as it was. Must not be called in a read
+    /// section.
+    ///
+    /// @throws MdevException EIO, EINVAL, EEXIST or ENOMEM as Linux has it, or what a listener
+    ///   refused with. The slot is then as before; after a refused deletion or move, its mappings
+    ///   are gone nevertheless and the generation has advanced
+    public void setUserMemoryRegion(UserMemoryRegion region) {
+        requireAlive();
+        checks.checkFromVmm(region);
+        updater.set(region);
+    }
+
+    /// Creates or deletes a slot of the machine's own.
+    ///
+    /// @param region with an id from [SlotIds#USER_SLOTS] on, and no flags
+    void setInternalMemoryRegion(UserMemoryRegion region) {
+        RegionChecks.require(
+                UserMemoryRegion.idOf(region.slot()) >= SlotIds.USER_SLOTS && region.flags() == 0,
+                region,
+                "not a slot of the machine's own");
+        updater.set(region);
+    }
+}

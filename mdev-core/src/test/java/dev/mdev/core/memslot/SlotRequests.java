@@ -1,0 +1,37 @@
+package dev.mdev.core.memslot;
+
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.api.page.Page;
+
+import org.jspecify.annotations.Nullable;
+
+/// Short ways to write requests in tests.
+final class SlotRequests {
+    static final long HVA = 0x7f00_0000_0000L;
+
+    private SlotRequests() {}
+
+    /// Frames `[gfn, gfn + npages)` in slot `id` of address space 0.
+    static UserMemoryRegion ram(int id, long gfn, long npages) {
+        return region(id, 0, gfn, npages);
+    }
+
+    static UserMemoryRegion region(int slot, int flags, long gfn, long npages) {
+        return new UserMemoryRegion(
+                slot,
+                flags,
+                Page.addressOf(gfn),
+                Page.addressOf(npages),
+                HVA + ((long) UserMemoryRegion.idOf(slot) << 32));
+    }
+
+    /// Null if the request is carried out.
+    static @Nullable Errno errnoOf(AddressSpaces spaces, UserMemoryRegion region) {
+        MdevException refusal =
+                catchThrowableOfType(MdevException.class, () -> spaces.setUserMemoryRegion(region));
+        return refusal == null ? null : refusal.errno();
+    }
+}
