@@ -1,0 +1,109 @@
+package dev.mdev.core.mmu;
+
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.atomic.AtomicLongFieldUpdater;
+import java.util.concurrent.locks.LockSupport;
+
+/// Lets whoever removed a translation wait until no vCPU uses it any more: the flush request and
+/// its acknowledgement, as an inter-processor interrupt and `vcpu->mode` do for hardware (Linux
+/// `kvm_make_all_cpus_request`).
+///
+/// A vCPU is *inside* while it executes guest accesses. Before each access it looks whether a flush
+/// is asked of it ([Seat#flushRequested]); if so it drops its cached translations and acknowledges.
+/// [#flush] asks all seats and returns when each has acknowledged or was seen outside.
+///
+/// ## Why it is right
+///
+/// The remover changes the table, then increments `requested`, then reads `inside`. A vCPU sets
+/// `inside`, then reads `requested`. All four are volatile, so at least one of the two sees the
+/// other: either the remover sees the vCPU inside and waits, or the vCPU sees the request when it
+/// enters. An access runs between two looks; the acknowledgement is a release store after it and is
+/// read by the remover, so an access that used the old translation happened before the return.
+///
+/// The look costs one load and a compare, no fence.
+public final class AccessGate {
+    private static final int SPINS = 500;
+    private static final long PARK_NANOS = 20_000;
+
+    private final CopyOnWriteArrayList<Seat> seats = new CopyOnWriteArrayList<>();
+
+    /// A new vCPU, outside.
+    public Seat newSeat() {
+        Seat seat = new Seat();
+        seats.add(seat);
+        return seat;
+    }
+
+    /// A vCPU that will not come back.
+    public void remove(Seat seat) {
+        seats.remove(seat);
+    }
+
+    /// Returns when no access that began before the call is still running, and every vCPU will drop
+    /// its cached translations before its next one. Must not be called by a thread that is inside,
+    /// or with a leaf lock held.
+    public void flush() {
+        for (Seat seat : seats) {
+            seat.request();
+        }
+        for (Seat seat : seats) {
+            seat.awaitAcknowledged();
+        }
+    }
+
+    /// One vCPU's place at the gate. All methods but those of the gate are called by its thread.
+    public static final class Seat {
+        private static final AtomicLongFieldUpdater<Seat> REQUESTED =
+                AtomicLongFieldUpdater.newUpdater(Seat.class, "requested");
+
+        private volatile long requested;
+        private volatile long acknowledged;
+        private volatile boolean inside;
+
+        /// The last request that was acknowledged, as the vCPU's thread knows it.
+        private long served;
+
+        /// Begins to execute guest accesses. To be followed by a look at [#flushRequested].
+        public void enter() {
+            inside = true;
+        }
+
+        /// Stops executing guest accesses.
+        public void leave() {
+            inside = false;
+        }
+
+        /// Whether cached translations are to be dropped before the next access. If so, call
+        /// [#acknowledgeAfter].
+        public boolean flushRequested() {
+            return requested != served;
+        }
+
+        /// Drops cached translations and acknowledges the requests made before that.
+        ///
+        /// @param drop drops everything derived from the tables
+        public void acknowledgeAfter(Runnable drop) {
+            // Read first: a request that comes while dropping is not acknowledged by this.
+            long seen = requested;
+            drop.run();
+            served = seen;
+            acknowledged = seen;
+        }
+
+        private void request() {
+            REQUESTED.incrementAndGet(this);
+        }
+
+        private void awaitAcknowledged() {
+            long wanted = requested;
+            for (int tries = 0; inside && acknowledged < wanted; tries++) {
+                if (tries < SPINS) {
+                    Thread.onSpinWait();
+                } else {
+                    // The vCPU's thread may have lost its processor in the middle of an access.
+                    LockSupport.parkNanos(this, PARK_NANOS);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,15 @@
+package dev.mdev.core.mmu;
+
+import dev.mdev.api.Errno;
+
+/// What a vCPU does after a stage-2 fault.
+public sealed interface FaultOutcome {
+    /// An entry is there, or something changed meanwhile: walk again.
+    record Retry() implements FaultOutcome {}
+
+    /// There is no memory: the access is emulated.
+    record Mmio() implements FaultOutcome {}
+
+    /// The access fails.
+    record Failed(Errno errno, String reason) implements FaultOutcome {}
+}
