@@ -14,4 +14,5 @@ module dev.mdev.core {
     exports dev.mdev.core.mmu;
     exports dev.mdev.core.memslot;
     exports dev.mdev.core.sync;
+    exports dev.mdev.core.vm;
 }

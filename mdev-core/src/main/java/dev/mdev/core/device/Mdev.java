@@ -53,6 +53,10 @@ public final class Mdev {
     @GuardedBy("assignment")
     private boolean removed;
 
+    /// Counts assignments that ended. A register access that was under way when its machine lost
+    /// the device, and gets its turn later, is refused by it.
+    private volatile long epoch;
+
     Mdev(UUID uuid, Parent parent, MdevType type, List<PoolShare> share, MdevObserver observer) {
         this.uuid = uuid;
         this.parent = parent;
@@ -129,8 +133,9 @@ public final class Mdev {
     /// Gives the device to a machine.
     ///
     /// @param who the machine's name, for messages
+    /// @return the assignment's number, for [#read] and [#write]
     /// @throws MdevException EBUSY if somebody has it, ENODEV if it is being removed
-    public void assign(String who) {
+    public long assign(String who) {
         assignment.lock();
         try {
             if (removed) {
@@ -141,6 +146,7 @@ public final class Mdev {
                         Errno.EBUSY, "mdev=%s is assigned to %s".formatted(uuid, holder));
             }
             holder = who;
+            return epoch;
         } finally {
             assignment.unlock();
         }
@@ -148,7 +154,9 @@ public final class Mdev {
 
     /// Takes the device back: removes all mappings, and resets it so that the next holder finds
     /// nothing of this one's in its registers.
+    @SuppressWarnings("NonAtomicVolatileUpdate") // only the one holder ends its assignment
     public void unassign() {
+        epoch++;
         mappings.clear();
         var _ = call("reset", MdevDevice::reset);
         assignment.lock();
@@ -209,12 +217,21 @@ public final class Mdev {
     }
 
     /// A guest's load from a trapped address.
-    public RegionAccess read(int region, long offsetBytes, int widthBytes) {
+    ///
+    /// @param assigned the guest's assignment, as [#assign] returned it
+    public RegionAccess read(long assigned, int region, long offsetBytes, int widthBytes) {
         Optional<String> outside = outsideOf(region, offsetBytes, widthBytes);
         if (outside.isPresent()) {
             return new RegionAccess.Failed(Errno.EINVAL, outside.get());
         }
-        return switch (calls.call("read", () -> driver().read(region, offsetBytes, widthBytes))) {
+        DriverOutcome<Long> outcome =
+                calls.call(
+                        "read",
+                        () -> {
+                            requireEpoch(assigned);
+                            return driver().read(region, offsetBytes, widthBytes);
+                        });
+        return switch (outcome) {
             case DriverOutcome.Returned<Long> returned ->
                     new RegionAccess.Done(returned.value() & maskOf(widthBytes));
             case DriverOutcome.Failed<Long> failed ->
@@ -223,14 +240,27 @@ public final class Mdev {
     }
 
     /// A guest's store to a trapped address.
-    public RegionAccess write(int region, long offsetBytes, int widthBytes, long value) {
+    ///
+    /// @param assigned the guest's assignment, as [#assign] returned it
+    public RegionAccess write(
+            long assigned, int region, long offsetBytes, int widthBytes, long value) {
         Optional<String> outside = outsideOf(region, offsetBytes, widthBytes);
         if (outside.isPresent()) {
             return new RegionAccess.Failed(Errno.EINVAL, outside.get());
         }
         return call(
                 "write",
-                made -> made.write(region, offsetBytes, widthBytes, value & maskOf(widthBytes)));
+                made -> {
+                    requireEpoch(assigned);
+                    made.write(region, offsetBytes, widthBytes, value & maskOf(widthBytes));
+                });
+    }
+
+    private void requireEpoch(long assigned) {
+        if (assigned != epoch) {
+            throw new MdevException(
+                    Errno.ENODEV, "mdev=%s was taken from the machine".formatted(uuid));
+        }
     }
 
     private Optional<String> outsideOf(int region, long offsetBytes, int widthBytes) {

@@ -1,0 +1,65 @@
+package dev.mdev.core.vm;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.core.engine.GuestAccess;
+
+import java.util.List;
+
+/// What a virtual processor is asked to execute: steps, in order, each a row of guest accesses.
+///
+/// @param steps at most [#MAX_STEPS]
+/// @param continueAfterFault whether the steps after one that faulted are executed
+public record GuestProgram(List<Step> steps, boolean continueAfterFault) {
+    /// The most steps of a program.
+    public static final int MAX_STEPS = 1024;
+
+    /// The most values that one step returns.
+    public static final int MAX_VALUES = 4096;
+
+    /// The most accesses of one step.
+    public static final long MAX_ACCESSES = 1L << 32;
+
+    /// @throws MdevException E2BIG if there are too many steps
+    public GuestProgram {
+        steps = List.copyOf(steps);
+        if (steps.size() > MAX_STEPS) {
+            throw new MdevException(
+                    Errno.E2BIG, "steps=%d most=%d".formatted(steps.size(), MAX_STEPS));
+        }
+    }
+
+    /// A row of guest accesses.
+    public sealed interface Step {
+        GuestAccess.Span span();
+
+        /// Loads, and returns the values.
+        record Read(GuestAccess.Span span) implements Step {
+            /// @throws MdevException E2BIG if there are more values than a step returns
+            public Read {
+                requireCount(span, MAX_VALUES);
+            }
+        }
+
+        /// Stores `value`, `value + step`, `value + 2 * step` and so on.
+        record Write(GuestAccess.Span span, long value, long step) implements Step {
+            public Write {
+                requireCount(span, MAX_ACCESSES);
+            }
+        }
+
+        /// Loads, and compares with what [Write] would have stored.
+        record Check(GuestAccess.Span span, long value, long step) implements Step {
+            public Check {
+                requireCount(span, MAX_ACCESSES);
+            }
+        }
+
+        private static void requireCount(GuestAccess.Span span, long most) {
+            if (span.count() > most) {
+                throw new MdevException(
+                        Errno.E2BIG, "count=%d most=%d".formatted(span.count(), most));
+            }
+        }
+    }
+}

@@ -1,0 +1,654 @@
+package dev.mdev.core.engine;
+
+import static dev.mdev.core.engine.ScriptedDriver.DEVICE_PAGES;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MapDecision;
+import dev.mdev.api.MapRequest;
+import dev.mdev.api.MdevException;
+import dev.mdev.api.page.Access;
+import dev.mdev.api.page.Page;
+import dev.mdev.api.page.PfnRange;
+import dev.mdev.api.page.Prot;
+import dev.mdev.core.device.FaultRecord;
+import dev.mdev.core.device.Mdev;
+import dev.mdev.core.device.MdevBus;
+import dev.mdev.core.device.MdevObserver;
+import dev.mdev.core.engine.GuestAccess.Span;
+import dev.mdev.core.hostmm.HostMemory;
+import dev.mdev.core.vm.AttachedDevice;
+import dev.mdev.core.vm.GuestProgram;
+import dev.mdev.core.vm.GuestProgram.Step;
+import dev.mdev.core.vm.MachineSpec;
+import dev.mdev.core.vm.ProgramResult;
+import dev.mdev.core.vm.StepResult;
+import dev.mdev.core.vm.VirtualMachine;
+
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
+
+/// What a guest, a driver and an operator see, whatever engine runs the guest. Each engine's test
+/// extends this.
+@Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+public abstract class EngineContract {
+    protected static final Duration DEADLINE = Duration.ofSeconds(20);
+    private static final long RAM_BYTES = 1L << 20;
+    private static final int VCPUS = 3;
+
+    private HostMemory memory;
+    private ScriptedDriver driver;
+    private MdevBus bus;
+    private VirtualMachine vm;
+
+    /// The engine under test.
+    protected abstract Engine engine();
+
+    /// Memory that the engine can map.
+    protected abstract HostMemory newMemory();
+
+    @BeforeEach
+    void start() {
+        memory = newMemory();
+        driver = new ScriptedDriver();
+        bus = new MdevBus(memory, Duration.ofSeconds(2), MdevObserver.NONE);
+        bus.addDriver(driver, Map.of());
+        vm = new VirtualMachine(new MachineSpec("vm", RAM_BYTES, VCPUS), engine(), memory);
+    }
+
+    @AfterEach
+    void stop() {
+        vm.close();
+        bus.close();
+        memory.close();
+    }
+
+    @Test
+    void eachFirstTouchOfAPageAsksTheDriverOnceAndLaterTouchesDoNot() {
+        AttachedDevice device = attach();
+        long bar = bar(device, 0);
+
+        assertCompleted(run(write(pages(bar, 16), 0x1000, 1)));
+        assertCompleted(run(check(pages(bar, 16), 0x1000, 1), write(pages(bar, 16), 7, 0)));
+
+        assertThat(driverDevice(0).requests)
+                .hasSize(16)
+                .allMatch(request -> request.reason() == MapRequest.Reason.FIRST_TOUCH)
+                .extracting(MapRequest::page)
+                .doesNotHaveDuplicates();
+        assertThat(device.mdev().faultCount()).isEqualTo(16);
+        assertThat(device.mdev().residentPages()).isEqualTo(16);
+    }
+
+    @Test
+    void attachingMapsNothing() {
+        AttachedDevice device = attach();
+
+        assertThat(driverDevice(0).requests).isEmpty();
+        assertThat(device.mdev().residentPages()).isZero();
+    }
+
+    @Test
+    void whatTheGuestStoresIsInTheDevicesPagesAndBack() {
+        AttachedDevice device = attach();
+        long bar = bar(device, 0);
+
+        assertCompleted(run(write(new Span(bar + 8, 8, 1, 0), 0x1122_3344_5566_7788L, 0)));
+
+        assertThat(deviceLong(0, 0, 8)).isEqualTo(0x1122_3344_5566_7788L);
+        setDeviceLong(0, 3, 16, 42);
+        assertThat(read(new Span(bar + 3 * Page.SIZE + 16, 8, 1, 0))).containsExactly(42L);
+    }
+
+    @Test
+    void everyWidthAndAlignmentWorksAlsoAcrossPages() {
+        AttachedDevice device = attach();
+        long bar = bar(device, 0);
+        for (int width : new int[] {1, 2, 4, 8}) {
+            long mask = width == 8 ? -1L : (1L << (width * 8)) - 1;
+            for (long offset = Page.SIZE - 9; offset <= Page.SIZE + 1; offset++) {
+                long value = 0x8877_6655_4433_2211L * (offset + width);
+                assertCompleted(run(write(new Span(bar + offset, width, 1, 0), value, 0)));
+                assertThat(read(new Span(bar + offset, width, 1, 0)))
+                        .as("width=%d offset=%d", width, offset)
+                        .containsExactly(value & mask);
+            }
+        }
+    }
+
+    @Test
+    void aRangeGrantMapsAllOfItWithOneQuestion() {
+        driver.answer =
+                (device, request) -> {
+                    long first = request.page() / 16 * 16;
+                    PfnRange run = device.runFrom(first);
+                    return new MapDecision.Grant(
+                            first, new PfnRange(run.firstPfn(), 16), Prot.READ_WRITE);
+                };
+        AttachedDevice device = attach();
+
+        assertCompleted(run(write(pages(bar(device, 0), DEVICE_PAGES), 1, 1)));
+
+        assertThat(driverDevice(0).requests).hasSize((int) DEVICE_PAGES / 16);
+        assertThat(device.mdev().residentPages()).isEqualTo(DEVICE_PAGES);
+    }
+
+    @Test
+    void revokedPagesFaultAgainAndHaveTheContentTheyHad() {
+        AttachedDevice device = attach();
+        long bar = bar(device, 0);
+        assertCompleted(run(write(pages(bar, 16), 0x55, 3)));
+
+        device.mdev().revoke(0, 0, DEVICE_PAGES);
+
+        assertThat(device.mdev().residentPages()).isZero();
+        assertCompleted(run(check(pages(bar, 16), 0x55, 3)));
+        assertThat(driverDevice(0).requests.subList(16, 32))
+                .allMatch(request -> request.reason() == MapRequest.Reason.AFTER_REVOKE);
+    }
+
+    @Test
+    void aRevokedPageMayComeBackAsAnotherPhysicalPage() {
+        AttachedDevice device = attach();
+        long bar = bar(device, 0);
+        AtomicLong shift = new AtomicLong();
+        driver.answer =
+                (d, request) ->
+                        MapDecision.grantPage(
+                                request, d.pfnOf(request.page() + shift.get()), Prot.READ_WRITE);
+        assertCompleted(run(write(new Span(bar, 8, 1, 0), 11, 0)));
+
+        shift.set(5);
+        device.mdev().revoke(0, 0, 1);
+        assertCompleted(run(write(new Span(bar, 8, 1, 0), 22, 0)));
+
+        assertThat(deviceLong(0, 0, 0)).isEqualTo(11);
+        assertThat(deviceLong(0, 5, 0)).isEqualTo(22);
+    }
+
+    @Test
+    void aReadOnlyGrantServesLoadsAndAStoreAsksForAnUpgrade() {
+        driver.answer =
+                (device, request) ->
+                        MapDecision.grantPage(
+                                request,
+                                device.pfnOf(request.page()),
+                                request.access() == Access.READ ? Prot.READ : Prot.READ_WRITE);
+        AttachedDevice device = attach();
+        long bar = bar(device, 0);
+
+        assertThat(read(new Span(bar, 8, 1, 0))).containsExactly(0L);
+        assertCompleted(run(write(new Span(bar, 8, 1, 0), 9, 0)));
+
+        assertThat(deviceLong(0, 0, 0)).isEqualTo(9);
+        assertThat(driverDevice(0).requests.getLast().access()).isEqualTo(Access.WRITE);
+    }
+
+    @Test
+    void aDeniedPageFaultsTheGuestWithTheDriversReasonAndTheNextPageWorks() {
+        driver.answer =
+                (device, request) ->
+                        request.page() == 1
+                                ? new MapDecision.Deny("guard page")
+                                : MapDecision.grantPage(
+                                        request, device.pfnOf(request.page()), Prot.READ_WRITE);
+        AttachedDevice device = attach();
+        long bar = bar(device, 0);
+
+        ProgramResult result = run(write(pages(bar, 3), 1, 1));
+
+        assertThat(result.end()).isEqualTo(ProgramResult.End.FAULTED);
+        StepResult step = result.steps().getFirst();
+        assertThat(step.completed()).isOne();
+        VcpuExit.Fault fault = step.fault().orElseThrow();
+        assertThat(fault.gpa()).isEqualTo(bar + Page.SIZE);
+        assertThat(fault.reason()).contains("guard page");
+        assertCompleted(run(write(new Span(bar + 2 * Page.SIZE, 8, 1, 0), 3, 0)));
+        assertThat(device.mdev().recentFaults())
+                .anyMatch(record -> record.outcome() == FaultRecord.Outcome.DENIED);
+    }
+
+    @Test
+    void grantsThatBreakTheRulesAreRefusedAndMapNothing() {
+        AttachedDevice victim = attach();
+        assertCompleted(run(write(pages(bar(victim, 0), 4), 0x77, 0)));
+        AttachedDevice device = attach();
+        long foreign = driverDevice(0).pfnOf(0);
+        List<MapDecision> bad =
+                List.of(
+                        new MapDecision.Grant(0, new PfnRange(foreign, 1), Prot.READ_WRITE),
+                        new MapDecision.Grant(0, new PfnRange(0, 1), Prot.READ_WRITE),
+                        new MapDecision.Grant(
+                                0,
+                                new PfnRange(driver.aperture().pfns().endPfn(), 1),
+                                Prot.READ_WRITE),
+                        new MapDecision.Grant(
+                                0,
+                                new PfnRange(driverDevice(1).pfnOf(0), DEVICE_PAGES + 1),
+                                Prot.READ_WRITE),
+                        new MapDecision.Grant(
+                                1, new PfnRange(driverDevice(1).pfnOf(0), 1), Prot.READ_WRITE),
+                        new MapDecision.Grant(
+                                0, new PfnRange(driverDevice(1).pfnOf(0), 1), Prot.READ),
+                        new MapDecision.Grant(
+                                0, new PfnRange(driverDevice(1).pfnOf(0), 1), Prot.NONE));
+        for (MapDecision decision : bad) {
+            driver.answer = (d, request) -> decision;
+
+            ProgramResult result = run(write(new Span(bar(device, 0), 8, 1, 0), 0xbad, 0));
+
+            assertThat(result.end()).as("%s", decision).isEqualTo(ProgramResult.End.FAULTED);
+            assertThat(device.mdev().recentFaults().getFirst().outcome())
+                    .isEqualTo(FaultRecord.Outcome.REFUSED);
+        }
+        assertThat(device.mdev().residentPages()).isZero();
+        assertCompleted(run(check(pages(bar(victim, 0), 4), 0x77, 0)));
+    }
+
+    @Test
+    void aDriverThatThrowsFailsTheAccessAndIsRecordedAndTheDeviceGoesOn() {
+        AttachedDevice device = attach();
+        long bar = bar(device, 0);
+        var good = driver.answer;
+        driver.answer =
+                (d, request) -> {
+                    throw new IllegalStateException("driver bug");
+                };
+
+        ProgramResult result = run(write(new Span(bar, 8, 1, 0), 1, 0));
+
+        assertThat(result.steps().getFirst().fault().orElseThrow().reason()).contains("driver bug");
+        assertThat(device.mdev().recentFaults().getFirst().outcome())
+                .isEqualTo(FaultRecord.Outcome.FAILED);
+        driver.answer = good;
+        assertCompleted(run(write(new Span(bar, 8, 1, 0), 1, 0)));
+    }
+
+    @Test
+    void aTrappedAnswerServesTheAccessByTheDriversRegisters() {
+        driver.answer = (device, request) -> new MapDecision.Trap();
+        AttachedDevice device = attach();
+        long bar = bar(device, 0);
+
+        assertCompleted(run(write(new Span(bar + 8, 4, 1, 0), 0x1234, 0)));
+
+        assertThat(read(new Span(bar + 8, 4, 1, 0))).containsExactly(0x1234L);
+        assertThat(device.mdev().residentPages()).isZero();
+        assertThat(driverDevice(0).registerAccesses).contains("w0+8/4=4660");
+    }
+
+    @Test
+    void trappedAreasReachTheDriverWithWidthAndOffset() {
+        AttachedDevice device = attach();
+        long regs = bar(device, 2);
+
+        assertCompleted(run(write(new Span(regs + 16, 4, 1, 0), 0xcafe, 0)));
+
+        assertThat(read(new Span(regs + 16, 2, 1, 0))).containsExactly(0xcafeL);
+        assertThat(driverDevice(0).registerAccesses).containsExactly("w2+16/4=51966", "r2+16/2");
+        assertThat(driverDevice(0).requests).isEmpty();
+    }
+
+    @Test
+    void aRegisterThatThrowsFaultsTheGuest() {
+        AttachedDevice device = attach();
+        driverDevice(0).registerFailure = new MdevException(Errno.ENXIO, "no such register");
+
+        ProgramResult result = run(write(new Span(bar(device, 2), 4, 1, 0), 1, 0));
+
+        VcpuExit.Fault fault = result.steps().getFirst().fault().orElseThrow();
+        assertThat(fault.errno()).isEqualTo(Errno.ENXIO);
+    }
+
+    @Test
+    void addressesThatNobodyClaimsReadAsOnesAndSwallowStores() {
+        ProgramResult result =
+                run(
+                        new Step.Read(new Span(RAM_BYTES + 64, 4, 2, 4)),
+                        write(new Span(RAM_BYTES + 64, 4, 1, 0), 1, 0));
+
+        assertCompleted(result);
+        assertThat(result.steps().getFirst().values()).containsOnly(0xffff_ffffL);
+        assertThat(result.steps().getFirst().unassigned()).isEqualTo(2);
+        assertThat(result.steps().getLast().unassigned()).isOne();
+    }
+
+    @Test
+    void ramKeepsWhatIsStoredOverItsWholeLength() {
+        assertCompleted(run(write(new Span(0, 8, RAM_BYTES / 8, 8), 0x0102_0304, 0x1_0001)));
+        assertCompleted(run(check(new Span(0, 8, RAM_BYTES / 8, 8), 0x0102_0304, 0x1_0001)));
+    }
+
+    @Test
+    void aStoreFromRamIntoNothingStoresItsRamHalf() {
+        long edge = RAM_BYTES - 4;
+
+        ProgramResult result = run(write(new Span(edge, 8, 1, 0), 0x1122_3344_5566_7788L, 0));
+
+        assertCompleted(result);
+        assertThat(result.steps().getFirst().unassigned()).isOne();
+        assertThat(read(new Span(edge, 4, 1, 0))).containsExactly(0x5566_7788L);
+        assertThat(read(new Span(edge, 8, 1, 0))).containsExactly(0xffff_ffff_5566_7788L);
+    }
+
+    @Test
+    void twoDevicesOnOneParentNeverShareAPage() {
+        AttachedDevice one = attach();
+        AttachedDevice two = attach();
+
+        assertCompleted(run(write(pages(bar(one, 0), DEVICE_PAGES), 0xaaaa, 0)));
+        assertCompleted(run(check(pages(bar(two, 0), DEVICE_PAGES), 0, 0)));
+        assertCompleted(run(write(pages(bar(two, 0), DEVICE_PAGES), 0xbbbb, 0)));
+        assertCompleted(run(check(pages(bar(one, 0), DEVICE_PAGES), 0xaaaa, 0)));
+    }
+
+    @Test
+    void detachingTakesTheBarsAwayAndResetsTheDevice() {
+        AttachedDevice device = attach();
+        long bar = bar(device, 0);
+        assertCompleted(run(write(pages(bar, 4), 1, 0)));
+
+        vm.detach(device.mdev().uuid());
+
+        assertThat(device.mdev().residentPages()).isZero();
+        assertThat(device.mdev().holder()).isEmpty();
+        assertThat(driverDevice(0).resets).isOne();
+        assertThat(run(write(pages(bar, 4), 1, 0)).steps().getFirst().unassigned()).isEqualTo(4);
+    }
+
+    @Test
+    void aDeviceInAMachineIsNotGivenToAnotherNorRemoved() {
+        AttachedDevice device = attach();
+
+        assertThatThrownBy(() -> vm.attach(device.mdev()))
+                .isInstanceOfSatisfying(
+                        MdevException.class, e -> assertThat(e.errno()).isEqualTo(Errno.EBUSY));
+        assertThatThrownBy(() -> bus.remove(device.mdev().uuid()))
+                .hasMessageContaining("assigned to vm");
+    }
+
+    @Test
+    void whatDoesNotFitIsRefusedWithTheReasonAndFitsAfterARemoval() {
+        Mdev one = create();
+        create();
+
+        assertThatThrownBy(this::create)
+                .isInstanceOfSatisfying(
+                        MdevException.class,
+                        e -> {
+                            assertThat(e.errno()).isEqualTo(Errno.EUSERS);
+                            assertThat(e).hasMessageContaining("64 pages");
+                        });
+        assertThat(bus.remove(one.uuid())).isEmpty();
+        create();
+    }
+
+    @Test
+    void aRemovedDevicesBytesAreGoneBeforeItsPagesAreGivenOn() {
+        AttachedDevice device = attach();
+        assertCompleted(run(write(pages(bar(device, 0), DEVICE_PAGES), 0x5ec7e7, 0)));
+        vm.detach(device.mdev().uuid());
+        bus.remove(device.mdev().uuid());
+
+        AttachedDevice next = attach();
+
+        assertCompleted(run(check(pages(bar(next, 0), DEVICE_PAGES), 0, 0)));
+    }
+
+    @Test
+    void faultsOfSeveralProcessorsOnOnePageAskOnce() throws Exception {
+        AttachedDevice device = attach();
+        long bar = bar(device, 0);
+        List<CompletableFuture<ProgramResult>> runs =
+                vm.vcpus().stream()
+                        .map(vcpu ->
+                                vcpu.execute(
+                                        program(write(pages(bar, DEVICE_PAGES), 1, 0)), DEADLINE))
+                        .toList();
+        for (CompletableFuture<ProgramResult> run : runs) {
+            assertCompleted(run.get(DEADLINE.toSeconds(), TimeUnit.SECONDS));
+        }
+
+        assertThat(driverDevice(0).requests).hasSize((int) DEVICE_PAGES);
+    }
+
+    @Test
+    void noStoreLandsInAPageAfterItsRevocationReturned() throws Exception {
+        AttachedDevice device = attach();
+        long bar = bar(device, 0);
+        AtomicLong shift = new AtomicLong();
+        driver.answer =
+                (d, request) ->
+                        MapDecision.grantPage(
+                                request, d.pfnOf(request.page() + shift.get()), Prot.READ_WRITE);
+        List<CompletableFuture<ProgramResult>> writers =
+                vm.vcpus().stream()
+                        .map(vcpu ->
+                                vcpu.execute(
+                                        program(
+                                                write(
+                                                        new Span(
+                                                                bar + vcpu.id() * 8L,
+                                                                8,
+                                                                1L << 31,
+                                                                0),
+                                                        1,
+                                                        1)),
+                                        DEADLINE))
+                        .toList();
+        for (int round = 0; round < revocations(); round++) {
+            int old = (int) shift.get();
+            shift.set((old + 1) % 8);
+            device.mdev().revoke(0, 0, 1);
+            for (int vcpu = 0; vcpu < VCPUS; vcpu++) {
+                setDeviceLong(0, old, vcpu * 8L, 0);
+            }
+            for (int spin = 0; spin < 20; spin++) {
+                for (int vcpu = 0; vcpu < VCPUS; vcpu++) {
+                    assertThat(deviceLong(0, old, vcpu * 8L))
+                            .as("round=%d vcpu=%d", round, vcpu)
+                            .isZero();
+                }
+            }
+        }
+        vm.vcpus().forEach(vcpu -> vcpu.interrupt());
+        for (CompletableFuture<ProgramResult> writer : writers) {
+            assertThat(writer.get(DEADLINE.toSeconds(), TimeUnit.SECONDS).end())
+                    .isEqualTo(ProgramResult.End.INTERRUPTED);
+        }
+    }
+
+    /// How often the test above revokes.
+    protected int revocations() {
+        return Integer.getInteger("mdev.revocations", 2000);
+    }
+
+    @Test
+    void aRevocationInsideTheCallbackIsAnsweredAnew() {
+        AttachedDevice device = attach();
+        AtomicBoolean first = new AtomicBoolean(true);
+        driver.answer =
+                (d, request) -> {
+                    if (first.getAndSet(false)) {
+                        d.context.revoke(0, 0, DEVICE_PAGES);
+                    }
+                    return MapDecision.grantPage(request, d.pfnOf(request.page()), Prot.READ_WRITE);
+                };
+
+        assertCompleted(run(write(new Span(bar(device, 0), 8, 1, 0), 1, 0)));
+
+        assertThat(driverDevice(0).requests).hasSize(2);
+    }
+
+    @Test
+    void aProgramStopsAtItsDeadline() throws Exception {
+        ProgramResult result =
+                vm.vcpu(0)
+                        .execute(
+                                program(write(new Span(0, 8, 1L << 31, 0), 0, 0)),
+                                Duration.ofMillis(100))
+                        .get(10, TimeUnit.SECONDS);
+
+        assertThat(result.end()).isEqualTo(ProgramResult.End.INTERRUPTED);
+        assertThat(result.steps().getFirst().completed()).isPositive();
+        assertCompleted(run(write(new Span(0, 8, 1, 0), 0, 0)));
+    }
+
+    @Test
+    void aDriverThatHangsFailsTheProgramAndLeavesTheOtherProcessorsAlone() throws Exception {
+        AttachedDevice device = attach();
+        AttachedDevice healthy = attach();
+        CountDownLatch release = new CountDownLatch(1);
+        var good = driver.answer;
+        driver.answer =
+                (d, request) -> {
+                    if (d == driverDevice(0)) {
+                        awaitUninterruptibly(release);
+                    }
+                    return good.apply(d, request);
+                };
+        CompletableFuture<ProgramResult> hung =
+                vm.vcpu(0)
+                        .execute(
+                                program(write(new Span(bar(device, 0), 8, 1, 0), 1, 0)),
+                                Duration.ofMillis(100));
+        try {
+            assertCompleted(
+                    vm.vcpu(1)
+                            .execute(program(write(pages(bar(healthy, 0), 8), 1, 0)), DEADLINE)
+                            .get(10, TimeUnit.SECONDS));
+            assertThatThrownBy(() -> hung.get(10, TimeUnit.SECONDS))
+                    .cause()
+                    .isInstanceOfSatisfying(
+                            MdevException.class,
+                            e -> assertThat(e.errno()).isEqualTo(Errno.ETIMEDOUT));
+        } finally {
+            release.countDown();
+        }
+    }
+
+    @Test
+    void closingTheMachineInTheMiddleOfAProgramReturns() {
+        AttachedDevice device = attach();
+        CompletableFuture<ProgramResult> running =
+                vm.vcpu(0)
+                        .execute(
+                                program(write(new Span(bar(device, 0), 8, 1L << 31, 0), 0, 0)),
+                                DEADLINE);
+
+        vm.close();
+
+        assertThat(running.join().end()).isEqualTo(ProgramResult.End.INTERRUPTED);
+        assertThat(device.mdev().holder()).isEmpty();
+        assertThatThrownBy(() -> vm.vcpu(0).execute(program(), DEADLINE))
+                .isInstanceOfSatisfying(
+                        MdevException.class, e -> assertThat(e.errno()).isEqualTo(Errno.ESHUTDOWN));
+    }
+
+    protected final VirtualMachine vm() {
+        return vm;
+    }
+
+    protected final ScriptedDriver driver() {
+        return driver;
+    }
+
+    protected final Mdev create() {
+        return bus.create(UUID.randomUUID(), ScriptedDriver.PARENT, ScriptedDriver.TYPE);
+    }
+
+    protected final AttachedDevice attach() {
+        return vm.attach(create());
+    }
+
+    protected final ScriptedDriver.Device driverDevice(int index) {
+        return driver.devices.get(index);
+    }
+
+    protected static long bar(AttachedDevice device, int index) {
+        return device.barGpa(index).orElseThrow();
+    }
+
+    /// One 8-byte access at the start of each of `npages` pages.
+    protected static Span pages(long gpa, long npages) {
+        return new Span(gpa, 8, npages, Page.SIZE);
+    }
+
+    protected static Step write(Span span, long value, long step) {
+        return new Step.Write(span, value, step);
+    }
+
+    protected static Step check(Span span, long value, long step) {
+        return new Step.Check(span, value, step);
+    }
+
+    protected static GuestProgram program(Step... steps) {
+        return new GuestProgram(List.of(steps), false);
+    }
+
+    protected final ProgramResult run(Step... steps) {
+        return vm.vcpu(0).execute(program(steps), DEADLINE).join();
+    }
+
+    private List<Long> read(Span span) {
+        ProgramResult result = run(new Step.Read(span));
+        assertCompleted(result);
+        return result.steps().getFirst().values();
+    }
+
+    protected static void assertCompleted(ProgramResult result) {
+        assertThat(result.end()).as(() -> result.toString()).isEqualTo(ProgramResult.End.COMPLETED);
+        for (StepResult step : result.steps()) {
+            assertThat(step.mismatches()).as(() -> result.toString()).isZero();
+        }
+    }
+
+    private long deviceLong(int device, long page, long offset) {
+        MemorySegment value = MemorySegment.ofArray(new long[1]);
+        driver.aperture().read(apertureOffset(device, page) + offset, value);
+        return value.get(ValueLayout.JAVA_LONG, 0);
+    }
+
+    private void setDeviceLong(int device, long page, long offset, long value) {
+        driver.aperture()
+                .write(
+                        apertureOffset(device, page) + offset,
+                        MemorySegment.ofArray(new long[] {value}));
+    }
+
+    private long apertureOffset(int device, long page) {
+        return Page.addressOf(
+                driverDevice(device).pfnOf(page) - driver.aperture().pfns().firstPfn());
+    }
+
+    private static void awaitUninterruptibly(CountDownLatch latch) {
+        boolean interrupted = false;
+        while (true) {
+            try {
+                latch.await();
+                break;
+            } catch (InterruptedException e) {
+                interrupted = true;
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}

@@ -1,0 +1,173 @@
+package dev.mdev.core.engine;
+
+import dev.mdev.api.Aperture;
+import dev.mdev.api.MapDecision;
+import dev.mdev.api.MapRequest;
+import dev.mdev.api.MdevContext;
+import dev.mdev.api.MdevDevice;
+import dev.mdev.api.MdevType;
+import dev.mdev.api.ParentDevice;
+import dev.mdev.api.ParentDriver;
+import dev.mdev.api.ParentHost;
+import dev.mdev.api.RegionArea;
+import dev.mdev.api.RegionInfo;
+import dev.mdev.api.ResourcePool;
+import dev.mdev.api.page.Page;
+import dev.mdev.api.page.PfnRange;
+import dev.mdev.api.page.Prot;
+
+import org.jspecify.annotations.Nullable;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.BiFunction;
+
+/// A driver whose answers a test sets: one parent with [#POOL_PAGES] pages, devices of
+/// [#DEVICE_PAGES] pages with a lazy BAR 0 and a trapped BAR 2 of one page.
+public final class ScriptedDriver implements ParentDriver {
+    public static final String PARENT = "test0";
+    public static final String TYPE = "test-64p";
+    public static final long DEVICE_PAGES = 64;
+    public static final long POOL_PAGES = 2 * DEVICE_PAGES + 8;
+    public static final int LAZY_BAR = 0;
+    public static final int TRAPPED_BAR = 2;
+
+    /// What each device answers; by default one page, readable and writable.
+    public volatile BiFunction<Device, MapRequest, MapDecision> answer =
+            (device, request) ->
+                    MapDecision.grantPage(request, device.pfnOf(request.page()), Prot.READ_WRITE);
+
+    public final List<Device> devices = new CopyOnWriteArrayList<>();
+    public @Nullable Aperture aperture;
+
+    @Override
+    public String name() {
+        return "scripted";
+    }
+
+    @Override
+    public List<ParentDevice> probe(ParentHost host) {
+        aperture = host.allocateAperture("test", POOL_PAGES);
+        return List.of(new Parent());
+    }
+
+    public Aperture aperture() {
+        return Objects.requireNonNull(aperture);
+    }
+
+    private final class Parent implements ParentDevice {
+        @Override
+        public String name() {
+            return PARENT;
+        }
+
+        @Override
+        public String description() {
+            return "a parent for tests";
+        }
+
+        @Override
+        public Aperture aperture() {
+            return ScriptedDriver.this.aperture();
+        }
+
+        @Override
+        public List<ResourcePool> pools() {
+            return List.of(new ResourcePool("vram", aperture().pfns()));
+        }
+
+        @Override
+        public List<MdevType> types() {
+            return List.of(
+                    new MdevType(
+                            TYPE,
+                            "test",
+                            "64 pages",
+                            MdevType.VFIO_PCI,
+                            List.of(new MdevType.Demand("vram", DEVICE_PAGES, 1, false)),
+                            16));
+        }
+
+        @Override
+        public MdevDevice create(MdevContext context) {
+            Device device = new Device(context);
+            devices.add(device);
+            return device;
+        }
+
+        @Override
+        public void close() {}
+    }
+
+    /// One device; remembers what it was asked.
+    public final class Device implements MdevDevice {
+        public final MdevContext context;
+        public final List<MapRequest> requests = new CopyOnWriteArrayList<>();
+        public final List<String> registerAccesses = new CopyOnWriteArrayList<>();
+        public volatile int resets;
+        public volatile boolean closed;
+        public volatile @Nullable RuntimeException registerFailure;
+        private final List<Long> registers = new ArrayList<>();
+
+        Device(MdevContext context) {
+            this.context = context;
+            for (int i = 0; i < Page.SIZE / Long.BYTES; i++) {
+                registers.add(0L);
+            }
+        }
+
+        /// The device's page `index`.
+        public long pfnOf(long index) {
+            return context.share("vram").runFrom(index).firstPfn();
+        }
+
+        public PfnRange runFrom(long index) {
+            return context.share("vram").runFrom(index);
+        }
+
+        @Override
+        public List<RegionInfo> regions() {
+            return List.of(
+                    RegionInfo.of(
+                            LAZY_BAR, "vram", Page.bytesOf(DEVICE_PAGES), RegionArea.Kind.LAZY),
+                    RegionInfo.of(TRAPPED_BAR, "regs", Page.SIZE, RegionArea.Kind.TRAPPED));
+        }
+
+        @Override
+        public MapDecision validateMapRequest(MapRequest request) {
+            requests.add(request);
+            return answer.apply(this, request);
+        }
+
+        @Override
+        public long read(int region, long offsetBytes, int widthBytes) {
+            registerAccesses.add("r" + region + "+" + offsetBytes + "/" + widthBytes);
+            if (registerFailure != null) {
+                throw registerFailure;
+            }
+            return registers.get((int) offsetBytes / Long.BYTES)
+                    >>> (offsetBytes % Long.BYTES * Byte.SIZE);
+        }
+
+        @Override
+        public void write(int region, long offsetBytes, int widthBytes, long value) {
+            registerAccesses.add("w" + region + "+" + offsetBytes + "/" + widthBytes + "=" + value);
+            if (registerFailure != null) {
+                throw registerFailure;
+            }
+            registers.set((int) offsetBytes / Long.BYTES, value);
+        }
+
+        @Override
+        public void reset() {
+            resets++;
+        }
+
+        @Override
+        public void close() {
+            closed = true;
+        }
+    }
+}

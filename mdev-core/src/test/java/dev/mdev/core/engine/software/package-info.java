@@ -1,0 +1,4 @@
+@NullMarked
+package dev.mdev.core.engine.software;
+
+import org.jspecify.annotations.NullMarked;
