@@ -36,4 +36,10 @@ public interface MdevContext {
     /// @param firstPage page within the region, at least 0
     /// @param npages pages, at least 1; what lies beyond the region is ignored
     void revoke(int region, long firstPage, long npages);
+
+    /// The guest's memory.
+    GuestMemory guestMemory();
+
+    /// The device's interrupts, as [MdevDevice#irqs] announced them.
+    Interrupts interrupts();
 }

@@ -1,6 +1,8 @@
 package dev.mdev.api;
 
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 
 /// One mediated device, as its driver implements it.
 ///
@@ -36,6 +38,39 @@ public interface MdevDevice extends AutoCloseable {
     /// @param widthBytes 1, 2, 4 or 8; the offset need not be a multiple of it
     /// @param value the value, in the low bytes; the others are zero
     void write(int region, long offsetBytes, int widthBytes, long value);
+
+    /// How the device introduces itself. The same at each call.
+    default PciIdentity identity() {
+        return PciIdentity.UNSPECIFIED;
+    }
+
+    /// The interrupts it can raise. The same at each call.
+    default IrqInfo irqs() {
+        return IrqInfo.NONE;
+    }
+
+    /// Tells of guest memory that goes away: pins in the range are to be closed before this
+    /// returns, and what is left pinned then is unpinned by force.
+    ///
+    /// @param iova first address
+    /// @param lengthBytes bytes
+    default void dmaUnmapped(long iova, long lengthBytes) {}
+
+    /// The state that moves with the device; nothing if it cannot be moved.
+    default Optional<DeviceState> state() {
+        return Optional.empty();
+    }
+
+    /// The picture it puts out; nothing if it is no display.
+    default Optional<Display> display() {
+        return Optional.empty();
+    }
+
+    /// What the device counted since its creation, for operators: by names in lower-case words with
+    /// underscores and, at the end, their unit, such as `engine_work_units`. Called often.
+    default Map<String, Long> counters() {
+        return Map.of();
+    }
 
     /// Puts the device into the state it had after creation. The host has revoked all mappings.
     void reset();

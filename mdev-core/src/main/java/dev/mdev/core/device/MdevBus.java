@@ -4,6 +4,8 @@ import com.google.errorprone.annotations.concurrent.GuardedBy;
 
 import dev.mdev.api.Aperture;
 import dev.mdev.api.Errno;
+import dev.mdev.api.GuestMemory;
+import dev.mdev.api.Interrupts;
 import dev.mdev.api.MdevContext;
 import dev.mdev.api.MdevDevice;
 import dev.mdev.api.MdevException;
@@ -325,6 +327,16 @@ public final class MdevBus implements AutoCloseable {
             @Override
             public void revoke(int region, long firstPage, long npages) {
                 mdev.revoke(region, firstPage, npages);
+            }
+
+            @Override
+            public GuestMemory guestMemory() {
+                return NoGuest.INSTANCE;
+            }
+
+            @Override
+            public Interrupts interrupts() {
+                return NoGuest.INSTANCE;
             }
         };
     }
