@@ -25,10 +25,6 @@ import java.util.function.Function;
 ///
 /// All methods may be called by any thread.
 public final class HostMm implements AutoCloseable {
-    /// How often an answer may be overtaken by a revocation before the fault is given up. A driver
-    /// that revokes the page it grants, each time, must not hang its guest.
-    private static final int MAX_TRIES = 64;
-
     private final HostPageTable pageTable;
     private final HostMemory memory;
     private final long fillTimeoutNanos;
@@ -62,7 +58,8 @@ public final class HostMm implements AutoCloseable {
 
     /// @param pageTable the engine's exit
     /// @param memory what the physical page numbers mean
-    /// @param fillTimeout the longest one fault waits for another on the same page
+    /// @param fillTimeout the longest one fault waits for another on the same page, and the longest
+    ///   it is tried anew because its answers are revoked before they are installed
     public HostMm(HostPageTable pageTable, HostMemory memory, Duration fillTimeout) {
         this.pageTable = pageTable;
         this.memory = memory;
@@ -147,7 +144,8 @@ public final class HostMm implements AutoCloseable {
     ///
     /// @return the outcome; after [FaultResult.Mapped] the caller tries its access again
     public FaultResult handleFault(long hva, Access access) {
-        for (int tries = 0; tries < MAX_TRIES; tries++) {
+        long start = System.nanoTime();
+        do {
             Vma vma = vmas.find(hva);
             if (vma == null) {
                 return new FaultResult.Failed(
@@ -162,10 +160,16 @@ public final class HostMm implements AutoCloseable {
             if (result != null) {
                 return result;
             }
-        }
+        } while (System.nanoTime() - start < fillTimeoutNanos);
+        return overtaken(hva);
+    }
+
+    /// Each answer was revoked before it could be installed, for as long as a fault may take: a
+    /// driver that revokes what it grants, each time, must not hang its guest.
+    private static FaultResult overtaken(long hva) {
         return new FaultResult.Failed(
                 Errno.EAGAIN,
-                "revoked %d times while being filled: hva=0x%x".formatted(MAX_TRIES, hva));
+                "revoked again and again while being filled: hva=0x%x".formatted(hva));
     }
 
     /// Removes what is mapped in `range`, which stays reserved: the next access faults. When it
@@ -255,7 +259,8 @@ public final class HostMm implements AutoCloseable {
     /// @return null if the action ran, else why not: EFAULT for an unmapped page that may not fault
     public @Nullable FaultResult withPage(
             long hva, Access access, boolean mayFault, PageAction action) {
-        for (int tries = 0; tries < MAX_TRIES; tries++) {
+        long start = System.nanoTime();
+        do {
             int section = copies.readLock();
             try {
                 long pte = lookup(hva);
@@ -276,10 +281,8 @@ public final class HostMm implements AutoCloseable {
             if (!(result instanceof FaultResult.Mapped)) {
                 return result;
             }
-        }
-        return new FaultResult.Failed(
-                Errno.EAGAIN,
-                "revoked %d times while accessed: hva=0x%x".formatted(MAX_TRIES, hva));
+        } while (System.nanoTime() - start < fillTimeoutNanos);
+        return overtaken(hva);
     }
 
     /// What [#withPage] runs.

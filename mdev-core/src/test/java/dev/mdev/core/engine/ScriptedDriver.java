@@ -22,6 +22,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BiFunction;
 
 /// A driver whose answers a test sets: one parent with [#POOL_PAGES] pages, devices of
@@ -106,7 +107,7 @@ public final class ScriptedDriver implements ParentDriver {
         public final MdevContext context;
         public final List<MapRequest> requests = new CopyOnWriteArrayList<>();
         public final List<String> registerAccesses = new CopyOnWriteArrayList<>();
-        public volatile int resets;
+        public final AtomicInteger resets = new AtomicInteger();
         public volatile boolean closed;
         public volatile @Nullable RuntimeException registerFailure;
         private final List<Long> registers = new ArrayList<>();
@@ -162,7 +163,7 @@ public final class ScriptedDriver implements ParentDriver {
 
         @Override
         public void reset() {
-            resets++;
+            resets.incrementAndGet();
         }
 
         @Override

@@ -150,21 +150,23 @@ class HostMmTest {
 
     @Test
     void anOwnerThatAlwaysRevokesItsOwnAnswerFailsTheAccessRatherThanHang() {
+        HostMm impatient = new HostMm(pageTable, memory, Duration.ofMillis(50));
         Vma[] self = new Vma[1];
         self[0] =
-                mm.reserve(
+                impatient.reserve(
                         NPAGES,
                         Prot.READ_WRITE,
                         0,
                         fault -> {
-                            mm.zap(self[0].range());
+                            impatient.zap(self[0].range());
                             return new Fill.Map(fault.page(), pfns(fault.page(), 1), Prot.READ);
                         });
 
-        assertThat(mm.handleFault(hva(self[0], 1), Access.READ))
+        assertThat(impatient.handleFault(hva(self[0], 1), Access.READ))
                 .isInstanceOfSatisfying(
                         FaultResult.Failed.class,
                         failed -> assertThat(failed.errno()).isEqualTo(Errno.EAGAIN));
+        impatient.close();
     }
 
     @Test

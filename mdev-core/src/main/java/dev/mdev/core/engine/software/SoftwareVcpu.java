@@ -1,5 +1,6 @@
 package dev.mdev.core.engine.software;
 
+import dev.mdev.api.Errno;
 import dev.mdev.api.page.Access;
 import dev.mdev.api.page.Page;
 import dev.mdev.core.engine.GuestAccess;
@@ -193,7 +194,10 @@ final class SoftwareVcpu implements VcpuEngine {
                     return null;
                 }
                 case FaultOutcome.Failed failed -> {
-                    return new VcpuExit.Fault(gpa, kind, failed.errno(), failed.reason());
+                    // As KVM_RUN: a fault that a signal interrupted is no fault.
+                    return failed.errno() == Errno.EINTR
+                            ? interrupted()
+                            : new VcpuExit.Fault(gpa, kind, failed.errno(), failed.reason());
                 }
             }
         }
