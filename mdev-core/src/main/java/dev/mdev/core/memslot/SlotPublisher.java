@@ -48,9 +48,12 @@ final class SlotPublisher {
         invalidations.runBetween(() -> SETS.setVolatile(sets, asId, during));
         srcu.synchronize();
         long next = generation + sets.length;
-        nextGeneration.accept(next);
-        // The slots are the same, so this takes no waiting: a reader that still holds `during`
-        // remembers nothing under a generation that can come back.
-        SETS.setVolatile(sets, asId, contents.withGeneration(next));
+        try {
+            nextGeneration.accept(next);
+        } finally {
+            // The slots are the same, so this takes no waiting: a reader that still holds `during`
+            // remembers nothing under a generation that can come back.
+            SETS.setVolatile(sets, asId, contents.withGeneration(next));
+        }
     }
 }
