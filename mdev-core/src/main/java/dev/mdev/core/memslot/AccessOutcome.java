@@ -1,0 +1,22 @@
+package dev.mdev.core.memslot;
+
+/// What became of an access to guest memory by the machine itself.
+public sealed interface AccessOutcome {
+    /// Every byte was reached.
+    AccessOutcome OK = new Ok();
+
+    /// Every byte was reached.
+    record Ok() implements AccessOutcome {}
+
+    /// EFAULT: the access stopped at a page that has no slot, is being moved, may not be written,
+    /// or whose host memory cannot be reached. The pages before it are done, and recorded as dirty
+    /// if written.
+    ///
+    /// @param gpa the first byte that the failing page was to supply or take; 0 if the access ran
+    ///   past the last gpa
+    record Fault(long gpa) implements AccessOutcome {}
+
+    default boolean isOk() {
+        return this instanceof Ok;
+    }
+}
