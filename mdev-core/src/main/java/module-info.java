@@ -15,4 +15,5 @@ module dev.mdev.core {
     exports dev.mdev.core.memslot;
     exports dev.mdev.core.sync;
     exports dev.mdev.core.vm;
+    exports dev.mdev.core.topology;
 }

@@ -1,0 +1,10 @@
+package dev.mdev.core.topology;
+
+/// Who wants to know which pages of a region are written. A region's slot is logged while anyone
+/// does.
+public enum DirtyClient {
+    /// A display that redraws what changed in its frame buffer.
+    DISPLAY,
+    /// Live migration, or any other copy of all of the memory while the guest runs.
+    MIGRATION
+}

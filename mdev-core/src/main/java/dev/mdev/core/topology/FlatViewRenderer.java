@@ -1,0 +1,164 @@
+package dev.mdev.core.topology;
+
+import dev.mdev.core.topology.RegionState.Placement;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.NavigableMap;
+import java.util.Set;
+import java.util.TreeMap;
+
+/// Flattens a tree of regions (QEMU `render_memory_region`).
+///
+/// Whatever is rendered first is seen: siblings are visited by descending priority and subregions
+/// before their own container's content, and each piece fills only what is still free. Offsets are
+/// unsigned 64-bit numbers. A visit carries the part of the region that is in sight as a span of
+/// the region's own offsets, so that no sum is formed that could wrap.
+final class FlatViewRenderer {
+    private final TopologyEdit edit;
+
+    /// By first address, unsigned; disjoint.
+    private final NavigableMap<Long, FlatRange> rendered = new TreeMap<>(Long::compareUnsigned);
+
+    private FlatViewRenderer(TopologyEdit edit) {
+        this.edit = edit;
+    }
+
+    /// The view of an address space with this root, in the state that `edit` has drafted.
+    static FlatView render(MemoryRegion root, TopologyEdit edit) {
+        FlatViewRenderer renderer = new FlatViewRenderer(edit);
+        renderer.visit(root, new Span(0, root.lastOffsetBytes(), 0), false);
+        return FlatView.of(List.copyOf(renderer.rendered.values()));
+    }
+
+    /// A part of a region and where it is seen.
+    ///
+    /// @param firstBytes its first byte, as an offset within the region
+    /// @param lastBytes its last byte, likewise
+    /// @param firstGpa where the first byte is seen
+    private record Span(long firstBytes, long lastBytes, long firstGpa) {
+        long gpaOf(long offsetBytes) {
+            return firstGpa + (offsetBytes - firstBytes);
+        }
+
+        long lastGpa() {
+            return gpaOf(lastBytes);
+        }
+    }
+
+    private void visit(MemoryRegion region, Span span, boolean readonlyAbove) {
+        RegionState state = edit.state(region);
+        if (!state.enabled()) {
+            return;
+        }
+        boolean readonly = readonlyAbove || state.readonly();
+        if (region.kind() instanceof RegionKind.Alias(MemoryRegion target)) {
+            visitTarget(target, state.aliasOffsetBytes(), span, readonly);
+            return;
+        }
+        for (MemoryRegion child : state.children()) {
+            visitChild(child, span, readonly);
+        }
+        if (region.kind().isTerminating()) {
+            fill(region, span, readonly);
+        }
+    }
+
+    private void visitTarget(MemoryRegion target, long shiftBytes, Span span, boolean readonly) {
+        // How far the target reaches, counted in offsets of the alias.
+        if (Long.compareUnsigned(shiftBytes, target.lastOffsetBytes()) > 0) {
+            return;
+        }
+        long reachBytes = target.lastOffsetBytes() - shiftBytes;
+        if (Long.compareUnsigned(span.firstBytes, reachBytes) > 0) {
+            return;
+        }
+        long lastBytes = minUnsigned(span.lastBytes, reachBytes);
+        visit(
+                target,
+                new Span(span.firstBytes + shiftBytes, lastBytes + shiftBytes, span.firstGpa),
+                readonly);
+    }
+
+    private void visitChild(MemoryRegion child, Span span, boolean readonly) {
+        Placement placement = edit.state(child).placement();
+        if (placement == null) {
+            throw new AssertionError("child=%s is in no container".formatted(child));
+        }
+        long startBytes = placement.offsetBytes();
+        if (Long.compareUnsigned(startBytes, span.lastBytes) > 0) {
+            return;
+        }
+        long firstBytes = maxUnsigned(startBytes, span.firstBytes) - startBytes;
+        if (Long.compareUnsigned(firstBytes, child.lastOffsetBytes()) > 0) {
+            return;
+        }
+        long lastBytes = minUnsigned(span.lastBytes - startBytes, child.lastOffsetBytes());
+        visit(
+                child,
+                new Span(firstBytes, lastBytes, span.gpaOf(startBytes + firstBytes)),
+                readonly);
+    }
+
+    /// Lays the region's own content into the holes of its span.
+    private void fill(MemoryRegion region, Span span, boolean readonly) {
+        long gpa = span.firstGpa;
+        for (FlatRange above : overlapping(span)) {
+            if (Long.compareUnsigned(gpa, above.firstGpa()) < 0) {
+                put(region, span, readonly, gpa, above.firstGpa() - 1);
+            }
+            if (above.lastGpa() == -1L) {
+                return;
+            }
+            gpa = above.lastGpa() + 1;
+        }
+        if (Long.compareUnsigned(gpa, span.lastGpa()) <= 0) {
+            put(region, span, readonly, gpa, span.lastGpa());
+        }
+    }
+
+    private List<FlatRange> overlapping(Span span) {
+        Map.Entry<Long, FlatRange> before = rendered.lowerEntry(span.firstGpa);
+        List<FlatRange> above = new ArrayList<>();
+        if (before != null && before.getValue().contains(span.firstGpa)) {
+            above.add(before.getValue());
+        }
+        above.addAll(rendered.subMap(span.firstGpa, true, span.lastGpa(), true).values());
+        return above;
+    }
+
+    private void put(
+            MemoryRegion region, Span span, boolean readonly, long firstGpa, long lastGpa) {
+        RegionState state = edit.state(region);
+        FlatRange range =
+                new FlatRange(
+                        firstGpa,
+                        lastGpa,
+                        region,
+                        span.firstBytes + (firstGpa - span.firstGpa),
+                        readonly,
+                        state.romd(),
+                        logClients(region, state));
+        rendered.put(firstGpa, range);
+    }
+
+    private Set<DirtyClient> logClients(MemoryRegion region, RegionState state) {
+        if (region.kind() instanceof RegionKind.Mmio) {
+            return Set.of();
+        }
+        Set<DirtyClient> clients = state.logClients();
+        for (DirtyClient client : edit.globalLog()) {
+            clients = RegionState.withClient(clients, client, true);
+        }
+        return clients;
+    }
+
+    private static long minUnsigned(long a, long b) {
+        return Long.compareUnsigned(a, b) <= 0 ? a : b;
+    }
+
+    private static long maxUnsigned(long a, long b) {
+        return Long.compareUnsigned(a, b) >= 0 ? a : b;
+    }
+}

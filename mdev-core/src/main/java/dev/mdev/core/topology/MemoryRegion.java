@@ -1,0 +1,114 @@
+package dev.mdev.core.topology;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.core.addr.HvaRange;
+
+/// A node of the tree of memory regions. Two regions are equal only if they are the same object.
+///
+/// A region is made for one [Topology] and is placed in at most one container; to show it in
+/// several places, place aliases. Everything that can change about a region is changed through a
+/// [TopologyEdit].
+public final class MemoryRegion {
+    private final Topology topology;
+    private final String name;
+    private final RegionKind kind;
+    private final long lastOffsetBytes;
+
+    /// The state as of the last transaction that ended; written only with the topology's lock held.
+    private volatile RegionState state;
+
+    private MemoryRegion(Topology topology, String name, RegionKind kind, long lastOffsetBytes) {
+        this.topology = topology;
+        this.name = name;
+        this.kind = kind;
+        this.lastOffsetBytes = lastOffsetBytes;
+        this.state = RegionState.initial();
+    }
+
+    /// A container of `sizeBytes` bytes, taken as unsigned, at least 1.
+    public static MemoryRegion container(Topology topology, String name, long sizeBytes) {
+        return sized(topology, name, new RegionKind.Container(), sizeBytes);
+    }
+
+    /// A container of 2^64 bytes, such as the root of an address space.
+    public static MemoryRegion wholeSpace(Topology topology, String name) {
+        return new MemoryRegion(topology, name, new RegionKind.Container(), -1L);
+    }
+
+    /// A device of `sizeBytes` bytes, taken as unsigned, at least 1.
+    public static MemoryRegion mmio(Topology topology, String name, long sizeBytes) {
+        return sized(topology, name, new RegionKind.Mmio(), sizeBytes);
+    }
+
+    /// RAM with the size of `host`.
+    public static MemoryRegion ram(Topology topology, String name, HvaRange host) {
+        return sized(topology, name, new RegionKind.Ram(host), host.lengthBytes());
+    }
+
+    /// ROM with the size of `host`.
+    public static MemoryRegion rom(Topology topology, String name, HvaRange host) {
+        return sized(topology, name, new RegionKind.Rom(host), host.lengthBytes());
+    }
+
+    /// A ROM device with the size of `host`, in ROM mode.
+    public static MemoryRegion romDevice(Topology topology, String name, HvaRange host) {
+        return sized(topology, name, new RegionKind.RomDevice(host), host.lengthBytes());
+    }
+
+    /// An alias that shows all of `target` from its start; narrow it with [#alias(String,
+    /// MemoryRegion, long, long)].
+    public static MemoryRegion alias(String name, MemoryRegion target) {
+        return new MemoryRegion(
+                target.topology, name, new RegionKind.Alias(target), target.lastOffsetBytes);
+    }
+
+    /// An alias of `sizeBytes` bytes that shows `target` from byte `offsetBytes` on. What lies
+    /// beyond the target's end shows nothing.
+    public static MemoryRegion alias(
+            String name, MemoryRegion target, long offsetBytes, long sizeBytes) {
+        MemoryRegion alias = sized(target.topology, name, new RegionKind.Alias(target), sizeBytes);
+        alias.state = alias.state.withAliasOffset(offsetBytes);
+        return alias;
+    }
+
+    private static MemoryRegion sized(
+            Topology topology, String name, RegionKind kind, long sizeBytes) {
+        if (sizeBytes == 0) {
+            throw new MdevException(Errno.EINVAL, "region=%s sizeBytes=0".formatted(name));
+        }
+        return new MemoryRegion(topology, name, kind, sizeBytes - 1);
+    }
+
+    /// A name for people.
+    public String name() {
+        return name;
+    }
+
+    /// What the region is made of.
+    public RegionKind kind() {
+        return kind;
+    }
+
+    /// The offset of the last byte, unsigned. (The size of the whole space does not fit a `long`.)
+    public long lastOffsetBytes() {
+        return lastOffsetBytes;
+    }
+
+    Topology topology() {
+        return topology;
+    }
+
+    RegionState state() {
+        return state;
+    }
+
+    void publish(RegionState next) {
+        state = next;
+    }
+
+    @Override
+    public String toString() {
+        return name;
+    }
+}

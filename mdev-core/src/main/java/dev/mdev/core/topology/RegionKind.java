@@ -1,0 +1,44 @@
+package dev.mdev.core.topology;
+
+import dev.mdev.core.addr.HvaRange;
+
+/// What a region is made of. Only what ends in a piece of a [FlatView] is *terminating*; the other
+/// kinds structure the tree.
+public sealed interface RegionKind {
+    /// Whether a region of this kind answers accesses itself.
+    default boolean isTerminating() {
+        return switch (this) {
+            case Container _, Alias _ -> false;
+            case Ram _, Rom _, RomDevice _, Mmio _ -> true;
+        };
+    }
+
+    /// Room for other regions. Where no subregion is, whatever lies below the container is seen.
+    record Container() implements RegionKind {}
+
+    /// Memory that a guest reads and, unless the region or an alias on the way is read-only,
+    /// writes.
+    ///
+    /// @param host the memory
+    record Ram(HvaRange host) implements RegionKind {}
+
+    /// Memory that a guest reads; a write traps.
+    ///
+    /// @param host the memory
+    record Rom(HvaRange host) implements RegionKind {}
+
+    /// A device such as flash: in ROM mode it reads as memory and traps writes, in command mode it
+    /// traps every access.
+    ///
+    /// @param host the memory that is read in ROM mode
+    record RomDevice(HvaRange host) implements RegionKind {}
+
+    /// A device: every access traps.
+    record Mmio() implements RegionKind {}
+
+    /// A window on a part of another region, wherever that one is placed, or if it is placed
+    /// nowhere. The part's first byte is an attribute of the region and may change.
+    ///
+    /// @param target the region that is shown
+    record Alias(MemoryRegion target) implements RegionKind {}
+}
