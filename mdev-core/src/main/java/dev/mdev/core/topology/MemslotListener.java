@@ -1,0 +1,155 @@
+package dev.mdev.core.topology;
+
+import dev.mdev.core.memslot.UserMemoryRegion;
+
+import org.jspecify.annotations.Nullable;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.NavigableMap;
+import java.util.Set;
+import java.util.TreeMap;
+
+/// Makes the memory slots of one address space follow its view (QEMU `kvm_region_commit` and what
+/// it calls).
+///
+/// RAM becomes a slot, ROM and a ROM device in ROM mode a read-only slot, everything else none. All
+/// requests are planned before the first is made. If one is refused, those before it are undone in
+/// reverse order, and the refusal is thrown.
+///
+/// Unlike QEMU, which deletes and creates, a slot whose memory is wanted at another address is
+/// moved; vCPUs are held not only when an addition overlaps a deletion but also while a log is
+/// gathered from a slot about to be deleted, so that no write is lost; and a read-only alias of RAM
+/// becomes a read-only slot.
+///
+/// Called by the topology with its lock held. [#slots] may be called by any thread.
+public final class MemslotListener implements TopologyListener {
+    private final int asId;
+    private final SlotPolicy policy;
+    private final SlotPort port;
+    private final VcpuPause pause;
+
+    private NavigableMap<Long, FlatRange> ranges = new TreeMap<>(Long::compareUnsigned);
+    private NavigableMap<Long, FlatRange> rangesBefore = ranges;
+
+    /// What the port has been told, by id.
+    private final NavigableMap<Integer, SlotImage> current = new TreeMap<>();
+
+    private volatile List<UserMemoryRegion> slots = List.of();
+
+    /// @param asId the address space's number, the high half of its slots' numbers
+    public MemslotListener(int asId, SlotPolicy policy, SlotPort port, VcpuPause pause) {
+        this.asId = asId;
+        this.policy = policy;
+        this.port = port;
+        this.pause = pause;
+    }
+
+    /// The slots as of the last commit, in the order of their ids.
+    public List<UserMemoryRegion> slots() {
+        return slots;
+    }
+
+    @Override
+    public void begin() {
+        rangesBefore = ranges;
+        ranges = new TreeMap<>(ranges);
+    }
+
+    @Override
+    public void regionDel(FlatRange range) {
+        ranges.remove(range.firstGpa());
+    }
+
+    @Override
+    public void regionAdd(FlatRange range) {
+        ranges.put(range.firstGpa(), range);
+    }
+
+    @Override
+    public void logStart(FlatRange range, Set<DirtyClient> before) {
+        ranges.put(range.firstGpa(), range);
+    }
+
+    @Override
+    public void logStop(FlatRange range, Set<DirtyClient> before) {
+        ranges.put(range.firstGpa(), range);
+    }
+
+    @Override
+    public void commit() {
+        boolean done = false;
+        try {
+            List<SlotImage> wanted = SlotLayout.of(ranges.values(), policy);
+            carryOut(SlotPlan.of(current, wanted, policy));
+            done = true;
+        } finally {
+            if (!done) {
+                ranges = rangesBefore;
+            }
+            slots = regions();
+        }
+    }
+
+    private void carryOut(SlotPlan plan) {
+        if (plan.needsPause()) {
+            try (VcpuPause.Hold _ = pause.hold()) {
+                carryOut(plan.steps());
+            }
+        } else {
+            carryOut(plan.steps());
+        }
+    }
+
+    private void carryOut(List<SlotStep> steps) {
+        List<SlotStep> done = new ArrayList<>();
+        try {
+            for (SlotStep step : steps) {
+                if (step.dropsLog() && step.before() != null) {
+                    port.collectDirty(step.before().region(slotNumber(step.id())));
+                }
+                carryOut(step);
+                done.add(step);
+            }
+        } catch (RuntimeException | Error refusal) {
+            undo(done, refusal);
+            throw refusal;
+        }
+    }
+
+    private void undo(List<SlotStep> done, Throwable refusal) {
+        for (SlotStep step : done.reversed()) {
+            try {
+                carryOut(step.inverse());
+            } catch (RuntimeException | Error alsoRefused) {
+                refusal.addSuppressed(alsoRefused);
+            }
+        }
+    }
+
+    private void carryOut(SlotStep step) {
+        port.set(step.request(asId));
+        remember(step.id(), step.after());
+    }
+
+    private void remember(int id, @Nullable SlotImage image) {
+        if (image == null) {
+            current.remove(id);
+        } else {
+            current.put(id, image);
+        }
+    }
+
+    private List<UserMemoryRegion> regions() {
+        List<UserMemoryRegion> regions = new ArrayList<>();
+        for (Map.Entry<Integer, SlotImage> entry : current.entrySet()) {
+            regions.add(entry.getValue().region(slotNumber(entry.getKey())));
+        }
+        return List.copyOf(regions);
+    }
+
+    private int slotNumber(int id) {
+        return UserMemoryRegion.slotNumber(asId, id);
+    }
+}
