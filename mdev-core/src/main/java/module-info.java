@@ -8,12 +8,12 @@ module dev.mdev.core {
 
     exports dev.mdev.core.addr;
     exports dev.mdev.core.device;
-    exports dev.mdev.core.engine;
     exports dev.mdev.core.engine.software;
+    exports dev.mdev.core.engine;
     exports dev.mdev.core.hostmm;
-    exports dev.mdev.core.mmu;
     exports dev.mdev.core.memslot;
+    exports dev.mdev.core.mmu;
     exports dev.mdev.core.sync;
-    exports dev.mdev.core.vm;
     exports dev.mdev.core.topology;
+    exports dev.mdev.core.vm;
 }
