@@ -211,6 +211,14 @@ public final class HostMm implements AutoCloseable {
         return vma == null ? HostPte.NONE : vma.lookup(hva);
     }
 
+    /// How large a piece around `hva` is mapped to neighbouring physical pages with equal rights
+    /// and equal alignment: 3 for 1 GiB, 2 for 2 MiB, 1 for less (Linux `host_pfn_mapping_level`).
+    /// Takes no lock; whoever maps by it must notice if the entries change meanwhile.
+    public int mappingLevel(long hva) {
+        Vma vma = vmas.find(hva);
+        return vma == null ? 1 : vma.mappingLevel(hva);
+    }
+
     /// Copies from host virtual memory, faulting pages in as needed. The copy goes through the
     /// host's own mapping of the physical pages, never through `hva` itself.
     ///

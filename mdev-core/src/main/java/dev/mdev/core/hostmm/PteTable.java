@@ -13,7 +13,10 @@ import java.util.concurrent.atomic.AtomicReferenceArray;
 /// that whoever finds an entry also finds the page's content. Writers hold the vma's entries lock.
 final class PteTable {
     private static final VarHandle ENTRY = MethodHandles.arrayElementVarHandle(long[].class);
-    private static final int LEAF_SHIFT = 9;
+
+    /// log2 of the entries of a leaf: 2 MiB of pages.
+    static final int LEAF_SHIFT = 9;
+
     private static final int LEAF_SIZE = 1 << LEAF_SHIFT;
 
     private final AtomicReferenceArray<long @Nullable []> leaves;

@@ -87,6 +87,47 @@ public final class Vma {
         return eager == null ? table.getAcquire(page) : HostPte.of(eager.firstPfn() + page, prot);
     }
 
+    /// See [HostMm#mappingLevel]. A lazy vma has pieces of at most 2 MiB: what its owner grants
+    /// page by page comes together to a large piece if all of it is there and in order.
+    int mappingLevel(long hva) {
+        PfnRange eager = eagerPfns;
+        if (eager == null) {
+            return isWhole(hva) ? 2 : 1;
+        }
+        for (int level = 3; level > 1; level--) {
+            long npages = 1L << (PteTable.LEAF_SHIFT * (level - 1));
+            long start = hva & -Page.bytesOf(npages);
+            boolean inside =
+                    start >= range.startHva() && start + Page.bytesOf(npages) <= range.endHva();
+            long skew = Page.numberOf(range.startHva()) ^ eager.firstPfn();
+            if (inside && (skew & (npages - 1)) == 0) {
+                return level;
+            }
+        }
+        return 1;
+    }
+
+    /// Whether the 2 MiB around `hva` are mapped in order, from a physical page that is as aligned.
+    private boolean isWhole(long hva) {
+        long npages = 1L << PteTable.LEAF_SHIFT;
+        long start = hva & -Page.bytesOf(npages);
+        if (start < range.startHva() || start + Page.bytesOf(npages) > range.endHva()) {
+            return false;
+        }
+        long firstPage = Page.numberOf(start - range.startHva());
+        long first = table.getAcquire(firstPage);
+        if (!HostPte.isPresent(first) || (HostPte.pfn(first) & (npages - 1)) != 0) {
+            return false;
+        }
+        for (long i = 1; i < npages; i++) {
+            long wanted = HostPte.of(HostPte.pfn(first) + i, HostPte.prot(first));
+            if (table.getAcquire(firstPage + i) != wanted) {
+                return false;
+            }
+        }
+        return true;
+    }
+
     /// Answers a fault at `hva`, which lies in the range and for which the vma has the right.
     ///
     /// @return the outcome, or null to begin again

@@ -10,6 +10,10 @@ public sealed interface FaultOutcome {
     /// There is no memory: the access is emulated.
     record Mmio() implements FaultOutcome {}
 
+    /// The page is watched for writes: the store is done by an accessor, and
+    /// [WriteTracking#written] is told.
+    record Tracked() implements FaultOutcome {}
+
     /// The access fails.
     record Failed(Errno errno, String reason) implements FaultOutcome {}
 }

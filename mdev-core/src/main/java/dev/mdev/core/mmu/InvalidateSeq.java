@@ -43,4 +43,9 @@ final class InvalidateSeq {
     boolean mustRetryLocked(long seq, long gfn) {
         return (inProgress > 0 && gfn >= firstGfn && gfn < endGfn) || sequence != seq;
     }
+
+    /// Whether one of the frames `[first, end)` is under invalidation.
+    boolean touchesLocked(long first, long end) {
+        return inProgress > 0 && first < endGfn && end > firstGfn;
+    }
 }

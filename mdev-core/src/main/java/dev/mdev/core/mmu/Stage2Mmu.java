@@ -1,53 +1,31 @@
 package dev.mdev.core.mmu;
 
-import com.google.errorprone.annotations.concurrent.GuardedBy;
-
 import dev.mdev.api.page.Access;
-import dev.mdev.api.page.Page;
 import dev.mdev.core.addr.GfnRange;
 import dev.mdev.core.addr.HvaRange;
 import dev.mdev.core.hostmm.FaultResult;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.hostmm.HostMm;
 import dev.mdev.core.hostmm.HostPte;
-import dev.mdev.core.hostmm.MmuNotifier;
 import dev.mdev.core.memslot.AddressSpaces;
 import dev.mdev.core.memslot.Memslot;
-import dev.mdev.core.memslot.SlotChange;
-import dev.mdev.core.memslot.SlotListener;
+import dev.mdev.core.memslot.MemslotSet;
 import dev.mdev.core.memslot.VcpuMemslots;
 
-import org.jspecify.annotations.Nullable;
-
-import java.util.ArrayList;
-import java.util.List;
-import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.locks.ReentrantLock;
-import java.util.function.BooleanSupplier;
-
-/// The stage-2 tables of one virtual machine, one an address space, and the fault that fills them
-/// (Linux `arch/x86/kvm/mmu/mmu.c`, two-dimensional paging).
+/// The second-stage MMU of one machine: the fault that fills its tables, and what empties them
+/// again (Linux `arch/x86/kvm/mmu/mmu.c`, two-dimensional paging).
 ///
 /// All methods may be called by any thread unless said otherwise.
 public final class Stage2Mmu {
+    /// Beyond so many nodes of a root, absent memory is not remembered any more: a guest that
+    /// touches every hole of its address space must not fill the host's memory with tables.
+    private static final int MAX_NODES_FOR_MMIO = 1 << 14;
+
     private final AddressSpaces slots;
     private final HostMm mm;
-    private final AccessGate gate = new AccessGate();
-    private final Stage2Table[] roots;
-
-    private final ReentrantLock lock = new ReentrantLock();
-
-    @GuardedBy("lock")
-    private final InvalidateSeq invalidations = new InvalidateSeq();
-
-    /// Flushes that somebody waits for: incremented under `lock` with the change of the table.
-    ///
-    /// Whoever finds nothing left to change may not return while another's flush of that very
-    /// change is under way: its caller relies on the old translation being gone, and must wait as
-    /// well.
-    private final AtomicInteger flushesUnderWay = new AtomicInteger();
-
-    private final boolean zapAllOnRemoval;
+    private final Stage2Roots roots;
+    private final WriteTracking tracking = new WriteTracking();
+    private final MappingLevel levels;
 
     /// Follows the slots and the host address space from here on.
     ///
@@ -56,54 +34,71 @@ public final class Stage2Mmu {
     public Stage2Mmu(AddressSpaces slots, HostMm mm, boolean zapAllOnRemoval) {
         this.slots = slots;
         this.mm = mm;
-        this.zapAllOnRemoval = zapAllOnRemoval;
-        roots = new Stage2Table[slots.config().addressSpaces()];
-        for (int asId = 0; asId < roots.length; asId++) {
-            roots[asId] = new Stage2Table();
-        }
-        slots.addListener(new Slots());
-        mm.addNotifier(new Notifier());
+        roots = new Stage2Roots(slots.config());
+        levels = new MappingLevel(mm, tracking);
+        slots.addListener(
+                new MmuSlotListener(
+                        roots, tracking, zapAllOnRemoval, slots.config().addressSpaces()));
+        mm.addNotifier(new MmuHostNotifier(slots, roots));
     }
 
     public AccessGate gate() {
-        return gate;
+        return roots.gate();
+    }
+
+    /// Where writes to watched pages are told.
+    public WriteTracking tracking() {
+        return tracking;
     }
 
     /// Puts the translation of a frame into a vCPU's TLB, if the tables have one that allows the
-    /// access. Takes no lock; the vCPU is inside the gate.
+    /// access. Takes no lock; called by the vCPU's thread, inside the gate.
     ///
     /// @return the TLB's entry, or negative if there is a fault to be made
-    public int translate(int asId, long gfn, Access access, Tlb tlb) {
-        long entry = roots[asId].walk(gfn);
+    public int translate(VcpuMemslots vcpu, long gfn, Access access, Tlb tlb) {
+        Stage2Table root = roots.of(vcpu);
+        long entry = root.walk(gfn);
         if (!Stage2Entry.isPresent(entry)
                 || (access == Access.WRITE && !Stage2Entry.isWritable(entry))) {
             return -1;
+        }
+        if (!Stage2Entry.isAccessed(entry)) {
+            root.markAccessed(gfn);
         }
         long pfn = Stage2Entry.pfn(entry);
         HostMemory.Block block = mm.memory().blockOf(pfn);
         return tlb.fill(gfn, Stage2Entry.isWritable(entry), block.segment(), block.offsetOf(pfn));
     }
 
-    /// Makes a frame accessible, or says what else to do. The vCPU is outside the gate, holds no
-    /// lock, and is in no read section.
+    /// Makes a frame accessible, or says what else to do. Called by the vCPU's thread, outside the
+    /// gate, with no lock held and in no read section.
     ///
     /// The read section of the slots is left while the host page is resolved, which may take as
     /// long as a driver takes: a change of slots does not wait for it. What Linux gets from keeping
     /// the section, this gets by looking again, under the lock, whether the slot is still the one
     /// published.
     public FaultOutcome fault(VcpuMemslots vcpu, long gfn, Access access) {
-        int asId;
+        Stage2Table root = roots.of(vcpu);
+        if (isKnownMmio(root, vcpu, gfn)) {
+            return new FaultOutcome.Mmio();
+        }
         Memslot slot;
-        long seq;
+        long generation;
+        long sequence;
         int section = slots.srcu().readLock();
         try {
-            asId = vcpu.asId();
-            seq = readSequence();
+            sequence = roots.readSequence();
+            MemslotSet set = vcpu.active();
+            generation = set.generation();
             slot = vcpu.find(gfn);
+            if (slot != null && access == Access.WRITE && fixFast(root, slot, gfn, vcpu)) {
+                return new FaultOutcome.Retry();
+            }
         } finally {
             slots.srcu().readUnlock(section);
         }
         if (slot == null) {
+            rememberMmio(root, gfn, generation);
             return new FaultOutcome.Mmio();
         }
         if (slot.isInvalid()) {
@@ -111,12 +106,28 @@ public final class Stage2Mmu {
             Thread.onSpinWait();
             return new FaultOutcome.Retry();
         }
-        if (slot.isReadonly() && access == Access.WRITE) {
+        if (access == Access.WRITE && slot.isReadonly()) {
             return new FaultOutcome.Mmio();
         }
-        return switch (mm.handleFault(slot.hvaOf(gfn), access)) {
+        if (access == Access.WRITE && tracking.isWatched(slot, gfn)) {
+            return new FaultOutcome.Tracked();
+        }
+        return resolve(new Fault(root, vcpu, slot, gfn, access, sequence));
+    }
+
+    /// A fault on a page of a slot.
+    private record Fault(
+            Stage2Table root,
+            VcpuMemslots vcpu,
+            Memslot slot,
+            long gfn,
+            Access access,
+            long sequence) {}
+
+    private FaultOutcome resolve(Fault fault) {
+        return switch (mm.handleFault(fault.slot.hvaOf(fault.gfn), fault.access)) {
             case FaultResult.Mapped mapped -> {
-                publish(new Found(asId, slot, gfn, mapped.pte()), access, seq, vcpu.vcpuId());
+                publish(fault, mapped.pte());
                 yield new FaultOutcome.Retry();
             }
             case FaultResult.Trapped _ -> new FaultOutcome.Mmio();
@@ -125,47 +136,102 @@ public final class Stage2Mmu {
         };
     }
 
-    private long readSequence() {
-        lock.lock();
-        try {
-            return invalidations.read();
-        } finally {
-            lock.unlock();
-        }
-    }
-
-    /// What a fault found.
-    private record Found(int asId, Memslot slot, long gfn, long pte) {}
-
-    private void publish(Found found, Access access, long seq, int vcpuId) {
+    private void publish(Fault fault, long pte) {
         int section = slots.srcu().readLock();
-        lock.lock();
+        roots.lock.lock();
         try {
-            if (invalidations.mustRetryLocked(seq, found.gfn)
-                    || !HostPte.isPresent(found.pte)
-                    || publishedSlot(found) != found.slot) {
+            if (roots.mustRetryLocked(fault.sequence, fault.gfn)
+                    || !HostPte.isPresent(pte)
+                    || slots.active(fault.slot.asId()).byId(fault.slot.id()) != fault.slot) {
                 return;
             }
-            boolean mayWrite = HostPte.prot(found.pte).allows(Access.WRITE);
-            boolean logs = found.slot.logsDirty();
+            boolean hostWritable = HostPte.prot(pte).allows(Access.WRITE);
+            boolean watched = tracking.isWatched(fault.slot, fault.gfn);
+            boolean mmuWritable = hostWritable && !fault.slot.isReadonly() && !watched;
             // On a slot that logs, the right to write is the log's trap: only a write earns it.
             boolean writable =
-                    mayWrite && !found.slot.isReadonly() && (!logs || access == Access.WRITE);
+                    mmuWritable && (!fault.slot.logsDirty() || fault.access == Access.WRITE);
             if (writable) {
-                slots.markDirty(found.slot, found.gfn, vcpuId);
+                slots.markDirty(fault.slot, fault.gfn, fault.vcpu.vcpuId());
             }
-            roots[found.asId].installLocked(
-                    Stage2Table.LEVEL_4K,
-                    found.gfn,
-                    Stage2Entry.of(HostPte.pfn(found.pte), writable));
+            installLocked(fault, Stage2Entry.of(HostPte.pfn(pte), mmuWritable, writable));
         } finally {
-            lock.unlock();
+            roots.lock.unlock();
             slots.srcu().readUnlock(section);
         }
     }
 
-    private @Nullable Memslot publishedSlot(Found found) {
-        return slots.active(found.asId).byId(found.slot.id());
+    /// Installs an entry, as part of as large a leaf as may be.
+    ///
+    /// The neighbours' host entries are read here, under the lock. One that is about to go is in an
+    /// invalidation that began already, so the leaf stays small; one that goes later will take the
+    /// leaf with it.
+    @SuppressWarnings("GuardedBy") // called with roots.lock held
+    private void installLocked(Fault fault, long entry) {
+        int level = levels.of(fault.slot, fault.gfn);
+        long npages = Stage2Table.pagesPerLeaf(level);
+        long index = fault.gfn & (npages - 1);
+        if (level > Stage2Table.LEVEL_4K
+                && !roots.isInvalidatingLocked(fault.gfn - index, npages)) {
+            fault.root.installLocked(level, fault.gfn - index, Stage2Entry.atIndex(entry, -index));
+        } else {
+            fault.root.installLocked(Stage2Table.LEVEL_4K, fault.gfn, entry);
+        }
+    }
+
+    /// Gives the right to write back to a page that lost it only to the log (Linux
+    /// `fast_page_fault`). Takes no lock: the entry is exchanged by compare-and-set.
+    ///
+    /// First the entry, then the mark: a harvest between the two misses the page, but leaves the
+    /// mark for the next harvest; the other way round, a harvest between the two would take the
+    /// mark and leave a writable page without one.
+    private boolean fixFast(Stage2Table root, Memslot slot, long gfn, VcpuMemslots vcpu) {
+        if (slot.isInvalid()
+                || slot.isReadonly()
+                || tracking.isWatched(slot, gfn)
+                || !root.makeWritable(gfn)) {
+            return false;
+        }
+        slots.markDirty(slot, gfn, vcpu.vcpuId());
+        return true;
+    }
+
+    /// Whether the table remembers that there is no slot, and no slot has changed since.
+    private boolean isKnownMmio(Stage2Table root, VcpuMemslots vcpu, long gfn) {
+        long generation = vcpu.active().generation();
+        return (generation & MemslotSet.UPDATE_IN_PROGRESS) == 0
+                && Stage2Entry.isMmioAt(root.walk(gfn), generation);
+    }
+
+    private void rememberMmio(Stage2Table root, long gfn, long generation) {
+        if ((generation & MemslotSet.UPDATE_IN_PROGRESS) != 0 || gfn >= GfnRange.GFN_LIMIT) {
+            return;
+        }
+        roots.lock.lock();
+        try {
+            // Not over a mapping that appeared meanwhile.
+            if (!Stage2Entry.isPresent(root.walk(gfn)) && root.nodesLocked() < MAX_NODES_FOR_MMIO) {
+                root.installLocked(Stage2Table.LEVEL_4K, gfn, Stage2Entry.mmio(generation));
+            }
+        } finally {
+            roots.lock.unlock();
+        }
+    }
+
+    /// Watches a page: its writes are emulated and told to [#tracking].
+    ///
+    /// @param gfn a frame of the slot
+    public void watchWrites(Memslot slot, long gfn) {
+        if (tracking.watch(slot, gfn)) {
+            roots.changeAndFlush(slot, new GfnRange(gfn, 1), Stage2Table.Change.ZAP);
+        }
+    }
+
+    /// Takes one [#watchWrites] back.
+    public void unwatchWrites(Memslot slot, long gfn) {
+        if (tracking.unwatch(slot, gfn)) {
+            roots.changeAndFlush(slot, new GfnRange(gfn, 1), Stage2Table.Change.ZAP);
+        }
     }
 
     /// Takes the right to write from pages of a slot, so that the next write to each is logged
@@ -174,135 +240,31 @@ public final class Stage2Mmu {
     /// @param firstPage index within the slot
     /// @param npages pages, at least 1
     public void writeProtect(Memslot slot, long firstPage, long npages) {
-        GfnRange frames = new GfnRange(slot.baseGfn() + firstPage, npages);
-        changeAndFlush(() -> roots[slot.asId()].writeProtectLocked(frames));
+        roots.changeAndFlush(
+                slot,
+                new GfnRange(slot.baseGfn() + firstPage, npages),
+                Stage2Table.Change.WRITE_PROTECT);
     }
 
-    /// Runs a change of the tables under the lock, and returns when no vCPU uses what it dropped.
-    private void changeAndFlush(BooleanSupplier changeLocked) {
-        boolean changed;
-        boolean mustFlush;
-        lock.lock();
-        try {
-            changed = changeLocked.getAsBoolean();
-            if (changed) {
-                flushesUnderWay.incrementAndGet();
-            }
-            mustFlush = flushesUnderWay.get() > 0;
-        } finally {
-            lock.unlock();
-        }
-        if (mustFlush) {
-            gate.flush();
-        }
-        if (changed) {
-            flushesUnderWay.decrementAndGet();
-        }
+    /// Whether a vCPU used one of the pages since the last call (Linux
+    /// `kvm_mmu_notifier_clear_young`).
+    public boolean clearYoung(HvaRange range) {
+        boolean[] young = new boolean[1];
+        slots.forEachIn(
+                range,
+                slot ->
+                        young[0] |=
+                                roots.changeAndFlush(
+                                        slot,
+                                        MmuHostNotifier.framesBehind(slot, range),
+                                        Stage2Table.Change.AGE));
+        return young[0];
     }
 
-    /// How many leaves of each size map guest frames, over all address spaces.
+    /// How many leaves of each size map guest frames, over all roots.
     ///
     /// @param level 1 for 4 KiB, 2 for 2 MiB, 3 for 1 GiB
     public long leaves(int level) {
-        lock.lock();
-        try {
-            long sum = 0;
-            for (Stage2Table root : roots) {
-                sum += root.leavesLocked(level);
-            }
-            return sum;
-        } finally {
-            lock.unlock();
-        }
-    }
-
-    private static GfnRange framesOf(Memslot slot) {
-        return new GfnRange(slot.baseGfn(), slot.npages());
-    }
-
-    /// What slot changes do to the tables.
-    private final class Slots implements SlotListener {
-        @Override
-        public void prepare(SlotChange change) {}
-
-        @Override
-        public void flush(Memslot invalid) {
-            changeAndFlush(() -> zapAllOnRemoval ? zapEverything() : zapSlot(invalid));
-        }
-
-        private boolean zapEverything() {
-            boolean any = false;
-            for (Stage2Table root : roots) {
-                any |= root.zapAllLocked();
-            }
-            return any;
-        }
-
-        private boolean zapSlot(Memslot slot) {
-            return roots[slot.asId()].zapLocked(framesOf(slot));
-        }
-
-        @Override
-        public void commit(SlotChange change) {
-            Memslot before = change.oldSlot();
-            Memslot after = change.newSlot();
-            if (change.kind() != SlotChange.Kind.FLAGS_ONLY || before == null || after == null) {
-                return;
-            }
-            if (after.logsDirty() && !before.logsDirty()) {
-                writeProtect(after, 0, after.npages());
-            }
-        }
-    }
-
-    /// What changes of host entries do to the tables.
-    private final class Notifier implements MmuNotifier {
-        @Override
-        public void invalidateStart(HvaRange range) {
-            slots.invalidateBegin();
-            List<Memslot> hit = slotsIn(range);
-            if (hit.isEmpty()) {
-                return;
-            }
-            changeAndFlush(() -> beginAndZap(hit, range));
-        }
-
-        @SuppressWarnings("GuardedBy") // called by changeAndFlush, with the lock held
-        private boolean beginAndZap(List<Memslot> hit, HvaRange range) {
-            boolean any = false;
-            invalidations.beginLocked();
-            for (Memslot slot : hit) {
-                GfnRange frames = framesBehind(slot, range);
-                invalidations.addLocked(frames.firstGfn(), frames.endGfn());
-                any |= roots[slot.asId()].zapLocked(frames);
-            }
-            return any;
-        }
-
-        @Override
-        public void invalidateEnd(HvaRange range) {
-            // The slots are those of the start: none are published in between.
-            if (!slotsIn(range).isEmpty()) {
-                lock.lock();
-                try {
-                    invalidations.endLocked();
-                } finally {
-                    lock.unlock();
-                }
-            }
-            slots.invalidateEnd();
-        }
-
-        private List<Memslot> slotsIn(HvaRange range) {
-            List<Memslot> hit = new ArrayList<>();
-            slots.forEachIn(range, hit::add);
-            return hit;
-        }
-
-        private GfnRange framesBehind(Memslot slot, HvaRange range) {
-            long start = Math.max(range.startHva(), slot.hva());
-            long end = Math.min(range.endHva(), slot.hva() + Page.bytesOf(slot.npages()));
-            return new GfnRange(slot.gfnOf(start), Page.numberOf(end - start));
-        }
+        return roots.leaves(level);
     }
 }

@@ -8,12 +8,13 @@ import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.util.Arrays;
 
-/// The stage-2 page table of one address space: a radix tree of five levels with nine bits each, as
-/// on x86-64. Leaves map 4 KiB (level 1), 2 MiB (level 2) or 1 GiB (level 3).
+/// The stage-2 page table of one root: a radix tree of five levels with nine bits each, as on
+/// x86-64. Leaves map 4 KiB (level 1), 2 MiB (level 2) or 1 GiB (level 3).
 ///
-/// [#walk] takes no lock: entries and children are read with acquire and written with release. All
-/// other methods are called with the MMU's lock held. Nodes that are dropped are left to the
-/// collector, so that a walk that is in one may finish.
+/// [#walk] and the compare-and-set methods take no lock; all others are called with the MMU's lock
+/// held. Entries and children are read with acquire and written with release or compare-and-set, so
+/// that a lock holder's change is never undone by a walker that just set a bit. Nodes that are
+/// dropped are left to the collector, so that a walk that is in one may finish.
 final class Stage2Table {
     /// The level of 4 KiB leaves.
     static final int LEVEL_4K = 1;
@@ -30,6 +31,7 @@ final class Stage2Table {
 
     private volatile Node root = new Node(TOP_LEVEL);
     private final long[] leaves = new long[LEVEL_1G + 1];
+    private int nodes = 1;
 
     private static final class Node {
         final int level;
@@ -55,8 +57,12 @@ final class Stage2Table {
             return (long) ENTRY.getAcquire(entries, index);
         }
 
-        void setEntryRelease(int index, long entry) {
-            ENTRY.setRelease(entries, index, entry);
+        long exchange(int index, long entry) {
+            return (long) ENTRY.getAndSet(entries, index, entry);
+        }
+
+        boolean compareAndSet(int index, long expected, long entry) {
+            return ENTRY.compareAndSet(entries, index, expected, entry);
         }
     }
 
@@ -69,7 +75,7 @@ final class Stage2Table {
         return (int) (gfn >>> (BITS * (level - 1))) & (ENTRIES - 1);
     }
 
-    /// The entry of one guest frame, of whatever leaf it is part.
+    /// The entry of one guest frame, of whatever leaf it is part; may be one that is not present.
     long walk(long gfn) {
         Node node = root;
         while (true) {
@@ -80,10 +86,46 @@ final class Stage2Table {
             }
             Node child = node.childAcquire(index);
             if (child == null) {
-                return Stage2Entry.NONE;
+                return entry;
             }
             node = child;
         }
+    }
+
+    /// Sets the accessed bit of the leaf that maps a frame.
+    void markAccessed(long gfn) {
+        Node node = root;
+        while (node != null) {
+            int index = indexAt(node.level, gfn);
+            long entry = node.entryAcquire(index);
+            if (Stage2Entry.isPresent(entry)) {
+                // If this fails, somebody changed the entry: a walk after that sets the bit.
+                var _ = node.compareAndSet(index, entry, Stage2Entry.accessed(entry));
+                return;
+            }
+            node = node.childAcquire(index);
+        }
+    }
+
+    /// Makes a 4 KiB leaf writable that is present, MMU-writable and not writable.
+    ///
+    /// @return whether it was one
+    boolean makeWritable(long gfn) {
+        Node node = root;
+        while (node.level > LEVEL_4K) {
+            int index = indexAt(node.level, gfn);
+            Node child = node.childAcquire(index);
+            if (Stage2Entry.isPresent(node.entryAcquire(index)) || child == null) {
+                return false;
+            }
+            node = child;
+        }
+        int index = indexAt(LEVEL_4K, gfn);
+        long entry = node.entryAcquire(index);
+        return Stage2Entry.isPresent(entry)
+                && Stage2Entry.isMmuWritable(entry)
+                && !Stage2Entry.isWritable(entry)
+                && node.compareAndSet(index, entry, Stage2Entry.madeWritable(entry));
     }
 
     /// Installs a leaf, in place of whatever maps these frames now.
@@ -93,37 +135,39 @@ final class Stage2Table {
         Node node = root;
         while (node.level > level) {
             int index = indexAt(node.level, gfn);
-            if (Stage2Entry.isPresent(node.entryAcquire(index))) {
-                node.setEntryRelease(index, Stage2Entry.NONE);
-                leaves[node.level]--;
-            }
+            replaceLocked(node, index, Stage2Entry.NONE);
             Node child = node.childAcquire(index);
             if (child == null) {
                 child = new Node(node.level - 1);
+                nodes++;
                 node.setChildRelease(index, child);
             }
             node = child;
         }
         int index = indexAt(level, gfn);
+        replaceLocked(node, index, entry);
         Node below = node.childAcquire(index);
         if (below != null) {
-            forgetLeaves(below);
+            forgetLocked(below);
             node.setChildRelease(index, null);
         }
-        if (!Stage2Entry.isPresent(node.entryAcquire(index))) {
-            leaves[level]++;
-        }
-        node.setEntryRelease(index, entry);
     }
 
-    private void forgetLeaves(Node node) {
+    private void replaceLocked(Node node, int index, long entry) {
+        long before = node.exchange(index, entry);
+        leaves[Math.min(node.level, LEVEL_1G)] +=
+                (Stage2Entry.isPresent(entry) ? 1 : 0) - (Stage2Entry.isPresent(before) ? 1 : 0);
+    }
+
+    private void forgetLocked(Node node) {
+        nodes--;
         for (int index = 0; index < ENTRIES; index++) {
             if (Stage2Entry.isPresent(node.entryAcquire(index))) {
                 leaves[node.level]--;
             }
             Node child = node.childAcquire(index);
             if (child != null) {
-                forgetLeaves(child);
+                forgetLocked(child);
             }
         }
     }
@@ -134,33 +178,19 @@ final class Stage2Table {
     boolean zapAllLocked() {
         boolean any = leaves[LEVEL_4K] + leaves[LEVEL_2M] + leaves[LEVEL_1G] > 0;
         root = new Node(TOP_LEVEL);
+        nodes = 1;
         Arrays.fill(leaves, 0);
         return any;
     }
 
-    /// Drops every leaf that maps one of the frames, huge ones as a whole.
+    /// Changes every leaf that maps one of the frames, huge ones as a whole.
     ///
-    /// @return whether there was one
-    boolean zapLocked(GfnRange range) {
-        return change(root, 0, range, (entry, level) -> Stage2Entry.NONE);
+    /// @return whether one changed
+    boolean changeLocked(GfnRange range, Change change) {
+        return changeLocked(root, 0, range, change);
     }
 
-    /// Drops the leaves of 4 KiB among the frames.
-    ///
-    /// @return whether there was one
-    boolean zapSmallLocked(GfnRange range) {
-        return change(
-                root, 0, range, (entry, level) -> level == LEVEL_4K ? Stage2Entry.NONE : entry);
-    }
-
-    /// Takes the right to write from every leaf that maps one of the frames.
-    ///
-    /// @return whether one had it
-    boolean writeProtectLocked(GfnRange range) {
-        return change(root, 0, range, (entry, level) -> Stage2Entry.writeProtected(entry));
-    }
-
-    private boolean change(Node node, long nodeGfn, GfnRange range, Change change) {
+    private boolean changeLocked(Node node, long nodeGfn, GfnRange range, Change change) {
         long step = pagesPerLeaf(node.level);
         long firstIndex = Math.max(0, (range.firstGfn() - nodeGfn) / step);
         boolean any = false;
@@ -169,34 +199,54 @@ final class Stage2Table {
             if (gfn >= range.endGfn()) {
                 break;
             }
-            int i = (int) index;
-            Node child = node.childAcquire(i);
+            Node child = node.childAcquire((int) index);
             if (child != null) {
-                any |= change(child, gfn, range, change);
+                any |= changeLocked(child, gfn, range, change);
             }
-            any |= changeEntry(node, i, change);
+            any |= changeEntryLocked(node, (int) index, change);
         }
         return any;
     }
 
-    private boolean changeEntry(Node node, int index, Change change) {
-        long entry = node.entryAcquire(index);
-        if (!Stage2Entry.isPresent(entry)) {
-            return false;
+    private boolean changeEntryLocked(Node node, int index, Change change) {
+        while (true) {
+            long entry = node.entryAcquire(index);
+            if (!Stage2Entry.isPresent(entry)) {
+                return false;
+            }
+            long changed = change.apply(entry, node.level);
+            if (changed == entry) {
+                return false;
+            }
+            if (node.compareAndSet(index, entry, changed)) {
+                if (!Stage2Entry.isPresent(changed)) {
+                    leaves[node.level]--;
+                }
+                return true;
+            }
         }
-        long changed = change.apply(entry, node.level);
-        if (changed == entry) {
-            return false;
-        }
-        if (!Stage2Entry.isPresent(changed)) {
-            leaves[node.level]--;
-        }
-        node.setEntryRelease(index, changed);
-        return true;
     }
 
+    /// What to make of a present entry.
     @FunctionalInterface
-    private interface Change {
+    interface Change {
+        /// Drops it.
+        Change ZAP = (entry, level) -> Stage2Entry.NONE;
+
+        /// Drops it if it maps 4 KiB.
+        Change ZAP_SMALL = (entry, level) -> level == LEVEL_4K ? Stage2Entry.NONE : entry;
+
+        /// Takes its right to write.
+        Change WRITE_PROTECT = (entry, level) -> Stage2Entry.writeProtected(entry);
+
+        /// Takes the right to write of those that map more than 4 KiB.
+        Change WRITE_PROTECT_HUGE =
+                (entry, level) -> level == LEVEL_4K ? entry : Stage2Entry.writeProtected(entry);
+
+        /// Clears its accessed bit.
+        Change AGE = (entry, level) -> Stage2Entry.notAccessed(entry);
+
+        /// @return the new entry, or the same one to leave it alone
         long apply(long entry, int level);
     }
 
@@ -204,5 +254,10 @@ final class Stage2Table {
     /// statistics).
     long leavesLocked(int level) {
         return leaves[level];
+    }
+
+    /// How many nodes the tree has.
+    int nodesLocked() {
+        return nodes;
     }
 }

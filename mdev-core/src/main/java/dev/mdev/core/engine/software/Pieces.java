@@ -72,6 +72,25 @@ final class Pieces {
         return gpa(memoryDone);
     }
 
+    /// How many bytes it has.
+    int memoryBytes() {
+        return bytes(memoryDone);
+    }
+
+    /// Its bytes, of a store.
+    MemorySegment memoryPiece() {
+        byte[] bytes = new byte[memoryBytes()];
+        for (int i = 0; i < bytes.length; i++) {
+            bytes[i] = (byte) (value >>> (shift(memoryDone) + i * Byte.SIZE));
+        }
+        return MemorySegment.ofArray(bytes);
+    }
+
+    /// Somebody else did that piece.
+    void skipMemory() {
+        memoryDone++;
+    }
+
     /// There is no memory behind that piece.
     void markMmio() {
         mmioPieces |= 1 << memoryDone;

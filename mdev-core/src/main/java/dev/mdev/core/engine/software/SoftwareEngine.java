@@ -2,13 +2,9 @@ package dev.mdev.core.engine.software;
 
 import dev.mdev.core.engine.Engine;
 import dev.mdev.core.engine.EngineProbe;
-import dev.mdev.core.engine.GuestEngine;
-import dev.mdev.core.engine.VcpuEngine;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.hostmm.HostMm;
 import dev.mdev.core.memslot.AddressSpaces;
-import dev.mdev.core.memslot.VcpuMemslots;
-import dev.mdev.core.mmu.Stage2Mmu;
 
 import java.time.Duration;
 import java.util.List;
@@ -34,20 +30,8 @@ public final class SoftwareEngine implements Engine {
     }
 
     @Override
-    public GuestEngine createGuest(AddressSpaces slots, HostMemory memory) {
-        HostMm mm = new HostMm(new SoftwarePageTable(), memory, fillTimeout);
-        return new Guest(slots, mm, new Stage2Mmu(slots, mm, true));
-    }
-
-    private record Guest(AddressSpaces slots, HostMm hostMm, Stage2Mmu mmu) implements GuestEngine {
-        @Override
-        public VcpuEngine createVcpu(int vcpuId) {
-            return new SoftwareVcpu(new VcpuMemslots(slots, vcpuId), mmu);
-        }
-
-        @Override
-        public void close() {
-            hostMm.close();
-        }
+    public SoftwareGuest createGuest(AddressSpaces slots, HostMemory memory) {
+        return new SoftwareGuest(
+                slots, new HostMm(new SoftwarePageTable(), memory, fillTimeout), true);
     }
 }

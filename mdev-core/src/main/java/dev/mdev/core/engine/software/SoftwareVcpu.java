@@ -6,6 +6,9 @@ import dev.mdev.api.page.Page;
 import dev.mdev.core.engine.GuestAccess;
 import dev.mdev.core.engine.VcpuEngine;
 import dev.mdev.core.engine.VcpuExit;
+import dev.mdev.core.memslot.AccessOutcome;
+import dev.mdev.core.memslot.HostMemoryAccess;
+import dev.mdev.core.memslot.VcpuMemoryAccess;
 import dev.mdev.core.memslot.VcpuMemslots;
 import dev.mdev.core.mmu.AccessGate;
 import dev.mdev.core.mmu.FaultOutcome;
@@ -21,7 +24,7 @@ import org.jspecify.annotations.Nullable;
 /// pieces with memory behind them are done at once, in order; pieces without become MMIO exits, in
 /// order, after that. So a store that crosses from a hole into memory has its memory half stored
 /// when the exit for the hole is seen.
-final class SoftwareVcpu implements VcpuEngine {
+public final class SoftwareVcpu implements VcpuEngine {
     private static final GuestAccess NOTHING =
             new GuestAccess.Store(new GuestAccess.Span(0, 1, 0, 0), 0, 0);
 
@@ -29,6 +32,10 @@ final class SoftwareVcpu implements VcpuEngine {
     private final Stage2Mmu mmu;
     private final AccessGate.Seat seat;
     private final Tlb tlb = new Tlb();
+    private final VcpuMemoryAccess accessor;
+
+    /// Whether the TLB was filled in system management mode.
+    private boolean tlbOfSmm;
 
     private GuestAccess access = NOTHING;
     private long completed;
@@ -38,8 +45,9 @@ final class SoftwareVcpu implements VcpuEngine {
 
     private volatile boolean kicked;
 
-    SoftwareVcpu(VcpuMemslots slots, Stage2Mmu mmu) {
+    SoftwareVcpu(VcpuMemslots slots, Stage2Mmu mmu, HostMemoryAccess host) {
         this.slots = slots;
+        this.accessor = new VcpuMemoryAccess(slots, host);
         this.mmu = mmu;
         this.seat = mmu.gate().newSeat();
     }
@@ -66,10 +74,25 @@ final class SoftwareVcpu implements VcpuEngine {
         mmu.gate().remove(seat);
     }
 
+    /// The slots as this processor sees them; to be used by its thread, between runs.
+    public VcpuMemslots memslots() {
+        return slots;
+    }
+
+    /// Reads and writes guest memory as this processor's microcode does; to be used by its thread,
+    /// between runs.
+    public VcpuMemoryAccess accessor() {
+        return accessor;
+    }
+
     @Override
     public VcpuExit run() {
         seat.enter();
         try {
+            if (tlbOfSmm != slots.isInSmm()) {
+                tlb.flush();
+                tlbOfSmm = slots.isInSmm();
+            }
             return switch (access) {
                 case GuestAccess.Load load -> runLoad(load);
                 case GuestAccess.Store store -> runStore(store);
@@ -181,7 +204,7 @@ final class SoftwareVcpu implements VcpuEngine {
             }
             int entry = cached(gpa, 1, kind);
             if (entry < 0) {
-                entry = mmu.translate(slots.asId(), gfn, kind, tlb);
+                entry = mmu.translate(slots, gfn, kind, tlb);
             }
             if (entry >= 0) {
                 current.access(kind, tlb.memory(entry), tlb.offset(entry, gpa));
@@ -192,6 +215,15 @@ final class SoftwareVcpu implements VcpuEngine {
                 case FaultOutcome.Mmio _ -> {
                     current.markMmio();
                     return null;
+                }
+                case FaultOutcome.Tracked _ -> {
+                    int width = current.memoryBytes();
+                    if (accessor.write(gpa, current.memoryPiece()) instanceof AccessOutcome.Ok) {
+                        current.skipMemory();
+                        mmu.tracking().written(gpa, width);
+                        return null;
+                    }
+                    // The page went away in between: look again.
                 }
                 case FaultOutcome.Failed failed -> {
                     // As KVM_RUN: a fault that a signal interrupted is no fault.

@@ -1,0 +1,79 @@
+package dev.mdev.core.mmu;
+
+import dev.mdev.core.memslot.Memslot;
+import dev.mdev.core.memslot.SlotChange;
+import dev.mdev.core.memslot.SlotListener;
+
+/// What slot changes do to the tables.
+///
+/// A creation does nothing: absent memory that was remembered is stale by its generation. A removal
+/// drops what the slot's frames map. A change of logging leaves mappings and changes their rights.
+final class MmuSlotListener implements SlotListener {
+    private final Stage2Roots roots;
+    private final WriteTracking tracking;
+    private final boolean zapAllOnRemoval;
+    private final int addressSpaces;
+
+    MmuSlotListener(
+            Stage2Roots roots, WriteTracking tracking, boolean zapAllOnRemoval, int addressSpaces) {
+        this.roots = roots;
+        this.tracking = tracking;
+        this.zapAllOnRemoval = zapAllOnRemoval;
+        this.addressSpaces = addressSpaces;
+    }
+
+    @Override
+    public void prepare(SlotChange change) {}
+
+    @Override
+    public void flush(Memslot invalid) {
+        if (zapAllOnRemoval) {
+            roots.changeAndFlush(this::zapEverything);
+        } else {
+            roots.changeAndFlush(invalid, invalid.gfns(), Stage2Table.Change.ZAP);
+        }
+    }
+
+    @SuppressWarnings("GuardedBy") // called by changeAndFlush, with the lock held
+    private boolean zapEverything() {
+        return roots.zapEverythingLocked();
+    }
+
+    @Override
+    public void commit(SlotChange change) {
+        Memslot before = change.oldSlot();
+        Memslot after = change.newSlot();
+        switch (change.kind()) {
+            case CREATE -> {}
+            case DELETE, MOVE -> {
+                if (before != null) {
+                    tracking.forget(before);
+                }
+            }
+            case FLAGS_ONLY -> {
+                if (before != null && after != null) {
+                    loggingChanged(before, after);
+                }
+            }
+        }
+    }
+
+    private void loggingChanged(Memslot before, Memslot after) {
+        if (after.logsDirty() && !before.logsDirty()) {
+            roots.changeAndFlush(after, after.gfns(), Stage2Table.Change.WRITE_PROTECT);
+        } else if (before.logsDirty() && !after.logsDirty()) {
+            // Small leaves that logging made go, so that large ones can come back.
+            roots.changeAndFlush(after, after.gfns(), Stage2Table.Change.ZAP_SMALL);
+        }
+    }
+
+    @Override
+    public void generationChanged(int asId, long generation) {
+        long lowBits = generation & ((1L << Stage2Entry.GENERATION_BITS) - 1);
+        if (lowBits < addressSpaces) {
+            // The bits of the generation that entries for absent memory keep begin anew: none may
+            // live to see its own again (Linux `kvm_mmu_invalidate_mmio_sptes`).
+            roots.changeAndFlush(this::zapEverything);
+        }
+    }
+}

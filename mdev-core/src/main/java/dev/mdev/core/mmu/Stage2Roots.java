@@ -1,0 +1,167 @@
+package dev.mdev.core.mmu;
+
+import com.google.errorprone.annotations.concurrent.GuardedBy;
+
+import dev.mdev.core.addr.GfnRange;
+import dev.mdev.core.memslot.Memslot;
+import dev.mdev.core.memslot.SlotConfig;
+import dev.mdev.core.memslot.VcpuMemslots;
+
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.BooleanSupplier;
+
+/// The tables of a machine, the lock that guards them, and the gate that makes their changes felt.
+///
+/// vCPUs in system management mode have a root of their own, whatever design hides memory from the
+/// others: with two address spaces since these differ, with the SMRAM flag since a hidden slot's
+/// mapping would else leak to a vCPU outside (Linux keeps an `smm` bit in the page role for it).
+final class Stage2Roots {
+    private final boolean smramFlag;
+    private final Stage2Table[] roots;
+    private final AccessGate gate = new AccessGate();
+
+    final ReentrantLock lock = new ReentrantLock();
+
+    @GuardedBy("lock")
+    private final InvalidateSeq invalidations = new InvalidateSeq();
+
+    /// Flushes that somebody waits for: incremented under `lock` with the change of the table.
+    ///
+    /// Whoever finds nothing left to change may not return while another's flush of that very
+    /// change is under way: its caller relies on the old translation being gone, and must wait as
+    /// well.
+    private final AtomicInteger flushesUnderWay = new AtomicInteger();
+
+    Stage2Roots(SlotConfig config) {
+        smramFlag = config.smramFlag();
+        roots = new Stage2Table[smramFlag ? 2 : config.addressSpaces()];
+        for (int i = 0; i < roots.length; i++) {
+            roots[i] = new Stage2Table();
+        }
+    }
+
+    AccessGate gate() {
+        return gate;
+    }
+
+    /// The root that a vCPU walks now.
+    Stage2Table of(VcpuMemslots vcpu) {
+        return roots[smramFlag ? (vcpu.isInSmm() ? 1 : 0) : vcpu.asId()];
+    }
+
+    /// To be read before anything is resolved for a fault.
+    long readSequence() {
+        lock.lock();
+        try {
+            return invalidations.read();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    @GuardedBy("lock")
+    boolean mustRetryLocked(long sequence, long gfn) {
+        return invalidations.mustRetryLocked(sequence, gfn);
+    }
+
+    /// Whether one of the frames is under invalidation.
+    @GuardedBy("lock")
+    boolean isInvalidatingLocked(long firstGfn, long npages) {
+        return invalidations.touchesLocked(firstGfn, firstGfn + npages);
+    }
+
+    @GuardedBy("lock")
+    void beginInvalidationLocked() {
+        invalidations.beginLocked();
+    }
+
+    @GuardedBy("lock")
+    void addToInvalidationLocked(GfnRange frames) {
+        invalidations.addLocked(frames.firstGfn(), frames.endGfn());
+    }
+
+    void endInvalidation() {
+        lock.lock();
+        try {
+            invalidations.endLocked();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Changes the leaves of some of a slot's frames, in each root that may have them.
+    ///
+    /// @return whether one changed
+    @GuardedBy("lock")
+    boolean changeLocked(Memslot slot, GfnRange frames, Stage2Table.Change change) {
+        if (!smramFlag) {
+            return roots[slot.asId()].changeLocked(frames, change);
+        }
+        boolean any = false;
+        for (Stage2Table root : roots) {
+            any |= root.changeLocked(frames, change);
+        }
+        return any;
+    }
+
+    @GuardedBy("lock")
+    boolean zapEverythingLocked() {
+        boolean any = false;
+        for (Stage2Table root : roots) {
+            any |= root.zapAllLocked();
+        }
+        return any;
+    }
+
+    /// Changes the leaves of some of a slot's frames, and returns when no vCPU uses what was there.
+    ///
+    /// @return whether one changed
+    boolean changeAndFlush(Memslot slot, GfnRange frames, Stage2Table.Change change) {
+        boolean[] any = new boolean[1];
+        changeAndFlush(() -> any[0] = changeUnderLock(slot, frames, change));
+        return any[0];
+    }
+
+    @SuppressWarnings("GuardedBy") // called by changeAndFlush, with the lock held
+    private boolean changeUnderLock(Memslot slot, GfnRange frames, Stage2Table.Change change) {
+        return changeLocked(slot, frames, change);
+    }
+
+    /// Runs a change of the tables under the lock, and returns when no vCPU uses what was there.
+    ///
+    /// @param changeLocked makes the change, and says whether there was one
+    void changeAndFlush(BooleanSupplier changeLocked) {
+        boolean changed;
+        boolean mustFlush;
+        lock.lock();
+        try {
+            changed = changeLocked.getAsBoolean();
+            if (changed) {
+                flushesUnderWay.incrementAndGet();
+            }
+            mustFlush = flushesUnderWay.get() > 0;
+        } finally {
+            lock.unlock();
+        }
+        if (mustFlush) {
+            gate.flush();
+        }
+        if (changed) {
+            flushesUnderWay.decrementAndGet();
+        }
+    }
+
+    long leaves(int level) {
+        lock.lock();
+        try {
+            long sum = 0;
+            for (Stage2Table root : roots) {
+                sum += root.leavesLocked(level);
+            }
+            return sum;
+        } finally {
+            lock.unlock();
+        }
+    }
+}

@@ -1,0 +1,79 @@
+package dev.mdev.core.mmu;
+
+import dev.mdev.core.memslot.Memslot;
+
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+
+/// Guest pages that somebody wants to hear of every write to, such as page tables that are shadowed
+/// (Linux `arch/x86/kvm/mmu/page_track.c`). A watched page is never mapped writable: each store to
+/// it faults, is emulated, and told.
+///
+/// Pages are watched per slot, by index within it: a slot that goes takes its watches along.
+public final class WriteTracking {
+    private final ConcurrentHashMap<Key, Integer> watched = new ConcurrentHashMap<>();
+    private final CopyOnWriteArrayList<WriteTracker> trackers = new CopyOnWriteArrayList<>();
+
+    WriteTracking() {}
+
+    private record Key(int asId, int slotId, long pageIndex) {}
+
+    /// Hears of writes to watched pages.
+    @FunctionalInterface
+    public interface WriteTracker {
+        /// A vCPU wrote; the bytes are in memory. Called by the vCPU's thread.
+        ///
+        /// @param gpa the first byte written
+        /// @param widthBytes 1 to 8
+        void written(long gpa, int widthBytes);
+    }
+
+    public void addTracker(WriteTracker tracker) {
+        trackers.add(tracker);
+    }
+
+    /// Tells the trackers.
+    public void written(long gpa, int widthBytes) {
+        trackers.forEach(tracker -> tracker.written(gpa, widthBytes));
+    }
+
+    /// @return whether it was not watched before
+    boolean watch(Memslot slot, long gfn) {
+        return watched.merge(keyOf(slot, gfn), 1, Integer::sum) == 1;
+    }
+
+    /// Takes one watch back.
+    ///
+    /// @return whether it is not watched any more
+    boolean unwatch(Memslot slot, long gfn) {
+        return watched.computeIfPresent(
+                        keyOf(slot, gfn), (_, count) -> count == 1 ? null : count - 1)
+                == null;
+    }
+
+    void forget(Memslot slot) {
+        watched.keySet().removeIf(key -> key.asId == slot.asId() && key.slotId == slot.id());
+    }
+
+    boolean isWatched(Memslot slot, long gfn) {
+        return !watched.isEmpty() && watched.containsKey(keyOf(slot, gfn));
+    }
+
+    /// Whether a page of the block is watched, so that the block cannot be one leaf.
+    boolean anyWatched(Memslot slot, long firstGfn, long npages) {
+        if (watched.isEmpty()) {
+            return false;
+        }
+        long first = slot.pageIndexOf(firstGfn);
+        return watched.keySet().stream()
+                .anyMatch(key ->
+                        key.asId == slot.asId()
+                                && key.slotId == slot.id()
+                                && key.pageIndex >= first
+                                && key.pageIndex - first < npages);
+    }
+
+    private static Key keyOf(Memslot slot, long gfn) {
+        return new Key(slot.asId(), slot.id(), slot.pageIndexOf(gfn));
+    }
+}
