@@ -1,0 +1,4 @@
+@NullMarked
+package dev.mdev.core.mmu;
+
+import org.jspecify.annotations.NullMarked;
