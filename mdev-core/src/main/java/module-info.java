@@ -3,6 +3,7 @@
 /// Read the packages in this order: `addr`, `memslot`, `hostmm`, `mmu`, `engine`, `device`, `vm`.
 module dev.mdev.core {
     requires transitive dev.mdev.api;
+    requires com.sun.jna;
     requires static com.google.errorprone.annotations;
     requires static transitive org.jspecify;
 
@@ -16,4 +17,5 @@ module dev.mdev.core {
     exports dev.mdev.core.sync;
     exports dev.mdev.core.topology;
     exports dev.mdev.core.vm;
+    exports dev.mdev.core.sys;
 }

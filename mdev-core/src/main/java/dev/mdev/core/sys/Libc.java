@@ -1,0 +1,100 @@
+package dev.mdev.core.sys;
+
+/// The C library, one method for each function, named as in C.
+///
+/// Methods return what the function returned and throw nothing. After a failure, [#errno] says why;
+/// it must be asked before the thread calls anything else of this interface. Pointers are addresses
+/// in a `long`, sizes and offsets are in bytes.
+///
+/// A fake of this interface reaches every error path without the kernel.
+public interface Libc {
+    /// The error number of this thread's last call that failed.
+    int errno();
+
+    /// `open(2)`.
+    ///
+    /// @param path address of a NUL-terminated string
+    /// @return a file descriptor, or -1
+    int open(long path, int flags, int mode);
+
+    /// `close(2)`.
+    int close(int fd);
+
+    /// `ioctl(2)`.
+    ///
+    /// @param argument a number, or the address of a struct
+    /// @return at least 0, or -1
+    int ioctl(int fd, long request, long argument);
+
+    /// `read(2)`.
+    ///
+    /// @return bytes read, or -1
+    long read(int fd, long buffer, long lengthBytes);
+
+    /// `write(2)`.
+    ///
+    /// @return bytes written, or -1
+    long write(int fd, long buffer, long lengthBytes);
+
+    /// `poll(2)`.
+    ///
+    /// @param fds address of an array of `struct pollfd`
+    /// @param timeoutMillis -1 for no limit
+    /// @return descriptors that are ready, or -1
+    int poll(long fds, long count, int timeoutMillis);
+
+    /// `mmap(2)`.
+    ///
+    /// @return the address, or -1
+    long mmap(long address, long lengthBytes, int prot, int flags, int fd, long offsetBytes);
+
+    /// `munmap(2)`.
+    int munmap(long address, long lengthBytes);
+
+    /// `mprotect(2)`.
+    int mprotect(long address, long lengthBytes, int prot);
+
+    /// `madvise(2)`.
+    int madvise(long address, long lengthBytes, int advice);
+
+    /// `memfd_create(2)`.
+    ///
+    /// @param name address of a NUL-terminated string
+    /// @return a file descriptor, or -1
+    int memfdCreate(long name, int flags);
+
+    /// `ftruncate(2)`.
+    int ftruncate(int fd, long lengthBytes);
+
+    /// `fallocate(2)`.
+    int fallocate(int fd, int mode, long offsetBytes, long lengthBytes);
+
+    /// `eventfd(2)`.
+    ///
+    /// @return a file descriptor, or -1
+    int eventfd(int initial, int flags);
+
+    /// `getpid(2)`.
+    int getpid();
+
+    /// `gettid(2)`: the kernel's number of the calling thread.
+    int gettid();
+
+    /// `tgkill(2)`: sends a signal to one thread.
+    int tgkill(int pid, int tid, int signal);
+
+    /// `pthread_sigmask(3)`.
+    ///
+    /// @param set address of a `sigset_t`, or 0
+    /// @param oldSet address of a `sigset_t`, or 0
+    /// @return 0 or an error number; it doesn't set [#errno]
+    int pthreadSigmask(int how, long set, long oldSet);
+
+    /// `sigtimedwait(2)`: takes a pending signal.
+    ///
+    /// @param set address of a `sigset_t`
+    /// @param info address of a `siginfo_t`
+    /// @param timeout address of a `struct timespec`
+    /// @return the signal, or -1
+    int sigtimedwait(long set, long info, long timeout);
+}
