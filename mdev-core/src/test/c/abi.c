@@ -1,0 +1,308 @@
+/*
+ * Prints what this machine's headers say of every constant in the *Abi classes:
+ * one line each, "Class.NAME value". What older headers lack is printed as
+ * "Class.NAME absent", so that the test can tell it from a forgotten constant.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <linux/kvm.h>
+#include <linux/userfaultfd.h>
+
+#define VALUE(cls, name, value) printf(#cls "." #name " %lld\n", (long long)(value))
+#define MACRO(cls, name) printf(#cls "." #name " %lld\n", (long long)(name))
+#define ABSENT(cls, name) printf(#cls "." #name " absent\n")
+#define SIZE(cls, type) VALUE(cls, SIZE, sizeof(type))
+#define OFFSET(cls, name, type, member) VALUE(cls, name, offsetof(type, member))
+
+static void linux_abi(void)
+{
+	MACRO(LinuxAbi, O_RDONLY);
+	MACRO(LinuxAbi, O_RDWR);
+	MACRO(LinuxAbi, O_NONBLOCK);
+	MACRO(LinuxAbi, O_SYNC);
+	MACRO(LinuxAbi, O_CLOEXEC);
+	MACRO(LinuxAbi, PROT_NONE);
+	MACRO(LinuxAbi, PROT_READ);
+	MACRO(LinuxAbi, PROT_WRITE);
+	MACRO(LinuxAbi, MAP_SHARED);
+	MACRO(LinuxAbi, MAP_PRIVATE);
+	MACRO(LinuxAbi, MAP_FIXED);
+	MACRO(LinuxAbi, MAP_ANONYMOUS);
+	MACRO(LinuxAbi, MAP_NORESERVE);
+	MACRO(LinuxAbi, MAP_POPULATE);
+	MACRO(LinuxAbi, MAP_FAILED);
+	MACRO(LinuxAbi, MADV_DONTNEED);
+	MACRO(LinuxAbi, MADV_REMOVE);
+	MACRO(LinuxAbi, MADV_DONTFORK);
+	MACRO(LinuxAbi, MFD_CLOEXEC);
+	MACRO(LinuxAbi, EFD_CLOEXEC);
+	MACRO(LinuxAbi, EFD_NONBLOCK);
+	MACRO(LinuxAbi, POLLIN);
+	MACRO(LinuxAbi, POLLERR);
+	MACRO(LinuxAbi, SIGBUS);
+	MACRO(LinuxAbi, SIGUSR1);
+	MACRO(LinuxAbi, SIG_BLOCK);
+	MACRO(LinuxAbi, SIG_SETMASK);
+	MACRO(LinuxAbi, BUS_MCEERR_AR);
+	SIZE(LinuxAbi.Pollfd, struct pollfd);
+	OFFSET(LinuxAbi.Pollfd, FD, struct pollfd, fd);
+	OFFSET(LinuxAbi.Pollfd, EVENTS, struct pollfd, events);
+	OFFSET(LinuxAbi.Pollfd, REVENTS, struct pollfd, revents);
+	SIZE(LinuxAbi.Sigset, sigset_t);
+	SIZE(LinuxAbi.Siginfo, siginfo_t);
+	OFFSET(LinuxAbi.Siginfo, SIGNO, siginfo_t, si_signo);
+	OFFSET(LinuxAbi.Siginfo, CODE, siginfo_t, si_code);
+	OFFSET(LinuxAbi.Siginfo, ADDR, siginfo_t, si_addr);
+	SIZE(LinuxAbi.Timespec, struct timespec);
+}
+
+static void userfaultfd_numbers(void)
+{
+	MACRO(UserfaultfdAbi, UFFD_API);
+#ifdef USERFAULTFD_IOC_NEW
+	MACRO(UserfaultfdAbi, USERFAULTFD_IOC_NEW);
+#else
+	ABSENT(UserfaultfdAbi, USERFAULTFD_IOC_NEW);
+#endif
+	MACRO(UserfaultfdAbi, UFFDIO_API);
+	MACRO(UserfaultfdAbi, UFFDIO_REGISTER);
+	MACRO(UserfaultfdAbi, UFFDIO_UNREGISTER);
+	MACRO(UserfaultfdAbi, UFFDIO_WAKE);
+	MACRO(UserfaultfdAbi, UFFDIO_WRITEPROTECT);
+	MACRO(UserfaultfdAbi, UFFDIO_CONTINUE);
+	MACRO(UserfaultfdAbi, UFFDIO_REGISTER_MODE_MISSING);
+	MACRO(UserfaultfdAbi, UFFDIO_REGISTER_MODE_WP);
+	MACRO(UserfaultfdAbi, UFFDIO_REGISTER_MODE_MINOR);
+	MACRO(UserfaultfdAbi, UFFD_FEATURE_PAGEFAULT_FLAG_WP);
+	MACRO(UserfaultfdAbi, UFFD_FEATURE_MISSING_SHMEM);
+	MACRO(UserfaultfdAbi, UFFD_FEATURE_THREAD_ID);
+	MACRO(UserfaultfdAbi, UFFD_FEATURE_MINOR_SHMEM);
+#ifdef UFFD_FEATURE_WP_HUGETLBFS_SHMEM
+	MACRO(UserfaultfdAbi, UFFD_FEATURE_WP_HUGETLBFS_SHMEM);
+#else
+	ABSENT(UserfaultfdAbi, UFFD_FEATURE_WP_HUGETLBFS_SHMEM);
+#endif
+	MACRO(UserfaultfdAbi, UFFD_EVENT_PAGEFAULT);
+	MACRO(UserfaultfdAbi, UFFD_PAGEFAULT_FLAG_WRITE);
+	MACRO(UserfaultfdAbi, UFFD_PAGEFAULT_FLAG_WP);
+	MACRO(UserfaultfdAbi, UFFD_PAGEFAULT_FLAG_MINOR);
+#ifdef UFFDIO_CONTINUE_MODE_WP
+	MACRO(UserfaultfdAbi, UFFDIO_CONTINUE_MODE_WP);
+#else
+	ABSENT(UserfaultfdAbi, UFFDIO_CONTINUE_MODE_WP);
+#endif
+}
+
+static void userfaultfd_structs(void)
+{
+	SIZE(UserfaultfdAbi.Api, struct uffdio_api);
+	OFFSET(UserfaultfdAbi.Api, API, struct uffdio_api, api);
+	OFFSET(UserfaultfdAbi.Api, FEATURES, struct uffdio_api, features);
+	OFFSET(UserfaultfdAbi.Api, IOCTLS, struct uffdio_api, ioctls);
+	SIZE(UserfaultfdAbi.Range, struct uffdio_range);
+	OFFSET(UserfaultfdAbi.Range, START, struct uffdio_range, start);
+	OFFSET(UserfaultfdAbi.Range, LEN, struct uffdio_range, len);
+	SIZE(UserfaultfdAbi.Register, struct uffdio_register);
+	OFFSET(UserfaultfdAbi.Register, MODE, struct uffdio_register, mode);
+	OFFSET(UserfaultfdAbi.Register, IOCTLS, struct uffdio_register, ioctls);
+	SIZE(UserfaultfdAbi.Writeprotect, struct uffdio_writeprotect);
+	OFFSET(UserfaultfdAbi.Writeprotect, MODE, struct uffdio_writeprotect, mode);
+	SIZE(UserfaultfdAbi.Continue, struct uffdio_continue);
+	OFFSET(UserfaultfdAbi.Continue, MODE, struct uffdio_continue, mode);
+	OFFSET(UserfaultfdAbi.Continue, MAPPED, struct uffdio_continue, mapped);
+#ifdef UFFDIO_POISON
+	MACRO(UserfaultfdAbi, UFFDIO_POISON);
+	MACRO(UserfaultfdAbi, UFFD_FEATURE_POISON);
+	SIZE(UserfaultfdAbi.Poison, struct uffdio_poison);
+	OFFSET(UserfaultfdAbi.Poison, MODE, struct uffdio_poison, mode);
+	OFFSET(UserfaultfdAbi.Poison, UPDATED, struct uffdio_poison, updated);
+#else
+	ABSENT(UserfaultfdAbi, UFFDIO_POISON);
+	ABSENT(UserfaultfdAbi, UFFD_FEATURE_POISON);
+	ABSENT(UserfaultfdAbi.Poison, SIZE);
+	ABSENT(UserfaultfdAbi.Poison, MODE);
+	ABSENT(UserfaultfdAbi.Poison, UPDATED);
+#endif
+	SIZE(UserfaultfdAbi.Msg, struct uffd_msg);
+	OFFSET(UserfaultfdAbi.Msg, EVENT, struct uffd_msg, event);
+	OFFSET(UserfaultfdAbi.Msg, FLAGS, struct uffd_msg, arg.pagefault.flags);
+	OFFSET(UserfaultfdAbi.Msg, ADDRESS, struct uffd_msg, arg.pagefault.address);
+	OFFSET(UserfaultfdAbi.Msg, PTID, struct uffd_msg, arg.pagefault.feat.ptid);
+}
+
+static void kvm_numbers(void)
+{
+	MACRO(KvmAbi, KVM_API_VERSION);
+	MACRO(KvmAbi, KVM_GET_API_VERSION);
+	MACRO(KvmAbi, KVM_CREATE_VM);
+	MACRO(KvmAbi, KVM_CHECK_EXTENSION);
+	MACRO(KvmAbi, KVM_GET_VCPU_MMAP_SIZE);
+	MACRO(KvmAbi, KVM_GET_SUPPORTED_CPUID);
+	MACRO(KvmAbi, KVM_CREATE_VCPU);
+	MACRO(KvmAbi, KVM_GET_DIRTY_LOG);
+	MACRO(KvmAbi, KVM_SET_USER_MEMORY_REGION);
+	MACRO(KvmAbi, KVM_ENABLE_CAP);
+	MACRO(KvmAbi, KVM_CLEAR_DIRTY_LOG);
+	MACRO(KvmAbi, KVM_RESET_DIRTY_RINGS);
+	MACRO(KvmAbi, KVM_CAP_USER_MEMORY);
+	MACRO(KvmAbi, KVM_CAP_NR_MEMSLOTS);
+	MACRO(KvmAbi, KVM_CAP_SYNC_MMU);
+	MACRO(KvmAbi, KVM_CAP_READONLY_MEM);
+	MACRO(KvmAbi, KVM_CAP_MULTI_ADDRESS_SPACE);
+	MACRO(KvmAbi, KVM_CAP_IMMEDIATE_EXIT);
+	MACRO(KvmAbi, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2);
+	MACRO(KvmAbi, KVM_CAP_DIRTY_LOG_RING);
+#ifdef KVM_CAP_DIRTY_LOG_RING_ACQ_REL
+	MACRO(KvmAbi, KVM_CAP_DIRTY_LOG_RING_ACQ_REL);
+#else
+	ABSENT(KvmAbi, KVM_CAP_DIRTY_LOG_RING_ACQ_REL);
+#endif
+	MACRO(KvmAbi, KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE);
+	MACRO(KvmAbi, KVM_DIRTY_LOG_INITIALLY_SET);
+	MACRO(KvmAbi, KVM_MEM_LOG_DIRTY_PAGES);
+	MACRO(KvmAbi, KVM_MEM_READONLY);
+	MACRO(KvmAbi, KVM_DIRTY_GFN_F_DIRTY);
+	MACRO(KvmAbi, KVM_DIRTY_GFN_F_RESET);
+	MACRO(KvmAbi, KVM_DIRTY_LOG_PAGE_OFFSET);
+}
+
+static void kvm_structs(void)
+{
+	SIZE(KvmAbi.UserspaceMemoryRegion, struct kvm_userspace_memory_region);
+	OFFSET(KvmAbi.UserspaceMemoryRegion, SLOT, struct kvm_userspace_memory_region, slot);
+	OFFSET(KvmAbi.UserspaceMemoryRegion, FLAGS, struct kvm_userspace_memory_region, flags);
+	OFFSET(KvmAbi.UserspaceMemoryRegion, GUEST_PHYS_ADDR, struct kvm_userspace_memory_region,
+	       guest_phys_addr);
+	OFFSET(KvmAbi.UserspaceMemoryRegion, MEMORY_SIZE, struct kvm_userspace_memory_region,
+	       memory_size);
+	OFFSET(KvmAbi.UserspaceMemoryRegion, USERSPACE_ADDR, struct kvm_userspace_memory_region,
+	       userspace_addr);
+#ifdef KVM_SET_USER_MEMORY_REGION2
+	MACRO(KvmAbi, KVM_SET_USER_MEMORY_REGION2);
+	MACRO(KvmAbi, KVM_MEM_GUEST_MEMFD);
+	SIZE(KvmAbi.UserspaceMemoryRegion2, struct kvm_userspace_memory_region2);
+	OFFSET(KvmAbi.UserspaceMemoryRegion2, GUEST_MEMFD_OFFSET,
+	       struct kvm_userspace_memory_region2, guest_memfd_offset);
+	OFFSET(KvmAbi.UserspaceMemoryRegion2, GUEST_MEMFD, struct kvm_userspace_memory_region2,
+	       guest_memfd);
+#else
+	ABSENT(KvmAbi, KVM_SET_USER_MEMORY_REGION2);
+	ABSENT(KvmAbi, KVM_MEM_GUEST_MEMFD);
+	ABSENT(KvmAbi.UserspaceMemoryRegion2, SIZE);
+	ABSENT(KvmAbi.UserspaceMemoryRegion2, GUEST_MEMFD_OFFSET);
+	ABSENT(KvmAbi.UserspaceMemoryRegion2, GUEST_MEMFD);
+#endif
+	SIZE(KvmAbi.DirtyLog, struct kvm_dirty_log);
+	OFFSET(KvmAbi.DirtyLog, SLOT, struct kvm_dirty_log, slot);
+	OFFSET(KvmAbi.DirtyLog, DIRTY_BITMAP, struct kvm_dirty_log, dirty_bitmap);
+	SIZE(KvmAbi.ClearDirtyLog, struct kvm_clear_dirty_log);
+	OFFSET(KvmAbi.ClearDirtyLog, SLOT, struct kvm_clear_dirty_log, slot);
+	OFFSET(KvmAbi.ClearDirtyLog, NUM_PAGES, struct kvm_clear_dirty_log, num_pages);
+	OFFSET(KvmAbi.ClearDirtyLog, FIRST_PAGE, struct kvm_clear_dirty_log, first_page);
+	OFFSET(KvmAbi.ClearDirtyLog, DIRTY_BITMAP, struct kvm_clear_dirty_log, dirty_bitmap);
+	SIZE(KvmAbi.DirtyGfn, struct kvm_dirty_gfn);
+	OFFSET(KvmAbi.DirtyGfn, FLAGS, struct kvm_dirty_gfn, flags);
+	OFFSET(KvmAbi.DirtyGfn, SLOT, struct kvm_dirty_gfn, slot);
+	OFFSET(KvmAbi.DirtyGfn, OFFSET, struct kvm_dirty_gfn, offset);
+	SIZE(KvmAbi.EnableCap, struct kvm_enable_cap);
+	OFFSET(KvmAbi.EnableCap, CAP, struct kvm_enable_cap, cap);
+	OFFSET(KvmAbi.EnableCap, FLAGS, struct kvm_enable_cap, flags);
+	OFFSET(KvmAbi.EnableCap, ARGS, struct kvm_enable_cap, args);
+}
+
+static void vcpu_numbers(void)
+{
+	MACRO(KvmVcpuAbi, KVM_RUN);
+	MACRO(KvmVcpuAbi, KVM_GET_REGS);
+	MACRO(KvmVcpuAbi, KVM_SET_REGS);
+	MACRO(KvmVcpuAbi, KVM_GET_SREGS);
+	MACRO(KvmVcpuAbi, KVM_SET_SREGS);
+	MACRO(KvmVcpuAbi, KVM_SET_SIGNAL_MASK);
+	MACRO(KvmVcpuAbi, KVM_SET_CPUID2);
+	MACRO(KvmVcpuAbi, KVM_EXIT_UNKNOWN);
+	MACRO(KvmVcpuAbi, KVM_EXIT_IO);
+	MACRO(KvmVcpuAbi, KVM_EXIT_HLT);
+	MACRO(KvmVcpuAbi, KVM_EXIT_MMIO);
+	MACRO(KvmVcpuAbi, KVM_EXIT_SHUTDOWN);
+	MACRO(KvmVcpuAbi, KVM_EXIT_FAIL_ENTRY);
+	MACRO(KvmVcpuAbi, KVM_EXIT_INTR);
+	MACRO(KvmVcpuAbi, KVM_EXIT_INTERNAL_ERROR);
+	MACRO(KvmVcpuAbi, KVM_EXIT_DIRTY_RING_FULL);
+#ifdef KVM_EXIT_MEMORY_FAULT
+	MACRO(KvmVcpuAbi, KVM_EXIT_MEMORY_FAULT);
+#else
+	ABSENT(KvmVcpuAbi, KVM_EXIT_MEMORY_FAULT);
+#endif
+}
+
+static void vcpu_structs(void)
+{
+	OFFSET(KvmVcpuAbi.Run, IMMEDIATE_EXIT, struct kvm_run, immediate_exit);
+	OFFSET(KvmVcpuAbi.Run, EXIT_REASON, struct kvm_run, exit_reason);
+	OFFSET(KvmVcpuAbi.Run, MMIO_PHYS_ADDR, struct kvm_run, mmio.phys_addr);
+	OFFSET(KvmVcpuAbi.Run, MMIO_DATA, struct kvm_run, mmio.data);
+	OFFSET(KvmVcpuAbi.Run, MMIO_LEN, struct kvm_run, mmio.len);
+	OFFSET(KvmVcpuAbi.Run, MMIO_IS_WRITE, struct kvm_run, mmio.is_write);
+	SIZE(KvmVcpuAbi.Regs, struct kvm_regs);
+	OFFSET(KvmVcpuAbi.Regs, RAX, struct kvm_regs, rax);
+	OFFSET(KvmVcpuAbi.Regs, RBX, struct kvm_regs, rbx);
+	OFFSET(KvmVcpuAbi.Regs, RCX, struct kvm_regs, rcx);
+	OFFSET(KvmVcpuAbi.Regs, RDX, struct kvm_regs, rdx);
+	OFFSET(KvmVcpuAbi.Regs, RSI, struct kvm_regs, rsi);
+	OFFSET(KvmVcpuAbi.Regs, RDI, struct kvm_regs, rdi);
+	OFFSET(KvmVcpuAbi.Regs, RBP, struct kvm_regs, rbp);
+	OFFSET(KvmVcpuAbi.Regs, RIP, struct kvm_regs, rip);
+	OFFSET(KvmVcpuAbi.Regs, RFLAGS, struct kvm_regs, rflags);
+	SIZE(KvmVcpuAbi.Sregs, struct kvm_sregs);
+	OFFSET(KvmVcpuAbi.Sregs, CS, struct kvm_sregs, cs);
+	OFFSET(KvmVcpuAbi.Sregs, DS, struct kvm_sregs, ds);
+	OFFSET(KvmVcpuAbi.Sregs, ES, struct kvm_sregs, es);
+	OFFSET(KvmVcpuAbi.Sregs, FS, struct kvm_sregs, fs);
+	OFFSET(KvmVcpuAbi.Sregs, GS, struct kvm_sregs, gs);
+	OFFSET(KvmVcpuAbi.Sregs, SS, struct kvm_sregs, ss);
+	OFFSET(KvmVcpuAbi.Sregs, CR0, struct kvm_sregs, cr0);
+	OFFSET(KvmVcpuAbi.Sregs, CR3, struct kvm_sregs, cr3);
+	OFFSET(KvmVcpuAbi.Sregs, CR4, struct kvm_sregs, cr4);
+	OFFSET(KvmVcpuAbi.Sregs, EFER, struct kvm_sregs, efer);
+	SIZE(KvmVcpuAbi.Segment, struct kvm_segment);
+	OFFSET(KvmVcpuAbi.Segment, BASE, struct kvm_segment, base);
+	OFFSET(KvmVcpuAbi.Segment, LIMIT, struct kvm_segment, limit);
+	OFFSET(KvmVcpuAbi.Segment, SELECTOR, struct kvm_segment, selector);
+	OFFSET(KvmVcpuAbi.Segment, TYPE, struct kvm_segment, type);
+	OFFSET(KvmVcpuAbi.Segment, PRESENT, struct kvm_segment, present);
+	OFFSET(KvmVcpuAbi.Segment, DPL, struct kvm_segment, dpl);
+	OFFSET(KvmVcpuAbi.Segment, DB, struct kvm_segment, db);
+	OFFSET(KvmVcpuAbi.Segment, S, struct kvm_segment, s);
+	OFFSET(KvmVcpuAbi.Segment, L, struct kvm_segment, l);
+	OFFSET(KvmVcpuAbi.Segment, G, struct kvm_segment, g);
+	OFFSET(KvmVcpuAbi.Segment, UNUSABLE, struct kvm_segment, unusable);
+	OFFSET(KvmVcpuAbi.SignalMask, LEN, struct kvm_signal_mask, len);
+	OFFSET(KvmVcpuAbi.SignalMask, SIGSET, struct kvm_signal_mask, sigset);
+	/* Not in the headers for programs: 64 signals, a bit each (asm/signal.h). */
+	VALUE(KvmVcpuAbi.SignalMask, KERNEL_SIGSET_SIZE, 64 / 8);
+	OFFSET(KvmVcpuAbi.Cpuid2, NENT, struct kvm_cpuid2, nent);
+	OFFSET(KvmVcpuAbi.Cpuid2, ENTRIES, struct kvm_cpuid2, entries);
+	SIZE(KvmVcpuAbi.CpuidEntry2, struct kvm_cpuid_entry2);
+	OFFSET(KvmVcpuAbi.CpuidEntry2, FUNCTION, struct kvm_cpuid_entry2, function);
+	OFFSET(KvmVcpuAbi.CpuidEntry2, EAX, struct kvm_cpuid_entry2, eax);
+	OFFSET(KvmVcpuAbi.CpuidEntry2, EDX, struct kvm_cpuid_entry2, edx);
+}
+
+int main(void)
+{
+	linux_abi();
+	userfaultfd_numbers();
+	userfaultfd_structs();
+	kvm_numbers();
+	kvm_structs();
+	vcpu_numbers();
+	vcpu_structs();
+	return 0;
+}

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.mdev.core.sys;
+
+import org.jspecify.annotations.NullMarked;
