@@ -1,0 +1,95 @@
+package dev.mdev.api.testkit;
+
+import dev.mdev.api.MdevException;
+
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.Objects;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.stream.Collectors;
+
+/// Calls a driver as the host does: one call at a time, with a deadline.
+///
+/// A call that is not back by the deadline is a violation, and its message shows where the driver
+/// waits. The thread is given up: it may never come back.
+final class Callbacks implements AutoCloseable {
+    private final Duration deadline;
+    private final ReentrantLock oneAtATime = new ReentrantLock();
+    private final ExecutorService executor;
+    private volatile Thread thread = Thread.currentThread();
+    private volatile boolean blocked;
+
+    Callbacks(String name, Duration deadline) {
+        this.deadline = deadline;
+        this.executor =
+                Executors.newSingleThreadExecutor(
+                        body -> thread = Thread.ofPlatform().daemon().name(name).unstarted(body));
+    }
+
+    /// Calls the driver.
+    ///
+    /// @param what the method and its arguments, for messages
+    /// @throws MdevException if the driver throws one
+    /// @throws ContractViolation if the driver throws something else, or does not come back
+    <T> T call(String what, Callable<T> body) {
+        oneAtATime.lock();
+        try {
+            if (blocked) {
+                throw new ContractViolation(what + ": an earlier call has not come back");
+            }
+            return await(what, executor.submit(body));
+        } finally {
+            oneAtATime.unlock();
+        }
+    }
+
+    void run(String what, Runnable body) {
+        call(what, Executors.callable(body));
+    }
+
+    private <T> T await(String what, Future<T> answer) {
+        try {
+            return answer.get(deadline.toNanos(), TimeUnit.NANOSECONDS);
+        } catch (TimeoutException e) {
+            blocked = true;
+            String stack = stackOf(thread);
+            answer.cancel(true);
+            throw new ContractViolation(
+                    "%s has not come back within %d ms; it is at%n%s"
+                            .formatted(what, deadline.toMillis(), stack),
+                    e);
+        } catch (ExecutionException e) {
+            throw translate(what, Objects.requireNonNullElse(e.getCause(), e));
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IllegalStateException("interrupted in " + what, e);
+        }
+    }
+
+    private static RuntimeException translate(String what, Throwable thrown) {
+        return switch (thrown) {
+            case MdevException expected -> expected;
+            case ContractViolation violation -> throw violation;
+            default -> throw new ContractViolation(what + " threw " + thrown, thrown);
+        };
+    }
+
+    private static String stackOf(Thread thread) {
+        return Arrays.stream(thread.getStackTrace())
+                .limit(12)
+                .map(frame -> "    " + frame)
+                .collect(Collectors.joining(System.lineSeparator()));
+    }
+
+    @Override
+    public void close() {
+        executor.shutdownNow();
+    }
+}
