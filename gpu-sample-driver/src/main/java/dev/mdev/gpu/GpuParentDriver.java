@@ -1,0 +1,32 @@
+package dev.mdev.gpu;
+
+import dev.mdev.api.ParentDevice;
+import dev.mdev.api.ParentDriver;
+import dev.mdev.api.ParentHost;
+
+import java.util.List;
+import java.util.stream.IntStream;
+
+/// The sample GPU's parent driver: where [java.util.ServiceLoader] starts.
+///
+/// A driver of real hardware would look at the bus here; this one makes as many GPUs as the
+/// operator's settings say ([GpuSettings]).
+public final class GpuParentDriver implements ParentDriver {
+    static final String NAME = "gpu-sample";
+
+    /// For [java.util.ServiceLoader]. All work is left to [#probe].
+    public GpuParentDriver() {}
+
+    @Override
+    public String name() {
+        return NAME;
+    }
+
+    @Override
+    public List<ParentDevice> probe(ParentHost host) {
+        GpuSettings settings = GpuSettings.from(host);
+        return IntStream.range(0, settings.count())
+                .<ParentDevice>mapToObj(i -> GpuParent.allocate("gpu" + i, settings, host))
+                .toList();
+    }
+}
