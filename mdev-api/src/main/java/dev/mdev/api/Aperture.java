@@ -12,6 +12,10 @@ import java.lang.foreign.MemorySegment;
 /// the host to know. All methods may be called by any thread at any time, also while guests use the
 /// pages; such accesses race as they would on hardware, and are atomic only where aligned accesses
 /// of up to 8 bytes are.
+///
+/// Each method may throw [MdevException] with EIO when the host cannot reach the content. A driver
+/// lets that pass to its caller, or tells its guest that the work failed; it must not keep half of
+/// a change of its own state.
 public interface Aperture {
     /// The pages of the aperture. Page numbers are the host's; a driver gets an offset by
     /// subtracting the first.

@@ -9,6 +9,10 @@ import java.util.Optional;
 /// The host calls the methods of one device one at a time unless said otherwise, holding no lock of
 /// its own: a method may call everything of its [MdevContext] and [Aperture]. Whatever a method
 /// throws is the guest's and the operator's to see as a failed access, and harms no other device.
+///
+/// A driver with threads of its own guards its state with locks of its own. It must hold none that
+/// a callback takes while it calls [MdevContext#revoke], which waits for guests' accesses, or
+/// [GuestMemory], behind which may lie a region of this very device: the host then calls back.
 public interface MdevDevice extends AutoCloseable {
     /// The regions the guest sees; the same list at each call, no index twice.
     List<RegionInfo> regions();
@@ -19,6 +23,9 @@ public interface MdevDevice extends AutoCloseable {
     /// wants to map ahead. The answer is checked: a grant must cover the touched page, lie within
     /// the window the request allows, name only pages of this device's share, and allow the access.
     /// A grant that breaks a rule is refused as a whole.
+    ///
+    /// A mapped page keeps its physical page until it is revoked: a grant that covers neighbours of
+    /// the touched page must name for each of them the page that it is mapped to, if it is.
     ///
     /// @return what may be mapped, or that the access is to be trapped or denied
     MapDecision validateMapRequest(MapRequest request);
