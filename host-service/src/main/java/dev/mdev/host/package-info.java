@@ -1,0 +1,8 @@
+/// The host service: a Spring Boot application around the core.
+///
+/// Each sub-package is one noun of the REST interface, with its controller, its service and its
+/// records together. This is the only module that knows Spring.
+@NullMarked
+package dev.mdev.host;
+
+import org.jspecify.annotations.NullMarked;

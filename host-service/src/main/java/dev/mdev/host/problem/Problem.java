@@ -1,0 +1,133 @@
+package dev.mdev.host.problem;
+
+import dev.mdev.api.Errno;
+
+import org.springframework.http.HttpStatus;
+
+import java.net.URI;
+import java.util.Arrays;
+import java.util.Locale;
+
+/// The kinds of failure a client can meet. A kind's [#type] never changes its meaning.
+public enum Problem {
+    /// The request cannot be read: not JSON, a wrong type, an unknown field.
+    MALFORMED(HttpStatus.BAD_REQUEST, "The request cannot be read"),
+    /// The request can be read, and asks for something impossible; `violations` says where.
+    INVALID(HttpStatus.UNPROCESSABLE_CONTENT, "The request asks for what cannot be"),
+    /// What the path or the body names is not there.
+    NOT_FOUND(HttpStatus.NOT_FOUND, "There is no such thing"),
+    /// The path exists; the method does not.
+    METHOD_NOT_ALLOWED(HttpStatus.METHOD_NOT_ALLOWED, "Not with this method"),
+    /// None of the formats the client accepts can be made.
+    NOT_ACCEPTABLE(HttpStatus.NOT_ACCEPTABLE, "Not in a format that you accept"),
+    /// The body is in a format that is not understood.
+    UNSUPPORTED_MEDIA_TYPE(
+            HttpStatus.UNSUPPORTED_MEDIA_TYPE, "The body is in a format that is not understood"),
+    /// The body is larger than allowed.
+    CONTENT_TOO_LARGE(HttpStatus.CONTENT_TOO_LARGE, "The body is too large"),
+    /// The name is taken by something else.
+    EXISTS(HttpStatus.CONFLICT, "It exists already"),
+    /// Somebody uses it; `detail` says who.
+    BUSY(HttpStatus.CONFLICT, "It is in use"),
+    /// It does not fit; `detail` says why.
+    NO_CAPACITY(HttpStatus.CONFLICT, "It does not fit"),
+    /// The state it is in does not allow this.
+    WRONG_STATE(HttpStatus.CONFLICT, "Its state does not allow this"),
+    /// Not permitted.
+    DENIED(HttpStatus.FORBIDDEN, "Not permitted"),
+    /// This host or this driver cannot do that at all.
+    NOT_SUPPORTED(HttpStatus.NOT_IMPLEMENTED, "Not supported here"),
+    /// Try again later.
+    UNAVAILABLE(HttpStatus.SERVICE_UNAVAILABLE, "Not possible at the moment"),
+    /// This host has not enough memory.
+    NO_MEMORY(HttpStatus.INSUFFICIENT_STORAGE, "The host has not enough memory"),
+    /// Something took longer than it may.
+    TIMED_OUT(HttpStatus.GATEWAY_TIMEOUT, "It took too long"),
+    /// A driver failed or broke a rule.
+    DRIVER_FAILED(HttpStatus.BAD_GATEWAY, "The driver failed"),
+    /// A mistake in this service; the log has it under the request's id.
+    INTERNAL(HttpStatus.INTERNAL_SERVER_ERROR, "A mistake in this service");
+
+    private static final String PREFIX = "urn:mdev:problem:";
+
+    private final HttpStatus status;
+    private final String title;
+
+    Problem(HttpStatus status, String title) {
+        this.status = status;
+        this.title = title;
+    }
+
+    /// The HTTP status it is told with.
+    public HttpStatus status() {
+        return status;
+    }
+
+    /// What it is, for people; the same for each occurrence.
+    public String title() {
+        return title;
+    }
+
+    /// The word for programs: lower case, with dashes.
+    public String code() {
+        return name().toLowerCase(Locale.ROOT).replace('_', '-');
+    }
+
+    /// The problem type.
+    public URI type() {
+        return URI.create(PREFIX + code());
+    }
+
+    /// The kind of a failure of the core: the one table from error numbers to HTTP.
+    public static Problem of(Errno errno) {
+        return switch (errno) {
+            case EINVAL, ERANGE, EOVERFLOW, E2BIG, EFBIG, EFAULT, ENOTDIR, EBADF -> INVALID;
+            case ENOENT, ENODEV, ENXIO, ESRCH -> NOT_FOUND;
+            case EEXIST, EADDRINUSE -> EXISTS;
+            case EBUSY -> BUSY;
+            case EUSERS, ENOSPC, EDQUOT, EMFILE, ENFILE -> NO_CAPACITY;
+            case ESHUTDOWN, ESTALE, ENODATA, ECANCELED, EOWNERDEAD -> WRONG_STATE;
+            case EPERM, EACCES -> DENIED;
+            case ENOSYS, EOPNOTSUPP, ENOTTY -> NOT_SUPPORTED;
+            case EAGAIN, EINTR, ENOBUFS, EDEADLK -> UNAVAILABLE;
+            case ENOMEM -> NO_MEMORY;
+            case ETIMEDOUT -> TIMED_OUT;
+            case EIO, EPROTO, EPIPE, ECONNRESET, ECONNREFUSED, EHWPOISON -> DRIVER_FAILED;
+        };
+    }
+
+    /// The kind of a failure that the web layer found before any of our code ran.
+    public static Problem ofStatus(int httpStatus) {
+        return switch (httpStatus) {
+            case 400 -> MALFORMED;
+            case 401, 403 -> DENIED;
+            case 408 -> TIMED_OUT;
+            default ->
+                    Arrays.stream(values())
+                            .filter(problem -> problem.status.value() == httpStatus)
+                            .findFirst()
+                            .orElse(httpStatus < 500 ? MALFORMED : INTERNAL);
+        };
+    }
+
+    /// Whether the same request may succeed later without anybody changing it.
+    public boolean retryable() {
+        return switch (this) {
+            case BUSY, NO_CAPACITY, UNAVAILABLE, NO_MEMORY, TIMED_OUT -> true;
+            case MALFORMED,
+                    INVALID,
+                    NOT_FOUND,
+                    METHOD_NOT_ALLOWED,
+                    NOT_ACCEPTABLE,
+                    UNSUPPORTED_MEDIA_TYPE,
+                    CONTENT_TOO_LARGE,
+                    EXISTS,
+                    WRONG_STATE,
+                    DENIED,
+                    NOT_SUPPORTED,
+                    DRIVER_FAILED,
+                    INTERNAL ->
+                    false;
+        };
+    }
+}

@@ -1,0 +1,142 @@
+package dev.mdev.host.problem;
+
+import dev.mdev.api.MdevException;
+
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.springframework.beans.TypeMismatchException;
+import org.springframework.http.HttpHeaders;
+import org.springframework.http.HttpStatusCode;
+import org.springframework.http.MediaType;
+import org.springframework.http.ProblemDetail;
+import org.springframework.http.ResponseEntity;
+import org.springframework.http.converter.HttpMessageNotReadableException;
+import org.springframework.web.bind.MethodArgumentNotValidException;
+import org.springframework.web.bind.annotation.ExceptionHandler;
+import org.springframework.web.bind.annotation.RestControllerAdvice;
+import org.springframework.web.context.request.WebRequest;
+import org.springframework.web.method.annotation.MethodArgumentTypeMismatchException;
+import org.springframework.web.servlet.mvc.method.annotation.ResponseEntityExceptionHandler;
+
+import java.util.Comparator;
+import java.util.List;
+
+/// Turns everything that is thrown while a request is served into a problem detail.
+@RestControllerAdvice
+class ProblemAdvice extends ResponseEntityExceptionHandler {
+    private static final Logger log = LoggerFactory.getLogger(ProblemAdvice.class);
+
+    @ExceptionHandler
+    ResponseEntity<Object> onMdev(MdevException e) {
+        Problem problem = Problem.of(e.errno());
+        if (problem.status().is5xxServerError()) {
+            log.warn("request failed: {}", e, e);
+        }
+        return answer(Problems.of(e), new HttpHeaders());
+    }
+
+    @ExceptionHandler
+    ResponseEntity<Object> onProblem(ProblemException e) {
+        return answer(Problems.of(e), new HttpHeaders());
+    }
+
+    @ExceptionHandler
+    ResponseEntity<Object> onTooLarge(ContentTooLargeException e) {
+        HttpHeaders headers = new HttpHeaders();
+        // The rest of the body is not read, so this connection cannot carry another request.
+        headers.set(HttpHeaders.CONNECTION, "close");
+        return answer(Problems.of(Problem.CONTENT_TOO_LARGE, e.getMessage()), headers);
+    }
+
+    @ExceptionHandler
+    ResponseEntity<Object> onAnythingElse(Exception e) {
+        log.error("a request met a mistake in this service", e);
+        return answer(
+                Problems.of(
+                        Problem.INTERNAL,
+                        "This is a mistake in the service; its log has more under this instance."),
+                new HttpHeaders());
+    }
+
+    @Override
+    protected @Nullable ResponseEntity<Object> handleHttpMessageNotReadable(
+            HttpMessageNotReadableException e,
+            HttpHeaders headers,
+            HttpStatusCode status,
+            WebRequest request) {
+        for (Throwable cause = e; cause != null; cause = cause.getCause()) {
+            if (cause instanceof ContentTooLargeException tooLarge) {
+                return onTooLarge(tooLarge);
+            }
+            if (cause instanceof ProblemException problem) {
+                return onProblem(problem);
+            }
+        }
+        return answer(JsonTrouble.describe(e), headers);
+    }
+
+    @Override
+    protected @Nullable ResponseEntity<Object> handleMethodArgumentNotValid(
+            MethodArgumentNotValidException e,
+            HttpHeaders headers,
+            HttpStatusCode status,
+            WebRequest request) {
+        List<Violation> violations =
+                e.getFieldErrors().stream()
+                        .map(error ->
+                                new Violation(
+                                        JsonTrouble.pointerOf(error.getField()),
+                                        String.valueOf(error.getDefaultMessage())))
+                        .sorted(Comparator.comparing(Violation::pointer))
+                        .toList();
+        return answer(Problems.of(ProblemException.invalid(violations)), headers);
+    }
+
+    @Override
+    protected @Nullable ResponseEntity<Object> handleTypeMismatch(
+            TypeMismatchException e,
+            HttpHeaders headers,
+            HttpStatusCode status,
+            WebRequest request) {
+        String name =
+                e instanceof MethodArgumentTypeMismatchException mismatch
+                        ? mismatch.getName()
+                        : String.valueOf(e.getPropertyName());
+        Class<?> type = e.getRequiredType();
+        return answer(
+                Problems.of(
+                        Problem.MALFORMED,
+                        "%s=%s is not a %s"
+                                .formatted(
+                                        name,
+                                        e.getValue(),
+                                        type == null ? "value" : JsonTrouble.wordFor(type))),
+                headers);
+    }
+
+    @Override
+    protected @Nullable ResponseEntity<Object> handleExceptionInternal(
+            Exception e,
+            @Nullable Object body,
+            HttpHeaders headers,
+            HttpStatusCode status,
+            WebRequest request) {
+        Problem problem = Problem.ofStatus(status.value());
+        if (problem == Problem.INTERNAL) {
+            return onAnythingElse(e);
+        }
+        String detail =
+                body instanceof ProblemDetail made && made.getDetail() != null
+                        ? made.getDetail()
+                        : problem.title();
+        return answer(Problems.of(problem, detail), headers);
+    }
+
+    private static ResponseEntity<Object> answer(ProblemDetail body, HttpHeaders headers) {
+        return ResponseEntity.status(body.getStatus())
+                .headers(headers)
+                .contentType(MediaType.APPLICATION_PROBLEM_JSON)
+                .body(body);
+    }
+}

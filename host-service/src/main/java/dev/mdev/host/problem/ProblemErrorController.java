@@ -1,0 +1,30 @@
+package dev.mdev.host.problem;
+
+import jakarta.servlet.RequestDispatcher;
+import jakarta.servlet.http.HttpServletRequest;
+
+import org.springframework.boot.webmvc.error.ErrorController;
+import org.springframework.http.MediaType;
+import org.springframework.http.ProblemDetail;
+import org.springframework.http.ResponseEntity;
+import org.springframework.web.bind.annotation.RequestMapping;
+import org.springframework.web.bind.annotation.RestController;
+
+/// Answers what the servlet container forwards after an error outside all controllers.
+@RestController
+class ProblemErrorController implements ErrorController {
+    @RequestMapping("/error")
+    ResponseEntity<ProblemDetail> error(HttpServletRequest request) {
+        Object status = request.getAttribute(RequestDispatcher.ERROR_STATUS_CODE);
+        // Asked for directly, there is no error to tell of, and no such thing as this page.
+        Problem problem = Problem.ofStatus(status instanceof Integer code ? code : 404);
+        Object id = request.getAttribute(Problems.REQUEST_ID);
+        return ResponseEntity.status(problem.status())
+                .contentType(MediaType.APPLICATION_PROBLEM_JSON)
+                .body(
+                        Problems.of(
+                                problem,
+                                problem.title() + ".",
+                                id instanceof String text ? text : null));
+    }
+}

@@ -1,0 +1,57 @@
+package dev.mdev.host.problem;
+
+import dev.mdev.api.MdevException;
+
+import org.jspecify.annotations.Nullable;
+import org.slf4j.MDC;
+import org.springframework.http.ProblemDetail;
+
+import java.net.URI;
+import java.util.List;
+
+/// Makes problem details: all of them have a `type`, a `code`, and the request's id as `instance`.
+public final class Problems {
+    /// Under which name the id of the request that is being served is kept for the log.
+    public static final String REQUEST_ID = "requestId";
+
+    private Problems() {}
+
+    /// A problem detail.
+    ///
+    /// @param detail what happened, for people
+    public static ProblemDetail of(Problem problem, String detail) {
+        return of(problem, detail, MDC.get(REQUEST_ID));
+    }
+
+    /// A problem detail of a request whose id the log does not know.
+    static ProblemDetail of(Problem problem, String detail, @Nullable String requestId) {
+        ProblemDetail body = ProblemDetail.forStatusAndDetail(problem.status(), detail);
+        body.setType(problem.type());
+        body.setTitle(problem.title());
+        if (requestId != null) {
+            body.setInstance(URI.create("urn:uuid:" + requestId));
+        }
+        body.setProperty("code", problem.code());
+        body.setProperty("retryable", problem.retryable());
+        return body;
+    }
+
+    /// What the core said, with its error number.
+    static ProblemDetail of(MdevException e) {
+        ProblemDetail body = of(Problem.of(e.errno()), e.getMessage());
+        body.setProperty("errno", e.errno().name());
+        return body;
+    }
+
+    /// What this service said, with what is wrong where.
+    static ProblemDetail of(ProblemException e) {
+        return withViolations(of(e.problem(), e.getMessage()), e.violations());
+    }
+
+    static ProblemDetail withViolations(ProblemDetail body, List<Violation> violations) {
+        if (!violations.isEmpty()) {
+            body.setProperty("violations", violations);
+        }
+        return body;
+    }
+}

@@ -1,0 +1,11 @@
+package dev.mdev.host.web;
+
+import org.springframework.boot.context.properties.ConfigurationProperties;
+import org.springframework.boot.context.properties.bind.DefaultValue;
+import org.springframework.util.unit.DataSize;
+
+/// What the operator may set of the web layer.
+///
+/// @param maxBody the largest body of a request
+@ConfigurationProperties("mdev.web")
+record WebProperties(@DefaultValue("1MB") DataSize maxBody) {}
