@@ -131,9 +131,17 @@ public final class Stage2Mmu {
                 yield new FaultOutcome.Retry();
             }
             case FaultResult.Trapped _ -> new FaultOutcome.Mmio();
+            // A slot that is taken away loses its host memory next: then the guest finds no memory,
+            // not memory that fails.
             case FaultResult.Failed failed ->
-                    new FaultOutcome.Failed(failed.errno(), failed.reason());
+                    isPublished(fault.slot)
+                            ? new FaultOutcome.Failed(failed.errno(), failed.reason())
+                            : new FaultOutcome.Retry();
         };
+    }
+
+    private boolean isPublished(Memslot slot) {
+        return slots.active(slot.asId()).byId(slot.id()) == slot;
     }
 
     private void publish(Fault fault, long pte) {
@@ -142,7 +150,7 @@ public final class Stage2Mmu {
         try {
             if (roots.mustRetryLocked(fault.sequence, fault.gfn)
                     || !HostPte.isPresent(pte)
-                    || slots.active(fault.slot.asId()).byId(fault.slot.id()) != fault.slot) {
+                    || !isPublished(fault.slot)) {
                 return;
             }
             boolean hostWritable = HostPte.prot(pte).allows(Access.WRITE);
