@@ -29,7 +29,7 @@ import java.util.concurrent.locks.ReentrantLock;
 public final class Srcu {
     private static final VarHandle COUNTS = MethodHandles.arrayElementVarHandle(long[].class);
 
-    private static final int STRIPES = 16;
+    private static final int DEFAULT_STRIPES = 16;
 
     /// Longs between two stripes' counters: two cache lines, for adjacent-line prefetch.
     private static final int STRIDE = 16;
@@ -37,22 +37,35 @@ public final class Srcu {
     private static final int SPINS = 200;
     private static final long PARK_NANOS = 20_000;
 
-    /// Sections begun, by `(phase * STRIPES + stripe) * STRIDE`.
-    private final long[] begun = new long[2 * STRIPES * STRIDE];
+    private final int stripes;
+
+    /// Sections begun, by `(phase * stripes + stripe) * STRIDE`.
+    private final long[] begun;
 
     /// Sections ended, likewise.
-    private final long[] ended = new long[2 * STRIPES * STRIDE];
+    private final long[] ended;
 
     /// Held by the one writer that flips.
     private final ReentrantLock writer = new ReentrantLock();
 
     private volatile int phase;
 
+    public Srcu() {
+        this(DEFAULT_STRIPES);
+    }
+
+    /// @param stripes a power of two
+    Srcu(int stripes) {
+        this.stripes = stripes;
+        begun = new long[2 * stripes * STRIDE];
+        ended = new long[2 * stripes * STRIDE];
+    }
+
     /// Begins a read section.
     ///
     /// @return a token for [#readUnlock], which the same or another thread may call
     public int readLock() {
-        int token = phase * STRIPES + stripe();
+        int token = phase * stripes + stripe();
         COUNTS.getAndAdd(begun, token * STRIDE, 1L);
         return token;
     }
@@ -64,20 +77,33 @@ public final class Srcu {
 
     /// Waits until every read section that is open now has ended. Must not be called inside one.
     public void synchronize() {
+        trySynchronize(Long.MAX_VALUE);
+    }
+
+    /// As [#synchronize], but gives up on a phase after it was looked at `maxLooks` times: a search
+    /// of interleavings cannot follow a thread that waits in a loop.
+    ///
+    /// @return false if it gave up: sections may be open still
+    boolean trySynchronize(long maxLooks) {
         writer.lock();
         try {
-            drain(phase ^ 1);
+            if (!drain(phase ^ 1, maxLooks)) {
+                return false;
+            }
             int old = phase;
             phase = old ^ 1;
-            drain(old);
+            return drain(old, maxLooks);
         } finally {
             writer.unlock();
         }
     }
 
-    private void drain(int drained) {
-        for (int tries = 0; !isIdle(drained); tries++) {
-            if (tries < SPINS) {
+    private boolean drain(int drained, long maxLooks) {
+        for (long looks = 0; looks < maxLooks; looks++) {
+            if (isIdle(drained)) {
+                return true;
+            }
+            if (looks < SPINS) {
                 Thread.onSpinWait();
             } else {
                 // Readers do not signal: they would pay for it at every section. A reader may sleep
@@ -85,6 +111,7 @@ public final class Srcu {
                 LockSupport.parkNanos(this, PARK_NANOS);
             }
         }
+        return false;
     }
 
     private boolean isIdle(int asked) {
@@ -92,16 +119,17 @@ public final class Srcu {
         return endedSum == sum(begun, asked);
     }
 
-    private static long sum(long[] counts, int phase) {
+    private long sum(long[] counts, int phase) {
         long sum = 0;
-        for (int stripe = 0; stripe < STRIPES; stripe++) {
-            sum += (long) COUNTS.getVolatile(counts, (phase * STRIPES + stripe) * STRIDE);
+        for (int stripe = 0; stripe < stripes; stripe++) {
+            sum += (long) COUNTS.getVolatile(counts, (phase * stripes + stripe) * STRIDE);
         }
         return sum;
     }
 
-    private static int stripe() {
+    private int stripe() {
         // Thread ids are small and dense; the multiplier spreads neighbours (Fibonacci hashing).
-        return (int) ((Thread.currentThread().threadId() * 0x9E3779B97F4A7C15L) >>> 60);
+        return (int) ((Thread.currentThread().threadId() * 0x9E3779B97F4A7C15L) >>> 32)
+                & (stripes - 1);
     }
 }
