@@ -40,8 +40,7 @@ final class JsonTrouble {
                     "unknown field: " + unknown.getPropertyName() + known(unknown);
             case InvalidTypeIdException kind -> "unknown kind: " + kind.getTypeId();
             case InvalidFormatException format ->
-                    "%s is not a %s"
-                            .formatted(format.getValue(), wordFor(format.getTargetType()));
+                    "%s is not a %s".formatted(format.getValue(), wordFor(format.getTargetType()));
             case MismatchedInputException mismatch ->
                     mismatch.getTargetType() == null
                             ? "not what is expected here"

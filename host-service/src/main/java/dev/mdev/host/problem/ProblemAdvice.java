@@ -12,12 +12,15 @@ import org.springframework.http.MediaType;
 import org.springframework.http.ProblemDetail;
 import org.springframework.http.ResponseEntity;
 import org.springframework.http.converter.HttpMessageNotReadableException;
+import org.springframework.web.ErrorResponse;
 import org.springframework.web.bind.MethodArgumentNotValidException;
 import org.springframework.web.bind.annotation.ExceptionHandler;
 import org.springframework.web.bind.annotation.RestControllerAdvice;
+import org.springframework.web.context.request.ServletWebRequest;
 import org.springframework.web.context.request.WebRequest;
 import org.springframework.web.method.annotation.MethodArgumentTypeMismatchException;
 import org.springframework.web.servlet.mvc.method.annotation.ResponseEntityExceptionHandler;
+import org.springframework.web.servlet.resource.NoResourceFoundException;
 
 import java.util.Comparator;
 import java.util.List;
@@ -127,10 +130,18 @@ class ProblemAdvice extends ResponseEntityExceptionHandler {
             return onAnythingElse(e);
         }
         String detail =
-                body instanceof ProblemDetail made && made.getDetail() != null
-                        ? made.getDetail()
-                        : problem.title();
-        return answer(Problems.of(problem, detail), headers);
+                switch (e) {
+                    case NoResourceFoundException _ -> "nothing is at " + pathOf(request);
+                    case ErrorResponse known -> known.getBody().getDetail();
+                    default -> null;
+                };
+        return answer(Problems.of(problem, detail == null ? problem.title() : detail), headers);
+    }
+
+    private static String pathOf(WebRequest request) {
+        return request instanceof ServletWebRequest servlet
+                ? servlet.getRequest().getRequestURI()
+                : "this path";
     }
 
     private static ResponseEntity<Object> answer(ProblemDetail body, HttpHeaders headers) {

@@ -8,6 +8,7 @@ import org.springframework.http.ProblemDetail;
 
 import java.net.URI;
 import java.util.List;
+import java.util.UUID;
 
 /// Makes problem details: all of them have a `type`, a `code`, and the request's id as `instance`.
 public final class Problems {
@@ -28,9 +29,9 @@ public final class Problems {
         ProblemDetail body = ProblemDetail.forStatusAndDetail(problem.status(), detail);
         body.setType(problem.type());
         body.setTitle(problem.title());
-        if (requestId != null) {
-            body.setInstance(URI.create("urn:uuid:" + requestId));
-        }
+        // What failed before a request got its id is an occurrence of its own all the same.
+        String id = requestId == null ? UUID.randomUUID().toString() : requestId;
+        body.setInstance(URI.create("urn:uuid:" + id));
         body.setProperty("code", problem.code());
         body.setProperty("retryable", problem.retryable());
         return body;

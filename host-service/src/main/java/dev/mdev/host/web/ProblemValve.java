@@ -22,7 +22,8 @@ public final class ProblemValve extends ErrorReportValve {
         Problem problem = Problem.ofStatus(status);
         String body =
                 """
-                {"type":"%s","title":"%s","status":%d,"code":"%s","retryable":%b}"""
+                {"type":"%s","title":"%s","status":%d,"code":"%s","retryable":%b}\
+                """
                         .formatted(
                                 problem.type(),
                                 problem.title(),

@@ -1,0 +1,94 @@
+package dev.mdev.host.bus;
+
+import dev.mdev.api.MdevException;
+import dev.mdev.api.ParentDriver;
+import dev.mdev.core.device.MdevBus;
+import dev.mdev.core.device.Parent;
+
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.springframework.beans.factory.ObjectProvider;
+import org.springframework.beans.factory.SmartInitializingSingleton;
+import org.springframework.stereotype.Component;
+
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.List;
+import java.util.ServiceConfigurationError;
+import java.util.ServiceLoader;
+
+/// Finds the drivers on the class path and lets each find its devices, before the first request. A
+/// driver that fails is recorded and left out; the others work.
+@Component
+public final class DriverLoader implements SmartInitializingSingleton {
+    private static final Logger log = LoggerFactory.getLogger(DriverLoader.class);
+
+    private final MdevBus bus;
+    private final BusProperties properties;
+    private final ObjectProvider<ParentDriver> extra;
+
+    private volatile List<LoadedDriver> drivers = List.of();
+
+    DriverLoader(MdevBus bus, BusProperties properties, ObjectProvider<ParentDriver> extra) {
+        this.bus = bus;
+        this.properties = properties;
+        this.extra = extra;
+    }
+
+    /// What became of a driver.
+    ///
+    /// @param name the driver's name, or the class that could not be made
+    /// @param parents its devices
+    /// @param trouble why it has none, if it failed; else empty
+    public record LoadedDriver(String name, List<String> parents, String trouble) {}
+
+    /// All drivers that were found, also those that failed.
+    public List<LoadedDriver> drivers() {
+        return drivers;
+    }
+
+    @Override
+    public void afterSingletonsInstantiated() {
+        List<LoadedDriver> loaded = new ArrayList<>();
+        Iterator<ServiceLoader.Provider<ParentDriver>> found =
+                ServiceLoader.load(ParentDriver.class).stream().iterator();
+        while (true) {
+            try {
+                if (!found.hasNext()) {
+                    break;
+                }
+                loaded.add(load(found.next().get()));
+            } catch (ServiceConfigurationError | LinkageError e) {
+                log.error("a driver cannot be made", e);
+                loaded.add(new LoadedDriver("unknown", List.of(), e.toString()));
+            }
+        }
+        extra.orderedStream().map(this::load).forEach(loaded::add);
+        drivers = List.copyOf(loaded);
+        List<String> unknown =
+                properties.drivers() == null
+                        ? List.of()
+                        : properties.drivers().keySet().stream()
+                                .filter(name ->
+                                        loaded.stream()
+                                                .noneMatch(driver -> driver.name().equals(name)))
+                                .toList();
+        if (!unknown.isEmpty()) {
+            log.warn("settings for drivers that are not here: {}", unknown);
+        }
+    }
+
+    private LoadedDriver load(ParentDriver driver) {
+        try {
+            List<String> names =
+                    bus.addDriver(driver, properties.settingsOf(driver.name())).stream()
+                            .map(Parent::name)
+                            .toList();
+            log.info("driver {} has parents {}", driver.name(), names);
+            return new LoadedDriver(driver.name(), names, "");
+        } catch (MdevException e) {
+            log.error("driver {} is left out: {}", driver.name(), e.toString());
+            return new LoadedDriver(driver.name(), List.of(), e.toString());
+        }
+    }
+}

@@ -1,0 +1,78 @@
+package dev.mdev.host.event;
+
+import com.google.errorprone.annotations.concurrent.GuardedBy;
+
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.springframework.stereotype.Component;
+
+import java.time.Instant;
+import java.util.ArrayDeque;
+import java.util.List;
+import java.util.concurrent.locks.ReentrantLock;
+
+/// The last events, and the writer of the log's lines about them.
+///
+/// All methods may be called by any thread.
+@Component
+public final class EventLog {
+    /// How many events are kept.
+    static final int KEPT = 1000;
+
+    private static final Logger log = LoggerFactory.getLogger(EventLog.class);
+
+    private final ReentrantLock lock = new ReentrantLock();
+
+    @GuardedBy("lock")
+    private final ArrayDeque<Event> events = new ArrayDeque<>(KEPT);
+
+    @GuardedBy("lock")
+    private long lastId;
+
+    /// Notes that something happened.
+    public void add(Event.Kind kind, String subject, String detail) {
+        switch (kind) {
+            case GRANT_REFUSED, DRIVER_FAILED -> log.warn("{} {} {}", kind, subject, detail);
+            case MDEV_CREATED,
+                    MDEV_REMOVED,
+                    MDEV_REVOKED,
+                    MDEV_RESET,
+                    MACHINE_CREATED,
+                    MACHINE_DELETED,
+                    MDEV_ATTACHED,
+                    MDEV_DETACHED ->
+                    log.info("{} {} {}", kind, subject, detail);
+        }
+        lock.lock();
+        try {
+            if (events.size() == KEPT) {
+                events.removeFirst();
+            }
+            lastId++;
+            events.addLast(new Event(lastId, Instant.now(), kind, subject, detail));
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// The events after number `after`, oldest first, at most `limit`; and whether some of them are
+    /// forgotten.
+    Page after(long after, int limit) {
+        lock.lock();
+        try {
+            long oldest = lastId - events.size() + 1;
+            List<Event> found =
+                    events.stream().filter(event -> event.id() > after).limit(limit).toList();
+            return new Page(found, lastId, after + 1 < oldest);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// A part of the log.
+    ///
+    /// @param items events, oldest first
+    /// @param lastId the number of the newest event there is
+    /// @param gap whether events between the asked-for number and the first item are forgotten
+    record Page(List<Event> items, long lastId, boolean gap) {}
+}

@@ -1,0 +1,97 @@
+package dev.mdev.host.machine;
+
+import dev.mdev.core.vm.MachineSpec;
+import dev.mdev.core.vm.VirtualMachine;
+import dev.mdev.host.mdev.MdevService;
+import dev.mdev.host.web.Items;
+
+import jakarta.validation.Valid;
+
+import org.springframework.http.HttpStatus;
+import org.springframework.http.ResponseEntity;
+import org.springframework.web.bind.annotation.DeleteMapping;
+import org.springframework.web.bind.annotation.GetMapping;
+import org.springframework.web.bind.annotation.PathVariable;
+import org.springframework.web.bind.annotation.PostMapping;
+import org.springframework.web.bind.annotation.PutMapping;
+import org.springframework.web.bind.annotation.RequestBody;
+import org.springframework.web.bind.annotation.RequestMapping;
+import org.springframework.web.bind.annotation.ResponseStatus;
+import org.springframework.web.bind.annotation.RestController;
+
+import java.net.URI;
+import java.util.UUID;
+
+/// `/api/v1/machines`.
+@RestController
+@RequestMapping("/api/v1/machines")
+class MachineController {
+    private static final long MIB = 1 << 20;
+
+    private final MachineService machines;
+    private final ProgramService programs;
+    private final MdevService mdevs;
+
+    MachineController(MachineService machines, ProgramService programs, MdevService mdevs) {
+        this.machines = machines;
+        this.programs = programs;
+        this.mdevs = mdevs;
+    }
+
+    @GetMapping
+    Items<MachineView> list() {
+        return new Items<>(machines.list().stream().map(MachineView::of).toList());
+    }
+
+    @PostMapping
+    ResponseEntity<MachineView> create(@Valid @RequestBody NewMachine asked) {
+        VirtualMachine machine =
+                machines.create(
+                        new MachineSpec(
+                                asked.name(),
+                                asked.ramMib() == null ? 0 : asked.ramMib() * MIB,
+                                asked.vcpus() == null ? 1 : asked.vcpus()));
+        return ResponseEntity.created(URI.create("/api/v1/machines/" + asked.name()))
+                .body(MachineView.of(machine));
+    }
+
+    @GetMapping("/{name}")
+    MachineView read(@PathVariable String name) {
+        return MachineView.of(machines.get(name));
+    }
+
+    @DeleteMapping("/{name}")
+    @ResponseStatus(HttpStatus.NO_CONTENT)
+    void delete(@PathVariable String name) {
+        machines.delete(name);
+    }
+
+    @PutMapping("/{name}/devices/{uuid}")
+    ResponseEntity<MachineView.Device> attach(@PathVariable String name, @PathVariable UUID uuid) {
+        MachineService.Attached attached = machines.attach(name, mdevs.get(uuid));
+        return ResponseEntity.status(attached.now() ? HttpStatus.CREATED : HttpStatus.OK)
+                .body(MachineView.device(attached.device()));
+    }
+
+    @DeleteMapping("/{name}/devices/{uuid}")
+    @ResponseStatus(HttpStatus.NO_CONTENT)
+    void detach(@PathVariable String name, @PathVariable UUID uuid) {
+        machines.detach(name, uuid);
+    }
+
+    /// Executes a guest program and answers when it ended.
+    @PostMapping("/{name}/vcpus/{vcpu}/programs")
+    ProgramView execute(
+            @PathVariable String name,
+            @PathVariable int vcpu,
+            @Valid @RequestBody ProgramRequest program) {
+        return programs.execute(name, vcpu, program);
+    }
+
+    /// Stops the program that a processor executes, if it executes one.
+    @PostMapping("/{name}/vcpus/{vcpu}/interrupt")
+    @ResponseStatus(HttpStatus.NO_CONTENT)
+    void interrupt(@PathVariable String name, @PathVariable int vcpu) {
+        programs.interrupt(name, vcpu);
+    }
+}

@@ -1,0 +1,212 @@
+package dev.mdev.host.machine;
+
+import com.google.errorprone.annotations.concurrent.GuardedBy;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.core.device.Mdev;
+import dev.mdev.core.engine.Engine;
+import dev.mdev.core.hostmm.HostMemory;
+import dev.mdev.core.vm.AttachedDevice;
+import dev.mdev.core.vm.MachineSpec;
+import dev.mdev.core.vm.VirtualMachine;
+import dev.mdev.host.event.Event;
+import dev.mdev.host.event.EventLog;
+import dev.mdev.host.problem.ProblemException;
+
+import jakarta.annotation.PreDestroy;
+
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.springframework.stereotype.Service;
+
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.UUID;
+import java.util.concurrent.locks.ReentrantLock;
+
+/// The machines of this host, and how many there may be.
+///
+/// All methods may be called by any thread.
+@Service
+public class MachineService {
+    private static final Logger log = LoggerFactory.getLogger(MachineService.class);
+
+    private final Engine engine;
+    private final HostMemory memory;
+    private final MachineProperties properties;
+    private final EventLog events;
+
+    private final ReentrantLock registry = new ReentrantLock();
+
+    /// By name, in the order they were made; those that are being made included.
+    @GuardedBy("registry")
+    private final Map<String, Entry> machines = new LinkedHashMap<>();
+
+    MachineService(
+            Engine engine, HostMemory memory, MachineProperties properties, EventLog events) {
+        this.engine = engine;
+        this.memory = memory;
+        this.properties = properties;
+        this.events = events;
+    }
+
+    /// A taken name.
+    ///
+    /// @param machine null while it is being made
+    private record Entry(MachineSpec spec, @Nullable VirtualMachine machine) {}
+
+    List<VirtualMachine> list() {
+        registry.lock();
+        try {
+            return machines.values().stream()
+                    .map(Entry::machine)
+                    .filter(Objects::nonNull)
+                    .map(Objects::requireNonNull)
+                    .toList();
+        } finally {
+            registry.unlock();
+        }
+    }
+
+    /// How many machines there are.
+    public int count() {
+        return list().size();
+    }
+
+    /// A machine by its name.
+    ///
+    /// @throws ProblemException if there is none
+    VirtualMachine get(String name) {
+        registry.lock();
+        try {
+            Entry entry = machines.get(name);
+            if (entry == null || entry.machine == null) {
+                throw ProblemException.notFound("there is no machine=" + name);
+            }
+            return entry.machine;
+        } finally {
+            registry.unlock();
+        }
+    }
+
+    /// Makes a machine.
+    ///
+    /// @throws MdevException EEXIST if the name is taken, EUSERS if there are too many machines or
+    ///   too much RAM in use; else what the engine says
+    VirtualMachine create(MachineSpec spec) {
+        reserve(spec);
+        VirtualMachine made = null;
+        try {
+            made = new VirtualMachine(spec, engine, memory);
+        } finally {
+            settle(spec, made);
+        }
+        events.add(Event.Kind.MACHINE_CREATED, subjectOf(spec.name()), spec.toString());
+        return made;
+    }
+
+    private void reserve(MachineSpec spec) {
+        registry.lock();
+        try {
+            if (machines.containsKey(spec.name())) {
+                throw new MdevException(
+                        Errno.EEXIST, "machine=%s exists already".formatted(spec.name()));
+            }
+            if (machines.size() >= properties.maxMachines()) {
+                throw new MdevException(
+                        Errno.EUSERS,
+                        "there are %d machines, which is the most".formatted(machines.size()));
+            }
+            long usedBytes =
+                    machines.values().stream().mapToLong(entry -> entry.spec.ramBytes()).sum();
+            long freeBytes = properties.maxRam().toBytes() - usedBytes;
+            if (spec.ramBytes() > freeBytes) {
+                throw new MdevException(
+                        Errno.EUSERS,
+                        "ramBytes=%d of RAM do not fit, %d are free for machines"
+                                .formatted(spec.ramBytes(), Math.max(0, freeBytes)));
+            }
+            machines.put(spec.name(), new Entry(spec, null));
+        } finally {
+            registry.unlock();
+        }
+    }
+
+    private void settle(MachineSpec spec, @Nullable VirtualMachine made) {
+        registry.lock();
+        try {
+            if (made == null) {
+                machines.remove(spec.name());
+            } else {
+                machines.put(spec.name(), new Entry(spec, made));
+            }
+        } finally {
+            registry.unlock();
+        }
+    }
+
+    /// Ends a machine: stops its processors, takes its devices out. Its name is free only when all
+    /// of it is gone, so that the call can be repeated after a failure.
+    ///
+    /// @throws MdevException ETIMEDOUT if a processor is stuck in a driver's callback
+    void delete(String name) {
+        VirtualMachine machine = get(name);
+        machine.close();
+        registry.lock();
+        try {
+            Entry entry = machines.get(name);
+            if (entry == null || entry.machine != machine) {
+                return;
+            }
+            machines.remove(name);
+        } finally {
+            registry.unlock();
+        }
+        events.add(Event.Kind.MACHINE_DELETED, subjectOf(name), "");
+    }
+
+    /// Puts a device into a machine.
+    ///
+    /// @return where it is, and whether it was put there just now
+    /// @throws MdevException as [VirtualMachine#attach]
+    Attached attach(String name, Mdev mdev) {
+        VirtualMachine machine = get(name);
+        AttachedDevice there = machine.device(mdev.uuid()).orElse(null);
+        if (there != null) {
+            return new Attached(there, false);
+        }
+        AttachedDevice device = machine.attach(mdev);
+        events.add(Event.Kind.MDEV_ATTACHED, "mdevs/" + mdev.uuid(), "machine=" + name);
+        return new Attached(device, true);
+    }
+
+    /// What [#attach] came to.
+    record Attached(AttachedDevice device, boolean now) {}
+
+    /// Takes a device out of a machine.
+    ///
+    /// @throws MdevException ENODEV if it is not there
+    void detach(String name, UUID uuid) {
+        get(name).detach(uuid);
+        events.add(Event.Kind.MDEV_DETACHED, "mdevs/" + uuid, "machine=" + name);
+    }
+
+    private static String subjectOf(String name) {
+        return "machines/" + name;
+    }
+
+    @PreDestroy
+    void closeAll() {
+        for (VirtualMachine machine : list()) {
+            try {
+                machine.close();
+            } catch (MdevException e) {
+                log.warn("left running at the end of the service: {}", e.toString());
+            }
+        }
+    }
+}

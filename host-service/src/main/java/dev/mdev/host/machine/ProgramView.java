@@ -1,0 +1,84 @@
+package dev.mdev.host.machine;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.page.Access;
+import dev.mdev.core.engine.VcpuExit;
+import dev.mdev.core.vm.ProgramResult;
+import dev.mdev.core.vm.StepResult;
+
+import org.jspecify.annotations.Nullable;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.UUID;
+
+/// What came of a guest program, as clients see it.
+///
+/// @param end how it ended
+/// @param steps the steps that were executed, the last perhaps in part
+/// @param devices what the machine's devices went through meanwhile, on all processors
+record ProgramView(ProgramResult.End end, List<Step> steps, List<Device> devices) {
+
+    /// What came of one step.
+    ///
+    /// @param completed accesses that were done
+    /// @param values of a `read`
+    /// @param mismatches of a `check`
+    /// @param mmioExits accesses, or pieces of them, that were not served by mapped memory
+    /// @param unassigned those of them that no device answered for
+    /// @param fault why it stopped early, if it did
+    record Step(
+            String op,
+            long completed,
+            @Nullable List<U64> values,
+            @Nullable Long mismatches,
+            @Nullable Mismatch firstMismatch,
+            long mmioExits,
+            long unassigned,
+            long micros,
+            @Nullable Fault fault) {}
+
+    /// A value that was not as expected.
+    record Mismatch(U64 gpa, U64 expected, U64 actual) {}
+
+    /// Why an access failed.
+    record Fault(U64 gpa, Access access, Errno errno, String reason) {}
+
+    /// A device of the machine.
+    ///
+    /// @param faults how many while the program ran
+    /// @param residentPages mapped when it ended
+    record Device(UUID mdev, long faults, long residentPages) {}
+
+    static ProgramView of(ProgramRequest request, ProgramResult result, List<Device> devices) {
+        List<Step> steps = new ArrayList<>();
+        for (int i = 0; i < result.steps().size(); i++) {
+            steps.add(step(request.steps().get(i), result.steps().get(i)));
+        }
+        return new ProgramView(result.end(), steps, devices);
+    }
+
+    private static Step step(ProgramRequest.Step asked, StepResult result) {
+        boolean reads = asked instanceof ProgramRequest.Read;
+        boolean checks = asked instanceof ProgramRequest.Check;
+        return new Step(
+                asked.op(),
+                result.completed(),
+                reads ? result.values().stream().map(U64::new).toList() : null,
+                checks ? (Long) result.mismatches() : null,
+                result.firstMismatch().map(ProgramView::mismatch).orElse(null),
+                result.mmioExits(),
+                result.unassigned(),
+                result.durationNanos() / 1000,
+                result.fault().map(ProgramView::fault).orElse(null));
+    }
+
+    private static Mismatch mismatch(StepResult.Mismatch mismatch) {
+        return new Mismatch(
+                new U64(mismatch.gpa()), new U64(mismatch.expected()), new U64(mismatch.actual()));
+    }
+
+    private static Fault fault(VcpuExit.Fault fault) {
+        return new Fault(new U64(fault.gpa()), fault.access(), fault.errno(), fault.reason());
+    }
+}

@@ -1,0 +1,63 @@
+package dev.mdev.host.mdev;
+
+import dev.mdev.api.MapRequest;
+import dev.mdev.api.page.Access;
+import dev.mdev.core.device.FaultRecord;
+import dev.mdev.core.device.Mdev;
+
+import java.time.Instant;
+import java.util.List;
+import java.util.Map;
+import java.util.UUID;
+
+/// A device's faults, as clients see them.
+///
+/// @param faults answered so far for guests, mapping ahead not counted
+/// @param residentPages pages that are mapped now
+/// @param outcomes how many had which outcome, mapping ahead counted
+/// @param recent the last ones, newest first
+record FaultsView(
+        UUID uuid,
+        long faults,
+        long residentPages,
+        Map<FaultRecord.Outcome, Long> outcomes,
+        List<Fault> recent) {
+
+    /// One fault.
+    ///
+    /// @param page counted from the region's start
+    /// @param reason why there was no mapping
+    /// @param answer what the driver answered, or why its answer was not taken
+    /// @param driverMicros how long the driver took
+    record Fault(
+            Instant time,
+            int region,
+            long page,
+            Access access,
+            MapRequest.Reason reason,
+            FaultRecord.Outcome outcome,
+            String answer,
+            long driverMicros) {
+
+        static Fault of(FaultRecord fault) {
+            return new Fault(
+                    fault.time(),
+                    fault.request().region(),
+                    fault.request().page(),
+                    fault.request().access(),
+                    fault.request().reason(),
+                    fault.outcome(),
+                    fault.answer(),
+                    fault.driverNanos() / 1000);
+        }
+    }
+
+    static FaultsView of(Mdev mdev, int limit) {
+        return new FaultsView(
+                mdev.uuid(),
+                mdev.faultCount(),
+                mdev.residentPages(),
+                mdev.faultCounts(),
+                mdev.recentFaults().stream().limit(limit).map(Fault::of).toList());
+    }
+}

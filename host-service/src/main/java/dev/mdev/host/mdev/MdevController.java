@@ -1,0 +1,105 @@
+package dev.mdev.host.mdev;
+
+import dev.mdev.core.device.Mdev;
+import dev.mdev.host.problem.ProblemException;
+import dev.mdev.host.problem.Violation;
+import dev.mdev.host.web.Items;
+
+import jakarta.validation.Valid;
+
+import org.jspecify.annotations.Nullable;
+import org.springframework.http.HttpStatus;
+import org.springframework.http.ResponseEntity;
+import org.springframework.web.bind.annotation.DeleteMapping;
+import org.springframework.web.bind.annotation.GetMapping;
+import org.springframework.web.bind.annotation.PathVariable;
+import org.springframework.web.bind.annotation.PostMapping;
+import org.springframework.web.bind.annotation.PutMapping;
+import org.springframework.web.bind.annotation.RequestBody;
+import org.springframework.web.bind.annotation.RequestMapping;
+import org.springframework.web.bind.annotation.RequestParam;
+import org.springframework.web.bind.annotation.ResponseStatus;
+import org.springframework.web.bind.annotation.RestController;
+
+import java.net.URI;
+import java.util.List;
+import java.util.UUID;
+
+/// `/api/v1/mdevs`.
+@RestController
+@RequestMapping("/api/v1/mdevs")
+class MdevController {
+    private static final int MOST_RECENT = 256;
+
+    private final MdevService mdevs;
+
+    MdevController(MdevService mdevs) {
+        this.mdevs = mdevs;
+    }
+
+    @GetMapping
+    Items<MdevView> list(@RequestParam(required = false) @Nullable String parent) {
+        return new Items<>(
+                mdevs.list().stream()
+                        .filter(mdev -> parent == null || mdev.parent().name().equals(parent))
+                        .map(MdevView::of)
+                        .toList());
+    }
+
+    @PostMapping
+    ResponseEntity<MdevView> create(@Valid @RequestBody MdevSpec spec) {
+        UUID uuid = spec.uuid() == null ? UUID.randomUUID() : spec.uuid();
+        return created(mdevs.create(uuid, spec));
+    }
+
+    /// Creates the device if it is not there: sending the same again changes nothing.
+    @PutMapping("/{uuid}")
+    ResponseEntity<MdevView> ensure(@PathVariable UUID uuid, @Valid @RequestBody MdevSpec spec) {
+        if (spec.uuid() != null && !spec.uuid().equals(uuid)) {
+            throw ProblemException.invalid(
+                    List.of(new Violation("/uuid", "not the UUID of the path")));
+        }
+        MdevService.Ensured ensured = mdevs.ensure(uuid, spec);
+        return ensured.made()
+                ? created(ensured.mdev())
+                : ResponseEntity.ok(MdevView.of(ensured.mdev()));
+    }
+
+    private static ResponseEntity<MdevView> created(Mdev mdev) {
+        return ResponseEntity.created(URI.create("/api/v1/mdevs/" + mdev.uuid()))
+                .body(MdevView.of(mdev));
+    }
+
+    @GetMapping("/{uuid}")
+    MdevView read(@PathVariable UUID uuid) {
+        return MdevView.of(mdevs.get(uuid));
+    }
+
+    @DeleteMapping("/{uuid}")
+    @ResponseStatus(HttpStatus.NO_CONTENT)
+    void remove(@PathVariable UUID uuid) {
+        mdevs.remove(uuid);
+    }
+
+    @GetMapping("/{uuid}/faults")
+    FaultsView faults(@PathVariable UUID uuid, @RequestParam(defaultValue = "20") int limit) {
+        if (limit < 0 || limit > MOST_RECENT) {
+            throw ProblemException.invalid(
+                    List.of(new Violation("", "limit is 0 to " + MOST_RECENT)));
+        }
+        return FaultsView.of(mdevs.get(uuid), limit);
+    }
+
+    @PostMapping("/{uuid}/revoke")
+    RevokeResult revoke(
+            @PathVariable UUID uuid,
+            @Valid @RequestBody(required = false) @Nullable RevokeRequest what) {
+        return mdevs.revoke(uuid, what == null ? new RevokeRequest(null, null, null) : what);
+    }
+
+    @PostMapping("/{uuid}/reset")
+    @ResponseStatus(HttpStatus.NO_CONTENT)
+    void reset(@PathVariable UUID uuid) {
+        mdevs.reset(uuid);
+    }
+}

@@ -1,0 +1,17 @@
+package dev.mdev.host.mdev;
+
+import jakarta.validation.constraints.NotBlank;
+import jakarta.validation.constraints.Size;
+
+import org.jspecify.annotations.Nullable;
+
+import java.util.UUID;
+
+/// What a device is to be.
+///
+/// @param uuid its identity; the service makes one up if there is none. Where the path names it as
+///   well, both are the same
+record MdevSpec(
+        @Nullable UUID uuid,
+        @NotBlank @Size(max = 64) String parent,
+        @NotBlank @Size(max = 64) String type) {}

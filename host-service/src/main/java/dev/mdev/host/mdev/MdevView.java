@@ -1,0 +1,65 @@
+package dev.mdev.host.mdev;
+
+import dev.mdev.api.PoolShare;
+import dev.mdev.api.RegionArea;
+import dev.mdev.api.RegionInfo;
+import dev.mdev.core.device.Mdev;
+
+import org.jspecify.annotations.Nullable;
+
+import java.time.Instant;
+import java.util.List;
+import java.util.UUID;
+
+/// A device, as clients see it.
+///
+/// @param machine who has it, if somebody has
+/// @param faults answered so far for guests, mapping ahead not counted
+/// @param residentPages pages that are mapped now
+/// @param overdue the driver callback that has been running for longer than it may, if one has
+record MdevView(
+        UUID uuid,
+        String parent,
+        String type,
+        Instant created,
+        @Nullable String machine,
+        long faults,
+        long residentPages,
+        @Nullable String overdue,
+        List<Region> regions,
+        List<Share> share) {
+
+    /// A region of the device.
+    record Region(
+            int index, String name, long sizeBytes, long residentPages, List<RegionArea> areas) {}
+
+    /// What the device has of one of its parent's pools.
+    record Share(String pool, long pages, int extents) {}
+
+    static MdevView of(Mdev mdev) {
+        return new MdevView(
+                mdev.uuid(),
+                mdev.parent().name(),
+                mdev.type().id(),
+                mdev.created(),
+                mdev.holder().orElse(null),
+                mdev.faultCount(),
+                mdev.residentPages(),
+                mdev.overdueCallback().orElse(null),
+                mdev.regions().stream().map(region -> region(mdev, region)).toList(),
+                mdev.share().stream().map(MdevView::share).toList());
+    }
+
+    private static Region region(Mdev mdev, RegionInfo region) {
+        return new Region(
+                region.index(),
+                region.name(),
+                region.sizeBytes(),
+                mdev.residentPages(region.index()),
+                region.areas());
+    }
+
+    private static Share share(PoolShare share) {
+        return new Share(share.pool(), share.npages(), share.extents().size());
+    }
+}

@@ -1,0 +1,106 @@
+package dev.mdev.host.metric;
+
+import dev.mdev.core.device.FaultRecord;
+import dev.mdev.core.device.Mdev;
+import dev.mdev.core.device.MdevObserver;
+
+import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.core.instrument.Timer;
+
+import org.springframework.stereotype.Component;
+
+import java.time.Duration;
+import java.util.EnumMap;
+import java.util.Locale;
+import java.util.Map;
+import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
+
+/// Counts what happens on the device bus.
+@Component
+class BusMeters implements MdevObserver {
+    private static final Duration[] BUCKETS = {
+        micros(1),
+        micros(2),
+        micros(5),
+        micros(10),
+        micros(20),
+        micros(50),
+        micros(100),
+        micros(200),
+        micros(500),
+        micros(1_000),
+        micros(10_000),
+        micros(100_000),
+        micros(1_000_000)
+    };
+
+    private final MeterRegistry registry;
+    private final Map<UUID, DeviceMeters> devices = new ConcurrentHashMap<>();
+    private final Map<FaultRecord.Outcome, Timer> latency =
+            new EnumMap<>(FaultRecord.Outcome.class);
+    private final Map<Callback, Timer> callbacks = new ConcurrentHashMap<>();
+
+    private record Callback(String driver, String name) {}
+
+    BusMeters(MeterRegistry registry) {
+        this.registry = registry;
+        for (FaultRecord.Outcome outcome : FaultRecord.Outcome.values()) {
+            latency.put(
+                    outcome,
+                    Timer.builder("mdevhost.fault.duration")
+                            .description(
+                                    "From the question to the driver to its checked answer, by what"
+                                            + " came of it")
+                            .tag("outcome", outcome.name().toLowerCase(Locale.ROOT))
+                            .serviceLevelObjectives(BUCKETS)
+                            .register(registry));
+        }
+    }
+
+    private static Duration micros(long micros) {
+        return Duration.of(micros, TimeUnit.MICROSECONDS.toChronoUnit());
+    }
+
+    @Override
+    public void faulted(Mdev mdev, FaultRecord fault) {
+        Timer timer = latency.get(fault.outcome());
+        if (timer != null) {
+            timer.record(fault.driverNanos(), TimeUnit.NANOSECONDS);
+        }
+        DeviceMeters meters = devices.get(mdev.uuid());
+        if (meters != null) {
+            meters.faulted(fault);
+        }
+    }
+
+    @Override
+    public void called(Mdev mdev, String callback, long durationNanos) {
+        callbacks
+                .computeIfAbsent(new Callback(mdev.parent().driverName(), callback), this::timerOf)
+                .record(durationNanos, TimeUnit.NANOSECONDS);
+    }
+
+    private Timer timerOf(Callback callback) {
+        return Timer.builder("mdevhost.driver.callback.duration")
+                .description("How long callbacks of drivers take")
+                .tag("driver", callback.driver())
+                .tag("callback", callback.name())
+                .serviceLevelObjectives(BUCKETS)
+                .register(registry);
+    }
+
+    @Override
+    public void created(Mdev mdev) {
+        devices.put(mdev.uuid(), new DeviceMeters(registry, mdev));
+    }
+
+    @Override
+    public void removed(Mdev mdev) {
+        DeviceMeters meters = devices.remove(mdev.uuid());
+        if (meters != null) {
+            meters.remove();
+        }
+    }
+}

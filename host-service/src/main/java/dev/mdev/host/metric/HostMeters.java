@@ -1,0 +1,80 @@
+package dev.mdev.host.metric;
+
+import dev.mdev.api.MdevType;
+import dev.mdev.core.device.MdevBus;
+import dev.mdev.core.device.Parent;
+import dev.mdev.core.device.PoolUsage;
+import dev.mdev.host.machine.MachineService;
+
+import io.micrometer.core.instrument.Gauge;
+import io.micrometer.core.instrument.MeterRegistry;
+
+import org.springframework.boot.context.event.ApplicationReadyEvent;
+import org.springframework.context.event.EventListener;
+import org.springframework.stereotype.Component;
+
+import java.util.function.ToLongFunction;
+
+/// Measures what parents have left. Parents are there before the service is ready, and stay.
+@Component
+class HostMeters {
+    private final MeterRegistry registry;
+    private final MdevBus bus;
+    private final MachineService machines;
+
+    HostMeters(MeterRegistry registry, MdevBus bus, MachineService machines) {
+        this.registry = registry;
+        this.bus = bus;
+        this.machines = machines;
+    }
+
+    @EventListener(ApplicationReadyEvent.class)
+    void start() {
+        Gauge.builder("mdevhost.machines", machines, MachineService::count)
+                .description("Virtual machines")
+                .register(registry);
+        for (Parent parent : bus.parents()) {
+            Gauge.builder("mdevhost.mdevs", bus, it -> mdevsOf(it, parent))
+                    .description("Mediated devices")
+                    .tag("parent", parent.name())
+                    .register(registry);
+            parent.types().forEach(type -> addType(parent, type));
+            parent.usage().forEach(usage -> addPool(parent, usage.pool()));
+        }
+    }
+
+    private static double mdevsOf(MdevBus bus, Parent parent) {
+        return bus.mdevs().stream().filter(mdev -> mdev.parent() == parent).count();
+    }
+
+    private void addType(Parent parent, MdevType type) {
+        Gauge.builder("mdevhost.type.available", bus, it -> it.available(parent, type))
+                .description("How many more devices of the type could be created now")
+                .tag("parent", parent.name())
+                .tag("type", type.id())
+                .register(registry);
+    }
+
+    private void addPool(Parent parent, String pool) {
+        addPool(parent, pool, "total", PoolUsage::totalPages);
+        addPool(parent, pool, "free", PoolUsage::freePages);
+        addPool(parent, pool, "largest_free_extent", PoolUsage::largestFreePages);
+    }
+
+    private void addPool(
+            Parent parent, String pool, String state, ToLongFunction<PoolUsage> value) {
+        Gauge.builder("mdevhost.parent.pool.pages", parent, it -> usageOf(it, pool, value))
+                .description("Pages of a parent's pool")
+                .tag("parent", parent.name())
+                .tag("pool", pool)
+                .tag("state", state)
+                .register(registry);
+    }
+
+    private static double usageOf(Parent parent, String pool, ToLongFunction<PoolUsage> value) {
+        return parent.usage().stream()
+                .filter(usage -> usage.pool().equals(pool))
+                .mapToLong(value)
+                .sum();
+    }
+}

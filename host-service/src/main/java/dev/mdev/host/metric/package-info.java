@@ -1,0 +1,5 @@
+/// What Prometheus reads: `mdevhost_...` at `/actuator/prometheus`.
+@NullMarked
+package dev.mdev.host.metric;
+
+import org.jspecify.annotations.NullMarked;

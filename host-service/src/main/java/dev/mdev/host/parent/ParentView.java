@@ -1,0 +1,18 @@
+package dev.mdev.host.parent;
+
+import dev.mdev.core.device.PoolUsage;
+
+import java.util.List;
+
+/// A parent, as clients see it.
+///
+/// @param driver the name of its driver
+/// @param mdevs how many mediated devices it has
+/// @param pools what it has to hand out, in pages of 4096 bytes
+record ParentView(
+        String name,
+        String driver,
+        String description,
+        int mdevs,
+        List<PoolUsage> pools,
+        List<TypeView> types) {}

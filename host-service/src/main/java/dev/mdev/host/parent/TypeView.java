@@ -1,0 +1,24 @@
+package dev.mdev.host.parent;
+
+import dev.mdev.api.MdevType;
+
+import org.jspecify.annotations.Nullable;
+
+import java.util.List;
+
+/// A type of mediated device, as clients see it.
+///
+/// @param deviceApi how a virtual machine sees the device
+/// @param maxInstances the most at a time, whatever is free
+/// @param availableInstances how many more could be created now
+/// @param refusal why none could be, if none could
+/// @param demands what one device takes
+record TypeView(
+        String id,
+        String name,
+        String description,
+        String deviceApi,
+        int maxInstances,
+        int availableInstances,
+        @Nullable String refusal,
+        List<MdevType.Demand> demands) {}

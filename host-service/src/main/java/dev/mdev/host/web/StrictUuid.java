@@ -1,0 +1,54 @@
+package dev.mdev.host.web;
+
+import org.springframework.boot.jackson.JacksonComponent;
+import org.springframework.core.convert.converter.Converter;
+import org.springframework.stereotype.Component;
+
+import tools.jackson.core.JsonParser;
+import tools.jackson.databind.DeserializationContext;
+import tools.jackson.databind.deser.std.StdScalarDeserializer;
+
+import java.util.UUID;
+import java.util.regex.Pattern;
+
+/// Reads UUIDs in their one usual form. The JDK's reader takes `1-1-1-1-1` as well, and the JSON
+/// reader takes Base64: two names for one thing.
+public final class StrictUuid {
+    private static final Pattern FORM =
+            Pattern.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}");
+
+    private StrictUuid() {}
+
+    private static boolean isUuid(String text) {
+        return FORM.matcher(text).matches();
+    }
+
+    /// For paths and parameters.
+    @Component
+    static final class OfPath implements Converter<String, UUID> {
+        @Override
+        public UUID convert(String text) {
+            if (!isUuid(text)) {
+                throw new IllegalArgumentException("not a UUID");
+            }
+            return UUID.fromString(text);
+        }
+    }
+
+    /// For bodies.
+    @JacksonComponent
+    static final class OfJson extends StdScalarDeserializer<UUID> {
+        OfJson() {
+            super(UUID.class);
+        }
+
+        @Override
+        public UUID deserialize(JsonParser parser, DeserializationContext context) {
+            String text = parser.getValueAsString("");
+            if (!parser.currentToken().isScalarValue() || !isUuid(text)) {
+                return (UUID) context.handleWeirdStringValue(UUID.class, text, "not a UUID");
+            }
+            return UUID.fromString(text);
+        }
+    }
+}
