@@ -4,6 +4,8 @@ import dev.mdev.core.memslot.Memslot;
 import dev.mdev.core.memslot.SlotChange;
 import dev.mdev.core.memslot.SlotListener;
 
+import java.util.function.BooleanSupplier;
+
 /// What slot changes do to the tables.
 ///
 /// A creation does nothing: absent memory that was remembered is stale by its generation. A removal
@@ -13,6 +15,7 @@ final class MmuSlotListener implements SlotListener {
     private final WriteTracking tracking;
     private final boolean zapAllOnRemoval;
     private final int addressSpaces;
+    private volatile BooleanSupplier protectOnLogStart = () -> true;
 
     MmuSlotListener(
             Stage2Roots roots, WriteTracking tracking, boolean zapAllOnRemoval, int addressSpaces) {
@@ -20,6 +23,10 @@ final class MmuSlotListener implements SlotListener {
         this.tracking = tracking;
         this.zapAllOnRemoval = zapAllOnRemoval;
         this.addressSpaces = addressSpaces;
+    }
+
+    void setProtectOnLogStart(BooleanSupplier protect) {
+        protectOnLogStart = protect;
     }
 
     @Override
@@ -60,6 +67,9 @@ final class MmuSlotListener implements SlotListener {
 
     private void loggingChanged(Memslot before, Memslot after) {
         if (after.logsDirty() && !before.logsDirty()) {
+            if (!protectOnLogStart.getAsBoolean()) {
+                return;
+            }
             roots.changeAndFlush(after, after.gfns(), Stage2Table.Change.WRITE_PROTECT);
         } else if (before.logsDirty() && !after.logsDirty()) {
             // Small leaves that logging made go, so that large ones can come back.

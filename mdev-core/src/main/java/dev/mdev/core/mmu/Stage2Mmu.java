@@ -8,9 +8,12 @@ import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.hostmm.HostMm;
 import dev.mdev.core.hostmm.HostPte;
 import dev.mdev.core.memslot.AddressSpaces;
+import dev.mdev.core.memslot.DirtyProtector;
 import dev.mdev.core.memslot.Memslot;
 import dev.mdev.core.memslot.MemslotSet;
 import dev.mdev.core.memslot.VcpuMemslots;
+
+import java.util.function.BooleanSupplier;
 
 /// The second-stage MMU of one machine: the fault that fills its tables, and what empties them
 /// again (Linux `arch/x86/kvm/mmu/mmu.c`, two-dimensional paging).
@@ -26,6 +29,8 @@ public final class Stage2Mmu {
     private final Stage2Roots roots;
     private final WriteTracking tracking = new WriteTracking();
     private final MappingLevel levels;
+    private final MmuSlotListener slotListener;
+    private final DirtyProtector dirtyProtector;
 
     /// Follows the slots and the host address space from here on.
     ///
@@ -36,14 +41,26 @@ public final class Stage2Mmu {
         this.mm = mm;
         roots = new Stage2Roots(slots.config());
         levels = new MappingLevel(mm, tracking);
-        slots.addListener(
+        slotListener =
                 new MmuSlotListener(
-                        roots, tracking, zapAllOnRemoval, slots.config().addressSpaces()));
+                        roots, tracking, zapAllOnRemoval, slots.config().addressSpaces());
+        dirtyProtector = new MmuDirtyProtector(roots);
+        slots.addListener(slotListener);
         mm.addNotifier(new MmuHostNotifier(slots, roots));
     }
 
     public AccessGate gate() {
         return roots.gate();
+    }
+
+    /// What the dirty log protects pages by.
+    public DirtyProtector dirtyProtector() {
+        return dirtyProtector;
+    }
+
+    /// Says when a slot that begins to log is write-protected at once; by default always.
+    public void setProtectOnLogStart(BooleanSupplier protect) {
+        slotListener.setProtectOnLogStart(protect);
     }
 
     /// Where writes to watched pages are told.

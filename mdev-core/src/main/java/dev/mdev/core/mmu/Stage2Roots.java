@@ -152,6 +152,22 @@ final class Stage2Roots {
         }
     }
 
+    /// Notes a change that is flushed later, by [#flushOwed].
+    @GuardedBy("lock")
+    void flushOwedLocked() {
+        flushesUnderWay.incrementAndGet();
+    }
+
+    /// Returns when no vCPU uses what was there before the changes noted so far, anybody's.
+    ///
+    /// @param owed how many of them are the caller's
+    void flushOwed(int owed) {
+        if (flushesUnderWay.get() > 0) {
+            gate.flush();
+        }
+        flushesUnderWay.addAndGet(-owed);
+    }
+
     long leaves(int level) {
         lock.lock();
         try {

@@ -7,6 +7,7 @@ import dev.mdev.core.engine.GuestAccess;
 import dev.mdev.core.engine.VcpuEngine;
 import dev.mdev.core.engine.VcpuExit;
 import dev.mdev.core.memslot.AccessOutcome;
+import dev.mdev.core.memslot.DirtyRing;
 import dev.mdev.core.memslot.HostMemoryAccess;
 import dev.mdev.core.memslot.VcpuMemoryAccess;
 import dev.mdev.core.memslot.VcpuMemslots;
@@ -33,6 +34,7 @@ public final class SoftwareVcpu implements VcpuEngine {
     private final AccessGate.Seat seat;
     private final Tlb tlb = new Tlb();
     private final VcpuMemoryAccess accessor;
+    private final @Nullable DirtyRing ring;
 
     /// Whether the TLB was filled in system management mode.
     private boolean tlbOfSmm;
@@ -45,8 +47,11 @@ public final class SoftwareVcpu implements VcpuEngine {
 
     private volatile boolean kicked;
 
-    SoftwareVcpu(VcpuMemslots slots, Stage2Mmu mmu, HostMemoryAccess host) {
+    /// @param ring its dirty ring, or null
+    SoftwareVcpu(
+            VcpuMemslots slots, Stage2Mmu mmu, HostMemoryAccess host, @Nullable DirtyRing ring) {
         this.slots = slots;
+        this.ring = ring;
         this.accessor = new VcpuMemoryAccess(slots, host);
         this.mmu = mmu;
         this.seat = mmu.gate().newSeat();
@@ -89,6 +94,9 @@ public final class SoftwareVcpu implements VcpuEngine {
     public VcpuExit run() {
         seat.enter();
         try {
+            if (ringIsFull()) {
+                return kicked ? interrupted() : new VcpuExit.DirtyRingFull();
+            }
             if (tlbOfSmm != slots.isInSmm()) {
                 tlb.flush();
                 tlbOfSmm = slots.isInSmm();
@@ -210,7 +218,12 @@ public final class SoftwareVcpu implements VcpuEngine {
                 current.access(kind, tlb.memory(entry), tlb.offset(entry, gpa));
                 return null;
             }
-            switch (faultOutside(gfn, kind)) {
+            FaultOutcome outcome = faultOutside(gfn, kind);
+            if (ringIsFull()) {
+                // The fault may have logged a page: the guest is entered again after a reset only.
+                return new VcpuExit.DirtyRingFull();
+            }
+            switch (outcome) {
                 case FaultOutcome.Retry _ -> {}
                 case FaultOutcome.Mmio _ -> {
                     current.markMmio();
@@ -233,6 +246,10 @@ public final class SoftwareVcpu implements VcpuEngine {
                 }
             }
         }
+    }
+
+    private boolean ringIsFull() {
+        return ring != null && ring.mustExit();
     }
 
     /// A fault may take as long as a driver takes: nobody who flushes waits for this vCPU
