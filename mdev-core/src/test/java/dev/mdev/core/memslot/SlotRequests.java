@@ -10,7 +10,7 @@ import org.jspecify.annotations.Nullable;
 
 /// Short ways to write requests in tests.
 final class SlotRequests {
-    static final long HVA = 0x7f00_0000_0000L;
+    static final long HVA = 0x1000_0000_0000L;
 
     private SlotRequests() {}
 
@@ -25,7 +25,7 @@ final class SlotRequests {
                 flags,
                 Page.addressOf(gfn),
                 Page.addressOf(npages),
-                HVA + ((long) UserMemoryRegion.idOf(slot) << 32));
+                HVA + ((long) UserMemoryRegion.idOf(slot) << 30));
     }
 
     /// Null if the request is carried out.
