@@ -11,6 +11,7 @@ module dev.mdev.core {
     exports dev.mdev.core.device;
     exports dev.mdev.core.engine.software;
     exports dev.mdev.core.engine;
+    exports dev.mdev.core.engine.kvm;
     exports dev.mdev.core.hostmm;
     exports dev.mdev.core.memslot;
     exports dev.mdev.core.mmu;

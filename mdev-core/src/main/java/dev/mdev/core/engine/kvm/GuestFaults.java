@@ -1,0 +1,101 @@
+package dev.mdev.core.engine.kvm;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.api.page.Access;
+import dev.mdev.api.page.Page;
+import dev.mdev.core.hostmm.FaultResult;
+import dev.mdev.core.hostmm.HostMm;
+import dev.mdev.core.memslot.AddressSpaces;
+import dev.mdev.core.memslot.Memslot;
+import dev.mdev.core.memslot.VcpuMemslots;
+
+import org.jspecify.annotations.Nullable;
+
+/// The faults that a virtual processor's own thread answers, because `KVM_RUN` failed instead of
+/// waiting. Belongs to that thread.
+final class GuestFaults {
+    private static final long NO_HVA = -1;
+
+    private final VcpuMemslots slots;
+    private final HostMm mm;
+    private final MmapPageTable pageTable;
+
+    GuestFaults(VcpuMemslots slots, HostMm mm, MmapPageTable pageTable) {
+        this.slots = slots;
+        this.mm = mm;
+        this.pageTable = pageTable;
+    }
+
+    /// What is to be done about an access that the kernel could not make.
+    sealed interface Answer {
+        /// There is no memory: the kernel emulates the access.
+        record NoMemory() implements Answer {}
+
+        /// Try again.
+        record Retry() implements Answer {}
+
+        /// The owner of the memory serves the access.
+        record Trapped() implements Answer {}
+
+        /// The access fails.
+        record Failed(Errno errno, String reason) implements Answer {}
+
+        static Answer of(FaultResult result) {
+            return switch (result) {
+                case FaultResult.Mapped _ -> new Retry();
+                case FaultResult.Trapped _ -> new Trapped();
+                case FaultResult.Failed failed -> new Failed(failed.errno(), failed.reason());
+            };
+        }
+    }
+
+    /// Asks the owner of the memory at `gpa`.
+    Answer resolve(long gpa, Access access) {
+        Memslot slot = find(gpa);
+        if (slot == null || (slot.isReadonly() && access == Access.WRITE)) {
+            return new Answer.NoMemory();
+        }
+        if (slot.isInvalid()) {
+            // It is being deleted or moved: neither the old memory nor none.
+            Thread.onSpinWait();
+            return new Answer.Retry();
+        }
+        long hva = slot.hvaOf(Page.numberOf(gpa));
+        FaultResult result = mm.handleFault(hva, access);
+        if (result instanceof FaultResult.Mapped) {
+            try {
+                pageTable.restore(hva);
+            } catch (MdevException e) {
+                return new Answer.Failed(e.errno(), e.getMessage());
+            }
+        }
+        return Answer.of(result);
+    }
+
+    /// The host address of the page at `gpa`, or a number that is no page's.
+    long pageHvaOf(long gpa) {
+        Memslot slot = find(gpa);
+        return slot == null ? NO_HVA : slot.hvaOf(Page.numberOf(gpa));
+    }
+
+    /// Makes a page usable again that was poisoned because somebody else touched it in vain.
+    boolean unpoison(long hva) {
+        return pageTable.unpoison(hva);
+    }
+
+    /// Whether some slot has the address.
+    boolean hasSlot(long gpa) {
+        return find(gpa) != null;
+    }
+
+    private @Nullable Memslot find(long gpa) {
+        AddressSpaces spaces = slots.spaces();
+        int section = spaces.srcu().readLock();
+        try {
+            return slots.find(Page.numberOf(gpa));
+        } finally {
+            spaces.srcu().readUnlock(section);
+        }
+    }
+}

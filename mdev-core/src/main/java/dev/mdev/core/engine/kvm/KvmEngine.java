@@ -1,0 +1,53 @@
+package dev.mdev.core.engine.kvm;
+
+import dev.mdev.core.engine.Engine;
+import dev.mdev.core.engine.EngineProbe;
+import dev.mdev.core.engine.GuestEngine;
+import dev.mdev.core.hostmm.HostMemory;
+import dev.mdev.core.memslot.AddressSpaces;
+import dev.mdev.core.sys.Syscalls;
+
+import java.time.Duration;
+
+/// The engine that runs guests on virtual processors of this machine, through `/dev/kvm`.
+///
+/// The memory of its guests must be files: [MemfdMemory] or [FileMemory].
+public final class KvmEngine implements Engine {
+    private final Syscalls sys;
+    private final Duration deadline;
+    private final VmaBudget budget;
+
+    /// @param deadline the longest an access may wait for its fault to be answered; it fails within
+    ///   twice that time
+    public KvmEngine(Duration deadline) {
+        this(Syscalls.ofThisProcess(), deadline, VmaBudget.ofThisProcess());
+    }
+
+    KvmEngine(Syscalls sys, Duration deadline, VmaBudget budget) {
+        if (deadline.isNegative() || deadline.isZero()) {
+            throw new IllegalArgumentException("deadline=" + deadline);
+        }
+        this.sys = sys;
+        this.deadline = deadline;
+        this.budget = budget;
+    }
+
+    @Override
+    public String name() {
+        return "kvm";
+    }
+
+    @Override
+    public EngineProbe probe() {
+        return new KvmProbe(sys, budget).probe();
+    }
+
+    @Override
+    public GuestEngine createGuest(AddressSpaces slots, HostMemory memory) {
+        return createKvmGuest(slots, memory);
+    }
+
+    KvmGuest createKvmGuest(AddressSpaces slots, HostMemory memory) {
+        return KvmGuest.create(new MmapPageTable.Shared(sys, budget, deadline), slots, memory);
+    }
+}

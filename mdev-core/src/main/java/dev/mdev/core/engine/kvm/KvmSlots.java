@@ -1,0 +1,58 @@
+package dev.mdev.core.engine.kvm;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.core.memslot.Memslot;
+import dev.mdev.core.memslot.SlotChange;
+import dev.mdev.core.memslot.SlotListener;
+import dev.mdev.core.memslot.UserMemoryRegion;
+
+import org.jspecify.annotations.Nullable;
+
+/// Keeps the kernel's memory slots the same as the machine's: what is decided there is asked of the
+/// kernel in [#prepare], so that a refusal by the kernel refuses the change.
+///
+/// The kernel waits for virtual processors that are inside a page fault: a change of slots may take
+/// as long as the owner of a page takes to answer, and must not be made by that owner from within.
+final class KvmSlots implements SlotListener {
+    private final KvmVm vm;
+
+    KvmSlots(KvmVm vm) {
+        this.vm = vm;
+    }
+
+    @Override
+    public void prepare(SlotChange change) {
+        UserMemoryRegion region = target(change.oldSlot(), change.newSlot());
+        if (UserMemoryRegion.idOf(region.slot()) >= StubMemory.firstSlotId()) {
+            throw new MdevException(
+                    Errno.EINVAL,
+                    "the engine's own slots begin at id=%d: %s"
+                            .formatted(StubMemory.firstSlotId(), region));
+        }
+        vm.setUserMemoryRegion(region);
+    }
+
+    @Override
+    public void abort(SlotChange change) {
+        vm.setUserMemoryRegion(target(change.newSlot(), change.oldSlot()));
+    }
+
+    /// The request that makes the second slot of the first.
+    private static UserMemoryRegion target(@Nullable Memslot from, @Nullable Memslot to) {
+        if (to != null) {
+            return to.region();
+        }
+        if (from == null) {
+            throw new IllegalArgumentException("a change of no slot");
+        }
+        return UserMemoryRegion.deletionOf(from.slotNumber());
+    }
+
+    /// The kernel drops the mappings of an old place itself.
+    @Override
+    public void flush(Memslot invalid) {}
+
+    @Override
+    public void commit(SlotChange change) {}
+}

@@ -1,0 +1,312 @@
+package dev.mdev.core.engine.kvm;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.page.Access;
+import dev.mdev.core.engine.GuestAccess;
+import dev.mdev.core.engine.VcpuEngine;
+import dev.mdev.core.engine.VcpuExit;
+
+import org.jspecify.annotations.Nullable;
+
+/// A virtual processor of the kernel that executes guest accesses.
+///
+/// What is submitted is cut into rows that the guest's program takes in one go: of loads as many as
+/// its mailbox holds values, of either kind as many as reach a bounded part of guest-physical
+/// memory. The thread that first calls [#run] is the processor's own from then on.
+final class KvmVcpu implements VcpuEngine {
+    private static final GuestAccess NOTHING =
+            new GuestAccess.Store(new GuestAccess.Span(0, 1, 0, 0), 0, 0);
+
+    private final StubVcpu stub;
+    private final VcpuThread thread;
+    private final GuestFaults faults;
+    private final RowRunner runner;
+    private final RowPlanner planner;
+    private final VcpuRegistry registry;
+
+    private GuestAccess access = NOTHING;
+    private long completed;
+
+    /// Whether the program has a row to go on with, and which access is the row's first.
+    private boolean rowActive;
+
+    private long rowFirst;
+
+    /// Values of the row that were handed on.
+    private long delivered;
+
+    /// The access that is done in parts, or null.
+    private @Nullable SplitAccess split;
+
+    private Pending pending = Pending.NONE;
+    private long answer;
+
+    /// Whose MMIO exit it was that [#run] returned last.
+    private enum Pending {
+        NONE,
+        /// The kernel's: it goes on with the value in its `struct kvm_run`.
+        KERNEL,
+        /// Of the current access as a whole.
+        WHOLE,
+        /// Of a part of the current access.
+        PART
+    }
+
+    /// Everything that a processor is made of.
+    record Parts(
+            StubVcpu stub,
+            VcpuThread thread,
+            GuestFaults faults,
+            RowRunner runner,
+            RowPlanner planner) {}
+
+    KvmVcpu(Parts parts, VcpuRegistry registry) {
+        this.stub = parts.stub;
+        this.thread = parts.thread;
+        this.faults = parts.faults;
+        this.runner = parts.runner;
+        this.planner = parts.planner;
+        this.registry = registry;
+    }
+
+    @Override
+    public void submit(GuestAccess next) {
+        access = next;
+        completed = 0;
+        rowActive = false;
+        split = null;
+        pending = Pending.NONE;
+    }
+
+    @Override
+    public long completed() {
+        return completed;
+    }
+
+    @Override
+    public void kick() {
+        runner.kick();
+    }
+
+    @Override
+    public VcpuExit run() {
+        bind();
+        finishAnswered();
+        while (true) {
+            SplitAccess current = split;
+            if (current != null) {
+                VcpuExit exit = stepSplit(current);
+                if (exit != null) {
+                    return exit;
+                }
+                continue;
+            }
+            if (!rowActive) {
+                if (completed == access.span().count()) {
+                    return new VcpuExit.Done();
+                }
+                VcpuExit exit = startRow();
+                if (exit != null) {
+                    return exit;
+                }
+            }
+            VcpuExit exit = afterStop(runner.run());
+            if (exit != null) {
+                return exit;
+            }
+        }
+    }
+
+    private void bind() {
+        if (thread.tid() == 0) {
+            thread.bind(stub.fd());
+            registry.add(thread.tid(), runner);
+        } else {
+            thread.bind(stub.fd());
+        }
+    }
+
+    /// Goes on after an MMIO exit that was not the kernel's.
+    private void finishAnswered() {
+        switch (pending) {
+            case NONE, KERNEL -> {}
+            case WHOLE -> accessDone(answer);
+            case PART -> {
+                SplitAccess current = split;
+                if (current != null && access.access() == Access.READ) {
+                    current.completeRead(answer);
+                }
+            }
+        }
+        pending = Pending.NONE;
+    }
+
+    private @Nullable VcpuExit startRow() {
+        GuestAccess.Span span = access.span();
+        long gpa = span.gpaAt(completed);
+        if (!planner.isReachable(gpa, span.widthBytes())) {
+            return unreachable(gpa);
+        }
+        StubRow row = planner.rowAt(access, completed);
+        runner.start(row);
+        rowActive = true;
+        rowFirst = completed;
+        delivered = 0;
+        return null;
+    }
+
+    /// The guest's page tables cannot name the address; a processor with so few address bits could
+    /// not either. The kernel may nevertheless have a slot there.
+    private VcpuExit unreachable(long gpa) {
+        if (faults.hasSlot(gpa)) {
+            return new VcpuExit.Fault(
+                    gpa,
+                    access.access(),
+                    Errno.EFAULT,
+                    "beyond what guests of this engine can address: limitGpa=0x%x"
+                            .formatted(planner.limitGpa()));
+        }
+        return wholeAsMmio(gpa);
+    }
+
+    private @Nullable VcpuExit afterStop(RowStop stop) {
+        return switch (stop) {
+            case RowStop.Finished _ -> {
+                progress(stub.row().count());
+                rowActive = false;
+                yield null;
+            }
+            case RowStop.Mmio mmio -> {
+                progress(mmio.index());
+                pending = Pending.KERNEL;
+                yield kernelMmio();
+            }
+            case RowStop.Trapped trapped -> {
+                progress(trapped.index());
+                rowActive = false;
+                yield trap();
+            }
+            case RowStop.Failed failed -> {
+                progress(failed.index());
+                rowActive = false;
+                yield new VcpuExit.Fault(
+                        failed.gpa(), access.access(), failed.errno(), failed.reason());
+            }
+            case RowStop.Again again -> {
+                progress(again.index());
+                rowActive = false;
+                yield null;
+            }
+            case RowStop.RingFull full -> {
+                progress(full.done());
+                yield new VcpuExit.DirtyRingFull();
+            }
+            case RowStop.Kicked kicked -> {
+                progress(kicked.done());
+                yield new VcpuExit.Interrupted();
+            }
+        };
+    }
+
+    /// Accesses of the row up to `done` are done: hands on what they loaded.
+    private void progress(long done) {
+        if (access instanceof GuestAccess.Load load) {
+            for (; delivered < done; delivered++) {
+                load.sink().accept(rowFirst + delivered, stub.value(delivered));
+            }
+        }
+        completed = rowFirst + done;
+    }
+
+    private VcpuExit kernelMmio() {
+        return stub.isMmioWrite()
+                ? new VcpuExit.MmioWrite(stub.mmioGpa(), stub.mmioWidthBytes(), stub.mmioValue())
+                : new VcpuExit.MmioRead(stub.mmioGpa(), stub.mmioWidthBytes());
+    }
+
+    /// The current access is to be served by the owner of the memory, or a part of it is.
+    private @Nullable VcpuExit trap() {
+        GuestAccess.Span span = access.span();
+        long gpa = span.gpaAt(completed);
+        if (!SplitAccess.isNeeded(gpa, span.widthBytes())) {
+            return wholeAsMmio(gpa);
+        }
+        split = new SplitAccess(access.access(), gpa, span.widthBytes(), storedValue());
+        return null;
+    }
+
+    private VcpuExit wholeAsMmio(long gpa) {
+        int width = access.span().widthBytes();
+        pending = Pending.WHOLE;
+        int unused = Long.SIZE - width * Byte.SIZE;
+        return switch (access) {
+            case GuestAccess.Load _ -> new VcpuExit.MmioRead(gpa, width);
+            case GuestAccess.Store _ ->
+                    new VcpuExit.MmioWrite(gpa, width, storedValue() << unused >>> unused);
+        };
+    }
+
+    private long storedValue() {
+        return switch (access) {
+            case GuestAccess.Load _ -> 0;
+            case GuestAccess.Store store -> store.valueAt(completed);
+        };
+    }
+
+    /// The current access is done otherwise than by the program.
+    private void accessDone(long loaded) {
+        if (access instanceof GuestAccess.Load load) {
+            int unused = Long.SIZE - load.span().widthBytes() * Byte.SIZE;
+            load.sink().accept(completed, loaded << unused >>> unused);
+        }
+        completed++;
+        split = null;
+    }
+
+    private @Nullable VcpuExit stepSplit(SplitAccess current) {
+        while (current.hasByte()) {
+            StubRow row = current.byteRow();
+            planner.makeVisible(row);
+            runner.start(row);
+            switch (runner.run()) {
+                case RowStop.Finished _ -> current.byteDone(stub.value(0));
+                case RowStop.Mmio _, RowStop.Trapped _ -> current.partIsMmio();
+                case RowStop.Again _ -> {}
+                case RowStop.Failed failed -> {
+                    return new VcpuExit.Fault(
+                            failed.gpa(), access.access(), failed.errno(), failed.reason());
+                }
+                case RowStop.RingFull _ -> {
+                    return new VcpuExit.DirtyRingFull();
+                }
+                case RowStop.Kicked _ -> {
+                    return new VcpuExit.Interrupted();
+                }
+            }
+        }
+        if (current.nextMmio()) {
+            pending = Pending.PART;
+            return current.mmioExit();
+        }
+        accessDone(current.value());
+        return null;
+    }
+
+    @Override
+    public void completeMmioRead(long value) {
+        switch (pending) {
+            case NONE -> throw new IllegalStateException("no load waits for a value");
+            case KERNEL -> stub.setMmioValue(value);
+            case WHOLE, PART -> answer = value;
+        }
+    }
+
+    @Override
+    public void close() {
+        if (thread.tid() != 0) {
+            registry.remove(thread.tid());
+        }
+        thread.close();
+        stub.close();
+    }
+}

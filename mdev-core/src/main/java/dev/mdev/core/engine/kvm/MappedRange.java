@@ -1,0 +1,464 @@
+package dev.mdev.core.engine.kvm;
+
+import com.google.errorprone.annotations.concurrent.GuardedBy;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.api.page.Page;
+import dev.mdev.api.page.Prot;
+import dev.mdev.core.addr.HvaRange;
+import dev.mdev.core.engine.kvm.VmaMap.Part;
+import dev.mdev.core.engine.kvm.VmaMap.Target;
+import dev.mdev.core.sys.LinuxAbi;
+import dev.mdev.core.sys.Syscalls;
+
+import org.jspecify.annotations.Nullable;
+
+import java.util.HashSet;
+import java.util.Set;
+import java.util.concurrent.locks.ReentrantLock;
+
+/// One reserved range of addresses and what the kernel has mapped in it.
+///
+/// Where nothing is granted, the kernel has the *backdrop*: a mapping that is registered with the
+/// range's userfaultfd and of which no page is present, so that every touch is an event. It shows a
+/// file that nobody ever writes, or, once the owner has granted pages in parallel to their
+/// addresses, the granted block itself ([#tryAdopt]). Granted pages are mapped over it, one kernel
+/// mapping for each run; in parallel to a backdrop of their own block they need none and are
+/// entered by `UFFDIO_CONTINUE`.
+///
+/// ## No access is lost
+///
+/// A mapping comes and goes by one `mmap` with `MAP_FIXED`, which the kernel does as one step for
+/// whoever faults: there is never an address with nothing behind it. To put the backdrop back takes
+/// three calls, since a mapping is registered only once it is there:
+///
+/// ```
+/// mmap(PROT_NONE)       the old pages are gone, from guests' tables too; a touch is EFAULT
+/// UFFDIO_REGISTER       still EFAULT
+/// mprotect(READ|WRITE)  a touch is an event
+/// ```
+///
+/// With any other order a touch in between would find a page of zeroes, and a store to it would be
+/// lost. On EFAULT the virtual processor asks the owner itself, which waits for the zap to end, and
+/// tries again. If registering fails, the range stays at EFAULT, and works.
+///
+/// ## A zap does not fail
+///
+/// Taking a page out of the middle of a run makes two mappings of one, and when the kernel has no
+/// room for another, the neighbours are given up as well: they go to `evicted`, and come back when
+/// they are touched ([#restore]).
+final class MappedRange {
+    private static final int NO_FILE = -1;
+    private static final int READ_WRITE = LinuxAbi.PROT_READ | LinuxAbi.PROT_WRITE;
+
+    private final Syscalls sys;
+    private final HvaRange range;
+    private final @Nullable Userfaultfd uffd;
+    private final VmaBudget budget;
+
+    private final ReentrantLock lock = new ReentrantLock();
+
+    @GuardedBy("lock")
+    private final VmaMap vmas;
+
+    /// What the kernel shows at the start of the range where nothing is granted.
+    @GuardedBy("lock")
+    private Target backdrop;
+
+    /// Whether nothing was mapped yet.
+    @GuardedBy("lock")
+    private boolean untouched = true;
+
+    /// Whether the backdrop is the block of the grants, and `UFFDIO_CONTINUE` is used.
+    @GuardedBy("lock")
+    private boolean adopted;
+
+    /// Granted pages that the kernel does not have.
+    @GuardedBy("lock")
+    private final VmaMap evicted;
+
+    /// Pages that we made unusable ([#poison]), by address.
+    @GuardedBy("lock")
+    private final Set<Long> poisoned = new HashSet<>();
+
+    /// Sets up a range whose addresses are reserved already.
+    ///
+    /// @param backdrop a file without content, shown in parallel to the addresses
+    /// @param uffd for a lazy range; null for one that is mapped at once
+    MappedRange(
+            Syscalls sys,
+            HvaRange range,
+            Target backdrop,
+            @Nullable Userfaultfd uffd,
+            VmaBudget budget) {
+        this.sys = sys;
+        this.range = range;
+        this.backdrop = backdrop;
+        this.uffd = uffd;
+        this.budget = budget;
+        this.vmas = new VmaMap(range, backdrop);
+        this.evicted = new VmaMap(range, noneAt(range.startHva()));
+        budget.take(1);
+    }
+
+    HvaRange range() {
+        return range;
+    }
+
+    /// In `evicted`, that nothing is there: parallel to the addresses, so that neighbours merge.
+    private static Target noneAt(long hva) {
+        return new Target(NO_FILE, hva, LinuxAbi.PROT_NONE);
+    }
+
+    /// Shows the backdrop for the first time.
+    ///
+    /// @throws MdevException if it cannot be registered
+    void open() {
+        lock.lock();
+        try {
+            int errno = showBackdropLocked(range);
+            if (errno != 0) {
+                throw Syscalls.failure(errno, "UFFDIO_REGISTER " + range);
+            }
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Maps pages of a file.
+    ///
+    /// @param part where; the backdrop is there now
+    /// @param block all of the file that belongs to the pages' block
+    void map(HvaRange part, Target target, FileExtent block) {
+        lock.lock();
+        try {
+            if (poisoned.stream().anyMatch(part::contains)) {
+                clearLocked(part);
+            }
+            if (untouched) {
+                untouched = false;
+                var _ = uffd != null && tryAdoptLocked(part, target, block);
+            }
+            if (isParallelLocked(part, target)) {
+                continueLocked(part, target);
+            } else {
+                mapOverLocked(part, target);
+            }
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// A part of a file.
+    ///
+    /// @param offsetBytes where it begins
+    record FileExtent(long offsetBytes, long lengthBytes) {}
+
+    /// Makes the block that the first grant is from the backdrop, if the whole range fits into it
+    /// in parallel. From then on its pages are entered by `UFFDIO_CONTINUE`, without a kernel
+    /// mapping for each run. That the backdrop shows pages which are not granted is safe as long as
+    /// it is registered, and it is from before it may be touched until after it is gone.
+    @GuardedBy("lock")
+    private boolean tryAdoptLocked(HvaRange part, Target target, FileExtent block) {
+        long start = target.offsetBytes() - (part.startHva() - range.startHva());
+        if (target.prot() != READ_WRITE
+                || start < block.offsetBytes
+                || start + range.lengthBytes() > block.offsetBytes + block.lengthBytes) {
+            return false;
+        }
+        Target former = backdrop;
+        backdrop = new Target(target.file(), start, READ_WRITE);
+        adopted = true;
+        boolean shown = false;
+        try {
+            shown = showBackdropLocked(range) == 0;
+            return shown;
+        } finally {
+            if (!shown) {
+                // Not memory that faults can be registered for, such as a BAR of a PCI function.
+                adopted = false;
+                backdrop = former;
+                var _ = showBackdropLocked(range);
+            }
+        }
+    }
+
+    @GuardedBy("lock")
+    private boolean isParallelLocked(HvaRange part, Target target) {
+        return adopted && backdropAtLocked(part.startHva()).equals(target);
+    }
+
+    @GuardedBy("lock")
+    private Target backdropAtLocked(long hva) {
+        return backdrop.plus(hva - range.startHva());
+    }
+
+    @GuardedBy("lock")
+    private void continueLocked(HvaRange part, Target target) {
+        long done = 0;
+        boolean allocated = false;
+        while (done < part.lengthBytes()) {
+            HvaRange rest = new HvaRange(part.startHva() + done, part.lengthBytes() - done);
+            Userfaultfd.Continued continued = uffd().tryContinue(rest);
+            done += continued.mappedBytes();
+            int errno = continued.errno();
+            if (errno == 0 || errno == Errno.EAGAIN.code()) {
+                continue;
+            }
+            if (errno == Errno.EEXIST.code()) {
+                done += Page.SIZE;
+            } else if (errno == Errno.EFAULT.code() && !allocated) {
+                // A page that nobody ever touched does not exist yet.
+                allocated = true;
+                allocateLocked(part, target);
+            } else {
+                zapLocked(part);
+                throw Syscalls.failure(errno, "UFFDIO_CONTINUE " + rest);
+            }
+        }
+    }
+
+    @GuardedBy("lock")
+    private void allocateLocked(HvaRange part, Target target) {
+        if (sys.libc().fallocate(target.file(), 0, target.offsetBytes(), part.lengthBytes()) < 0) {
+            int errno = sys.libc().errno();
+            zapLocked(part);
+            throw Syscalls.failure(errno, "fallocate " + part);
+        }
+    }
+
+    @GuardedBy("lock")
+    private void mapOverLocked(HvaRange part, Target target) {
+        // One mapping more cuts another in two at worst.
+        budget.take(2);
+        int errno = tryMmap(part, target, target.prot());
+        if (errno != 0) {
+            budget.add(-2);
+            throw Syscalls.failure(errno, "mmap " + part);
+        }
+        budget.add(vmas.set(part, target) - 2);
+    }
+
+    /// Removes what is mapped in a part of the range.
+    void zap(HvaRange part) {
+        lock.lock();
+        try {
+            zapLocked(part);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    @GuardedBy("lock")
+    private void zapLocked(HvaRange part) {
+        var _ = evicted.set(part, noneAt(part.startHva()));
+        if (adopted && poisoned.isEmpty() && showsOnlyBackdropLocked(part)) {
+            sys.madvise(part.startHva(), part.lengthBytes(), LinuxAbi.MADV_DONTNEED);
+        } else {
+            clearLocked(part);
+        }
+    }
+
+    @GuardedBy("lock")
+    private void clearLocked(HvaRange part) {
+        if (showBackdropLocked(part) != 0) {
+            // What is not registered must not be reached by mapping it in parallel.
+            adopted = false;
+        }
+    }
+
+    @GuardedBy("lock")
+    private boolean showsOnlyBackdropLocked(HvaRange part) {
+        for (Part piece : vmas.partsOf(part)) {
+            if (!piece.target().equals(backdropAtLocked(piece.range().startHva()))) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /// Puts the backdrop over everything that is mapped in a part of the range.
+    ///
+    /// @return 0, or why it could not be registered; touching it is EFAULT then
+    @GuardedBy("lock")
+    private int showBackdropLocked(HvaRange part) {
+        HvaRange shown = part;
+        Target target = backdropAtLocked(shown.startHva());
+        int errno = tryMmap(shown, target, LinuxAbi.PROT_NONE);
+        if (errno == Errno.ENOMEM.code()) {
+            shown = vmas.widened(part);
+            evictLocked(shown, part);
+            target = backdropAtLocked(shown.startHva());
+            errno = tryMmap(shown, target, LinuxAbi.PROT_NONE);
+        }
+        if (errno != 0) {
+            throw Syscalls.failure(errno, "mmap " + shown);
+        }
+        budget.add(vmas.set(shown, target));
+        poisoned.removeIf(shown::contains);
+        if (uffd == null) {
+            return 0;
+        }
+        errno = uffd.tryRegister(shown, adopted);
+        if (errno != 0) {
+            return errno;
+        }
+        return sys.libc().mprotect(shown.startHva(), shown.lengthBytes(), READ_WRITE) < 0
+                ? sys.libc().errno()
+                : 0;
+    }
+
+    /// Notes as evicted what is granted in `shown` but not in `part`.
+    @GuardedBy("lock")
+    private void evictLocked(HvaRange shown, HvaRange part) {
+        for (Part piece : vmas.partsOf(shown)) {
+            if (piece.target().equals(backdropAtLocked(piece.range().startHva()))) {
+                continue;
+            }
+            var _ = evicted.set(piece.range(), piece.target());
+        }
+        var _ = evicted.set(part, noneAt(part.startHva()));
+    }
+
+    /// Maps the page at `hva` again, if it was evicted.
+    ///
+    /// @throws MdevException ENOMEM if there is still no room for it
+    void restore(long hva) {
+        lock.lock();
+        try {
+            HvaRange page = HvaRange.ofPages(Page.baseOf(hva), 1);
+            Target target = evicted.partsOf(page).getFirst().target();
+            if (target.file() != NO_FILE) {
+                mapOverLocked(page, target);
+                var _ = evicted.set(page, noneAt(page.startHva()));
+            }
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Makes touching an unmapped page an error for those who are no virtual processors, and wakes
+    /// those who wait for it. A virtual processor that touches it is not told so, but asks anew
+    /// ([#unpoison]).
+    void poison(HvaRange page) {
+        lock.lock();
+        try {
+            int errno =
+                    showsOnlyBackdropLocked(page) ? uffd().tryPoison(page) : Errno.EEXIST.code();
+            if (errno == Errno.EEXIST.code()) {
+                // It was granted meanwhile.
+                uffd().wake(page);
+                return;
+            }
+            poisoned.add(page.startHva());
+            if (errno != 0) {
+                forbidLocked(page);
+            }
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// What kernels before 6.6 have instead of poison: a mapping of one page without rights.
+    @GuardedBy("lock")
+    private void forbidLocked(HvaRange page) {
+        Target target = backdropAtLocked(page.startHva());
+        try {
+            mapOverLocked(
+                    page, new Target(target.file(), target.offsetBytes(), LinuxAbi.PROT_NONE));
+        } finally {
+            // If there was no room for it they fault again, which is better than to sleep.
+            uffd().wake(page);
+        }
+    }
+
+    /// Makes a page usable again that [#poison] made unusable.
+    ///
+    /// @return false if it did not: then it is the host's memory that is broken
+    boolean unpoison(long hva) {
+        lock.lock();
+        try {
+            HvaRange page = HvaRange.ofPages(Page.baseOf(hva), 1);
+            if (!poisoned.contains(page.startHva())) {
+                return false;
+            }
+            clearLocked(page);
+            return true;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Makes every touch of the range fail, and wakes those who wait in it. Nothing else may be
+    /// called afterwards.
+    void shut() {
+        lock.lock();
+        try {
+            sys.mmap(
+                    new Syscalls.Placement(
+                            range.startHva(),
+                            range.lengthBytes(),
+                            LinuxAbi.PROT_NONE,
+                            LinuxAbi.MAP_PRIVATE | LinuxAbi.MAP_FIXED | LinuxAbi.MAP_NORESERVE));
+            budget.add(-vmas.count());
+            if (uffd != null) {
+                uffd.wake(range);
+            }
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// How many mappings the kernel has in the range.
+    int vmaCount() {
+        lock.lock();
+        try {
+            return vmas.count();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Pages that are granted but that the kernel had no room for.
+    long evictedPages() {
+        lock.lock();
+        try {
+            return evicted.partsOf(range).stream()
+                    .filter(part -> part.target().file() != NO_FILE)
+                    .mapToLong(part -> part.range().npages())
+                    .sum();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private Userfaultfd uffd() {
+        if (uffd == null) {
+            throw new IllegalStateException("not a lazy range: " + range);
+        }
+        return uffd;
+    }
+
+    private int tryMmap(HvaRange part, Target target, int prot) {
+        long address =
+                sys.libc()
+                        .mmap(
+                                part.startHva(),
+                                part.lengthBytes(),
+                                prot,
+                                LinuxAbi.MAP_SHARED | LinuxAbi.MAP_FIXED,
+                                target.file(),
+                                target.offsetBytes());
+        return address == LinuxAbi.MAP_FAILED ? sys.libc().errno() : 0;
+    }
+
+    /// The rights of a kernel mapping.
+    static int protOf(Prot prot) {
+        return switch (prot) {
+            case NONE -> LinuxAbi.PROT_NONE;
+            case READ -> LinuxAbi.PROT_READ;
+            case READ_WRITE -> READ_WRITE;
+        };
+    }
+}

@@ -1,0 +1,289 @@
+package dev.mdev.core.engine.kvm;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.page.Access;
+import dev.mdev.api.page.Page;
+import dev.mdev.core.hostmm.FaultResult;
+import dev.mdev.core.sys.KvmVcpuAbi;
+import dev.mdev.core.sys.Syscalls;
+
+import org.jspecify.annotations.Nullable;
+
+import java.util.concurrent.atomic.AtomicReference;
+
+/// Runs a row of accesses until it is done or somebody must decide something.
+///
+/// ## How a fault of the guest ends
+///
+/// ```
+/// touches a lazy page     sleeps in KVM_RUN; the range's fault loop asks the owner, then
+///   granted               the loop maps the page and wakes it; it never left KVM_RUN
+///   trapped, denied       the loop leaves the outcome here (refuse) and sends the signal: EINTR
+/// touches a page that     EFAULT; this thread asks the owner, then runs on or stops
+///   is mapped read-only,
+///   or just being zapped
+/// touches broken memory   SIGBUS with the address: EINTR
+/// nobody answers          the watchdog sends the signal: EINTR
+/// ```
+///
+/// An outcome that arrives when the processor is not in that fault any more (it was kicked, and
+/// came back) is used if the program still stands at an access of that page; else it is dropped,
+/// since whoever faults anew is answered anew.
+final class RowRunner {
+    /// How often in a row an access may fail in the kernel though its owner says it is mapped. Each
+    /// time should have been a zap at just that moment.
+    private static final int MAX_TRIES = 256;
+
+    private final StubVcpu stub;
+    private final VcpuThread thread;
+    private final GuestFaults faults;
+    private final KvmCounters counters;
+
+    private final AtomicReference<@Nullable Refusal> refusal = new AtomicReference<>();
+    private volatile boolean kicked;
+    private volatile boolean overdue;
+
+    /// `System.nanoTime` when the processor began to run, or 0; for the watchdog.
+    private volatile long runningSinceNanos;
+
+    /// What the watchdog found at its last visit, or -1.
+    private long overdueAt = -1;
+
+    private long failedAt = -1;
+    private int failures;
+
+    RowRunner(StubVcpu stub, VcpuThread thread, GuestFaults faults, KvmCounters counters) {
+        this.stub = stub;
+        this.thread = thread;
+        this.faults = faults;
+        this.counters = counters;
+    }
+
+    /// An outcome of a fault other than a mapping.
+    private record Refusal(long pageHva, FaultResult result) {}
+
+    /// Any thread.
+    void kick() {
+        kicked = true;
+        thread.interrupt();
+    }
+
+    /// Any thread.
+    ///
+    /// @param hva an address on the page that was touched
+    /// @param result not a mapping
+    void refuse(long hva, FaultResult result) {
+        refusal.set(new Refusal(Page.baseOf(hva), result));
+        thread.interrupt();
+    }
+
+    /// Interrupts the processor if it runs for longer than the deadline without coming out, which
+    /// only a fault that nobody answers can make it do. The watchdog's thread.
+    void checkDeadline(long nowNanos, long deadlineNanos) {
+        long since = runningSinceNanos;
+        if (since != 0 && nowNanos - since > deadlineNanos) {
+            overdue = true;
+            thread.interrupt();
+        }
+    }
+
+    void start(StubRow row) {
+        stub.start(row);
+        overdueAt = -1;
+        failedAt = -1;
+    }
+
+    RowStop run() {
+        while (true) {
+            if (kicked) {
+                kicked = false;
+                return new RowStop.Kicked(stub.position().done());
+            }
+            int errno = enterGuest();
+            RowStop stop = errno == 0 ? afterExit() : afterFailure(errno);
+            if (stop != null) {
+                return stop;
+            }
+        }
+    }
+
+    private int enterGuest() {
+        thread.enter();
+        try {
+            if (kicked) {
+                return Errno.EINTR.code();
+            }
+            // 0 says that it does not run.
+            runningSinceNanos = System.nanoTime() | 1;
+            return stub.run();
+        } finally {
+            runningSinceNanos = 0;
+            thread.leave();
+        }
+    }
+
+    private @Nullable RowStop afterExit() {
+        return switch (stub.exitReason()) {
+            case KvmVcpuAbi.KVM_EXIT_MMIO ->
+                    stub.isRowFinished() ? new RowStop.Finished() : afterMmio();
+            case KvmVcpuAbi.KVM_EXIT_DIRTY_RING_FULL ->
+                    new RowStop.RingFull(stub.position().done());
+            default -> {
+                long index = stub.position().done();
+                yield new RowStop.Failed(
+                        index,
+                        stub.row().gpaAt(index),
+                        Errno.EIO,
+                        "the virtual processor stopped: exitReason=" + stub.exitReason());
+            }
+        };
+    }
+
+    /// The kernel emulated the access. That is as it should be where no memory is; where memory is,
+    /// the emulator could not reach it.
+    private @Nullable RowStop afterMmio() {
+        Access access = stub.isMmioWrite() ? Access.WRITE : Access.READ;
+        StubVcpu.Position position = stub.position();
+        // After an emulated store the kernel has moved rip on already.
+        long index = position.atAccess() ? position.done() : position.done() - 1;
+        long gpa = stub.mmioGpa();
+        Refusal refused = refusal.getAndSet(null);
+        GuestFaults.Answer answer =
+                refused != null && refused.pageHva == faults.pageHvaOf(gpa)
+                        ? GuestFaults.Answer.of(refused.result)
+                        : faults.resolve(gpa, access);
+        return switch (answer) {
+            case GuestFaults.Answer.NoMemory _, GuestFaults.Answer.Trapped _ ->
+                    new RowStop.Mmio(index);
+            case GuestFaults.Answer.Retry _ -> again(index, gpa);
+            case GuestFaults.Answer.Failed failed ->
+                    new RowStop.Failed(index, gpa, failed.errno(), failed.reason());
+        };
+    }
+
+    private @Nullable RowStop afterFailure(int errno) {
+        if (errno == Errno.EINTR.code()) {
+            return afterSignal();
+        }
+        if (errno == Errno.EFAULT.code()) {
+            return afterFault();
+        }
+        if (errno == Errno.EAGAIN.code()) {
+            return null;
+        }
+        throw Syscalls.failure(errno, "KVM_RUN fd=%s row=%s".formatted(stub.fd(), stub.row()));
+    }
+
+    private @Nullable RowStop afterSignal() {
+        long brokenHva = thread.takeSignals();
+        Refusal refused = refusal.getAndSet(null);
+        boolean late = overdue;
+        if (refused == null && brokenHva < 0 && !late) {
+            return null;
+        }
+        StubVcpu.Position position = stub.position();
+        if (!position.atAccess()) {
+            return null;
+        }
+        long index = position.done();
+        if (refused != null) {
+            RowStop stop = afterRefusal(refused, index);
+            if (stop != null) {
+                return stop;
+            }
+        }
+        if (brokenHva >= 0 && !faults.unpoison(brokenHva)) {
+            counters.broken();
+            return new RowStop.Failed(
+                    index,
+                    pieceAt(index, Page.baseOf(brokenHva), stub.row().gpaAt(index)),
+                    Errno.EHWPOISON,
+                    "broken memory at hva=0x%x".formatted(brokenHva));
+        }
+        return late ? afterDeadline(index) : null;
+    }
+
+    private @Nullable RowStop afterRefusal(Refusal refused, long index) {
+        long gpa = pieceAt(index, refused.pageHva, -1);
+        if (gpa < 0) {
+            return null;
+        }
+        return switch (refused.result) {
+            case FaultResult.Trapped _ -> new RowStop.Trapped(index, gpa);
+            case FaultResult.Failed failed ->
+                    new RowStop.Failed(index, gpa, failed.errno(), failed.reason());
+            case FaultResult.Mapped _ -> null;
+        };
+    }
+
+    /// The first time, only note where it is: it may have come far since the watchdog's clock began
+    /// to run.
+    private @Nullable RowStop afterDeadline(long index) {
+        overdue = false;
+        if (overdueAt != index) {
+            overdueAt = index;
+            return null;
+        }
+        overdueAt = -1;
+        counters.overdue();
+        return new RowStop.Failed(
+                index,
+                stub.row().gpaAt(index),
+                Errno.ETIMEDOUT,
+                "the fault was not answered within the deadline");
+    }
+
+    /// The kernel could not reach the memory of an access: it is mapped with fewer rights, or it is
+    /// being zapped just now, or there is none.
+    private @Nullable RowStop afterFault() {
+        long index = stub.position().done();
+        StubRow row = stub.row();
+        long gpa = row.gpaAt(index);
+        long next = Page.baseOf(gpa) + Page.SIZE;
+        RowStop stop = resolvePiece(index, gpa);
+        if (stop == null && gpa + row.widthBytes() > next) {
+            stop = resolvePiece(index, next);
+        }
+        return stop != null ? stop : triedAt(index, gpa);
+    }
+
+    private @Nullable RowStop resolvePiece(long index, long gpa) {
+        return switch (faults.resolve(gpa, stub.row().access())) {
+            case GuestFaults.Answer.NoMemory _, GuestFaults.Answer.Retry _ -> null;
+            case GuestFaults.Answer.Trapped _ -> new RowStop.Trapped(index, gpa);
+            case GuestFaults.Answer.Failed failed ->
+                    new RowStop.Failed(index, gpa, failed.errno(), failed.reason());
+        };
+    }
+
+    private RowStop again(long index, long gpa) {
+        RowStop stop = triedAt(index, gpa);
+        return stop != null ? stop : new RowStop.Again(index);
+    }
+
+    /// @return a failure if this went on for too long
+    private @Nullable RowStop triedAt(long index, long gpa) {
+        if (failedAt != index) {
+            failedAt = index;
+            failures = 0;
+        }
+        if (++failures <= MAX_TRIES) {
+            return null;
+        }
+        failedAt = -1;
+        return new RowStop.Failed(
+                index, gpa, Errno.EFAULT, "mapped, but the kernel cannot reach it");
+    }
+
+    /// The address of an access's first byte that is on a page of host memory.
+    private long pieceAt(long index, long pageHva, long otherwise) {
+        long gpa = stub.row().gpaAt(index);
+        if (faults.pageHvaOf(gpa) == pageHva) {
+            return gpa;
+        }
+        long last = gpa + stub.row().widthBytes() - 1;
+        return Page.baseOf(last) != Page.baseOf(gpa) && faults.pageHvaOf(last) == pageHva
+                ? Page.baseOf(last)
+                : otherwise;
+    }
+}

@@ -1,0 +1,367 @@
+package dev.mdev.core.engine.kvm;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.page.Access;
+import dev.mdev.api.page.Page;
+import dev.mdev.api.page.PfnRange;
+import dev.mdev.api.page.Prot;
+import dev.mdev.core.addr.HvaRange;
+import dev.mdev.core.engine.GuestAccess;
+import dev.mdev.core.engine.VcpuExit;
+import dev.mdev.core.hostmm.Fill;
+import dev.mdev.core.hostmm.Vma;
+import dev.mdev.core.hostmm.VmaFault;
+import dev.mdev.core.sys.Syscalls;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+import java.lang.foreign.ValueLayout;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.SplittableRandom;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLongArray;
+
+/// Zaps against virtual processors that write, and ends of everything in the middle of a fault.
+@ExtendWith(RealKvm.class)
+class KvmRevokeTest {
+    private static final int NPAGES = 32;
+    private static final int ROUNDS = Integer.getInteger("mdev.kvm.rounds", 400);
+
+    /// How pages of the region go to pages of the aperture.
+    enum Placement {
+        /// In parallel: entered by `UFFDIO_CONTINUE`.
+        PARALLEL,
+        /// Each alone: mapped by `mmap`.
+        SCATTERED,
+        /// Read-only until they are written.
+        UPGRADED;
+
+        long page(long page) {
+            return this == PARALLEL ? page : (page * 7 + 3) % NPAGES;
+        }
+
+        Prot prot(VmaFault fault) {
+            return this == UPGRADED && fault.access() == Access.READ ? Prot.READ : Prot.READ_WRITE;
+        }
+    }
+
+    /// Each of two processors counts up its own cell of every page; each store must be there when
+    /// the processor says so, whatever was zapped meanwhile.
+    @ParameterizedTest
+    @EnumSource(Placement.class)
+    void noStoreIsLostInAStormOfZaps(Placement placement) throws Exception {
+        long seed = Long.getLong("mdev.seed", System.nanoTime());
+        try (Machine machine = new Machine(NPAGES)) {
+            Vma vma =
+                    machine.bar(
+                            NPAGES,
+                            fault ->
+                                    new Fill.Map(
+                                            fault.page(),
+                                            new PfnRange(
+                                                    machine.pfn(placement.page(fault.page())), 1),
+                                            placement.prot(fault)));
+            AtomicBoolean stop = new AtomicBoolean();
+            CompletableFuture<Long> zaps = zapUntil(stop, machine, vma, seed);
+            List<CompletableFuture<Boolean>> writers = new ArrayList<>();
+            for (int i = 0; i < 2; i++) {
+                Machine.Cpu cpu = machine.cpu();
+                int cell = i;
+                writers.add(Machine.async(() -> countUp(machine, cpu, cell, placement, seed)));
+            }
+            for (CompletableFuture<Boolean> writer : writers) {
+                Machine.get(writer);
+            }
+            stop.set(true);
+
+            assertThat(Machine.get(zaps)).as("zaps").isPositive();
+            assertThat(MmapPageTableTest.allocatedBlocks(machine.guest.pageTable().nothing()))
+                    .as("pages that fell through to the backdrop")
+                    .isEqualTo("0");
+            KvmFaultCounts counts = machine.guest.faultCounts();
+            assertThat(counts.events()).isGreaterThan(NPAGES);
+            assertThat(counts.overdue() + counts.internalErrors() + counts.broken()).isZero();
+        }
+    }
+
+    private static CompletableFuture<Long> zapUntil(
+            AtomicBoolean stop, Machine machine, Vma vma, long seed) {
+        return Machine.async(() -> {
+            SplittableRandom random = new SplittableRandom(seed);
+            long zaps = 0;
+            while (!stop.get()) {
+                int first = random.nextInt(NPAGES);
+                int npages = 1 + random.nextInt(NPAGES - first);
+                machine.guest.hostMm().zap(pages(vma, first, npages));
+                zaps++;
+            }
+            return zaps;
+        });
+    }
+
+    private static void countUp(
+            Machine machine, Machine.Cpu cpu, int cell, Placement placement, long seed) {
+        SplittableRandom random = new SplittableRandom(seed + cell);
+        long[] last = new long[NPAGES];
+        for (int round = 1; round <= ROUNDS; round++) {
+            int first = random.nextInt(NPAGES);
+            int npages = 1 + random.nextInt(NPAGES - first);
+            GuestAccess.Span span =
+                    new GuestAccess.Span(Machine.gpa(first) + cell * 8L, 8, npages, Page.SIZE);
+            List<Long> loaded = new ArrayList<>();
+            assertThat(cpu.load(span, loaded)).isEqualTo(new VcpuExit.Done());
+            for (int i = 0; i < npages; i++) {
+                assertThat(loaded.get(i)).as("mdev.seed=" + seed).isEqualTo(last[first + i]);
+            }
+            assertThat(cpu.run(new GuestAccess.Store(span, round, 0)))
+                    .isEqualTo(new VcpuExit.Done());
+            for (int page = first; page < first + npages; page++) {
+                last[page] = round;
+                long stored =
+                        machine.aperture
+                                .segment()
+                                .get(
+                                        ValueLayout.JAVA_LONG,
+                                        Page.addressOf(placement.page(page)) + cell * 8L);
+                assertThat(stored).as("mdev.seed=" + seed).isEqualTo(round);
+            }
+        }
+    }
+
+    /// A page moves between two physical pages, each time by a zap; what was left behind must not
+    /// change any more, though a processor writes to the page all the time.
+    @ParameterizedTest
+    @EnumSource(
+            value = Placement.class,
+            names = {"PARALLEL", "SCATTERED"})
+    void afterAZapNoStoreReachesTheOldPage(Placement placement) throws Exception {
+        try (Machine machine = new Machine(2 * NPAGES)) {
+            AtomicInteger epoch = new AtomicInteger();
+            Vma vma =
+                    machine.bar(
+                            NPAGES,
+                            fault -> {
+                                long half = (epoch.get() & 1) * NPAGES;
+                                return new Fill.Map(
+                                        fault.page(),
+                                        new PfnRange(
+                                                machine.pfn(half + placement.page(fault.page())),
+                                                1),
+                                        Prot.READ_WRITE);
+                            });
+            Machine.Cpu cpu = machine.cpu();
+            long many = Long.MAX_VALUE >> 8;
+            var running =
+                    cpu.start(
+                            new GuestAccess.Store(
+                                    new GuestAccess.Span(Machine.gpa(5), 8, many, 0), 1, 1));
+            long page = placement.page(5);
+            for (int round = 0; round < ROUNDS; round++) {
+                long old = Page.addressOf((epoch.get() & 1) * NPAGES + page);
+                long next = Page.addressOf((epoch.get() + 1 & 1) * NPAGES + page);
+                long before = read(machine, next);
+                epoch.incrementAndGet();
+                machine.guest.hostMm().zap(pages(vma, 5, 1));
+                long left = read(machine, old);
+                while (read(machine, next) == before) {
+                    Thread.onSpinWait();
+                }
+                assertThat(read(machine, old)).as("round=" + round).isEqualTo(left);
+                assertThat(read(machine, next)).isGreaterThanOrEqualTo(left);
+            }
+            cpu.vcpu.kick();
+            assertThat(Machine.get(running)).isEqualTo(new VcpuExit.Interrupted());
+        }
+    }
+
+    private static long read(Machine machine, long offset) {
+        return (long)
+                ValueLayout.JAVA_LONG.varHandle().getVolatile(machine.aperture.segment(), offset);
+    }
+
+    @Test
+    void aKickGetsAProcessorOutOfAFaultThatIsNotAnswered() throws Exception {
+        CountDownLatch asked = new CountDownLatch(1);
+        CountDownLatch answer = new CountDownLatch(1);
+        try (Machine machine = new Machine(NPAGES)) {
+            machine.bar(NPAGES, slowly(machine, asked, answer));
+            Machine.Cpu cpu = machine.cpu();
+            var running = cpu.start(store(0, 3));
+            await(asked);
+            cpu.vcpu.kick();
+
+            assertThat(Machine.get(running)).isEqualTo(new VcpuExit.Interrupted());
+            assertThat(cpu.vcpu.completed()).isZero();
+
+            var resumed = cpu.startResume();
+            answer.countDown();
+            assertThat(Machine.get(resumed)).isEqualTo(new VcpuExit.Done());
+            assertThat(read(machine, 0)).isEqualTo(3);
+        }
+    }
+
+    @Test
+    void aProcessorMayBeClosedWhileItsFaultIsStillAnswered() throws Exception {
+        CountDownLatch asked = new CountDownLatch(1);
+        CountDownLatch answer = new CountDownLatch(1);
+        try (Machine machine = new Machine(NPAGES)) {
+            machine.bar(NPAGES, slowly(machine, asked, answer));
+            Machine.Cpu dying = new Machine.Cpu(machine.guest.createVcpu(7));
+            var running = dying.start(store(0, 3));
+            await(asked);
+            dying.close();
+            assertThat(Machine.get(running)).isEqualTo(new VcpuExit.Interrupted());
+            answer.countDown();
+
+            Machine.Cpu other = machine.cpu();
+            assertThat(other.run(store(0, 4))).isEqualTo(new VcpuExit.Done());
+            assertThat(read(machine, 0)).isEqualTo(4);
+        }
+    }
+
+    @Test
+    void aRangeThatIsRemovedFailsThoseWhoSleepInIt() throws Exception {
+        CountDownLatch asked = new CountDownLatch(1);
+        CountDownLatch answer = new CountDownLatch(1);
+        try (Machine machine = new Machine(NPAGES)) {
+            Vma vma = machine.bar(NPAGES, slowly(machine, asked, answer));
+            Machine.Cpu cpu = machine.cpu();
+            var running = cpu.start(store(0, 3));
+            await(asked);
+            var removed = Machine.async(() -> machine.guest.hostMm().remove(vma));
+
+            assertThat(Machine.get(running))
+                    .isInstanceOfSatisfying(
+                            VcpuExit.Fault.class,
+                            fault -> assertThat(fault.errno()).isEqualTo(Errno.EFAULT));
+            answer.countDown();
+            Machine.get(removed);
+            assertThat(read(machine, 0)).isZero();
+        }
+    }
+
+    @Test
+    void aFaultThatNobodyAnswersFailsTheAccessWithinItsDeadline() throws Exception {
+        CountDownLatch asked = new CountDownLatch(1);
+        CountDownLatch answer = new CountDownLatch(1);
+        try (Machine machine =
+                new Machine(NPAGES, Syscalls.ofThisProcess(), Duration.ofMillis(200), 40_000)) {
+            machine.bar(NPAGES, slowly(machine, asked, answer));
+            Machine.Cpu cpu = machine.cpu();
+
+            assertThat(cpu.run(store(2, 3)))
+                    .isInstanceOfSatisfying(
+                            VcpuExit.Fault.class,
+                            fault -> {
+                                assertThat(fault.errno()).isEqualTo(Errno.ETIMEDOUT);
+                                assertThat(fault.gpa()).isEqualTo(Machine.gpa(2));
+                            });
+            assertThat(machine.guest.faultCounts().overdue()).isOne();
+            answer.countDown();
+            assertThat(cpu.resume()).isEqualTo(new VcpuExit.Done());
+        }
+    }
+
+    @Test
+    void anOwnerThatThrowsFailsTheAccessAndTheLoopLivesOn() {
+        AtomicInteger calls = new AtomicInteger();
+        try (Machine machine = new Machine(NPAGES)) {
+            machine.bar(
+                    NPAGES,
+                    fault -> {
+                        if (calls.getAndIncrement() == 0) {
+                            throw new IllegalStateException("bug in the owner");
+                        }
+                        return machine.pageByPage(page -> page).fault(fault);
+                    });
+            Machine.Cpu cpu = machine.cpu();
+
+            assertThat(cpu.run(store(1, 3)))
+                    .isInstanceOfSatisfying(
+                            VcpuExit.Fault.class,
+                            fault -> {
+                                assertThat(fault.errno()).isEqualTo(Errno.EIO);
+                                assertThat(fault.reason()).contains("bug in the owner");
+                            });
+            assertThat(cpu.resume()).isEqualTo(new VcpuExit.Done());
+            assertThat(machine.guest.faultCounts().internalErrors()).isOne();
+        }
+    }
+
+    /// Slots come and go while processors write elsewhere and fault; the kernel makes each change
+    /// wait for their faults.
+    @Test
+    void slotsChangeUnderRunningProcessors() throws Exception {
+        try (Machine machine = new Machine(2 * NPAGES)) {
+            Vma vma = machine.bar(NPAGES, machine.pageByPage(page -> page));
+            Vma other =
+                    machine.guest
+                            .hostMm()
+                            .reserve(
+                                    NPAGES,
+                                    Prot.READ_WRITE,
+                                    0,
+                                    machine.pageByPage(page -> NPAGES + page));
+            AtomicBoolean stop = new AtomicBoolean();
+            CompletableFuture<Long> zaps = zapUntil(stop, machine, vma, 1);
+            Machine.Cpu cpu = machine.cpu();
+            AtomicLongArray seen = new AtomicLongArray(2);
+            for (int round = 0; round < ROUNDS / 4; round++) {
+                long gpa = Machine.BAR_GPA + (1L << 30) + (long) round % 3 * (2L << 20);
+                var running =
+                        cpu.start(
+                                new GuestAccess.Store(
+                                        new GuestAccess.Span(Machine.gpa(0), 8, NPAGES, Page.SIZE),
+                                        round,
+                                        0));
+                var region = machine.show(other, gpa, 0);
+                assertThat(Machine.get(running)).isEqualTo(new VcpuExit.Done());
+                assertThat(cpu.store(gpa + 8, 8, round)).isEqualTo(new VcpuExit.Done());
+                machine.slots.setUserMemoryRegion(
+                        dev.mdev.core.memslot.UserMemoryRegion.deletionOf(region.slot()));
+                assertThat(cpu.store(gpa + 8, 8, 1)).isInstanceOf(VcpuExit.MmioWrite.class);
+                seen.incrementAndGet(0);
+            }
+            stop.set(true);
+            Machine.get(zaps);
+            assertThat(seen.get(0)).isEqualTo(ROUNDS / 4);
+            assertThat(read(machine, Page.addressOf(NPAGES) + 8)).isEqualTo(ROUNDS / 4 - 1);
+        }
+    }
+
+    private static dev.mdev.core.hostmm.VmaOps slowly(
+            Machine machine, CountDownLatch asked, CountDownLatch answer) {
+        return fault -> {
+            asked.countDown();
+            await(answer);
+            return machine.pageByPage(page -> page).fault(fault);
+        };
+    }
+
+    private static GuestAccess.Store store(long page, long value) {
+        return new GuestAccess.Store(new GuestAccess.Span(Machine.gpa(page), 8, 1, 0), value, 0);
+    }
+
+    private static void await(CountDownLatch latch) {
+        try {
+            assertThat(latch.await(Machine.PATIENCE_SECONDS, TimeUnit.SECONDS)).isTrue();
+        } catch (InterruptedException e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    private static HvaRange pages(Vma vma, long first, long npages) {
+        return HvaRange.ofPages(vma.range().startHva() + Page.addressOf(first), npages);
+    }
+}

@@ -1,0 +1,358 @@
+package dev.mdev.core.engine.kvm;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.page.Access;
+import dev.mdev.api.page.Page;
+import dev.mdev.api.page.PfnRange;
+import dev.mdev.api.page.Prot;
+import dev.mdev.core.addr.HvaRange;
+import dev.mdev.core.engine.GuestAccess;
+import dev.mdev.core.engine.VcpuExit;
+import dev.mdev.core.hostmm.Fill;
+import dev.mdev.core.hostmm.HostMemory;
+import dev.mdev.core.hostmm.HostMm;
+import dev.mdev.core.hostmm.Vma;
+import dev.mdev.core.hostmm.VmaOps;
+import dev.mdev.core.sys.FailingLibc;
+import dev.mdev.core.sys.Libc;
+import dev.mdev.core.sys.NativeFd;
+import dev.mdev.core.sys.Syscalls;
+import dev.mdev.core.sys.UserfaultfdAbi;
+
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.io.TempDir;
+
+import java.io.IOException;
+import java.io.RandomAccessFile;
+import java.lang.foreign.ValueLayout;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.SplittableRandom;
+import java.util.concurrent.atomic.AtomicBoolean;
+
+@ExtendWith(RealKvm.class)
+class MmapPageTableTest {
+    private static final long NPAGES = 64;
+
+    private final FailingLibc failing = new FailingLibc(Syscalls.ofThisProcess().libc());
+    private final Machine machine =
+            new Machine(2 * NPAGES, new Syscalls(failing.libc()), Duration.ofSeconds(20), 40_000);
+    private final Machine.Cpu cpu = machine.cpu();
+    private final List<Long> loaded = new ArrayList<>();
+
+    @TempDir Path directory;
+
+    @AfterEach
+    void close() {
+        failing.failNothing();
+        machine.close();
+    }
+
+    @Test
+    void grantsInParallelToTheirAddressesNeedNoMappingOfTheirOwn() throws Exception {
+        Vma vma = machine.bar(NPAGES, machine.pageByPage(page -> page + 7));
+        storeEachPage(NPAGES, 1);
+        assertThat(machine.guest.faultCounts().events()).isEqualTo(NPAGES);
+
+        assertThat(range(vma).vmaCount()).isOne();
+        assertThat(kernelMappings(vma)).isOne();
+        for (int page = 0; page < NPAGES; page++) {
+            assertThat(aperture(page + 7)).isEqualTo(1 + page);
+        }
+
+        machine.guest.hostMm().zap(pages(vma, 3, 2));
+        storeEachPage(NPAGES, 1000);
+
+        assertThat(machine.guest.faultCounts().events()).isEqualTo(NPAGES + 2);
+        assertThat(aperture(3 + 7)).isEqualTo(1003);
+        assertThat(kernelMappings(vma)).isOne();
+    }
+
+    @Test
+    void ourCountOfMappingsIsTheKernels() throws Exception {
+        long seed = Long.getLong("mdev.seed", System.nanoTime());
+        SplittableRandom random = new SplittableRandom(seed);
+        long[] target = new long[(int) NPAGES];
+        Vma vma =
+                machine.bar(
+                        NPAGES,
+                        fault ->
+                                new Fill.Map(
+                                        fault.page(),
+                                        new PfnRange(machine.pfn(target[(int) fault.page()]), 1),
+                                        fault.access() == Access.READ
+                                                ? Prot.READ
+                                                : Prot.READ_WRITE));
+        for (int step = 0; step < 300; step++) {
+            int page = random.nextInt((int) NPAGES);
+            switch (random.nextInt(4)) {
+                case 0 -> {
+                    int npages = 1 + random.nextInt((int) NPAGES - page);
+                    machine.guest.hostMm().zap(pages(vma, page, npages));
+                }
+                case 1 -> loadFrom(page);
+                default -> {
+                    if (target[page] == 0 || random.nextInt(4) == 0) {
+                        machine.guest.hostMm().zap(pages(vma, page, 1));
+                        target[page] = page + random.nextInt(3) * (NPAGES / 2);
+                    }
+                    storeTo(page, step);
+                    assertThat(aperture(target[page]))
+                            .as("step=%d mdev.seed=%d", step, seed)
+                            .isEqualTo(step);
+                }
+            }
+            assertThat(kernelMappings(vma))
+                    .as("step=%d mdev.seed=%d", step, seed)
+                    .isEqualTo(range(vma).vmaCount());
+        }
+        assertNothingWasEverWritten();
+    }
+
+    @Test
+    void pastTheBudgetAnAccessFailsAndAfterAZapItDoesNot() {
+        try (Machine small =
+                new Machine(2 * NPAGES, Syscalls.ofThisProcess(), Duration.ofSeconds(20), 20)) {
+            Machine.Cpu vcpu = small.cpu();
+            // Backwards, so that no two neighbours merge.
+            Vma vma = small.bar(NPAGES, small.pageByPage(page -> 2 * NPAGES - 1 - page));
+            int page = 0;
+            VcpuExit exit = vcpu.store(Machine.gpa(page), 8, 1);
+            while (exit.equals(new VcpuExit.Done())) {
+                exit = vcpu.store(Machine.gpa(++page), 8, 1);
+            }
+
+            assertThat(exit)
+                    .isInstanceOfSatisfying(
+                            VcpuExit.Fault.class,
+                            fault -> {
+                                assertThat(fault.errno()).isEqualTo(Errno.ENOMEM);
+                                assertThat(fault.reason()).contains("limit=20");
+                            });
+            assertThat(page).isBetween(15, 19);
+
+            small.guest.hostMm().zap(pages(vma, 0, 4));
+            assertThat(vcpu.resume()).isEqualTo(new VcpuExit.Done());
+        }
+    }
+
+    @Test
+    void aZapFindsRoomEvenWhenTheKernelHasNoneAndTheNeighboursComeBack() {
+        // The first grant is read-only, so that the range does not adopt the block.
+        Vma vma =
+                machine.bar(
+                        NPAGES,
+                        fault ->
+                                fault.access() == Access.READ
+                                        ? new Fill.Map(
+                                                fault.page(),
+                                                new PfnRange(machine.pfn(fault.page()), 1),
+                                                Prot.READ)
+                                        : new Fill.Map(
+                                                0,
+                                                new PfnRange(machine.pfn(0), NPAGES),
+                                                Prot.READ_WRITE));
+        loadFrom(0);
+        machine.guest.hostMm().zap(vma.range());
+        storeEachPage(NPAGES, 500);
+        loaded.clear();
+        assertThat(range(vma).vmaCount()).isOne();
+        refuseMappingsWithin(vma);
+
+        machine.guest.hostMm().zap(pages(vma, 10, 1));
+        failing.failNothing();
+
+        assertThat(range(vma).evictedPages()).isEqualTo(NPAGES - 1);
+        assertThat(vma.residentPages()).isEqualTo(NPAGES - 1);
+        long events = machine.guest.faultCounts().events();
+        for (int page = 0; page < NPAGES; page++) {
+            loadFrom(page);
+        }
+        assertThat(loaded).hasSize((int) NPAGES).startsWith(500L, 501L).endsWith(563L);
+        assertThat(machine.guest.faultCounts().events()).isGreaterThan(events);
+        assertThat(range(vma).evictedPages()).isZero();
+    }
+
+    /// The kernel's `mmap` fails with ENOMEM where it would have to cut a mapping and has no room.
+    private void refuseMappingsWithin(Vma vma) {
+        failing.fail((function, arguments) ->
+                function.equals("mmap")
+                                && (long) arguments[0] > vma.range().startHva()
+                                && (long) arguments[0] < vma.range().endHva()
+                        ? Errno.ENOMEM.code()
+                        : 0);
+    }
+
+    @Test
+    void whereTheBackdropCannotBeRegisteredAccessesStillFault() {
+        Vma vma = machine.bar(NPAGES, machine.pageByPage(page -> page ^ 1));
+        storeEachPage(NPAGES, 1);
+        failing.fail((function, arguments) ->
+                function.equals("ioctl") && (long) arguments[1] == UserfaultfdAbi.UFFDIO_REGISTER
+                        ? Errno.ENOMEM.code()
+                        : 0);
+        machine.guest.hostMm().zap(vma.range());
+
+        storeEachPage(NPAGES, 2000);
+
+        for (int page = 0; page < NPAGES; page++) {
+            assertThat(aperture(page ^ 1)).isEqualTo(2000 + page);
+        }
+        assertNothingWasEverWritten();
+    }
+
+    private final AtomicBoolean deny = new AtomicBoolean();
+
+    @Test
+    void someoneElsesAccessIsServedAndOneInVainEndsInAnError() {
+        VmaOps granted = machine.pageByPage(page -> page);
+        Vma vma =
+                machine.bar(
+                        NPAGES,
+                        fault ->
+                                deny.get() && fault.page() == 9
+                                        ? new Fill.Fail(Errno.EACCES, "denied")
+                                        : granted.fault(fault));
+        machine.aperture.segment().set(ValueLayout.JAVA_LONG, Page.addressOf(8), 77);
+        deny.set(true);
+        Libc libc = Syscalls.ofThisProcess().libc();
+        try (NativeFd file = Syscalls.ofThisProcess().memfd("copy", Page.SIZE)) {
+            assertThat(libc.write(file.number(), hva(vma, 8), 8)).isEqualTo(8);
+            assertThat(libc.write(file.number(), hva(vma, 9), 8)).isEqualTo(-1);
+            assertThat(libc.errno()).isEqualTo(Errno.EFAULT.code());
+        }
+        assertThat(machine.guest.faultCounts().poisoned()).isOne();
+
+        assertThat(cpu.store(Machine.gpa(9), 8, 5))
+                .as("a virtual processor is told why, not that the page is broken")
+                .isEqualTo(
+                        new VcpuExit.Fault(Machine.gpa(9), Access.WRITE, Errno.EACCES, "denied"));
+        deny.set(false);
+        assertThat(cpu.resume()).isEqualTo(new VcpuExit.Done());
+        assertThat(aperture(9)).isEqualTo(5);
+        assertThat(machine.guest.faultCounts().broken()).isZero();
+    }
+
+    @Test
+    void withoutPoisonAPageWithoutRightsServesAsWell() {
+        failing.fail((function, arguments) ->
+                function.equals("ioctl") && (long) arguments[1] == UserfaultfdAbi.UFFDIO_POISON
+                        ? Errno.EINVAL.code()
+                        : 0);
+        someoneElsesAccessIsServedAndOneInVainEndsInAnError();
+    }
+
+    @Test
+    void memoryThatIsAFileOnDiskIsMappedToo() throws Exception {
+        Path file = directory.resolve("resource0");
+        try (RandomAccessFile grown = new RandomAccessFile(file.toFile(), "rw")) {
+            grown.setLength(Page.addressOf(NPAGES));
+        }
+        try (HostMemory disk = new HostMemory(new FileMemory(file))) {
+            HostMemory.Block block = disk.allocate("bar", NPAGES);
+            KvmGuest guest =
+                    new KvmEngine(Duration.ofSeconds(20)).createKvmGuest(machine.slots, disk);
+            HostMm mm = guest.hostMm();
+            Vma vma =
+                    mm.reserve(
+                            NPAGES,
+                            Prot.READ_WRITE,
+                            0,
+                            fault ->
+                                    new Fill.Map(
+                                            fault.page(),
+                                            new PfnRange(block.pfns().firstPfn() + fault.page(), 1),
+                                            Prot.READ_WRITE));
+            machine.show(vma, Machine.BAR_GPA, 0);
+            try (Machine.Cpu vcpu = new Machine.Cpu(guest.createVcpu(0))) {
+                for (int round = 0; round < 2; round++) {
+                    for (int page = 0; page < NPAGES; page++) {
+                        assertThat(vcpu.store(Machine.gpa(page), 8, round * 100 + page))
+                                .isEqualTo(new VcpuExit.Done());
+                    }
+                    mm.zap(vma.range());
+                }
+                assertThat(guest.faultCounts().events()).isEqualTo(2 * NPAGES);
+                assertThat(block.segment().get(ValueLayout.JAVA_LONG, Page.addressOf(9)))
+                        .isEqualTo(109);
+            }
+            guest.close();
+        }
+    }
+
+    private void storeEachPage(long npages, long value) {
+        assertThat(
+                        cpu.run(
+                                new GuestAccess.Store(
+                                        new GuestAccess.Span(Machine.gpa(0), 8, npages, Page.SIZE),
+                                        value,
+                                        1)))
+                .isEqualTo(new VcpuExit.Done());
+    }
+
+    private void storeTo(int page, long value) {
+        assertThat(cpu.store(Machine.gpa(page), 8, value)).isEqualTo(new VcpuExit.Done());
+    }
+
+    private void loadFrom(int page) {
+        assertThat(cpu.load(Machine.gpa(page), 8, loaded)).isEqualTo(new VcpuExit.Done());
+    }
+
+    private long aperture(long page) {
+        return machine.aperture.segment().get(ValueLayout.JAVA_LONG, Page.addressOf(page));
+    }
+
+    private MappedRange range(Vma vma) {
+        return machine.guest.pageTable().rangeAt(vma.range().startHva());
+    }
+
+    private static long hva(Vma vma, long page) {
+        return vma.range().startHva() + Page.addressOf(page);
+    }
+
+    private static HvaRange pages(Vma vma, long first, long npages) {
+        return HvaRange.ofPages(hva(vma, first), npages);
+    }
+
+    /// What the kernel says: lines of `/proc/self/maps` in the range.
+    private static int kernelMappings(Vma vma) throws IOException {
+        int count = 0;
+        for (String line : Files.readAllLines(Path.of("/proc/self/maps"))) {
+            String[] ends = line.substring(0, line.indexOf(' ')).split("-");
+            long start = Long.parseUnsignedLong(ends[0], 16);
+            long end = Long.parseUnsignedLong(ends[1], 16);
+            count += start < vma.range().endHva() && end > vma.range().startHva() ? 1 : 0;
+        }
+        return count;
+    }
+
+    /// No access ever fell through to the file behind ranges that are not granted.
+    private void assertNothingWasEverWritten() {
+        assertThat(allocatedBlocks(machine.guest.pageTable().nothing())).isEqualTo("0");
+    }
+
+    static String allocatedBlocks(NativeFd fd) {
+        try {
+            Process stat =
+                    new ProcessBuilder(
+                                    "stat",
+                                    "-L",
+                                    "-c",
+                                    "%b",
+                                    "/proc/%d/fd/%d"
+                                            .formatted(ProcessHandle.current().pid(), fd.number()))
+                            .start();
+            return new String(stat.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
+        } catch (IOException e) {
+            throw new AssertionError(e);
+        }
+    }
+}

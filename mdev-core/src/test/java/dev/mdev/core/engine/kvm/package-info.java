@@ -1,0 +1,4 @@
+@NullMarked
+package dev.mdev.core.engine.kvm;
+
+import org.jspecify.annotations.NullMarked;
