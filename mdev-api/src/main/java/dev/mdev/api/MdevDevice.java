@@ -30,21 +30,25 @@ public interface MdevDevice extends AutoCloseable {
     /// @return what may be mapped, or that the access is to be trapped or denied
     MapDecision validateMapRequest(MapRequest request);
 
-    /// A load from a trapped area.
+    /// A load from a trapped area. A device without registers leaves this as it is: everything
+    /// reads as zero.
     ///
     /// @param region the region's index
     /// @param offsetBytes offset in the region; the access lies within the region
     /// @param widthBytes 1, 2, 4 or 8; the offset need not be a multiple of it
     /// @return the value, in the low bytes
-    long read(int region, long offsetBytes, int widthBytes);
+    default long read(int region, long offsetBytes, int widthBytes) {
+        return 0;
+    }
 
-    /// A store to a trapped area.
+    /// A store to a trapped area. A device without registers leaves this as it is: stores are
+    /// ignored.
     ///
     /// @param region the region's index
     /// @param offsetBytes offset in the region; the access lies within the region
     /// @param widthBytes 1, 2, 4 or 8; the offset need not be a multiple of it
     /// @param value the value, in the low bytes; the others are zero
-    void write(int region, long offsetBytes, int widthBytes, long value);
+    default void write(int region, long offsetBytes, int widthBytes, long value) {}
 
     /// How the device introduces itself. The same at each call.
     default PciIdentity identity() {
@@ -82,7 +86,8 @@ public interface MdevDevice extends AutoCloseable {
     /// Puts the device into the state it had after creation. The host has revoked all mappings.
     void reset();
 
-    /// Ends the device. Its guest is gone and all mappings are revoked.
+    /// Ends the device. Its guest is gone and all mappings are revoked. What the driver took for it
+    /// has to be given back: threads, pins, entries in tables.
     @Override
-    void close();
+    default void close() {}
 }

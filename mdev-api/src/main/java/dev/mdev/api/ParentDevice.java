@@ -34,5 +34,5 @@ public interface ParentDevice extends AutoCloseable {
 
     /// Gives the physical device back. All its mediated devices were closed before.
     @Override
-    void close();
+    default void close() {}
 }
