@@ -17,8 +17,8 @@ import java.util.stream.Collectors;
 
 /// Calls a driver as the host does: one call at a time, with a deadline.
 ///
-/// A call that is not back by the deadline is a violation, and its message shows where the driver
-/// waits. The thread is given up: it may never come back.
+/// Each call runs on a thread of its own kind, so that a driver that never comes back does not keep
+/// the test: it is a violation, whose message shows where the driver waits.
 final class Callbacks implements AutoCloseable {
     private final Duration deadline;
     private final ReentrantLock oneAtATime = new ReentrantLock();
@@ -26,19 +26,39 @@ final class Callbacks implements AutoCloseable {
     private volatile Thread thread = Thread.currentThread();
     private volatile boolean blocked;
 
-    Callbacks(String name, Duration deadline) {
+    /// @param group the group of the calling thread, and so of the threads that the driver starts
+    Callbacks(String name, Duration deadline, ThreadGroup group) {
         this.deadline = deadline;
         this.executor =
-                Executors.newSingleThreadExecutor(
-                        body -> thread = Thread.ofPlatform().daemon().name(name).unstarted(body));
+                Executors.newSingleThreadExecutor(body ->
+                        thread =
+                                Thread.ofPlatform()
+                                        .group(group)
+                                        .daemon()
+                                        .name(name)
+                                        .unstarted(body));
     }
 
     /// Calls the driver.
     ///
     /// @param what the method and its arguments, for messages
     /// @throws MdevException if the driver throws one
-    /// @throws ContractViolation if the driver throws something else, or does not come back
+    /// @throws ContractViolation if the driver throws something else, returns null, or does not
+    ///   come back
     <T> T call(String what, Callable<T> body) {
+        T answer = callOnce(what, body);
+        if (answer == null) {
+            throw new ContractViolation(what + " returned null");
+        }
+        return answer;
+    }
+
+    /// Calls a method of the driver that returns nothing.
+    void run(String what, Runnable body) {
+        call(what, Executors.callable(body, true));
+    }
+
+    private <T> T callOnce(String what, Callable<T> body) {
         oneAtATime.lock();
         try {
             if (blocked) {
@@ -48,10 +68,6 @@ final class Callbacks implements AutoCloseable {
         } finally {
             oneAtATime.unlock();
         }
-    }
-
-    void run(String what, Runnable body) {
-        call(what, Executors.callable(body));
     }
 
     private <T> T await(String what, Future<T> answer) {

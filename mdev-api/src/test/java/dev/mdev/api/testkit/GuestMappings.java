@@ -115,8 +115,9 @@ final class GuestMappings {
     /// Maps what was granted, unless a page of it was revoked since the question. Pages that are
     /// mapped keep the wider of their rights.
     ///
-    /// @param touchedPage the page that may change its physical page
-    Installed install(Ticket ticket, MapDecision.Grant grant, long touchedPage) {
+    /// @param mayMove the page that may change its physical page, as a page may that is made
+    ///   writable; -1 for none
+    Installed install(Ticket ticket, MapDecision.Grant grant, long mayMove) {
         lock.writeLock().lock();
         try {
             open.remove(ticket);
@@ -127,9 +128,7 @@ final class GuestMappings {
             for (long i = 0; i < pages.npages(); i++) {
                 long page = pages.firstPfn() + i;
                 Entry old = entries.get(new Key(ticket.region, page));
-                if (old != null
-                        && page != touchedPage
-                        && old.pfn() != grant.pfns().firstPfn() + i) {
+                if (old != null && page != mayMove && old.pfn() != grant.pfns().firstPfn() + i) {
                     return Installed.CONFLICT;
                 }
             }
@@ -181,6 +180,19 @@ final class GuestMappings {
             everRevoked.clear();
         } finally {
             lock.writeLock().unlock();
+        }
+    }
+
+    /// Pages of a region that are mapped, in no order.
+    List<Long> pages(int region) {
+        lock.readLock().lock();
+        try {
+            return entries.keySet().stream()
+                    .filter(key -> key.region() == region)
+                    .map(Key::page)
+                    .toList();
+        } finally {
+            lock.readLock().unlock();
         }
     }
 

@@ -1,6 +1,7 @@
 package dev.mdev.api.testkit;
 
 import dev.mdev.api.Aperture;
+import dev.mdev.api.MdevException;
 import dev.mdev.api.ParentDevice;
 import dev.mdev.api.ParentDriver;
 import dev.mdev.api.ParentHost;
@@ -13,6 +14,7 @@ import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.UUID;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.Consumer;
 
 /// A host in memory for tests of parent drivers: it probes a driver, makes devices, and calls them
 /// as the real host does, one call at a time per device and with a deadline.
@@ -23,9 +25,12 @@ public final class InMemoryHost implements ParentHost, AutoCloseable {
     /// Far from 0, so that offsets and page numbers cannot be mixed up unseen.
     private static final long FIRST_PFN = 0x10_0000;
 
+    /// Every thread that driver code starts is in here, unless it takes care not to be.
+    private final ThreadGroup threads = new ThreadGroup("driver");
+
     private final Options options;
     private final SplittableRandom random;
-    private final List<SparseAperture> apertures = new CopyOnWriteArrayList<>();
+    private final List<DriverAperture> apertures = new CopyOnWriteArrayList<>();
     private final List<ContractViolation> violations = new CopyOnWriteArrayList<>();
     private final FaultInjector faults;
     private final List<InMemoryParent> parents;
@@ -75,9 +80,17 @@ public final class InMemoryHost implements ParentHost, AutoCloseable {
 
     /// Probes `driver`.
     public InMemoryHost(ParentDriver driver, Options options) {
+        this(driver, options, faults -> {});
+    }
+
+    /// Probes `driver` on a host that may fail already then.
+    ///
+    /// @param arming sets up the failures
+    public InMemoryHost(ParentDriver driver, Options options, Consumer<FaultInjector> arming) {
         this.options = options;
         this.random = new SplittableRandom(options.seed());
         this.faults = new FaultInjector(random.split());
+        arming.accept(faults);
         List<ParentDevice> devices;
         try (Callbacks callbacks = newCallbacks("probe")) {
             devices = callbacks.call("probe", () -> driver.probe(this));
@@ -92,10 +105,12 @@ public final class InMemoryHost implements ParentHost, AutoCloseable {
     @Override
     public Aperture allocateAperture(String name, long npages) {
         requireProbing("allocateAperture");
+        faults.check(FaultInjector.Site.ALLOCATE);
         synchronized (apertures) {
-            SparseAperture aperture = new SparseAperture(new PfnRange(nextPfn, npages));
+            SparseAperture memory = new SparseAperture(new PfnRange(nextPfn, npages));
             // A gap, so that two apertures are never neighbours.
             nextPfn += npages + 1;
+            DriverAperture aperture = new DriverAperture(memory, faults);
             apertures.add(aperture);
             return aperture;
         }
@@ -135,15 +150,47 @@ public final class InMemoryHost implements ParentHost, AutoCloseable {
         return List.copyOf(violations);
     }
 
-    /// Ends all devices.
+    /// Ends all devices, and looks for what they left behind.
     ///
     /// @throws ContractViolation the first violation there was
     @Override
     public void close() {
-        parents.forEach(InMemoryParent::close);
-        if (!violations.isEmpty()) {
-            throw violations.getFirst();
+        for (InMemoryParent parent : parents) {
+            try {
+                parent.close();
+            } catch (ContractViolation violation) {
+                violations.add(violation);
+            } catch (MdevException e) {
+                violation("close of " + parent.device().name() + " threw " + e);
+            }
         }
+        driversThreads().ifPresent(left -> violation("a thread outlives all devices: " + left));
+        if (!violations.isEmpty()) {
+            // A new one: the first may be on its way through a try statement already.
+            ContractViolation first = violations.getFirst();
+            throw new ContractViolation(
+                    "%d violations, the first: %s".formatted(violations.size(), first.getMessage()),
+                    first);
+        }
+    }
+
+    /// A thread that driver code started and that is still there, after waiting for it to end.
+    private Optional<String> driversThreads() {
+        long end = System.nanoTime() + options.deadline().toNanos();
+        Thread[] found = new Thread[64];
+        int count = threads.enumerate(found);
+        for (int i = 0; i < count; i++) {
+            try {
+                found[i].join(Math.max(1, (end - System.nanoTime()) / 1_000_000));
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw new IllegalStateException("interrupted", e);
+            }
+            if (found[i].isAlive()) {
+                return Optional.of(found[i].getName());
+            }
+        }
+        return Optional.empty();
     }
 
     ContractViolation violation(String message) {
@@ -153,15 +200,14 @@ public final class InMemoryHost implements ParentHost, AutoCloseable {
     }
 
     Callbacks newCallbacks(String name) {
-        return new Callbacks(name, options.deadline());
+        return new Callbacks(name, options.deadline(), threads);
     }
 
     SparseAperture apertureOf(ParentDevice device) {
-        Aperture wanted = device.aperture();
-        return apertures.stream()
-                .filter(aperture -> aperture == wanted)
-                .findFirst()
-                .orElseThrow(() -> violation("not an aperture of this host: " + device.name()));
+        if (device.aperture() instanceof DriverAperture aperture && apertures.contains(aperture)) {
+            return aperture.memory();
+        }
+        throw violation("not an aperture of this host: " + device.name());
     }
 
     UUID nextUuid() {

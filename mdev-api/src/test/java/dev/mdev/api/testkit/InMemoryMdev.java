@@ -1,17 +1,31 @@
 package dev.mdev.api.testkit;
 
+import dev.mdev.api.Display;
+import dev.mdev.api.IrqInfo;
 import dev.mdev.api.MapDecision;
 import dev.mdev.api.MapRequest;
 import dev.mdev.api.MdevContext;
 import dev.mdev.api.MdevDevice;
+import dev.mdev.api.MdevException;
 import dev.mdev.api.MdevType;
+import dev.mdev.api.PciIdentity;
 import dev.mdev.api.PoolShare;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.api.page.Access;
 import dev.mdev.api.page.Page;
+import dev.mdev.api.page.PfnRange;
 
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import java.util.UUID;
+import java.util.function.BooleanSupplier;
 
 /// A mediated device in the host in memory: its context, and the host's side of its callbacks.
 public final class InMemoryMdev implements MdevContext, AutoCloseable {
@@ -29,6 +43,7 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
     private final RecordedInterrupts interrupts;
     private final MdevDevice device;
     private final List<RegionInfo> regions;
+    private volatile BooleanSupplier overtaken = () -> false;
     private volatile boolean closed;
 
     InMemoryMdev(InMemoryParent parent, UUID uuid, MdevType type, List<PoolShare> share) {
@@ -39,14 +54,14 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
         this.ram = new SimulatedRam(parent.host(), RAM_PAGES);
         this.interrupts = new RecordedInterrupts(parent.host());
         this.callbacks = parent.host().newCallbacks("mdev-" + uuid);
-        this.device = parent.callbacks().call("create type=" + type.id(), this::createDevice);
+        this.device =
+                parent.callbacks()
+                        .call("create type=" + type.id(), () -> parent.device().create(this));
         this.regions = callbacks.call("regions", device::regions);
-        interrupts.announce(callbacks.call("irqs", device::irqs));
+        interrupts.announce(irqs());
     }
 
-    private MdevDevice createDevice() {
-        return parent.device().create(this);
-    }
+    // What the driver sees.
 
     @Override
     public UUID uuid() {
@@ -87,14 +102,7 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
         return interrupts;
     }
 
-    /// Takes guest memory away from the device: tells the driver, then unpins by force.
-    ///
-    /// @return pins that the driver did not let go of
-    public int unmapDma(long iova, long lengthBytes) {
-        ram.remove(Page.numberOf(iova), Page.countFor(lengthBytes));
-        callbacks.run("dmaUnmapped", () -> device.dmaUnmapped(iova, lengthBytes));
-        return ram.forceUnpin(iova, lengthBytes);
-    }
+    // What the host and its tests do.
 
     /// The driver's device, for tests of what only this driver has.
     public MdevDevice device() {
@@ -114,6 +122,107 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
     /// Pages of a region that are mapped now.
     public long mappedPages(int region) {
         return mappings.count(region);
+    }
+
+    /// Whether a page of a region is mapped now.
+    public boolean isMapped(int region, long page) {
+        return mappings.entry(region, page) != null;
+    }
+
+    /// The physical page that a page of a region is mapped to.
+    public Optional<Long> pfnOf(int region, long page) {
+        return Optional.ofNullable(mappings.entry(region, page)).map(GuestMappings.Entry::pfn);
+    }
+
+    /// The host.
+    public InMemoryHost host() {
+        return parent.host();
+    }
+
+    public IrqInfo irqs() {
+        return callbacks.call("irqs", device::irqs);
+    }
+
+    public PciIdentity identity() {
+        return callbacks.call("identity", device::identity);
+    }
+
+    /// The picture the device puts out, if it does.
+    public Optional<Display.Picture> picture() {
+        return callbacks.call("picture", () -> device.display().flatMap(Display::picture));
+    }
+
+    public Map<String, Long> counters() {
+        return callbacks.call("counters", device::counters);
+    }
+
+    /// Lets revocations overtake answers: `when` is asked after each grant, and if it says so the
+    /// granted pages are revoked before they are mapped, as a revocation by another thread would.
+    public void setOvertaken(BooleanSupplier when) {
+        overtaken = when;
+    }
+
+    /// Takes guest memory away from the device: tells the driver, then unpins by force.
+    ///
+    /// @return pins that the driver did not let go of
+    public int unmapDma(long iova, long lengthBytes) {
+        ram.remove(Page.numberOf(iova), Page.countFor(lengthBytes));
+        callbacks.run("dmaUnmapped", () -> device.dmaUnmapped(iova, lengthBytes));
+        return ram.forceUnpin(iova, lengthBytes);
+    }
+
+    /// A device that was saved: what the driver wrote, and the content of its pages in the order of
+    /// its share.
+    ///
+    /// @param version the version of `state`
+    @SuppressWarnings("ArrayRecordComponent") // handed over, not compared
+    public record Saved(int version, byte[] state, byte[] pages) {}
+
+    /// Saves the device, if it can be moved. The guest must not run.
+    public Optional<Saved> save() {
+        return callbacks.call(
+                "save",
+                () -> {
+                    var state = device.state();
+                    if (state.isEmpty()) {
+                        return Optional.empty();
+                    }
+                    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+                    state.get().save(new DataOutputStream(bytes));
+                    return Optional.of(
+                            new Saved(state.get().version(), bytes.toByteArray(), readPages()));
+                });
+    }
+
+    /// Sets the device to what was saved, its pages included. A device that refuses is reset, as
+    /// the host does.
+    ///
+    /// @return whether the driver took it
+    public boolean restore(Saved saved) {
+        boolean taken;
+        try {
+            writePages(saved.pages());
+            taken = callbacks.call("restore", () -> tryRestore(saved));
+        } catch (MdevException e) {
+            taken = false;
+        }
+        if (!taken) {
+            reset();
+        }
+        return taken;
+    }
+
+    private boolean tryRestore(Saved saved) {
+        try {
+            device.state()
+                    .orElseThrow()
+                    .restore(
+                            saved.version(),
+                            new DataInputStream(new ByteArrayInputStream(saved.state())));
+            return true;
+        } catch (IOException e) {
+            return false;
+        }
     }
 
     /// Resets the device, as a guest or the host may at any time.
@@ -139,6 +248,8 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
             parent.removed(this);
         }
     }
+
+    // What the guest does.
 
     GuestMappings mappings() {
         return mappings;
@@ -190,8 +301,11 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
                 .ifPresent(rule -> {
                     throw parent.host().violation(rule + ": " + request + " " + grant);
                 });
-        GuestMappings.Installed installed = mappings.install(ticket, grant, request.page());
-        return switch (installed) {
+        if (overtaken.getAsBoolean()) {
+            mappings.revoke(request.region(), grant.firstPage(), grant.pfns().npages());
+        }
+        long mayMove = request.reason() == MapRequest.Reason.UPGRADE ? request.page() : -1;
+        return switch (mappings.install(ticket, grant, mayMove)) {
             case YES, REVOKED_MEANWHILE -> grant;
             case CONFLICT ->
                     throw parent.host()
@@ -201,5 +315,47 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
                                             + " "
                                             + grant);
         };
+    }
+
+    private byte[] readPages() {
+        long npages = share.stream().mapToLong(PoolShare::npages).sum();
+        byte[] pages = new byte[Math.toIntExact(Page.bytesOf(npages))];
+        int at = 0;
+        for (PfnRange extent : extents()) {
+            int length = Math.toIntExact(Page.bytesOf(extent.npages()));
+            aperture().read(offsetOf(extent), MemorySegment.ofArray(pages).asSlice(at, length));
+            at += length;
+        }
+        return pages;
+    }
+
+    private void writePages(byte[] pages) {
+        MemorySegment all = MemorySegment.ofArray(pages);
+        long at = 0;
+        for (PfnRange extent : extents()) {
+            long first = offsetOf(extent);
+            for (long done = 0; done < Page.bytesOf(extent.npages()); done += Page.SIZE) {
+                MemorySegment page = all.asSlice(at + done, Page.SIZE);
+                aperture().fill(first + done, Page.SIZE, (byte) 0);
+                // Pages of zeroes stay without memory, as they were.
+                if (page.mismatch(SparseAperture.ZEROES) >= 0) {
+                    aperture().write(first + done, page);
+                }
+            }
+            at += Page.bytesOf(extent.npages());
+        }
+    }
+
+    private List<PfnRange> extents() {
+        return share.stream().flatMap(part -> part.extents().stream()).toList();
+    }
+
+    private long offsetOf(PfnRange extent) {
+        return Page.bytesOf(extent.firstPfn() - aperture().pfns().firstPfn());
+    }
+
+    @Override
+    public String toString() {
+        return "mdev=%s type=%s".formatted(uuid, type.id());
     }
 }

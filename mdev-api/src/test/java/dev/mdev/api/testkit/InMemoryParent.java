@@ -90,7 +90,8 @@ public final class InMemoryParent {
                 .orElseThrow(() -> new MdevException(Errno.ENOENT, "type=" + typeId));
     }
 
-    InMemoryHost host() {
+    /// The host.
+    public InMemoryHost host() {
         return host;
     }
 
@@ -125,9 +126,19 @@ public final class InMemoryParent {
         synchronized (this) {
             left = List.copyOf(mdevs);
         }
-        left.forEach(InMemoryMdev::close);
-        callbacks.run("close of " + device.name(), device::close);
-        callbacks.close();
+        try {
+            left.forEach(InMemoryMdev::close);
+            long dirty = dirtyFreePages();
+            if (dirty > 0) {
+                host.violation("%d pages were stored to that belong to no device".formatted(dirty));
+            }
+        } finally {
+            try {
+                callbacks.run("close of " + device.name(), device::close);
+            } finally {
+                callbacks.close();
+            }
+        }
     }
 
     private List<PoolShare> take(MdevType type) {

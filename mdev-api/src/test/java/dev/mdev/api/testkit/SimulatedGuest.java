@@ -9,6 +9,8 @@ import dev.mdev.api.RegionInfo;
 import dev.mdev.api.page.Access;
 import dev.mdev.api.page.Page;
 
+import org.jspecify.annotations.Nullable;
+
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicLong;
 
@@ -24,6 +26,7 @@ public final class SimulatedGuest {
     private final InMemoryMdev mdev;
     private final AtomicLong faults = new AtomicLong();
     private volatile Windows windows = Windows.wide();
+    private volatile @Nullable AccessTrace trace;
 
     SimulatedGuest(InMemoryMdev mdev) {
         this.mdev = mdev;
@@ -32,6 +35,20 @@ public final class SimulatedGuest {
     /// Sets how much around a touched page grants may cover; at first, the whole area.
     public void setWindows(Windows windows) {
         this.windows = windows;
+    }
+
+    /// Records accesses from now on.
+    ///
+    /// @return where they go
+    public AccessTrace record() {
+        AccessTrace fresh = new AccessTrace();
+        trace = fresh;
+        return fresh;
+    }
+
+    /// Records no more.
+    public void stopRecording() {
+        trace = null;
     }
 
     /// Questions that were put to the driver.
@@ -65,12 +82,31 @@ public final class SimulatedGuest {
 
     /// A load of 1, 2, 4 or 8 bytes.
     public AccessResult tryLoad(int region, long offsetBytes, int widthBytes) {
-        return split(region, offsetBytes, widthBytes, Access.READ, 0);
+        return recorded(region, offsetBytes, widthBytes, Access.READ, 0);
     }
 
     /// A store of 1, 2, 4 or 8 bytes.
     public AccessResult tryStore(int region, long offsetBytes, int widthBytes, long value) {
-        return split(region, offsetBytes, widthBytes, Access.WRITE, value);
+        return recorded(region, offsetBytes, widthBytes, Access.WRITE, value);
+    }
+
+    private AccessResult recorded(
+            int region, long offsetBytes, int widthBytes, Access access, long value) {
+        AccessResult result = split(region, offsetBytes, widthBytes, access, value);
+        AccessTrace to = trace;
+        if (to != null) {
+            AccessTrace.Step step =
+                    new AccessTrace.Step(
+                            access == Access.WRITE,
+                            region,
+                            offsetBytes,
+                            widthBytes,
+                            value,
+                            false,
+                            0);
+            to.add(AccessTrace.withResult(step, result));
+        }
+        return result;
     }
 
     /// An access that crosses a page boundary is done byte by byte.

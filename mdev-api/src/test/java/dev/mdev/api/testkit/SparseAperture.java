@@ -22,7 +22,9 @@ public final class SparseAperture implements Aperture {
             ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfLong LONG =
             ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-    private static final MemorySegment ZEROES =
+
+    /// A page of zeroes.
+    static final MemorySegment ZEROES =
             MemorySegment.ofArray(new long[Page.SIZE / Long.BYTES]).asReadOnly();
 
     private final PfnRange pfns;
@@ -115,7 +117,8 @@ public final class SparseAperture implements Aperture {
 
     /// Whether the page holds nothing but zeroes.
     public boolean isZero(long pfn) {
-        return forLoad(indexOf(pfn)).mismatch(ZEROES) < 0;
+        MemorySegment page = pages.get(indexOf(pfn));
+        return page == null || page.mismatch(ZEROES) < 0;
     }
 
     private MemorySegment forLoad(int index) {
