@@ -60,8 +60,14 @@ public interface MdevDevice extends AutoCloseable {
         return IrqInfo.NONE;
     }
 
+    /// What else of its configuration space it decides. The same at each call.
+    default PciOptions pci() {
+        return PciOptions.DEFAULT;
+    }
+
     /// Tells of guest memory that goes away: pins in the range are to be closed before this
-    /// returns, and what is left pinned then is unpinned by force.
+    /// returns, and what is left pinned then is unpinned by force. From the call on, no page of the
+    /// range can be pinned. Called only while pages of the range are pinned.
     ///
     /// @param iova first address
     /// @param lengthBytes bytes

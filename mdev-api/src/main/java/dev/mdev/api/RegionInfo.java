@@ -7,12 +7,17 @@ import java.util.List;
 /// One region of a device, numbered as VFIO numbers the regions of a PCI function: BARs 0 to 5,
 /// expansion ROM 6, configuration space 7, VGA 8, device-specific from 9.
 ///
+/// A guest sees BARs and the ROM. The ROM is a power of two from 2 KiB to 16 MiB, trapped, and only
+/// read. Configuration space is the host's: a driver does not list it.
+///
 /// @param index the region's number, at least 0
 /// @param name for people, such as `vram`
 /// @param sizeBytes its size; of a BAR a power of two
 /// @param areas the parts that guests reach by mappings: page-aligned, ascending, disjoint; what no
 ///   area covers is trapped
-public record RegionInfo(int index, String name, long sizeBytes, List<RegionArea> areas) {
+/// @param bar how it presents itself, if it is one of the BARs 0 to 5
+public record RegionInfo(
+        int index, String name, long sizeBytes, List<RegionArea> areas, BarInfo bar) {
     /// The highest index of a BAR.
     public static final int LAST_BAR = 5;
 
@@ -46,6 +51,18 @@ public record RegionInfo(int index, String name, long sizeBytes, List<RegionArea
         }
     }
 
+    /// A region that, if it is a BAR, is memory if any part of it is mapped, and registers if not.
+    public RegionInfo(int index, String name, long sizeBytes, List<RegionArea> areas) {
+        this(
+                index,
+                name,
+                sizeBytes,
+                areas,
+                areas.stream().allMatch(area -> area.kind() == RegionArea.Kind.TRAPPED)
+                        ? BarInfo.REGISTERS
+                        : BarInfo.MEMORY);
+    }
+
     /// A region whose whole extent is of one kind.
     public static RegionInfo of(int index, String name, long sizeBytes, RegionArea.Kind kind) {
         return new RegionInfo(
@@ -55,6 +72,11 @@ public record RegionInfo(int index, String name, long sizeBytes, List<RegionArea
                 kind == RegionArea.Kind.TRAPPED
                         ? List.of()
                         : List.of(new RegionArea(0, sizeBytes, kind)));
+    }
+
+    /// The same region as a BAR of another kind.
+    public RegionInfo withBar(BarInfo other) {
+        return new RegionInfo(index, name, sizeBytes, areas, other);
     }
 
     /// Whether this is one of the BARs 0 to 5.
