@@ -3,6 +3,8 @@ package dev.mdev.core.device;
 import com.google.errorprone.annotations.concurrent.GuardedBy;
 
 import dev.mdev.api.Errno;
+import dev.mdev.api.GuestMemory;
+import dev.mdev.api.Interrupts;
 import dev.mdev.api.MdevContext;
 import dev.mdev.api.MdevDevice;
 import dev.mdev.api.MdevException;
@@ -40,10 +42,13 @@ public final class Mdev {
     private final RegionReverseMap mappings = new RegionReverseMap();
     private final MdevObserver observer;
 
+    private final AssignedGuest guest = new AssignedGuest();
+
     /// Set once, by [#bind], before anybody else sees the object.
     private @Nullable MdevDevice device;
 
-    private List<RegionInfo> regions = List.of();
+    /// Set with `device`.
+    private @Nullable PciProfile profile;
 
     private final ReentrantLock assignment = new ReentrantLock();
 
@@ -71,16 +76,16 @@ public final class Mdev {
     }
 
     /// Takes the driver's object, after checking what it says of itself.
-    void bind(MdevDevice made, List<RegionInfo> itsRegions) {
+    void bind(MdevDevice made, PciProfile itsProfile) {
         Set<Integer> seen = new HashSet<>();
-        for (RegionInfo region : itsRegions) {
+        for (RegionInfo region : itsProfile.regions()) {
             if (!seen.add(region.index())) {
                 throw new MdevException(
                         Errno.EINVAL, "two regions of one index: region=" + region.index());
             }
         }
         device = made;
-        regions = List.copyOf(itsRegions);
+        profile = itsProfile;
     }
 
     public UUID uuid() {
@@ -104,15 +109,39 @@ public final class Mdev {
         return created;
     }
 
+    /// The regions that the driver serves.
     public List<RegionInfo> regions() {
-        return regions;
+        return profile().regions();
     }
 
-    /// A region by its index.
+    /// The most vectors that it has of MSI or MSI-X.
+    public int vectors() {
+        return Math.max(profile().irqs().msiVectors(), profile().irqs().msixVectors());
+    }
+
+    PciProfile profile() {
+        PciProfile made = profile;
+        if (made == null) {
+            throw new IllegalStateException("not bound: mdev=" + uuid);
+        }
+        return made;
+    }
+
+    /// The guest's memory as the driver reaches it, now and in later assignments.
+    GuestMemory guestMemory() {
+        return guest;
+    }
+
+    /// The device's interrupts as the driver raises them, now and in later assignments.
+    Interrupts interrupts() {
+        return guest;
+    }
+
+    /// A region that the driver serves, by its index.
     ///
     /// @throws MdevException EINVAL if the device has no such region
     public RegionInfo region(int index) {
-        return regions.stream()
+        return regions().stream()
                 .filter(region -> region.index() == index)
                 .findFirst()
                 .orElseThrow(() ->
@@ -152,11 +181,21 @@ public final class Mdev {
         }
     }
 
-    /// Takes the device back: removes all mappings, and resets it so that the next holder finds
-    /// nothing of this one's in its registers.
+    /// Lets the driver reach the guest that has the device.
+    ///
+    /// @param assigned the guest's assignment, as [#assign] returned it
+    /// @throws MdevException ENODEV if that assignment is over
+    void connect(long assigned, GuestPort port) {
+        requireEpoch(assigned);
+        guest.connect(port);
+    }
+
+    /// Takes the device back: removes all mappings, cuts the driver off from the guest, and resets
+    /// it so that the next holder finds nothing of this one's in its registers.
     @SuppressWarnings("NonAtomicVolatileUpdate") // only the one holder ends its assignment
     public void unassign() {
         epoch++;
+        guest.connect(null);
         mappings.clear();
         var _ = call("reset", MdevDevice::reset);
         assignment.lock();
@@ -181,8 +220,16 @@ public final class Mdev {
         }
     }
 
-    /// Reserves the addresses of one area of a region in a guest's host address space. A lazy area
-    /// is only reserved; an eager one is mapped as the driver grants it.
+    /// Asks whoever has the device to let it go.
+    void requestRelease() {
+        GuestPort port = guest.port();
+        if (port != null) {
+            port.requestRelease();
+        }
+    }
+
+    /// Reserves the addresses of one area of a region in a guest's host address space. Nothing is
+    /// mapped yet, and no driver code runs.
     ///
     /// @throws MdevException EINVAL if the area is trapped; else as [HostMm#reserve]
     public Vma map(HostMm mm, RegionInfo region, RegionArea area) {
@@ -199,11 +246,19 @@ public final class Mdev {
                         driver(),
                         calls,
                         new RegionVmaOps.Checks(new GrantCheck(share), this::faulted));
-        Vma vma = mappings.map(mm, region.index(), area, ops);
-        if (area.kind() == RegionArea.Kind.EAGER) {
-            mappings.populate(mm, vma);
-        }
-        return vma;
+        return mappings.map(mm, region.index(), area, ops);
+    }
+
+    /// Maps all of a range that [#map] reserved, as far as the driver grants it; the rest faults at
+    /// its first access. For eager areas, once the guest can reach them. Calls the driver.
+    public void populate(HostMm mm, Vma vma) {
+        mappings.populate(mm, vma);
+    }
+
+    /// Takes back what is mapped in a range that [#map] reserved; the next access faults. When it
+    /// returns, no access that began before still uses the old pages.
+    public void zap(HostMm mm, Vma vma) {
+        mm.zap(vma.range());
     }
 
     /// Removes one mapping made by [#map].
@@ -306,14 +361,41 @@ public final class Mdev {
         mappings.zap(region, firstPage, endPage);
     }
 
-    /// Revokes every mapping and puts the device into its first state.
+    /// Resets the function: its configuration space gets its first values, so that no BAR is
+    /// decoded and no message enabled, every mapping is revoked, and the driver puts the device
+    /// into its first state. What it has pinned stays pinned.
     ///
     /// @throws MdevException what the driver threw
     public void reset() {
-        mappings.zapAll();
-        if (call("reset", MdevDevice::reset) instanceof RegionAccess.Failed failed) {
+        if (reset(epoch) instanceof RegionAccess.Failed failed) {
             throw new MdevException(failed.errno(), failed.reason());
         }
+    }
+
+    /// The same, asked for by the guest.
+    ///
+    /// @param assigned the guest's assignment, as [#assign] returned it
+    /// @return what the driver threw, if it did
+    RegionAccess reset(long assigned) {
+        GuestPort port = guest.port();
+        if (port != null) {
+            port.reset();
+        }
+        mappings.zapAll();
+        return call(
+                "reset",
+                made -> {
+                    requireEpoch(assigned);
+                    made.reset();
+                });
+    }
+
+    /// Tells the driver of guest memory that goes away. Whatever it throws, the memory goes.
+    ///
+    /// @param iova first address
+    /// @param lengthBytes bytes
+    public void dmaUnmapped(long iova, long lengthBytes) {
+        var _ = call("dmaUnmapped", made -> made.dmaUnmapped(iova, lengthBytes));
     }
 
     /// Ends the driver's object.
@@ -355,7 +437,7 @@ public final class Mdev {
 
     /// Pages of all regions that are mapped now.
     public long residentPages() {
-        return regions.stream().mapToLong(region -> residentPages(region.index())).sum();
+        return regions().stream().mapToLong(region -> residentPages(region.index())).sum();
     }
 
     /// The callback that has been running for longer than it may, if one has, with its time.

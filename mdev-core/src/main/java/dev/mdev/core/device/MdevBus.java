@@ -238,7 +238,7 @@ public final class MdevBus implements AutoCloseable {
     private void bind(Mdev mdev, MdevDevice made) {
         DriverCalls calls = mdev.parent().calls();
         try {
-            mdev.bind(made, orThrow(calls.call("regions", made::regions)));
+            mdev.bind(made, orThrow(calls.call("regions", () -> PciProfile.of(made))));
         } catch (RuntimeException e) {
             DriverOutcome<Boolean> closed =
                     calls.call(
@@ -260,11 +260,11 @@ public final class MdevBus implements AutoCloseable {
     ///   same
     /// @throws MdevException ENODEV if there is none, EBUSY if it is assigned, saying to whom
     public Optional<String> remove(UUID uuid) {
-        Mdev mdev;
+        Mdev mdev = find(uuid).orElseThrow(() -> new MdevException(Errno.ENODEV, "mdev=" + uuid));
+        mdev.requestRelease();
         registry.lock();
         try {
-            mdev = active.get(uuid);
-            if (mdev == null) {
+            if (active.get(uuid) != mdev) {
                 throw new MdevException(Errno.ENODEV, "mdev=" + uuid);
             }
             mdev.markRemoved();
@@ -331,12 +331,12 @@ public final class MdevBus implements AutoCloseable {
 
             @Override
             public GuestMemory guestMemory() {
-                return NoGuest.INSTANCE;
+                return mdev.guestMemory();
             }
 
             @Override
             public Interrupts interrupts() {
-                return NoGuest.INSTANCE;
+                return mdev.interrupts();
             }
         };
     }

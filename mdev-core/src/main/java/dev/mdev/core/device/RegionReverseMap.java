@@ -26,8 +26,12 @@ final class RegionReverseMap {
         return vma;
     }
 
-    /// Maps all of an eager area, as far as the driver grants it.
+    /// Maps all of a range, as far as the driver grants it.
     void populate(HostMm mm, Vma vma) {
+        ScopedValue.where(RegionVmaOps.MAPPING_AHEAD, true).run(() -> faultAll(mm, vma));
+    }
+
+    private static void faultAll(HostMm mm, Vma vma) {
         long hva = vma.range().startHva();
         while (hva < vma.range().endHva()) {
             if (!HostPte.isPresent(mm.lookup(hva))) {

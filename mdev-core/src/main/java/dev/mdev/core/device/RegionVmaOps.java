@@ -18,6 +18,9 @@ import java.util.Optional;
 ///
 /// No lock of the framework is held while the driver decides.
 final class RegionVmaOps implements VmaOps {
+    /// Bound by a thread that faults for no guest, but to map ahead.
+    static final ScopedValue<Boolean> MAPPING_AHEAD = ScopedValue.newInstance();
+
     private static final String CALLBACK = "validateMapRequest";
 
     private final int region;
@@ -84,6 +87,9 @@ final class RegionVmaOps implements VmaOps {
     }
 
     private MapRequest.Reason reasonOf(VmaFault fault) {
+        if (MAPPING_AHEAD.isBound()) {
+            return MapRequest.Reason.PREFETCH;
+        }
         if (fault.upgrade()) {
             return MapRequest.Reason.UPGRADE;
         }

@@ -1,0 +1,58 @@
+package dev.mdev.core.device;
+
+import dev.mdev.api.GuestMemory;
+import dev.mdev.api.Interrupts;
+import dev.mdev.api.page.Access;
+
+import org.jspecify.annotations.Nullable;
+
+import java.lang.foreign.MemorySegment;
+
+/// The guest as a device's driver knows it, the same object over all assignments: passes on to
+/// whoever has the device now.
+final class AssignedGuest implements GuestMemory, Interrupts {
+    private volatile @Nullable GuestPort port;
+
+    void connect(@Nullable GuestPort next) {
+        port = next;
+    }
+
+    @Nullable GuestPort port() {
+        return port;
+    }
+
+    private GuestMemory memory() {
+        GuestPort now = port;
+        return now == null ? NoGuest.INSTANCE : now.memory();
+    }
+
+    private Interrupts interrupts() {
+        GuestPort now = port;
+        return now == null ? NoGuest.INSTANCE : now.interrupts();
+    }
+
+    @Override
+    public void read(long iova, MemorySegment destination) {
+        memory().read(iova, destination);
+    }
+
+    @Override
+    public void write(long iova, MemorySegment source) {
+        memory().write(iova, source);
+    }
+
+    @Override
+    public Pin pin(long iova, long npages, Access access) {
+        return memory().pin(iova, npages, access);
+    }
+
+    @Override
+    public void trigger(int vector) {
+        interrupts().trigger(vector);
+    }
+
+    @Override
+    public void setLine(boolean asserted) {
+        interrupts().setLine(asserted);
+    }
+}

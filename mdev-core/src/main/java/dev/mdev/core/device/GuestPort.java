@@ -1,0 +1,20 @@
+package dev.mdev.core.device;
+
+import dev.mdev.api.GuestMemory;
+import dev.mdev.api.Interrupts;
+
+/// What an assigned device is plugged into: the way from the driver to the guest.
+public interface GuestPort {
+    /// The guest's memory.
+    GuestMemory memory();
+
+    /// Where the device's interrupts go.
+    Interrupts interrupts();
+
+    /// The device is being reset: puts what the guest set up of it back to its first state. Called
+    /// with no lock held, before the driver is.
+    void reset();
+
+    /// Somebody wants to remove the device: asks the guest to let it go.
+    void requestRelease();
+}

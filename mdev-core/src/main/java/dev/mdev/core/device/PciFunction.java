@@ -1,0 +1,204 @@
+package dev.mdev.core.device;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.GuestMemory;
+import dev.mdev.api.Interrupts;
+import dev.mdev.api.MsixPlacement;
+import dev.mdev.api.RegionInfo;
+
+import org.jspecify.annotations.Nullable;
+
+import java.util.List;
+import java.util.Objects;
+
+/// A mediated device as a PCI function, for the time of one assignment: configuration space,
+/// interrupts, and the way to the driver's regions. What is memory-mapped of them is its owner's to
+/// map, as [#config] says.
+///
+/// All methods may be called by any thread. None is called with a lock of the framework held, as
+/// most may call driver code.
+public final class PciFunction {
+    private final Mdev mdev;
+    private final long epoch;
+    private final Owner owner;
+    private final FunctionInterrupts interrupts;
+    private final PciConfigSpace config;
+    private final @Nullable MsixRegion msixRegion;
+
+    /// Who has the function.
+    public interface Owner {
+        /// BARs appeared, vanished or moved: [PciConfigSpace#windows] says where they are now.
+        /// Returns when what the guest reaches is so. Called with no lock held, by the thread that
+        /// wrote.
+        void windowsChanged();
+
+        /// Who gets the interrupts, as the guest's configuration space says; null if the owner
+        /// binds them itself by [InterruptSet#setIrqs].
+        default @Nullable InterruptObserver observer() {
+            return null;
+        }
+
+        /// One more than the highest guest-physical address.
+        long gpaLimit();
+    }
+
+    /// @param epoch what [Mdev#assign] returned
+    public PciFunction(Mdev mdev, long epoch, Owner owner) {
+        this.mdev = mdev;
+        this.epoch = epoch;
+        this.owner = owner;
+        PciProfile profile = mdev.profile();
+        interrupts =
+                new FunctionInterrupts(
+                        profile.irqs(), profile.options().express(), owner.observer());
+        config = new PciConfigSpace(profile, interrupts, owner.gpaLimit());
+        MsixPlacement place = profile.bars().msix().orElse(null);
+        msixRegion =
+                place == null
+                        ? null
+                        : new MsixRegion(place, Objects.requireNonNull(interrupts.msix()));
+    }
+
+    /// Lets the driver reach the guest through this function.
+    ///
+    /// @param memory the guest's memory
+    public void connect(GuestMemory memory) {
+        mdev.connect(epoch, new Port(memory));
+    }
+
+    public Mdev mdev() {
+        return mdev;
+    }
+
+    public PciConfigSpace config() {
+        return config;
+    }
+
+    public InterruptSet interrupts() {
+        return interrupts.set();
+    }
+
+    /// All regions of the function: the driver's, the BAR that was added for MSI-X if one was, and
+    /// configuration space.
+    public List<RegionInfo> regions() {
+        return mdev.profile().allRegions();
+    }
+
+    /// Reads configuration space.
+    ///
+    /// @param offsetBytes any value; what lies outside reads as ones
+    /// @param widthBytes 1 to 8
+    public long readConfig(int offsetBytes, int widthBytes) {
+        return config.read(offsetBytes, widthBytes);
+    }
+
+    /// Writes configuration space as a guest, and does what follows from it. When this returns,
+    /// BARs are where the registers say.
+    ///
+    /// @param offsetBytes any value; what lies outside is ignored
+    /// @param widthBytes 1 to 8
+    /// @return the failure of a driver's reset if the write reset the function, else done
+    public RegionAccess writeConfig(int offsetBytes, int widthBytes, long value) {
+        PciConfigSpace.Written written = config.write(offsetBytes, widthBytes, value);
+        if (written.resetRequested()) {
+            return mdev.reset(epoch);
+        }
+        if (written.windowsChanged()) {
+            owner.windowsChanged();
+        }
+        return new RegionAccess.Done(0);
+    }
+
+    /// Reads a trapped part of a region, or any part of one as if it were.
+    ///
+    /// @param offsetBytes in the region
+    /// @param widthBytes 1 to 8
+    /// @return EIO from a BAR or the ROM while memory decoding is off, EINVAL outside the region;
+    ///   else what the driver says
+    public RegionAccess read(int region, long offsetBytes, int widthBytes) {
+        if (region == RegionInfo.CONFIG) {
+            return new RegionAccess.Done(
+                    readConfig(Math.clamp(offsetBytes, -1, Integer.MAX_VALUE), widthBytes));
+        }
+        if (region <= RegionInfo.ROM && !config.decodesMemory()) {
+            return notDecoded(region);
+        }
+        MsixRegion msix = msixRegion;
+        return msix != null && msix.touches(region, offsetBytes, widthBytes)
+                ? msix.read(offsetBytes, widthBytes, this::readDriver)
+                : readDriver(region, offsetBytes, widthBytes);
+    }
+
+    /// Writes; otherwise as [#read]. A write to the ROM is ignored.
+    public RegionAccess write(int region, long offsetBytes, int widthBytes, long value) {
+        if (region == RegionInfo.CONFIG) {
+            return writeConfig(Math.clamp(offsetBytes, -1, Integer.MAX_VALUE), widthBytes, value);
+        }
+        if (region <= RegionInfo.ROM && !config.decodesMemory()) {
+            return notDecoded(region);
+        }
+        if (region == RegionInfo.ROM) {
+            return new RegionAccess.Done(0);
+        }
+        MsixRegion msix = msixRegion;
+        return msix != null && msix.touches(region, offsetBytes, widthBytes)
+                ? msix.write(offsetBytes, widthBytes, value, this::writeDriver)
+                : writeDriver(region, offsetBytes, widthBytes, value);
+    }
+
+    private RegionAccess notDecoded(int region) {
+        return new RegionAccess.Failed(
+                Errno.EIO, "memory decoding is off: %s region=%d".formatted(mdev, region));
+    }
+
+    private boolean isAdded(int region) {
+        return mdev.profile()
+                .bars()
+                .addedForMsix()
+                .filter(added -> added.index() == region)
+                .isPresent();
+    }
+
+    private RegionAccess readDriver(int region, long offsetBytes, int widthBytes) {
+        return isAdded(region)
+                ? new RegionAccess.Done(0)
+                : mdev.read(epoch, region, offsetBytes, widthBytes);
+    }
+
+    private RegionAccess writeDriver(int region, long offsetBytes, int widthBytes, long value) {
+        return isAdded(region)
+                ? new RegionAccess.Done(0)
+                : mdev.write(epoch, region, offsetBytes, widthBytes, value);
+    }
+
+    /// The way from the driver back to here.
+    private final class Port implements GuestPort {
+        private final GuestMemory memory;
+
+        Port(GuestMemory memory) {
+            this.memory = memory;
+        }
+
+        @Override
+        public GuestMemory memory() {
+            return memory;
+        }
+
+        @Override
+        public Interrupts interrupts() {
+            return interrupts.set();
+        }
+
+        @Override
+        public void reset() {
+            if (config.reset()) {
+                owner.windowsChanged();
+            }
+        }
+
+        @Override
+        public void requestRelease() {
+            interrupts.set().requestRelease();
+        }
+    }
+}
