@@ -1,74 +1,243 @@
 package dev.mdev.core.vm;
 
+import dev.mdev.api.MdevException;
+import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
+import dev.mdev.core.device.BarWindow;
+import dev.mdev.core.device.DmaWindow;
+import dev.mdev.core.device.InterruptObserver;
 import dev.mdev.core.device.Mdev;
+import dev.mdev.core.device.PciConfigSpace;
+import dev.mdev.core.device.PciFunction;
 import dev.mdev.core.device.RegionAccess;
-import dev.mdev.core.hostmm.Vma;
+import dev.mdev.core.engine.GuestAccess;
+import dev.mdev.core.hostmm.HostMm;
+import dev.mdev.core.memslot.AddressSpaces;
+
+import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 
-/// A mediated device in a machine: where its BARs are, and what has to be undone to take it out.
-/// Changed under the machine's lock.
+/// A mediated device in a machine: a PCI function on its bus.
 public final class AttachedDevice {
     private final Mdev mdev;
-    private final long epoch;
-    private final Map<Integer, Long> barGpas = new LinkedHashMap<>();
-    private final List<Integer> slotNumbers = new ArrayList<>();
-    private final List<MmioBus.Window> windows = new ArrayList<>();
-    private final List<Vma> vmas = new ArrayList<>();
+    private final int deviceNumber;
+    private final DeviceInterrupts interrupts;
+    private final PciFunction function;
+    private final DmaWindow dma;
+    private final ConfigAccess config;
+
+    /// Set before the device is on the bus, and not changed after that.
+    private final List<MappedArea> areas = new ArrayList<>();
+
+    private final Map<Integer, MmioBus.Target> targets = new HashMap<>();
+
+    /// Where the firmware puts BARs, by their index. Changed under the machine's lock.
+    private final Map<Integer, Long> reservedGpas = new TreeMap<>();
+
+    private volatile @Nullable MdevException mappingFailure;
 
     /// @param epoch what [Mdev#assign] returned
-    AttachedDevice(Mdev mdev, long epoch) {
+    AttachedDevice(Mdev mdev, long epoch, int deviceNumber, Plug plug) {
         this.mdev = mdev;
-        this.epoch = epoch;
+        this.deviceNumber = deviceNumber;
+        interrupts = new DeviceInterrupts(mdev.vectors());
+        function = new PciFunction(mdev, epoch, new Owner(plug.windowsChanged));
+        interrupts.connect(function.interrupts());
+        dma = new DmaWindow(plug.slots, plug.mm, new BusGate(), plug.pinLimitPages);
+        config = new ConfigAccess(function, address());
+        for (RegionInfo region : function.regions()) {
+            targets.put(region.index(), new Target(region.index()));
+        }
+    }
+
+    /// What a machine offers a device.
+    ///
+    /// @param pinLimitPages the most pages of guest memory it may pin
+    /// @param windowsChanged to be run when its BARs are elsewhere
+    record Plug(AddressSpaces slots, HostMm mm, long pinLimitPages, Runnable windowsChanged) {}
+
+    /// Reserves host addresses for what is mapped of its BARs.
+    ///
+    /// @throws MdevException ENOMEM if there is no room
+    void reserveAreas(HostMm mm) {
+        for (RegionInfo region : mdev.regions()) {
+            for (RegionArea area : region.areas()) {
+                if (region.isBar() && area.kind() != RegionArea.Kind.TRAPPED) {
+                    areas.add(
+                            new MappedArea(this, region.index(), area, mdev.map(mm, region, area)));
+                }
+            }
+        }
     }
 
     public Mdev mdev() {
         return mdev;
     }
 
-    /// The guest-physical address of each BAR, by its index.
+    /// Its number on bus 0, 1 to 31. It is function 0 of that device.
+    public int deviceNumber() {
+        return deviceNumber;
+    }
+
+    /// Its address as `lspci` prints it, such as `00:01.0`.
+    public String address() {
+        return "00:%02x.0".formatted(deviceNumber);
+    }
+
+    /// Where the guest reaches its configuration space by memory accesses.
+    public long configGpa() {
+        return MachineSpec.ECAM_GPA + PciBus.configOffset(deviceNumber);
+    }
+
+    /// Its configuration space as the guest reaches it.
+    public ConfigAccess config() {
+        return config;
+    }
+
+    /// The interrupts that it sent.
+    public DeviceInterrupts interrupts() {
+        return interrupts;
+    }
+
+    /// Its way to guest memory.
+    public DmaWindow dma() {
+        return dma;
+    }
+
+    /// The PCI function that the guest sees.
+    public PciFunction function() {
+        return function;
+    }
+
+    /// The guest-physical address of each BAR that is decoded now, by its index.
     public Map<Integer, Long> barGpas() {
-        return Map.copyOf(barGpas);
+        Map<Integer, Long> gpas = new TreeMap<>();
+        for (BarWindow window : function.config().windows()) {
+            if (window.region() <= RegionInfo.LAST_BAR) {
+                gpas.put(window.region(), window.gpa());
+            }
+        }
+        return gpas;
     }
 
-    /// The guest-physical address of a BAR.
+    /// The guest-physical address of a BAR, if it is decoded now.
     public Optional<Long> barGpa(int bar) {
-        return Optional.ofNullable(barGpas.get(bar));
+        return Optional.ofNullable(barGpas().get(bar));
     }
 
-    void placed(RegionInfo region, long gpa) {
-        barGpas.put(region.index(), gpa);
+    /// Why some of what the guest sees of its BARs is trapped although it should be mapped, if that
+    /// is so: the host had no memory slot for it.
+    public Optional<MdevException> mappingFailure() {
+        return Optional.ofNullable(mappingFailure);
     }
 
-    List<Integer> slotNumbers() {
-        return slotNumbers;
+    void setMappingFailure(@Nullable MdevException failure) {
+        mappingFailure = failure;
     }
 
-    List<MmioBus.Window> windows() {
-        return windows;
+    /// Plays firmware: gives each BAR the address that was set aside for it, then turns memory
+    /// decoding and bus mastering on. After a reset the guest's own firmware would do it.
+    public void runFirmware() {
+        Firmware.configure(config, reservedGpas);
     }
 
-    List<Vma> vmas() {
-        return vmas;
+    /// Plays the guest's driver: turns on all vectors of MSI-X, or of MSI if there is no MSI-X,
+    /// each with its number as data.
+    ///
+    /// @return how many there are; 0 if the device has neither
+    public int enableMessages() {
+        return Firmware.enableMessages(function, config);
+    }
+
+    Map<Integer, Long> reservedGpas() {
+        return reservedGpas;
+    }
+
+    List<MappedArea> areas(int region) {
+        return areas.stream().filter(area -> area.region() == region).toList();
+    }
+
+    List<MappedArea> areas() {
+        return areas;
     }
 
     /// Answers accesses to a region that have no mapping.
-    MmioBus.Target targetOf(RegionInfo region) {
-        return new MmioBus.Target() {
-            @Override
-            public RegionAccess read(long offsetBytes, int widthBytes) {
-                return mdev.read(epoch, region.index(), offsetBytes, widthBytes);
-            }
+    MmioBus.Target target(int region) {
+        MmioBus.Target target = targets.get(region);
+        if (target == null) {
+            throw new IllegalArgumentException("region=" + region);
+        }
+        return target;
+    }
 
-            @Override
-            public RegionAccess write(long offsetBytes, int widthBytes, long value) {
-                return mdev.write(epoch, region.index(), offsetBytes, widthBytes, value);
-            }
-        };
+    @Override
+    public String toString() {
+        return address() + " " + mdev;
+    }
+
+    private final class Owner implements PciFunction.Owner {
+        private final Runnable windowsChanged;
+
+        Owner(Runnable windowsChanged) {
+            this.windowsChanged = windowsChanged;
+        }
+
+        @Override
+        public void windowsChanged() {
+            windowsChanged.run();
+        }
+
+        @Override
+        public InterruptObserver observer() {
+            return interrupts::interrupted;
+        }
+
+        @Override
+        public long gpaLimit() {
+            return GuestAccess.Span.GPA_LIMIT;
+        }
+    }
+
+    private final class BusGate implements DmaWindow.Gate {
+        @Override
+        public boolean isOpen() {
+            return function.config().isBusMaster();
+        }
+
+        @Override
+        public void aborted() {
+            function.config().raiseStatus(PciConfigSpace.RECEIVED_MASTER_ABORT);
+        }
+    }
+
+    private final class Target implements MmioBus.Target {
+        private final int region;
+
+        Target(int region) {
+            this.region = region;
+        }
+
+        @Override
+        public RegionAccess read(long offsetBytes, int widthBytes) {
+            return orNobody(function.read(region, offsetBytes, widthBytes));
+        }
+
+        @Override
+        public RegionAccess write(long offsetBytes, int widthBytes, long value) {
+            return orNobody(function.write(region, offsetBytes, widthBytes, value));
+        }
+
+        /// An access that was on its way when decoding was turned off finds nobody.
+        private RegionAccess orNobody(RegionAccess outcome) {
+            return outcome instanceof RegionAccess.Failed && !function.config().decodesMemory()
+                    ? new RegionAccess.Done(-1)
+                    : outcome;
+        }
     }
 }

@@ -7,30 +7,45 @@ import dev.mdev.api.page.Page;
 import java.util.Map;
 import java.util.TreeMap;
 
-/// The guest-physical addresses that BARs are put at. Changed under the machine's lock.
+/// The guest-physical addresses that the host, playing firmware, puts BARs at: those of 64 bits
+/// above all RAM, those of 32 between the end of RAM and the interrupt controllers of a PC. Changed
+/// under the machine's lock.
 final class BarSpace {
-    private static final long START_GPA = MachineSpec.BAR_WINDOW_GPA;
-    private static final long END_GPA = 2 * MachineSpec.BAR_WINDOW_GPA;
+    private static final long LOW_START_GPA = 2L << 30;
+    private static final long LOW_END_GPA = 0xfec0_0000L;
+    private static final long LOW_ALIGN_BYTES = 1L << 20;
+
+    private final long lowStartGpa;
 
     /// Sizes in bytes of what is taken, by address.
     private final TreeMap<Long, Long> taken = new TreeMap<>();
 
+    /// @param ramBytes RAM, from address 0
+    BarSpace(long ramBytes) {
+        lowStartGpa = Math.max(LOW_START_GPA, alignUp(ramBytes, LOW_ALIGN_BYTES));
+    }
+
     /// Takes the lowest free range, aligned to its size and to a page.
     ///
     /// @param sizeBytes a power of two
+    /// @param wide whether the address may have more than 32 bits
     /// @throws MdevException ENOSPC if there is none
-    long take(long sizeBytes) {
+    long take(long sizeBytes, boolean wide) {
         long size = Math.max(sizeBytes, Page.SIZE);
-        long gpa = START_GPA;
-        for (Map.Entry<Long, Long> range : taken.entrySet()) {
+        long start = wide ? MachineSpec.BAR_WINDOW_GPA : lowStartGpa;
+        long end = wide ? MachineSpec.ECAM_GPA : LOW_END_GPA;
+        long gpa = alignUp(start, size);
+        for (Map.Entry<Long, Long> range : taken.tailMap(start).entrySet()) {
             if (gpa + size <= range.getKey()) {
                 break;
             }
-            gpa = alignUp(range.getKey() + range.getValue(), size);
+            gpa = Math.max(gpa, alignUp(range.getKey() + range.getValue(), size));
         }
-        if (size > END_GPA - START_GPA || gpa > END_GPA - size) {
+        if (size > end - start || gpa > end - size) {
             throw new MdevException(
-                    Errno.ENOSPC, "no room for a BAR: sizeBytes=0x%x".formatted(sizeBytes));
+                    Errno.ENOSPC,
+                    "no room for a BAR: sizeBytes=0x%x addressBits=%d"
+                            .formatted(sizeBytes, wide ? 64 : 32));
         }
         taken.put(gpa, size);
         return gpa;

@@ -1,12 +1,10 @@
 package dev.mdev.core.vm;
 
-import dev.mdev.api.Errno;
-import dev.mdev.api.MdevException;
 import dev.mdev.core.device.RegionAccess;
 
 import org.jspecify.annotations.Nullable;
 
-import java.util.Arrays;
+import java.util.Collection;
 import java.util.Comparator;
 
 /// Who answers guest accesses that have no memory behind them. Lookups take no lock.
@@ -18,95 +16,115 @@ final class MmioBus {
     ///
     /// @param gpa its first address
     /// @param sizeBytes at least 1
-    record Window(long gpa, long sizeBytes, Target target) {
-        boolean contains(long address) {
-            return address >= gpa && address - gpa < sizeBytes;
+    /// @param target who answers
+    /// @param offsetBytes what the first address is to the target
+    record Window(long gpa, long sizeBytes, Target target, long offsetBytes) {
+        long endGpa() {
+            return gpa + sizeBytes;
+        }
+
+        long offsetOf(long address) {
+            return address - gpa + offsetBytes;
         }
     }
 
     /// Answers accesses to a window.
     interface Target {
-        /// @param offsetBytes from the window's start
+        /// @param offsetBytes from the target's start
         /// @param widthBytes 1, 2, 4 or 8
         RegionAccess read(long offsetBytes, int widthBytes);
 
         RegionAccess write(long offsetBytes, int widthBytes, long value);
     }
 
-    /// @throws MdevException EEXIST if it overlaps another
-    synchronized void add(Window added) {
-        for (Window window : windows) {
-            if (window.gpa < added.gpa + added.sizeBytes
-                    && added.gpa < window.gpa + window.sizeBytes) {
-                throw new MdevException(
-                        Errno.EEXIST,
-                        "window overlaps another: gpa=0x%x sizeBytes=0x%x"
-                                .formatted(added.gpa, added.sizeBytes));
-            }
-        }
-        Window[] copy = Arrays.copyOf(windows, windows.length + 1);
-        copy[windows.length] = added;
-        Arrays.sort(copy, Comparator.comparingLong(Window::gpa));
-        windows = copy;
-    }
-
-    synchronized void remove(Window gone) {
-        windows =
-                Arrays.stream(windows)
-                        .filter(window -> !window.equals(gone))
-                        .toArray(Window[]::new);
-    }
-
-    /// A load of 1 to 8 bytes, cut into naturally aligned pieces where it is not one itself.
+    /// Replaces all windows.
     ///
-    /// @return the outcome, or null if nobody answers for the address
+    /// @param next disjoint
+    void setWindows(Collection<Window> next) {
+        windows =
+                next.stream().sorted(Comparator.comparingLong(Window::gpa)).toArray(Window[]::new);
+    }
+
+    /// A load of 1 to 8 bytes, cut where a window ends, and into naturally aligned pieces where it
+    /// is of no width that a register has. Pieces that nobody answers for are ones.
+    ///
+    /// @return the outcome, or null if nobody answers for any piece
     @Nullable RegionAccess read(long gpa, int widthBytes) {
-        Window window = find(gpa);
-        if (window == null) {
-            return null;
-        }
-        long offset = gpa - window.gpa;
+        Window[] all = windows;
         long value = 0;
+        boolean answered = false;
         int done = 0;
         while (done < widthBytes) {
-            int piece = pieceAt(offset + done, widthBytes - done, done == 0 ? widthBytes : 0);
-            RegionAccess part = window.target.read(offset + done, piece);
-            switch (part) {
-                case RegionAccess.Done read -> value |= read.value() << (done * Byte.SIZE);
+            long at = gpa + done;
+            Window window = find(all, at);
+            int rest = restIn(all, window, at, widthBytes - done);
+            if (window == null) {
+                value |= maskOf(rest) << (done * Byte.SIZE);
+                done += rest;
+                continue;
+            }
+            answered = true;
+            int piece = pieceAt(window.offsetOf(at), rest, widthBytes);
+            switch (window.target.read(window.offsetOf(at), piece)) {
+                case RegionAccess.Done read ->
+                        value |= (read.value() & maskOf(piece)) << (done * Byte.SIZE);
                 case RegionAccess.Failed failed -> {
                     return failed;
                 }
             }
             done += piece;
         }
-        return new RegionAccess.Done(value);
+        return answered ? new RegionAccess.Done(value) : null;
     }
 
     /// A store; otherwise as [#read].
     @Nullable RegionAccess write(long gpa, int widthBytes, long value) {
-        Window window = find(gpa);
-        if (window == null) {
-            return null;
-        }
-        long offset = gpa - window.gpa;
+        Window[] all = windows;
+        boolean answered = false;
         int done = 0;
         while (done < widthBytes) {
-            int piece = pieceAt(offset + done, widthBytes - done, done == 0 ? widthBytes : 0);
+            long at = gpa + done;
+            Window window = find(all, at);
+            int rest = restIn(all, window, at, widthBytes - done);
+            if (window == null) {
+                done += rest;
+                continue;
+            }
+            answered = true;
+            int piece = pieceAt(window.offsetOf(at), rest, widthBytes);
             RegionAccess part =
                     window.target.write(
-                            offset + done, piece, (value >>> (done * Byte.SIZE)) & maskOf(piece));
+                            window.offsetOf(at),
+                            piece,
+                            (value >>> (done * Byte.SIZE)) & maskOf(piece));
             if (part instanceof RegionAccess.Failed) {
                 return part;
             }
             done += piece;
         }
-        return new RegionAccess.Done(0);
+        return answered ? new RegionAccess.Done(0) : null;
     }
 
-    /// The width of the next piece: all of an access whose width a register can have, else the
-    /// largest that is naturally aligned.
+    /// How many of the next `most` bytes are in the window, or before the next window if there is
+    /// none.
+    private static int restIn(Window[] all, @Nullable Window window, long gpa, int most) {
+        long end = window == null ? nextStart(all, gpa) : window.endGpa();
+        return (int) Math.min(most, end - gpa);
+    }
+
+    private static long nextStart(Window[] all, long gpa) {
+        for (Window window : all) {
+            if (window.gpa > gpa) {
+                return window.gpa;
+            }
+        }
+        return Long.MAX_VALUE;
+    }
+
+    /// The width of the next piece: all of an access that is whole and has a width that a register
+    /// can have, else the largest that is naturally aligned.
     private static int pieceAt(long offset, int rest, int whole) {
-        if (Integer.bitCount(whole) == 1) {
+        if (rest == whole && Integer.bitCount(whole) == 1) {
             return whole;
         }
         long aligned = offset == 0 ? Long.BYTES : Long.lowestOneBit(offset);
@@ -117,17 +135,16 @@ final class MmioBus {
         return widthBytes >= Long.BYTES ? -1L : (1L << (widthBytes * Byte.SIZE)) - 1;
     }
 
-    private @Nullable Window find(long gpa) {
-        Window[] all = windows;
+    private static @Nullable Window find(Window[] all, long gpa) {
         int low = 0;
         int high = all.length - 1;
         while (low <= high) {
             int middle = (low + high) >>> 1;
-            if (all[middle].contains(gpa)) {
-                return all[middle];
-            }
-            if (gpa < all[middle].gpa) {
+            Window window = all[middle];
+            if (gpa < window.gpa) {
                 high = middle - 1;
+            } else if (gpa < window.endGpa()) {
+                return window;
             } else {
                 low = middle + 1;
             }

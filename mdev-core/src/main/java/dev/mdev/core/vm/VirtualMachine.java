@@ -4,12 +4,13 @@ import com.google.errorprone.annotations.concurrent.GuardedBy;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
-import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.api.page.Page;
 import dev.mdev.api.page.Prot;
+import dev.mdev.core.addr.GfnRange;
 import dev.mdev.core.device.Mdev;
 import dev.mdev.core.engine.Engine;
+import dev.mdev.core.engine.GuestAccess;
 import dev.mdev.core.engine.GuestEngine;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.hostmm.Vma;
@@ -21,17 +22,17 @@ import org.jspecify.annotations.Nullable;
 
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.BitSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
 /// A virtual machine: RAM, processors, and assigned devices, on some engine.
 ///
-/// All methods may be called by any thread, but none by a processor's.
+/// All methods may be called by any thread, but none by a processor's or in a driver's callback.
 public final class VirtualMachine implements AutoCloseable {
     private static final Duration VCPU_CLOSE_TIMEOUT = Duration.ofSeconds(5);
 
@@ -52,11 +53,19 @@ public final class VirtualMachine implements AutoCloseable {
     private final Map<UUID, AttachedDevice> devices = new LinkedHashMap<>();
 
     @GuardedBy("structure")
-    private final BarSpace bars = new BarSpace();
+    private final BarSpace bars;
 
-    /// Slot numbers that devices use.
+    private final PciBus bus = new PciBus();
+    private final BarMapper barMapper;
+
+    /// What is under way that a machine cannot be closed in.
     @GuardedBy("structure")
-    private final BitSet usedSlots = new BitSet();
+    private int operations;
+
+    private final Condition idle = structure.newCondition();
+
+    @GuardedBy("structure")
+    private boolean closing;
 
     @GuardedBy("structure")
     private boolean closed;
@@ -67,6 +76,7 @@ public final class VirtualMachine implements AutoCloseable {
         this.engineName = engine.name();
         this.memory = memory;
         slots = new AddressSpaces(SlotConfig.withoutSmm());
+        bars = new BarSpace(spec.ramBytes());
         ram =
                 spec.ramBytes() == 0
                         ? null
@@ -94,6 +104,18 @@ public final class VirtualMachine implements AutoCloseable {
         }
         guest = made;
         vcpus = List.copyOf(started);
+        barMapper = newBarMapper();
+        slots.addListener(new PinGuard(barMapper.devices()));
+    }
+
+    private BarMapper newBarMapper() {
+        return new BarMapper(
+                new BarMapper.Machine(slots, guest.hostMm(), mmio),
+                List.of(
+                        new VisibleBars.Fixed(0, spec.ramBytes()),
+                        new VisibleBars.Fixed(MachineSpec.ECAM_GPA, MachineSpec.ECAM_BYTES)),
+                List.of(new MmioBus.Window(MachineSpec.ECAM_GPA, MachineSpec.ECAM_BYTES, bus, 0)),
+                RAM_SLOT + 1);
     }
 
     public MachineSpec spec() {
@@ -142,115 +164,208 @@ public final class VirtualMachine implements AutoCloseable {
         }
     }
 
-    /// Puts a device into the machine: each BAR gets an address, lazy areas are reserved.
+    /// Puts a device into the machine and plays its firmware: each BAR gets an address, memory
+    /// decoding and bus mastering are turned on. Lazy areas are reserved, eager ones mapped.
     ///
     /// @throws MdevException EBUSY if somebody has the device, ESHUTDOWN if the machine is closed,
     ///   ENOMEM or ENOSPC if there is no room; the device is then as before
     public AttachedDevice attach(Mdev mdev) {
-        structure.lock();
+        return attach(mdev, AttachOptions.DEFAULT);
+    }
+
+    /// Puts a device into the machine.
+    ///
+    /// @throws MdevException EBUSY if somebody has the device, ESHUTDOWN if the machine is closed,
+    ///   ENOMEM or ENOSPC if there is no room; the device is then as before
+    public AttachedDevice attach(Mdev mdev, AttachOptions options) {
+        beginOperation();
         try {
-            requireOpenLocked();
-            AttachedDevice device = new AttachedDevice(mdev, mdev.assign(spec.name()));
+            AttachedDevice device = plug(mdev, options);
             try {
-                for (RegionInfo region : mdev.regions()) {
-                    if (region.isBar()) {
-                        placeLocked(device, region);
-                    }
+                if (options.firmware()) {
+                    device.runFirmware();
                 }
+                device.mappingFailure()
+                        .ifPresent(failure -> {
+                            throw failure;
+                        });
             } catch (RuntimeException e) {
-                takeOutLocked(device);
+                forget(device);
+                takeOut(device);
                 throw e;
             }
-            devices.put(mdev.uuid(), device);
             return device;
         } finally {
-            structure.unlock();
+            endOperation();
         }
     }
 
-    @GuardedBy("structure")
-    private void requireOpenLocked() {
-        if (closed) {
-            throw new MdevException(Errno.ESHUTDOWN, "machine=" + spec.name() + " is closed");
-        }
-    }
-
-    @GuardedBy("structure")
-    private void placeLocked(AttachedDevice device, RegionInfo region) {
-        long gpa = bars.take(region.sizeBytes());
-        device.placed(region, gpa);
-        MmioBus.Window window =
-                new MmioBus.Window(gpa, region.sizeBytes(), device.targetOf(region));
-        mmio.add(window);
-        device.windows().add(window);
-        for (RegionArea area : region.areas()) {
-            if (area.kind() == RegionArea.Kind.TRAPPED) {
-                continue;
+    /// Puts a device on the bus, with nothing of it decoded yet.
+    private AttachedDevice plug(Mdev mdev, AttachOptions options) {
+        long epoch = mdev.assign(spec.name());
+        try {
+            structure.lock();
+            try {
+                return plugLocked(mdev, epoch, options);
+            } finally {
+                structure.unlock();
             }
-            Vma vma = device.mdev().map(guest.hostMm(), region, area);
-            device.vmas().add(vma);
-            int slot = takeSlotLocked();
-            device.slotNumbers().add(slot);
-            slots.setUserMemoryRegion(
-                    new UserMemoryRegion(
-                            slot,
-                            0,
-                            gpa + area.offsetBytes(),
-                            area.sizeBytes(),
-                            vma.range().startHva()));
+        } catch (RuntimeException e) {
+            mdev.unassign();
+            throw e;
         }
     }
 
     @GuardedBy("structure")
-    private int takeSlotLocked() {
-        int slot = usedSlots.nextClearBit(RAM_SLOT + 1);
-        usedSlots.set(slot);
-        return slot;
+    private AttachedDevice plugLocked(Mdev mdev, long epoch, AttachOptions options) {
+        AttachedDevice device =
+                new AttachedDevice(
+                        mdev,
+                        epoch,
+                        bus.freeNumber(),
+                        new AttachedDevice.Plug(
+                                slots, guest.hostMm(), options.pinLimitPages(), barMapper::settle));
+        try {
+            device.reserveAreas(guest.hostMm());
+            reserveBarsLocked(device);
+        } catch (RuntimeException e) {
+            device.reservedGpas().values().forEach(bars::release);
+            throw e;
+        }
+        device.function().connect(device.dma());
+        devices.put(mdev.uuid(), device);
+        bus.plug(device);
+        barMapper.add(device);
+        return device;
     }
 
-    /// Takes a device out of the machine. When it returns, no guest access reaches it.
+    @GuardedBy("structure")
+    private void reserveBarsLocked(AttachedDevice device) {
+        for (Firmware.Bar bar : Firmware.probe(device.config())) {
+            try {
+                device.reservedGpas().put(bar.region(), bars.take(bar.sizeBytes(), bar.wide()));
+            } catch (MdevException e) {
+                if (bar.region() != RegionInfo.ROM) {
+                    throw e;
+                }
+                // A ROM that has no address is one that no firmware runs: the device works without.
+            }
+        }
+    }
+
+    /// Takes a device out of the machine. When it returns, no guest access reaches it, and it
+    /// reaches no memory of the guest.
     ///
-    /// @throws MdevException ENODEV if it is not in this machine
+    /// @throws MdevException ENODEV if it is not in this machine, ESHUTDOWN if the machine is
+    ///   closed
     public void detach(UUID uuid) {
+        beginOperation();
+        try {
+            AttachedDevice device =
+                    device(uuid)
+                            .filter(this::forget)
+                            .orElseThrow(() ->
+                                    new MdevException(
+                                            Errno.ENODEV,
+                                            "mdev=%s is not in machine=%s"
+                                                    .formatted(uuid, spec.name())));
+            takeOut(device);
+        } finally {
+            endOperation();
+        }
+    }
+
+    /// @return whether the device was in the machine: only one caller takes it out
+    private boolean forget(AttachedDevice device) {
         structure.lock();
         try {
-            AttachedDevice device = devices.remove(uuid);
-            if (device == null) {
-                throw new MdevException(
-                        Errno.ENODEV, "mdev=%s is not in machine=%s".formatted(uuid, spec.name()));
-            }
-            takeOutLocked(device);
+            return devices.remove(device.mdev().uuid(), device);
         } finally {
             structure.unlock();
         }
     }
 
-    /// Undoes what was done of [#attach], in the reverse order.
-    @GuardedBy("structure")
-    private void takeOutLocked(AttachedDevice device) {
-        for (int slot : device.slotNumbers()) {
-            if (slots.slotOf(slot) != null) {
-                slots.setUserMemoryRegion(UserMemoryRegion.deletionOf(slot));
-            }
-            usedSlots.clear(slot);
+    /// Undoes what was done of [#attach], in the reverse order. No lock is held, as drivers are
+    /// told.
+    private void takeOut(AttachedDevice device) {
+        Mdev mdev = device.mdev();
+        bus.unplug(device);
+        barMapper.remove(device);
+        GfnRange all = new GfnRange(0, GfnRange.GFN_LIMIT);
+        device.dma().refusePins(all);
+        if (device.dma().hasPins(all)) {
+            mdev.dmaUnmapped(0, GuestAccess.Span.GPA_LIMIT);
         }
-        device.windows().forEach(mmio::remove);
-        device.vmas().forEach(device.mdev()::unmap);
-        device.barGpas().values().forEach(bars::release);
-        device.mdev().unassign();
+        device.dma().close();
+        device.areas().forEach(area -> mdev.unmap(area.vma()));
+        structure.lock();
+        try {
+            device.reservedGpas().values().forEach(bars::release);
+        } finally {
+            structure.unlock();
+        }
+        mdev.unassign();
+    }
+
+    /// Changes memory slots under which devices may have pinned pages: tells their drivers first.
+    ///
+    /// @param leaving guest frames whose memory goes or moves
+    /// @param change changes the slots; runs when nothing there is pinned, under a lock that no
+    ///   driver code is called with
+    public void changeMemory(GfnRange leaving, Runnable change) {
+        barMapper.changeWithoutPins(
+                new PinRelease.Change() {
+                    @Override
+                    public List<GfnRange> leaving() {
+                        return List.of(leaving);
+                    }
+
+                    @Override
+                    public void make() {
+                        change.run();
+                    }
+                });
+    }
+
+    /// Marks as dirty what devices have pinned for writing: to be called before a dirty log is
+    /// read.
+    public void markPinnedPages() {
+        barMapper.devices().forEach(device -> device.dma().markPinned());
+    }
+
+    private void beginOperation() {
+        structure.lock();
+        try {
+            if (closed || closing) {
+                throw new MdevException(Errno.ESHUTDOWN, "machine=" + spec.name() + " is closed");
+            }
+            operations++;
+        } finally {
+            structure.unlock();
+        }
+    }
+
+    private void endOperation() {
+        structure.lock();
+        try {
+            operations--;
+            idle.signalAll();
+        } finally {
+            structure.unlock();
+        }
     }
 
     /// Stops the processors, takes the devices out, frees the RAM. Closing again does nothing.
     ///
-    /// @throws MdevException ETIMEDOUT if a processor is stuck in a driver's callback; call again
-    ///   later
+    /// @throws MdevException ETIMEDOUT if a processor, or who attaches or detaches a device, is
+    ///   stuck in a driver's callback; call again later
     @Override
     public void close() {
-        structure.lock();
+        if (!beginClosing()) {
+            return;
+        }
+        boolean done = false;
         try {
-            if (closed) {
-                return;
-            }
             for (Vcpu vcpu : vcpus) {
                 if (!vcpu.close(VCPU_CLOSE_TIMEOUT)) {
                     throw new MdevException(
@@ -258,13 +373,55 @@ public final class VirtualMachine implements AutoCloseable {
                             "machine=%s vcpu=%d does not stop".formatted(spec.name(), vcpu.id()));
                 }
             }
-            closed = true;
-            devices.values().forEach(this::takeOutLocked);
-            devices.clear();
+            for (AttachedDevice device : devices()) {
+                if (forget(device)) {
+                    takeOut(device);
+                }
+            }
             guest.close();
             freeRam();
+            done = true;
+        } finally {
+            structure.lock();
+            try {
+                operations--;
+                closed = done;
+                idle.signalAll();
+            } finally {
+                structure.unlock();
+            }
+        }
+    }
+
+    /// Waits until nothing else is under way, and lets nothing else begin.
+    ///
+    /// @return false if the machine is closed already
+    private boolean beginClosing() {
+        long nanos = VCPU_CLOSE_TIMEOUT.toNanos();
+        boolean interrupted = false;
+        structure.lock();
+        try {
+            closing = true;
+            while (operations > 0 && nanos > 0) {
+                try {
+                    nanos = idle.awaitNanos(nanos);
+                } catch (InterruptedException e) {
+                    interrupted = true;
+                }
+            }
+            if (operations > 0) {
+                throw new MdevException(
+                        Errno.ETIMEDOUT,
+                        "machine=%s: a device is being attached or detached"
+                                .formatted(spec.name()));
+            }
+            operations = closed ? 0 : 1;
+            return !closed;
         } finally {
             structure.unlock();
+            if (interrupted) {
+                Thread.currentThread().interrupt();
+            }
         }
     }
 

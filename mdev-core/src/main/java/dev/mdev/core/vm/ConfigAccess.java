@@ -1,0 +1,52 @@
+package dev.mdev.core.vm;
+
+import dev.mdev.api.MdevException;
+import dev.mdev.core.device.PciFunction;
+import dev.mdev.core.device.RegionAccess;
+
+/// A device's configuration space as its guest reaches it, without going through a processor.
+///
+/// All methods may be called by any thread but a driver's in a callback.
+public final class ConfigAccess {
+    private final PciFunction function;
+    private final String address;
+
+    ConfigAccess(PciFunction function, String address) {
+        this.function = function;
+        this.address = address;
+    }
+
+    /// The size of the space: 256 or 4096.
+    public int sizeBytes() {
+        return function.config().sizeBytes();
+    }
+
+    /// Reads. What lies outside the space reads as ones.
+    ///
+    /// @param widthBytes 1 to 8
+    public long read(int offsetBytes, int widthBytes) {
+        return function.readConfig(offsetBytes, widthBytes);
+    }
+
+    /// Writes, and does what follows from it: when this returns, BARs are where the registers say.
+    /// What lies outside the space is ignored.
+    ///
+    /// @param widthBytes 1 to 8
+    /// @throws MdevException what the driver threw, if the write reset the device
+    public void write(int offsetBytes, int widthBytes, long value) {
+        if (function.writeConfig(offsetBytes, widthBytes, value)
+                instanceof RegionAccess.Failed failed) {
+            throw new MdevException(failed.errno(), failed.reason());
+        }
+    }
+
+    /// Where the capability of an id is, or 0.
+    public int capability(int id) {
+        return function.config().capability(id);
+    }
+
+    /// All bytes, as `lspci -xxxx` prints them and `lspci -F` reads them.
+    public String dump() {
+        return function.config().dump(address);
+    }
+}

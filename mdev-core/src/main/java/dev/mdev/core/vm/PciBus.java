@@ -1,0 +1,71 @@
+package dev.mdev.core.vm;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.core.device.RegionAccess;
+
+import org.jspecify.annotations.Nullable;
+
+import java.util.concurrent.atomic.AtomicReferenceArray;
+
+/// Bus 0 of a machine: which function answers which accesses to configuration space. Functions are
+/// found without a lock.
+final class PciBus implements MmioBus.Target {
+    private static final int DEVICES = 32;
+    private static final int FIRST_DEVICE = 1;
+    private static final int FUNCTION_BYTES = 4096;
+    private static final int FUNCTIONS = 8;
+
+    private final AtomicReferenceArray<@Nullable AttachedDevice> devices =
+            new AtomicReferenceArray<>(DEVICES);
+
+    /// The offset in the memory-mapped configuration space of function 0 of a device.
+    static long configOffset(int deviceNumber) {
+        return (long) deviceNumber * FUNCTIONS * FUNCTION_BYTES;
+    }
+
+    /// A number that no device has.
+    ///
+    /// @throws MdevException ENOSPC if all are taken
+    int freeNumber() {
+        for (int number = FIRST_DEVICE; number < DEVICES; number++) {
+            if (devices.get(number) == null) {
+                return number;
+            }
+        }
+        throw new MdevException(Errno.ENOSPC, "the bus has no room: devices=" + (DEVICES - 1));
+    }
+
+    void plug(AttachedDevice device) {
+        devices.set(device.deviceNumber(), device);
+    }
+
+    void unplug(AttachedDevice device) {
+        devices.compareAndSet(device.deviceNumber(), device, null);
+    }
+
+    private @Nullable AttachedDevice deviceAt(long offsetBytes) {
+        long function = offsetBytes / FUNCTION_BYTES;
+        return function % FUNCTIONS == 0 ? devices.get((int) (function / FUNCTIONS)) : null;
+    }
+
+    /// An access to configuration space. An empty place reads as ones, which no vendor's id is.
+    @Override
+    public RegionAccess read(long offsetBytes, int widthBytes) {
+        AttachedDevice device = deviceAt(offsetBytes);
+        return new RegionAccess.Done(
+                device == null
+                        ? -1
+                        : device.function()
+                                .readConfig((int) (offsetBytes % FUNCTION_BYTES), widthBytes));
+    }
+
+    @Override
+    public RegionAccess write(long offsetBytes, int widthBytes, long value) {
+        AttachedDevice device = deviceAt(offsetBytes);
+        return device == null
+                ? new RegionAccess.Done(0)
+                : device.function()
+                        .writeConfig((int) (offsetBytes % FUNCTION_BYTES), widthBytes, value);
+    }
+}

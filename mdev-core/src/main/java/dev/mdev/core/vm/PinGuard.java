@@ -1,0 +1,32 @@
+package dev.mdev.core.vm;
+
+import dev.mdev.core.device.DmaWindow;
+import dev.mdev.core.memslot.Memslot;
+import dev.mdev.core.memslot.SlotChange;
+import dev.mdev.core.memslot.SlotListener;
+
+import java.util.Collection;
+
+/// Follows a machine's slots, so that no pin outlives the slot behind it even if whoever changed
+/// the slot did not ask first ([DmaWindow], "How memory goes away"). Drivers are not told here:
+/// slots change under a lock.
+final class PinGuard implements SlotListener {
+    private final Collection<AttachedDevice> devices;
+
+    PinGuard(Collection<AttachedDevice> devices) {
+        this.devices = devices;
+    }
+
+    @Override
+    public void prepare(SlotChange change) {}
+
+    @Override
+    public void flush(Memslot invalid) {
+        if (invalid.asId() == 0) {
+            devices.forEach(device -> device.dma().unpin(invalid.gfns()));
+        }
+    }
+
+    @Override
+    public void commit(SlotChange change) {}
+}
