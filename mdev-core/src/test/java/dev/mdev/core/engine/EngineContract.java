@@ -533,14 +533,20 @@ public abstract class EngineContract {
                     vm.vcpu(1)
                             .execute(program(write(pages(bar(healthy, 0), 8), 1, 0)), DEADLINE)
                             .get(10, TimeUnit.SECONDS));
-            assertThatThrownBy(() -> hung.get(10, TimeUnit.SECONDS))
-                    .cause()
-                    .isInstanceOfSatisfying(
-                            MdevException.class,
-                            e -> assertThat(e.errno()).isEqualTo(Errno.ETIMEDOUT));
+            assertHungProgramEnds(hung);
         } finally {
             release.countDown();
         }
+    }
+
+    /// A program's fault is in a driver's callback that does not return, and its deadline is over.
+    /// Here, the processor's own thread is in the callback: it cannot be had back.
+    protected void assertHungProgramEnds(CompletableFuture<ProgramResult> hung) throws Exception {
+        assertThatThrownBy(() -> hung.get(10, TimeUnit.SECONDS))
+                .cause()
+                .isInstanceOfSatisfying(
+                        MdevException.class,
+                        e -> assertThat(e.errno()).isEqualTo(Errno.ETIMEDOUT));
     }
 
     @Test

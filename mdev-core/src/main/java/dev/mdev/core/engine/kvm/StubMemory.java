@@ -39,7 +39,7 @@ import java.lang.foreign.ValueLayout;
 /// tables is used up, the slot is deleted and made anew, which drops all that was derived from it.
 final class StubMemory implements AutoCloseable {
     /// Virtual processors for which there is room.
-    static final int MAX_VCPUS = 63;
+    static final int MAX_VCPUS = 64;
 
     /// Loads whose values fit the mailbox.
     static final int VALUES = 4096;

@@ -1,0 +1,33 @@
+package dev.mdev.core.engine.kvm;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.mdev.core.engine.Engine;
+import dev.mdev.core.engine.EngineContract;
+import dev.mdev.core.hostmm.HostMemory;
+import dev.mdev.core.vm.ProgramResult;
+
+import org.junit.jupiter.api.extension.ExtendWith;
+
+import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+
+@ExtendWith(RealKvm.class)
+class KvmEngineTest extends EngineContract {
+    @Override
+    protected Engine engine() {
+        return new KvmEngine(Duration.ofSeconds(10));
+    }
+
+    @Override
+    protected HostMemory newMemory() {
+        return new HostMemory(new MemfdMemory());
+    }
+
+    /// The fault is answered on another thread, so the processor is free at once.
+    @Override
+    protected void assertHungProgramEnds(CompletableFuture<ProgramResult> hung) throws Exception {
+        assertThat(hung.get(10, TimeUnit.SECONDS).end()).isEqualTo(ProgramResult.End.INTERRUPTED);
+    }
+}
