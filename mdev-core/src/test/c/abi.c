@@ -93,11 +93,7 @@ static void userfaultfd_numbers(void)
 	MACRO(UserfaultfdAbi, UFFD_PAGEFAULT_FLAG_WRITE);
 	MACRO(UserfaultfdAbi, UFFD_PAGEFAULT_FLAG_WP);
 	MACRO(UserfaultfdAbi, UFFD_PAGEFAULT_FLAG_MINOR);
-#ifdef UFFDIO_CONTINUE_MODE_WP
-	MACRO(UserfaultfdAbi, UFFDIO_CONTINUE_MODE_WP);
-#else
-	ABSENT(UserfaultfdAbi, UFFDIO_CONTINUE_MODE_WP);
-#endif
+	MACRO(UserfaultfdAbi, UFFDIO_CONTINUE_MODE_DONTWAKE);
 }
 
 static void userfaultfd_structs(void)

@@ -38,8 +38,8 @@ public final class UserfaultfdAbi {
     public static final int UFFD_PAGEFAULT_FLAG_WP = 2;
     public static final int UFFD_PAGEFAULT_FLAG_MINOR = 4;
 
-    /// [#UFFDIO_CONTINUE] maps the page write-protected. Since Linux 6.4.
-    public static final long UFFDIO_CONTINUE_MODE_WP = 2;
+    /// [#UFFDIO_CONTINUE] does not wake those who wait for the page.
+    public static final long UFFDIO_CONTINUE_MODE_DONTWAKE = 1;
 
     private UserfaultfdAbi() {}
 

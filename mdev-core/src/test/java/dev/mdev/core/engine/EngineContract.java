@@ -545,8 +545,7 @@ public abstract class EngineContract {
         assertThatThrownBy(() -> hung.get(10, TimeUnit.SECONDS))
                 .cause()
                 .isInstanceOfSatisfying(
-                        MdevException.class,
-                        e -> assertThat(e.errno()).isEqualTo(Errno.ETIMEDOUT));
+                        MdevException.class, e -> assertThat(e.errno()).isEqualTo(Errno.ETIMEDOUT));
     }
 
     @Test

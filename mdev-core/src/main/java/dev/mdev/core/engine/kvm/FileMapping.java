@@ -60,6 +60,10 @@ final class FileMapping implements MemoryBackend.Backing {
         return segment;
     }
 
+    NativeFd file() {
+        return fd;
+    }
+
     @Override
     public int fd() {
         return fd.number();

@@ -89,13 +89,17 @@ final class Userfaultfd implements AutoCloseable {
         }
     }
 
-    /// Maps pages of the file that exist, at the addresses where the mapping shows them, and wakes
-    /// those who wait for them.
+    /// Maps pages of the file that exist, at the addresses where the mapping shows them. Wakes
+    /// nobody: each fault has an event of its own, which is answered when the books are right.
     ///
     /// @return how far it came and why it stopped
     Continued tryContinue(HvaRange range) {
         try (Arena scratch = Arena.ofConfined()) {
             MemorySegment argument = rangeArgument(scratch, Continue.SIZE, range);
+            argument.set(
+                    ValueLayout.JAVA_LONG,
+                    Continue.MODE,
+                    UserfaultfdAbi.UFFDIO_CONTINUE_MODE_DONTWAKE);
             int errno = tryIoctl(UserfaultfdAbi.UFFDIO_CONTINUE, argument);
             long mapped = argument.get(ValueLayout.JAVA_LONG, Continue.MAPPED);
             return new Continued(Math.max(mapped, 0), errno);

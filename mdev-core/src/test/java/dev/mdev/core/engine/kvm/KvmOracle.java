@@ -1,0 +1,196 @@
+package dev.mdev.core.engine.kvm;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.page.Access;
+import dev.mdev.api.page.Page;
+import dev.mdev.core.memslot.DirtyLogClear;
+import dev.mdev.core.memslot.SlotConfig;
+import dev.mdev.core.memslot.UserMemoryRegion;
+import dev.mdev.core.sys.KvmAbi;
+import dev.mdev.core.sys.KvmVcpuAbi;
+import dev.mdev.core.sys.LinuxAbi;
+import dev.mdev.core.sys.Syscalls;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+
+/// The kernel itself, asked as a VMM asks it: what it answers is what our model must answer. Error
+/// numbers are values here, 0 for success.
+final class KvmOracle implements AutoCloseable {
+    private static final int MAX_EXITS = 64;
+
+    private final KvmVm vm = KvmVm.create(Syscalls.ofThisProcess());
+    private final FileMapping memory;
+
+    /// Where the kernel sees guest memory: after it, nothing is mapped for twice its size.
+    private final long hva;
+
+    private final long reservedBytes;
+    private final SlotConfig config;
+    private final RowPlanner planner;
+    private final StubVcpu vcpu;
+    private final int ringBytes;
+
+    /// @param npages guest memory that slots can show
+    /// @param ringBytes enables dirty rings of this size; 0 for none
+    KvmOracle(long npages, int ringBytes) {
+        Syscalls sys = vm.sys();
+        memory =
+                FileMapping.of(
+                        sys, sys.memfd("oracle", Page.bytesOf(npages)), Page.bytesOf(npages));
+        reservedBytes = 3 * Page.bytesOf(npages);
+        hva = mapBeforeAGap(sys, Page.bytesOf(npages));
+        config = probeConfig();
+        this.ringBytes = ringBytes;
+        if (ringBytes != 0 && enableCap(KvmAbi.KVM_CAP_DIRTY_LOG_RING, ringBytes) != 0) {
+            throw new AssertionError("rings are refused");
+        }
+        vcpu = new StubVcpu(vm, new GuestStub(), 0);
+        planner = new RowPlanner(vcpu, StubMemory.limitGpa(vm));
+    }
+
+    private long mapBeforeAGap(Syscalls sys, long sizeBytes) {
+        long start =
+                sys.mmap(
+                        new Syscalls.Placement(
+                                0, reservedBytes, LinuxAbi.PROT_NONE, LinuxAbi.MAP_PRIVATE));
+        return sys.mmap(
+                new Syscalls.Placement(
+                        start,
+                        sizeBytes,
+                        LinuxAbi.PROT_READ | LinuxAbi.PROT_WRITE,
+                        LinuxAbi.MAP_SHARED | LinuxAbi.MAP_FIXED),
+                memory.file(),
+                0);
+    }
+
+    /// Finds out by trying what no capability tells.
+    private SlotConfig probeConfig() {
+        int addressSpaces = Math.max(1, vm.checkExtension(KvmAbi.KVM_CAP_MULTI_ADDRESS_SPACE));
+        int bits = 52;
+        while (!accepts(1L << (bits - 1), hva)) {
+            bits--;
+        }
+        long hvaLimit = accepts(0, 1L << 47) ? (1L << 56) - Page.SIZE : (1L << 47) - Page.SIZE;
+        return new SlotConfig(addressSpaces, (1L << (bits - Page.SHIFT)) - 1, hvaLimit, false);
+    }
+
+    private boolean accepts(long gpa, long hva) {
+        UserMemoryRegion region = new UserMemoryRegion(7, 0, gpa, Page.SIZE, hva);
+        return set(region) == 0 && set(UserMemoryRegion.deletionOf(7)) == 0;
+    }
+
+    /// What this kernel fixes about slots.
+    SlotConfig config() {
+        return config;
+    }
+
+    /// The address of guest memory.
+    long hva() {
+        return hva;
+    }
+
+    MemorySegment memory() {
+        return memory.segment();
+    }
+
+    int set(UserMemoryRegion region) {
+        return vm.trySetUserMemoryRegion(region);
+    }
+
+    int getDirtyLog(int slotNumber, MemorySegment bitmap) {
+        return vm.tryGetDirtyLog(slotNumber, bitmap);
+    }
+
+    int clearDirtyLog(DirtyLogClear part, MemorySegment named) {
+        return vm.tryClearDirtyLog(part.slot(), part.npages(), part.firstIndex(), named);
+    }
+
+    int enableCap(int capability, long value) {
+        return vm.tryEnableCap(capability, value);
+    }
+
+    /// @return entries, or the error number as a negative number
+    int resetDirtyRings() {
+        return vm.tryResetDirtyRings();
+    }
+
+    /// The processor's ring, as the kernel shares it.
+    MemorySegment ring() {
+        Syscalls sys = vm.sys();
+        long hva =
+                sys.mmap(
+                        new Syscalls.Placement(
+                                0,
+                                ringBytes,
+                                LinuxAbi.PROT_READ | LinuxAbi.PROT_WRITE,
+                                LinuxAbi.MAP_SHARED),
+                        vcpu.fd(),
+                        (long) KvmAbi.KVM_DIRTY_LOG_PAGE_OFFSET * Page.SIZE);
+        return FileMapping.segmentAt(Arena.global(), hva, ringBytes, () -> {});
+    }
+
+    /// Runs one guest access to its end. Loads without memory get zeroes.
+    ///
+    /// @param loaded gets the value of a load that came to an end
+    /// @return every exit on the way, and at the end `done`, `ring full` or an error number
+    List<String> access(Access access, long gpa, int widthBytes, long value, List<Long> loaded) {
+        StubRow row = new StubRow(access, gpa, widthBytes, 1, 0, value, 0);
+        planner.makeVisible(row);
+        vcpu.start(row);
+        List<String> exits = new ArrayList<>();
+        while (exits.size() < MAX_EXITS) {
+            int errno = vcpu.run();
+            if (errno != 0) {
+                exits.add(Errno.of(errno).map(Errno::name).orElse("errno " + errno));
+                return exits;
+            }
+            switch (vcpu.exitReason()) {
+                case KvmVcpuAbi.KVM_EXIT_MMIO -> {
+                    if (vcpu.isRowFinished()) {
+                        if (access == Access.READ) {
+                            loaded.add(vcpu.value(0));
+                        }
+                        exits.add("done");
+                        return exits;
+                    }
+                    exits.add(mmioExit());
+                    vcpu.setMmioValue(0);
+                }
+                case KvmVcpuAbi.KVM_EXIT_DIRTY_RING_FULL -> {
+                    exits.add("ring full");
+                    return exits;
+                }
+                default -> throw new AssertionError("exitReason=" + vcpu.exitReason());
+            }
+        }
+        throw new AssertionError("an access that does not end: " + exits);
+    }
+
+    private String mmioExit() {
+        return vcpu.isMmioWrite()
+                ? "store 0x%x/%d=0x%x"
+                        .formatted(vcpu.mmioGpa(), vcpu.mmioWidthBytes(), vcpu.mmioValue())
+                : "load 0x%x/%d".formatted(vcpu.mmioGpa(), vcpu.mmioWidthBytes());
+    }
+
+    /// The words of a bitmap.
+    static List<String> words(MemorySegment bitmap) {
+        List<String> words = new ArrayList<>();
+        for (long at = 0; at < bitmap.byteSize(); at += Long.BYTES) {
+            words.add("%016x".formatted(bitmap.get(ValueLayout.JAVA_LONG, at)));
+        }
+        return words;
+    }
+
+    @Override
+    public void close() {
+        vcpu.close();
+        vm.sys().munmap(hva, reservedBytes);
+        vm.close();
+        memory.release();
+    }
+}
