@@ -1,5 +1,6 @@
 package dev.mdev.api.testkit;
 
+import dev.mdev.api.DeviceState;
 import dev.mdev.api.Display;
 import dev.mdev.api.IrqInfo;
 import dev.mdev.api.MapDecision;
@@ -178,7 +179,7 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
     @SuppressWarnings("ArrayRecordComponent") // handed over, not compared
     public record Saved(int version, byte[] state, byte[] pages) {}
 
-    /// Saves the device, if it can be moved. The guest must not run.
+    /// Stops the device and saves it, if it can be moved. The guest must not run until [#resume].
     public Optional<Saved> save() {
         return callbacks.call(
                 "save",
@@ -188,19 +189,28 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
                         return Optional.empty();
                     }
                     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+                    state.get().stop();
                     state.get().save(new DataOutputStream(bytes));
                     return Optional.of(
                             new Saved(state.get().version(), bytes.toByteArray(), readPages()));
                 });
     }
 
+    /// Lets a device that was saved go on here.
+    public void resume() {
+        callbacks.run("resume", () -> device.state().ifPresent(DeviceState::resume));
+    }
+
     /// Sets the device to what was saved, its pages included. A device that refuses is reset, as
     /// the host does.
+    ///
+    /// The device stays stopped until [#resume].
     ///
     /// @return whether the driver took it
     public boolean restore(Saved saved) {
         boolean taken;
         try {
+            callbacks.run("stop", () -> device.state().orElseThrow().stop());
             writePages(saved.pages());
             taken = callbacks.call("restore", () -> tryRestore(saved));
         } catch (MdevException e) {

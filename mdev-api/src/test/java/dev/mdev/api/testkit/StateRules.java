@@ -147,7 +147,7 @@ abstract class StateRules extends Rules {
         atHost(host -> {
             SplittableRandom random = random();
             InMemoryMdev from = anyDevice(host);
-            if (from.save().isEmpty() || !LifeCycleRules.roomForTwo(host)) {
+            if (isFixed(from) || !LifeCycleRules.roomForTwo(host)) {
                 return;
             }
             InMemoryMdev to = anyDevice(host);
@@ -156,10 +156,19 @@ abstract class StateRules extends Rules {
                 InMemoryMdev.Saved saved = from.save().orElseThrow();
                 require(to.restore(saved), "the device refused its own state");
                 require(sameState(saved, to.save().orElseThrow()), "states differ");
+                from.resume();
+                to.resume();
                 requireSame(registers(from), to, "registers of the restored device");
                 requireSamePages(from, to);
             }
         });
+    }
+
+    /// Whether the device cannot be moved.
+    private static boolean isFixed(InMemoryMdev mdev) {
+        boolean fixed = mdev.save().isEmpty();
+        mdev.resume();
+        return fixed;
     }
 
     private static boolean sameState(InMemoryMdev.Saved a, InMemoryMdev.Saved b) {
@@ -190,6 +199,7 @@ abstract class StateRules extends Rules {
             }
             for (int i = 0; i < 200; i++) {
                 mdev.restore(spoil(saved.get(), random));
+                mdev.resume();
                 new HostileGuest(mdev, random.split()).run(10);
             }
             mdev.reset();
