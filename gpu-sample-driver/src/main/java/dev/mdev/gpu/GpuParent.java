@@ -26,11 +26,13 @@ final class GpuParent implements ParentDevice {
     private final String name;
     private final GpuSettings settings;
     private final Aperture aperture;
+    private final Engine engine;
     private final List<ResourcePool> pools;
     private final List<MdevType> types;
 
-    private GpuParent(String name, GpuSettings settings, Aperture aperture) {
+    private GpuParent(String name, GpuSettings settings, Aperture aperture, Engine engine) {
         this.name = name;
+        this.engine = engine;
         this.settings = settings;
         this.aperture = aperture;
         long firstPfn = aperture.pfns().firstPfn();
@@ -47,9 +49,14 @@ final class GpuParent implements ParentDevice {
                         .toList();
     }
 
-    static GpuParent allocate(String name, GpuSettings settings, ParentHost host) {
+    static GpuParent allocate(String name, GpuSettings settings, ParentHost host, Engine engine) {
         long npages = pagesOfMib(settings.vramMib()) + doorbells(settings);
-        return new GpuParent(name, settings, host.allocateAperture(name, npages));
+        return new GpuParent(name, settings, host.allocateAperture(name, npages), engine);
+    }
+
+    /// The engine that all devices of this GPU share.
+    Engine engine() {
+        return engine;
     }
 
     /// As many as there can be devices of the smallest type.
@@ -100,11 +107,11 @@ final class GpuParent implements ParentDevice {
 
     @Override
     public MdevDevice create(MdevContext context) {
-        return new GpuDevice(new Vram(aperture, context.share(VRAM), settings));
+        return new GpuDevice(aperture, context, settings, engine);
     }
 
     @Override
     public void close() {
-        // The aperture is the host's, and nothing else was taken.
+        engine.close();
     }
 }

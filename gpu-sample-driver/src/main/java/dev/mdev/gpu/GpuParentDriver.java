@@ -14,8 +14,17 @@ import java.util.stream.IntStream;
 public final class GpuParentDriver implements ParentDriver {
     static final String NAME = "gpu-sample";
 
+    private final boolean hasThreads;
+
     /// For [java.util.ServiceLoader]. All work is left to [#probe].
-    public GpuParentDriver() {}
+    public GpuParentDriver() {
+        this(true);
+    }
+
+    /// @param hasThreads false for tests that run the engines' rounds themselves
+    GpuParentDriver(boolean hasThreads) {
+        this.hasThreads = hasThreads;
+    }
 
     @Override
     public String name() {
@@ -26,7 +35,11 @@ public final class GpuParentDriver implements ParentDriver {
     public List<ParentDevice> probe(ParentHost host) {
         GpuSettings settings = GpuSettings.from(host);
         return IntStream.range(0, settings.count())
-                .<ParentDevice>mapToObj(i -> GpuParent.allocate("gpu" + i, settings, host))
+                .<ParentDevice>mapToObj(i -> allocate("gpu" + i, settings, host))
                 .toList();
+    }
+
+    private GpuParent allocate(String gpu, GpuSettings settings, ParentHost host) {
+        return GpuParent.allocate(gpu, settings, host, new Engine(gpu + "-engine", hasThreads));
     }
 }

@@ -107,10 +107,10 @@ final class GpuVramTest {
         try (InMemoryHost host = host(Map.of())) {
             InMemoryMdev mdev = host.parent().create("gpu-sample-16m");
             mdev.guest().store(VRAM, 0x1234, 1, 0x55);
-            mdev.guest().store(GpuDevice.REGISTER_BAR, GpuRegisters.SCRATCH, 4, 0x55);
+            mdev.guest().store(GpuDevice.MMIO_BAR, MmioPage.SCRATCH, 4, 0x55);
             mdev.reset();
             assertThat(mdev.guest().load(VRAM, 0x1234, 1)).isZero();
-            assertThat(mdev.guest().load(GpuDevice.REGISTER_BAR, GpuRegisters.SCRATCH, 4)).isZero();
+            assertThat(mdev.guest().load(GpuDevice.MMIO_BAR, MmioPage.SCRATCH, 4)).isZero();
         }
     }
 
@@ -118,14 +118,14 @@ final class GpuVramTest {
     void registersTellWhatTheDeviceIs() {
         try (InMemoryHost host = host(Map.of())) {
             SimulatedGuest guest = host.parent().create("gpu-sample-64m").guest();
-            int bar = GpuDevice.REGISTER_BAR;
-            assertThat(guest.load(bar, GpuRegisters.ID, 4)).isEqualTo(0x5047444DL);
-            assertThat(guest.load(bar, GpuRegisters.VRAM_BYTES, 8)).isEqualTo(64 * MIB);
-            guest.store(bar, GpuRegisters.SCRATCH, 4, 0x1234_5678);
-            guest.store(bar, GpuRegisters.SCRATCH + 1, 2, 0xABCD);
-            assertThat(guest.load(bar, GpuRegisters.SCRATCH, 4)).isEqualTo(0x12AB_CD78L);
-            guest.store(bar, GpuRegisters.ID, 8, -1);
-            assertThat(guest.load(bar, GpuRegisters.ID, 4)).isEqualTo(0x5047444DL);
+            int bar = GpuDevice.MMIO_BAR;
+            assertThat(guest.load(bar, MmioPage.ID, 4)).isEqualTo(0x5047444DL);
+            assertThat(guest.load(bar, MmioPage.VRAM_BYTES, 8)).isEqualTo(64 * MIB);
+            guest.store(bar, MmioPage.SCRATCH, 4, 0x1234_5678);
+            guest.store(bar, MmioPage.SCRATCH + 1, 2, 0xABCD);
+            assertThat(guest.load(bar, MmioPage.SCRATCH, 4)).isEqualTo(0x12AB_CD78L);
+            guest.store(bar, MmioPage.ID, 8, -1);
+            assertThat(guest.load(bar, MmioPage.ID, 4)).isEqualTo(0x5047444DL);
         }
     }
 

@@ -1,0 +1,80 @@
+package dev.mdev.gpu;
+
+import dev.mdev.api.GuestMemory;
+
+import java.lang.foreign.MemorySegment;
+
+/// Moves the bytes of commands, as far as it is let, and can go on anywhere.
+///
+/// How far a command is, is one number: bytes moved in the command's own order, row by row. So a
+/// command can be left in the middle for another device's, or saved and continued elsewhere.
+///
+/// Not thread-safe: one belongs to each queue, and only the engine's thread uses it.
+final class Blitter {
+    private static final int CHUNK_BYTES = 1 << 14;
+
+    private final Vram vram;
+    private final GuestMemory guestMemory;
+    private final byte[] buffer = new byte[CHUNK_BYTES];
+
+    Blitter(Vram vram, GuestMemory guestMemory) {
+        this.vram = vram;
+        this.guestMemory = guestMemory;
+    }
+
+    /// Moves up to `mostBytes` bytes of a command that was checked.
+    ///
+    /// @param doneBytes what was moved of it before
+    /// @return bytes moved now, at least 1
+    /// @throws dev.mdev.api.MdevException if memory is not there; what was moved of this piece does
+    ///   not count
+    long move(Command command, long doneBytes, long mostBytes) {
+        long endBytes = Math.min(command.totalBytes(), doneBytes + mostBytes);
+        long at = doneBytes;
+        while (at < endBytes) {
+            at += movePiece(command, at, endBytes - at);
+        }
+        return at - doneBytes;
+    }
+
+    /// Moves a piece of one row.
+    private int movePiece(Command command, long at, long mostBytes) {
+        long row = at / command.rowBytes();
+        long inRow = at % command.rowBytes();
+        int length = (int) Math.min(Math.min(CHUNK_BYTES, mostBytes), command.rowBytes() - inRow);
+        if (command.isBackward()) {
+            row = command.rows() - 1 - row;
+            inRow = command.rowBytes() - inRow - length;
+        }
+        long to = command.destination() + row * command.destinationPitch() + inRow;
+        long from = command.source() + row * command.sourcePitch() + inRow;
+        MemorySegment piece = MemorySegment.ofArray(buffer).asSlice(0, length);
+        switch (command.opcode()) {
+            case Command.FILL -> {
+                fill(command.value(), inRow, length);
+                vram.write(to, piece);
+            }
+            case Command.BLIT -> {
+                vram.read(from, piece);
+                vram.write(to, piece);
+            }
+            case Command.COPY_IN -> {
+                guestMemory.read(from, piece);
+                vram.write(to, piece);
+            }
+            case Command.COPY_OUT -> {
+                vram.read(from, piece);
+                guestMemory.write(to, piece);
+            }
+            default -> throw new IllegalArgumentException("opcode=" + command.opcode());
+        }
+        return length;
+    }
+
+    /// The pattern starts anew in each row.
+    private void fill(int pattern, long inRow, int length) {
+        for (int i = 0; i < length; i++) {
+            buffer[i] = (byte) (pattern >>> (8 * (int) ((inRow + i) & 3)));
+        }
+    }
+}

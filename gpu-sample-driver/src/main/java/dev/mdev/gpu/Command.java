@@ -1,0 +1,134 @@
+package dev.mdev.gpu;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+
+/// A command to the engine, 64 bytes in the ring, little-endian:
+///
+///     0x00  opcode       16 bits     0x18  destination pitch  32 bits
+///     0x02  flags        16 bits     0x1c  source pitch       32 bits
+///     0x04  value        32 bits     0x20  bytes a row        32 bits
+///     0x08  destination  64 bits     0x24  rows               32 bits
+///     0x10  source       64 bits     0x28  fence              64 bits
+///     0x30  zero         16 bytes
+///
+/// | opcode | does | destination | source |
+/// |---|---|---|---|
+/// | 0 NOP | nothing | | |
+/// | 1 FILL | fills rows with the four bytes of `value` | VRAM | |
+/// | 2 BLIT | copies rows; they may overlap if both pitches are equal | VRAM | VRAM |
+/// | 3 COPY_IN | copies rows | VRAM | guest memory |
+/// | 4 COPY_OUT | copies rows | guest memory | VRAM |
+/// | 5 FENCE | sets the FENCE register to `fence`; with flag 2 also stores it, 8 bytes | guest memory | |
+///
+/// Flag 1 asks for an interrupt when the command is done. The numbers are the guest's: nothing
+/// about them is right before [#check].
+record Command(
+        int opcode,
+        int flags,
+        int value,
+        long destination,
+        long source,
+        long destinationPitch,
+        long sourcePitch,
+        long rowBytes,
+        long rows,
+        long fence,
+        boolean restIsZero) {
+    static final int SIZE = 64;
+
+    static final int NOP = 0;
+    static final int FILL = 1;
+    static final int BLIT = 2;
+    static final int COPY_IN = 3;
+    static final int COPY_OUT = 4;
+    static final int FENCE = 5;
+
+    static final int INTERRUPT = 1;
+    static final int STORE_FENCE = 2;
+
+    static final ValueLayout.OfInt INT =
+            ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    static final ValueLayout.OfLong LONG =
+            ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
+    static Command decode(MemorySegment bytes) {
+        int head = bytes.get(INT, 0x00);
+        return new Command(
+                head & 0xFFFF,
+                head >>> 16,
+                bytes.get(INT, 0x04),
+                bytes.get(LONG, 0x08),
+                bytes.get(LONG, 0x10),
+                Integer.toUnsignedLong(bytes.get(INT, 0x18)),
+                Integer.toUnsignedLong(bytes.get(INT, 0x1C)),
+                Integer.toUnsignedLong(bytes.get(INT, 0x20)),
+                Integer.toUnsignedLong(bytes.get(INT, 0x24)),
+                bytes.get(LONG, 0x28),
+                (bytes.get(LONG, 0x30) | bytes.get(LONG, 0x38)) == 0);
+    }
+
+    void encode(MemorySegment bytes) {
+        bytes.asSlice(0, SIZE).fill((byte) 0);
+        bytes.set(INT, 0x00, opcode | (flags << 16));
+        bytes.set(INT, 0x04, value);
+        bytes.set(LONG, 0x08, destination);
+        bytes.set(LONG, 0x10, source);
+        bytes.set(INT, 0x18, (int) destinationPitch);
+        bytes.set(INT, 0x1C, (int) sourcePitch);
+        bytes.set(INT, 0x20, (int) rowBytes);
+        bytes.set(INT, 0x24, (int) rows);
+        bytes.set(LONG, 0x28, fence);
+    }
+
+    /// What is wrong with the command, for a device with that much VRAM.
+    QueueError check(long vramBytes) {
+        if (!restIsZero || (flags & ~(INTERRUPT | STORE_FENCE)) != 0) {
+            return QueueError.BAD_FIELD;
+        }
+        boolean inVram =
+                switch (opcode) {
+                    case FILL, COPY_IN -> isInside(destination, destinationPitch, vramBytes);
+                    case COPY_OUT -> isInside(source, sourcePitch, vramBytes);
+                    case BLIT ->
+                            isInside(destination, destinationPitch, vramBytes)
+                                    && isInside(source, sourcePitch, vramBytes);
+                    default -> true;
+                };
+        if (!inVram) {
+            return QueueError.BAD_RANGE;
+        }
+        return opcode > FENCE ? QueueError.BAD_OPCODE : QueueError.NONE;
+    }
+
+    /// Whether the rows lie in VRAM and do not overlap each other. Sound for all 32-bit sizes: no
+    /// product or sum overflows, since each is bounded by `vramBytes` before it is formed.
+    private boolean isInside(long start, long pitch, long vramBytes) {
+        if (rowBytes < 1 || rowBytes > vramBytes || rows < 1) {
+            return false;
+        }
+        if (rows > 1 && (pitch < rowBytes || rows - 1 > (vramBytes - rowBytes) / pitch)) {
+            return false;
+        }
+        return start >= 0 && start <= vramBytes - rowBytes - (rows - 1) * pitch;
+    }
+
+    /// Bytes that the command moves.
+    long totalBytes() {
+        return opcode >= FILL && opcode <= COPY_OUT ? rowBytes * rows : 0;
+    }
+
+    /// Whether rows have to be moved from the last byte to the first, as they may overlap.
+    boolean isBackward() {
+        return opcode == BLIT && destination > source;
+    }
+
+    boolean wantsInterrupt() {
+        return (flags & INTERRUPT) != 0;
+    }
+
+    boolean storesFence() {
+        return opcode == FENCE && (flags & STORE_FENCE) != 0;
+    }
+}

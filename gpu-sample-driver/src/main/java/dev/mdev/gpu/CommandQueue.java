@@ -1,0 +1,398 @@
+package dev.mdev.gpu;
+
+import com.google.errorprone.annotations.concurrent.GuardedBy;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.GuestMemory;
+import dev.mdev.api.Interrupts;
+import dev.mdev.api.MdevContext;
+import dev.mdev.api.MdevException;
+
+import org.jspecify.annotations.Nullable;
+
+import java.io.DataInput;
+import java.io.DataOutput;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.util.Map;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.ReentrantLock;
+
+/// One device's command queue: a ring in guest memory, its registers, and the command under way.
+///
+/// Two threads meet here. The host calls the register methods, one at a time; the engine's thread
+/// calls [#step] and [#armIfIdle]. The engine works *without* the lock, since DMA and revocation
+/// may come back to this device; it takes its work under the lock, marks the queue as running, and
+/// writes down what it did under the lock again. Who needs the engine out (a reset, a save, the
+/// end) calls [#pause], which waits for the mark to go: at most one step.
+final class CommandQueue implements RegisterBlock {
+    /// Bytes that one unit of work moves.
+    static final int UNIT_BYTES = 64;
+
+    /// Units that fetching a command costs, so that commands that move nothing are not free.
+    static final long COMMAND_UNITS = 16;
+
+    /// The most bytes of one step: how long others wait at [#pause].
+    private static final long STEP_BYTES = 1 << 16;
+
+    private final int weight;
+    private final Vram vram;
+    private final Doorbell doorbell;
+    private final GuestMemory guestMemory;
+    private final Interrupts interrupts;
+    private final Blitter blitter;
+
+    private final ReentrantLock lock = new ReentrantLock();
+    private final Condition stepEnded = lock.newCondition();
+
+    @GuardedBy("lock")
+    private final QueueState state;
+
+    /// Whether the engine's thread is inside a step.
+    @GuardedBy("lock")
+    private boolean running;
+
+    /// Callers of [#pause] that have not called [#unpause].
+    @GuardedBy("lock")
+    private int pauses;
+
+    CommandQueue(int weight, Vram vram, Doorbell doorbell, MdevContext context) {
+        this.weight = weight;
+        this.vram = vram;
+        this.doorbell = doorbell;
+        this.guestMemory = context.guestMemory();
+        this.interrupts = context.interrupts();
+        this.blitter = new Blitter(vram, guestMemory);
+        this.state = new QueueState(weight);
+    }
+
+    int weight() {
+        return weight;
+    }
+
+    // The engine's side.
+
+    /// Does one step of work.
+    ///
+    /// @param budgetUnits the most that moving bytes may cost
+    /// @return units of work done; 0 if there is nothing to do
+    long step(long budgetUnits) {
+        if (!enter()) {
+            return 0;
+        }
+        long units = 0;
+        try {
+            units = work(budgetUnits);
+        } finally {
+            leave(units);
+        }
+        return units;
+    }
+
+    /// Arms the doorbell, so that the guest's next store to it wakes the engine.
+    ///
+    /// @return whether there is nothing to do
+    boolean armIfIdle() {
+        if (!enter()) {
+            return true;
+        }
+        try {
+            if (doorbell.isLive()) {
+                doorbell.arm();
+            }
+            Now now = now();
+            return now.job == null && doorbell.tail() == now.head;
+        } catch (MdevException e) {
+            // The next step meets it again and stops the queue.
+            return false;
+        } finally {
+            leave(0);
+        }
+    }
+
+    private boolean enter() {
+        lock.lock();
+        try {
+            running = state.enabled && pauses == 0;
+            return running;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private void leave(long units) {
+        lock.lock();
+        try {
+            running = false;
+            state.workUnits += units;
+            stepEnded.signalAll();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// What a step starts from.
+    private record Now(
+            int generation,
+            int head,
+            long commandAddress,
+            long ringEntries,
+            @Nullable Command job,
+            long jobDoneBytes) {}
+
+    private Now now() {
+        lock.lock();
+        try {
+            long index = Integer.toUnsignedLong(state.head) & (state.ringEntries - 1);
+            return new Now(
+                    state.generation,
+                    state.head,
+                    state.ringBase + index * Command.SIZE,
+                    state.ringEntries,
+                    state.job,
+                    state.jobDoneBytes);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private long work(long budgetUnits) {
+        Now now = now();
+        try {
+            Command job = now.job;
+            if (job == null) {
+                return fetch(now);
+            }
+            long most = Math.min(STEP_BYTES, budgetUnits * UNIT_BYTES);
+            long moved = blitter.move(job, now.jobDoneBytes, most);
+            advance(now, job, now.jobDoneBytes + moved);
+            return Math.ceilDiv(moved, UNIT_BYTES);
+        } catch (MdevException e) {
+            fail(now, e.errno() == Errno.EIO ? QueueError.HOST_FAILURE : QueueError.DMA_FAULT);
+            return COMMAND_UNITS;
+        }
+    }
+
+    private long fetch(Now now) {
+        int pending = doorbell.tail() - now.head;
+        if (pending == 0) {
+            return 0;
+        }
+        if (Integer.toUnsignedLong(pending) > now.ringEntries) {
+            fail(now, QueueError.BAD_TAIL);
+            return COMMAND_UNITS;
+        }
+        MemorySegment bytes = MemorySegment.ofArray(new byte[Command.SIZE]);
+        guestMemory.read(now.commandAddress, bytes);
+        Command command = Command.decode(bytes);
+        QueueError error = command.check(vram.sizeBytes());
+        if (error != QueueError.NONE) {
+            fail(now, error);
+            return COMMAND_UNITS;
+        }
+        if (command.storesFence()) {
+            MemorySegment value = MemorySegment.ofArray(new byte[Long.BYTES]);
+            value.set(Command.LONG, 0, command.fence());
+            guestMemory.write(command.destination(), value);
+        }
+        advance(now, command, 0);
+        return COMMAND_UNITS;
+    }
+
+    /// Writes down how far a command is.
+    private void advance(Now now, Command command, long doneBytes) {
+        boolean interrupt = false;
+        lock.lock();
+        try {
+            if (state.generation != now.generation) {
+                return;
+            }
+            boolean isDone = doneBytes == command.totalBytes();
+            state.job = isDone ? null : command;
+            state.jobDoneBytes = isDone ? 0 : doneBytes;
+            if (isDone) {
+                state.head++;
+                state.commands++;
+                if (command.opcode() == Command.FENCE) {
+                    state.fence = command.fence();
+                }
+                interrupt = command.wantsInterrupt() && raiseLocked(QueueState.IRQ_DONE);
+            }
+        } finally {
+            lock.unlock();
+        }
+        if (interrupt) {
+            interrupts.trigger(0);
+        }
+    }
+
+    private void fail(Now now, QueueError error) {
+        boolean interrupt;
+        lock.lock();
+        try {
+            if (state.generation != now.generation) {
+                return;
+            }
+            interrupt = failLocked(error);
+        } finally {
+            lock.unlock();
+        }
+        if (interrupt) {
+            interrupts.trigger(0);
+        }
+    }
+
+    @GuardedBy("lock")
+    private boolean failLocked(QueueError error) {
+        state.enabled = false;
+        state.error = error;
+        state.job = null;
+        state.jobDoneBytes = 0;
+        state.errors++;
+        return raiseLocked(QueueState.IRQ_ERROR);
+    }
+
+    /// @return whether the interrupt message is to be sent
+    @GuardedBy("lock")
+    private boolean raiseLocked(int bit) {
+        state.irqStatus |= bit;
+        return (state.irqMask & bit) != 0;
+    }
+
+    // The host's side.
+
+    @Override
+    public int widthAt(int offset) {
+        return QueueState.widthOf(offset);
+    }
+
+    @Override
+    public long load(int offset) {
+        if (offset == QueueState.TAIL) {
+            return Integer.toUnsignedLong(doorbell.tail());
+        }
+        lock.lock();
+        try {
+            return state.load(offset);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    @Override
+    public void store(int offset, long value, long mask) {
+        switch (offset) {
+            case QueueState.TAIL ->
+                    doorbell.setTail((int) RegisterBlock.merge(load(offset), value, mask));
+            case QueueState.CONTROL -> {
+                if ((mask & 1) != 0) {
+                    control((value & 1) != 0);
+                }
+            }
+            default -> storeToState(offset, value, mask);
+        }
+    }
+
+    private void control(boolean enable) {
+        if (enable && load(QueueState.CONTROL) == 0) {
+            // First, as it may fail. The engine does not look before the queue is enabled.
+            doorbell.setTail(0);
+        }
+        boolean interrupt = false;
+        lock.lock();
+        try {
+            if (!enable) {
+                state.enabled = false;
+            } else if (!state.enabled && state.hasGoodRing()) {
+                state.start();
+            } else if (!state.enabled) {
+                interrupt = failLocked(QueueError.BAD_RING);
+            }
+        } finally {
+            lock.unlock();
+        }
+        if (interrupt) {
+            interrupts.trigger(0);
+        }
+    }
+
+    private void storeToState(int offset, long value, long mask) {
+        boolean interrupt;
+        lock.lock();
+        try {
+            long before = state.irqStatus & state.irqMask;
+            state.store(offset, value, mask);
+            // What was pending when it is unmasked is sent now.
+            interrupt = before == 0 && (state.irqStatus & state.irqMask) != 0;
+        } finally {
+            lock.unlock();
+        }
+        if (interrupt) {
+            interrupts.trigger(0);
+        }
+    }
+
+    /// Keeps the engine out, and waits until it is. Each call needs an [#unpause].
+    void pause() {
+        lock.lock();
+        try {
+            pauses++;
+            while (running) {
+                stepEnded.awaitUninterruptibly();
+            }
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    void unpause() {
+        lock.lock();
+        try {
+            pauses--;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Brings back the state after creation. Paused.
+    void reset() {
+        doorbell.reset();
+        lock.lock();
+        try {
+            state.reset();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Paused, so that the command under way is as far as memory says.
+    void save(DataOutput out) throws IOException {
+        lock.lock();
+        try {
+            state.save(out);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    void restore(DataInput in) throws IOException {
+        lock.lock();
+        try {
+            state.restore(in, vram.sizeBytes());
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    Map<String, Long> counters() {
+        lock.lock();
+        try {
+            return Map.of(
+                    "engine_work_units", state.workUnits,
+                    "engine_commands", state.commands,
+                    "engine_errors", state.errors);
+        } finally {
+            lock.unlock();
+        }
+    }
+}

@@ -1,0 +1,177 @@
+package dev.mdev.gpu;
+
+import com.google.errorprone.annotations.concurrent.GuardedBy;
+
+import org.jspecify.annotations.Nullable;
+
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.LockSupport;
+import java.util.concurrent.locks.ReentrantLock;
+
+/// The GPU's one engine, and the scheduler that shares it among the devices.
+///
+/// Rounds go over all queues (deficit round robin). In a round a device may use its weight times
+/// [#SLICE_UNITS]; what it overdraws, by a part of a step, it pays in its next round; what it
+/// leaves unused is lost, as nobody saves up while idle. Work is counted in units, never in time,
+/// so that the same commands are always scheduled in the same way.
+final class Engine implements AutoCloseable {
+    /// Units a round for a device of weight 1: 64 KiB moved.
+    static final long SLICE_UNITS = 1024;
+
+    /// Rounds without work after which the engine goes to sleep, and the time between them. Arming
+    /// a doorbell costs the guest a fault, looking costs the host a processor: about 2 ms of
+    /// looking is a compromise.
+    private static final int MOST_IDLE_ROUNDS = 40;
+
+    private static final long IDLE_ROUND_NANOS = 50_000;
+
+    private final String name;
+    private final boolean hasThread;
+    private final List<CommandQueue> queues = new CopyOnWriteArrayList<>();
+
+    /// What each queue may use, or overdrew. Only the one who runs rounds touches it.
+    private final Map<CommandQueue, Long> credits = new HashMap<>();
+
+    private final ReentrantLock lock = new ReentrantLock();
+    private final Condition wakeUp = lock.newCondition();
+
+    @GuardedBy("lock")
+    private @Nullable Thread thread;
+
+    @GuardedBy("lock")
+    private boolean wanted;
+
+    @GuardedBy("lock")
+    private boolean closed;
+
+    /// @param hasThread false for tests, which then run rounds themselves
+    Engine(String name, boolean hasThread) {
+        this.name = name;
+        this.hasThread = hasThread;
+    }
+
+    /// Takes a device's queue in. The first one starts the thread.
+    void add(CommandQueue queue) {
+        queues.add(queue);
+        lock.lock();
+        try {
+            if (hasThread && thread == null && !closed) {
+                thread = Thread.ofPlatform().daemon().name(name).start(this::run);
+            }
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Lets a queue go, which is paused for good.
+    void remove(CommandQueue queue) {
+        queues.remove(queue);
+    }
+
+    /// Says that a queue may have got work. May be called by any thread.
+    void wake() {
+        lock.lock();
+        try {
+            wanted = true;
+            wakeUp.signalAll();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// One round over all queues.
+    ///
+    /// @return units of work done
+    long runRound() {
+        credits.keySet().retainAll(queues);
+        long total = 0;
+        for (CommandQueue queue : queues) {
+            long credit = credits.getOrDefault(queue, 0L) + queue.weight() * SLICE_UNITS;
+            while (credit > 0) {
+                long used = queue.step(credit);
+                if (used == 0) {
+                    credit = 0;
+                } else {
+                    credit -= used;
+                    total += used;
+                }
+            }
+            credits.put(queue, credit);
+        }
+        return total;
+    }
+
+    /// Arms all doorbells.
+    ///
+    /// @return whether there is nothing to do
+    boolean armAll() {
+        boolean idle = true;
+        for (CommandQueue queue : queues) {
+            idle &= queue.armIfIdle();
+        }
+        return idle;
+    }
+
+    private void run() {
+        int idleRounds = 0;
+        while (!isClosed()) {
+            if (runRound() > 0) {
+                idleRounds = 0;
+            } else if (++idleRounds < MOST_IDLE_ROUNDS) {
+                LockSupport.parkNanos(this, IDLE_ROUND_NANOS);
+            } else {
+                idleRounds = 0;
+                if (armAll()) {
+                    sleep();
+                }
+            }
+        }
+    }
+
+    private void sleep() {
+        lock.lock();
+        try {
+            while (!wanted && !closed) {
+                wakeUp.awaitUninterruptibly();
+            }
+            wanted = false;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private boolean isClosed() {
+        lock.lock();
+        try {
+            return closed;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Ends the thread. All queues were removed.
+    @Override
+    public void close() {
+        Thread last;
+        lock.lock();
+        try {
+            closed = true;
+            last = thread;
+            wakeUp.signalAll();
+        } finally {
+            lock.unlock();
+        }
+        if (last != null) {
+            LockSupport.unpark(last);
+            try {
+                last.join();
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
+        }
+    }
+}

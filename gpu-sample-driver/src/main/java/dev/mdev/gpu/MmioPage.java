@@ -1,0 +1,128 @@
+package dev.mdev.gpu;
+
+import dev.mdev.api.Display;
+
+import java.io.DataInput;
+import java.io.DataOutput;
+import java.io.IOException;
+import java.util.Optional;
+
+/// BAR 2, one page of registers: those of QEMU's standard VGA (`docs/specs/standard-vga.rst`
+/// there), so that the drivers of guests know what to do, and a few of this device's own.
+///
+/// | offset | what |
+/// |---|---|
+/// | 0x000 | [Edid] |
+/// | 0x400 | [VgaPorts] |
+/// | 0x500 | [Dispi] |
+/// | 0x600 | size of this group, 8; then the byte order of pixels: `0x1e1e1e1e` little, `0xbebebebe` big endian |
+/// | 0x800 | ID, reads as `0x5047444d`, "MDGP" |
+/// | 0x804 | version, reads as 1 |
+/// | 0x808 | 32 bits that the device keeps and gives no meaning |
+/// | 0x810 | size of VRAM in bytes, 64 bits |
+///
+/// What is none of these reads as zero and ignores stores. The host calls one method at a time, so
+/// nothing here is locked.
+final class MmioPage implements RegisterBlock {
+    static final int EDID = 0x000;
+    static final int VGA = 0x400;
+    static final int DISPI = 0x500;
+    static final int EXTENSION_SIZE = 0x600;
+    static final int BYTE_ORDER = 0x604;
+    static final int ID = 0x800;
+    static final int VERSION = 0x804;
+    static final int SCRATCH = 0x808;
+    static final int VRAM_BYTES = 0x810;
+
+    static final int ID_VALUE = 0x5047_444D;
+    static final int LITTLE_ENDIAN = 0x1E1E_1E1E;
+    static final int BIG_ENDIAN = 0xBEBE_BEBE;
+
+    private final Vram vram;
+    private final byte[] edid = Edid.block();
+    private final VgaPorts vga = new VgaPorts();
+    private final Dispi dispi;
+    private boolean bigEndian;
+    private int scratch;
+
+    MmioPage(Vram vram) {
+        this.vram = vram;
+        this.dispi = new Dispi(vram);
+    }
+
+    Optional<Display.Picture> picture() {
+        if (!vga.isScreenOn()) {
+            return Optional.empty();
+        }
+        ScanOut.Format format = new ScanOut.Format(vga, bigEndian, dispi.hasWideDac());
+        return dispi.mode().flatMap(mode -> ScanOut.picture(mode, format, vram));
+    }
+
+    void reset() {
+        vga.reset();
+        dispi.reset();
+        bigEndian = false;
+        scratch = 0;
+    }
+
+    @Override
+    public int widthAt(int offset) {
+        if (offset < DISPI) {
+            return 1;
+        }
+        if (offset < EXTENSION_SIZE) {
+            return Short.BYTES;
+        }
+        return (offset & -Long.BYTES) == VRAM_BYTES ? Long.BYTES : Integer.BYTES;
+    }
+
+    @Override
+    public long load(int offset) {
+        if (offset < EDID + Edid.SIZE) {
+            return edid[offset] & 0xFF;
+        }
+        if (offset >= VGA && offset < VGA + VgaPorts.SIZE) {
+            return vga.load(offset - VGA);
+        }
+        if (offset >= DISPI && offset < DISPI + Dispi.SIZE) {
+            return dispi.load(offset - DISPI);
+        }
+        return switch (offset) {
+            case EXTENSION_SIZE -> 8;
+            case BYTE_ORDER -> Integer.toUnsignedLong(bigEndian ? BIG_ENDIAN : LITTLE_ENDIAN);
+            case ID -> ID_VALUE;
+            case VERSION -> 1;
+            case SCRATCH -> Integer.toUnsignedLong(scratch);
+            case VRAM_BYTES -> vram.sizeBytes();
+            default -> 0;
+        };
+    }
+
+    @Override
+    public void store(int offset, long value, long mask) {
+        if (offset >= VGA && offset < VGA + VgaPorts.SIZE) {
+            vga.store(offset - VGA, value, mask);
+        } else if (offset >= DISPI && offset < DISPI + Dispi.SIZE) {
+            dispi.store(offset - DISPI, value, mask);
+        } else if (offset == BYTE_ORDER) {
+            int order = (int) RegisterBlock.merge(load(BYTE_ORDER), value, mask);
+            bigEndian = order == BIG_ENDIAN || (bigEndian && order != LITTLE_ENDIAN);
+        } else if (offset == SCRATCH) {
+            scratch = (int) RegisterBlock.merge(scratch, value, mask);
+        }
+    }
+
+    void save(DataOutput out) throws IOException {
+        vga.save(out);
+        dispi.save(out);
+        out.writeBoolean(bigEndian);
+        out.writeInt(scratch);
+    }
+
+    void restore(DataInput in) throws IOException {
+        vga.restore(in);
+        dispi.restore(in);
+        bigEndian = in.readBoolean();
+        scratch = in.readInt();
+    }
+}

@@ -1,0 +1,182 @@
+package dev.mdev.gpu;
+
+import java.io.DataInput;
+import java.io.DataOutput;
+import java.io.IOException;
+import java.util.Arrays;
+
+/// The VGA ports 0x3c0 to 0x3df, one byte each, as far as a display needs them that is only used
+/// through [Dispi]: the palette, and the bit that blanks the screen. Other ports read as zero and
+/// ignore stores.
+///
+/// There is no VGA BIOS that would switch the screen on, so it is on after a reset.
+final class VgaPorts implements RegisterBlock {
+    static final int SIZE = 0x20;
+
+    /// Offsets from port 0x3c0.
+    static final int ATTRIBUTE_WRITE = 0x00;
+
+    static final int ATTRIBUTE_READ = 0x01;
+    static final int MISC_WRITE = 0x02;
+    static final int DAC_READ_INDEX = 0x07;
+    static final int DAC_WRITE_INDEX = 0x08;
+    static final int DAC_DATA = 0x09;
+    static final int MISC_READ = 0x0C;
+    static final int INPUT_STATUS_1 = 0x1A;
+
+    /// In the attribute index: the palette is in use and the screen on.
+    static final int SCREEN_ON = 0x20;
+
+    private static final int COLOUR_PORTS = 0x01;
+    private static final int RETRACE = 0x09;
+
+    private final byte[] palette = new byte[3 * 256];
+
+    // Each fits a byte.
+    private int attributeIndex;
+    private int attributeFlipFlop;
+    private int misc;
+    private int dacReadIndex;
+    private int dacWriteIndex;
+    private int dacByte;
+    private int dacState;
+    private int inputStatus;
+
+    VgaPorts() {
+        reset();
+    }
+
+    boolean isScreenOn() {
+        return (attributeIndex & SCREEN_ON) != 0;
+    }
+
+    /// A colour of the palette.
+    ///
+    /// @param wide whether its bytes have 8 bits that count, not 6
+    int rgb(int index, boolean wide) {
+        int rgb = 0;
+        for (int i = 0; i < 3; i++) {
+            int value = palette[3 * index + i] & 0xFF;
+            // Six bits to eight: the lowest is repeated, so that 0x3f is white.
+            rgb = (rgb << 8) | (wide ? value : ((value & 0x3F) << 2) | ((value & 1) * 3));
+        }
+        return rgb;
+    }
+
+    void reset() {
+        Arrays.fill(palette, (byte) 0);
+        attributeIndex = SCREEN_ON;
+        attributeFlipFlop = 0;
+        misc = 0;
+        dacReadIndex = 0;
+        dacWriteIndex = 0;
+        dacByte = 0;
+        dacState = 0;
+        inputStatus = 0;
+    }
+
+    @Override
+    public int widthAt(int offset) {
+        return 1;
+    }
+
+    @Override
+    public long load(int port) {
+        return switch (port) {
+            case ATTRIBUTE_WRITE -> attributeFlipFlop == 0 ? attributeIndex : 0;
+            case DAC_READ_INDEX -> dacState;
+            case DAC_WRITE_INDEX -> dacWriteIndex;
+            case DAC_DATA -> readPalette();
+            case MISC_READ -> misc;
+            case INPUT_STATUS_1 -> readInputStatus();
+            default -> 0;
+        };
+    }
+
+    private long readPalette() {
+        int value = palette[3 * dacReadIndex + dacByte] & 0xFF;
+        if (++dacByte == 3) {
+            dacByte = 0;
+            dacReadIndex = (dacReadIndex + 1) & 0xFF;
+        }
+        return value;
+    }
+
+    /// The retrace bits toggle, for guests that wait for them.
+    private long readInputStatus() {
+        if ((misc & COLOUR_PORTS) == 0) {
+            return 0xFF;
+        }
+        attributeFlipFlop = 0;
+        inputStatus ^= RETRACE;
+        return inputStatus;
+    }
+
+    @Override
+    public void store(int port, long bits, long mask) {
+        int value = (int) bits & 0xFF;
+        switch (port) {
+            case ATTRIBUTE_WRITE -> {
+                if (attributeFlipFlop == 0) {
+                    attributeIndex = value & 0x3F;
+                }
+                attributeFlipFlop ^= 1;
+            }
+            case MISC_WRITE -> misc = value & ~0x10;
+            case DAC_READ_INDEX -> {
+                dacReadIndex = value;
+                dacByte = 0;
+                dacState = 3;
+            }
+            case DAC_WRITE_INDEX -> {
+                dacWriteIndex = value;
+                dacByte = 0;
+                dacState = 0;
+            }
+            case DAC_DATA -> writePalette(value);
+            default -> {
+                // Nothing there.
+            }
+        }
+    }
+
+    private void writePalette(int value) {
+        palette[3 * dacWriteIndex + dacByte] = (byte) value;
+        if (++dacByte == 3) {
+            dacByte = 0;
+            dacWriteIndex = (dacWriteIndex + 1) & 0xFF;
+        }
+    }
+
+    void save(DataOutput out) throws IOException {
+        out.write(palette);
+        for (int value : state()) {
+            out.writeByte(value);
+        }
+    }
+
+    private int[] state() {
+        return new int[] {
+            attributeIndex,
+            attributeFlipFlop,
+            misc,
+            dacReadIndex,
+            dacWriteIndex,
+            dacByte,
+            dacState,
+            inputStatus
+        };
+    }
+
+    void restore(DataInput in) throws IOException {
+        in.readFully(palette);
+        attributeIndex = in.readUnsignedByte() & 0x3F;
+        attributeFlipFlop = in.readUnsignedByte() & 1;
+        misc = in.readUnsignedByte();
+        dacReadIndex = in.readUnsignedByte();
+        dacWriteIndex = in.readUnsignedByte();
+        dacByte = in.readUnsignedByte() % 3;
+        dacState = in.readUnsignedByte() & 3;
+        inputStatus = in.readUnsignedByte() & RETRACE;
+    }
+}

@@ -1,0 +1,175 @@
+package dev.mdev.gpu;
+
+import dev.mdev.api.page.Page;
+import dev.mdev.api.testkit.InMemoryMdev;
+
+import java.lang.foreign.MemorySegment;
+import java.time.Duration;
+
+/// A guest's driver for the sample GPU, as tests need it: a ring in guest memory, commands, the
+/// doorbell.
+final class GpuGuest {
+    static final int VRAM = GpuDevice.VRAM_BAR;
+    static final int MMIO = GpuDevice.MMIO_BAR;
+    static final int QUEUE = GpuDevice.QUEUE_BAR;
+
+    static final long RING = 0x10_0000;
+    static final int RING_ENTRIES = 64;
+
+    static final Duration PATIENCE = Duration.ofSeconds(20);
+
+    private final InMemoryMdev mdev;
+    private int tail;
+
+    GpuGuest(InMemoryMdev mdev) {
+        this.mdev = mdev;
+    }
+
+    InMemoryMdev mdev() {
+        return mdev;
+    }
+
+    /// Starts the queue, with interrupts for done commands and errors.
+    void start() {
+        setQueue(QueueState.CONTROL, 0);
+        storeLong(QueueState.RING_BASE, RING);
+        setQueue(QueueState.RING_ENTRIES, RING_ENTRIES);
+        setQueue(QueueState.IRQ_STATUS, 3);
+        setQueue(QueueState.IRQ_MASK, 3);
+        setQueue(QueueState.CONTROL, 1);
+        tail = 0;
+    }
+
+    /// Puts a command into the ring; the engine sees it by the next [#ring].
+    void put(Command command) {
+        byte[] bytes = new byte[Command.SIZE];
+        command.encode(MemorySegment.ofArray(bytes));
+        putRaw(bytes);
+    }
+
+    void putRaw(byte[] command) {
+        long address = RING + (long) (tail & (RING_ENTRIES - 1)) * Command.SIZE;
+        mdev.guestMemory().poke(address, MemorySegment.ofArray(command));
+        tail++;
+    }
+
+    /// Rings the doorbell through its page.
+    void ring() {
+        mdev.guest().store(QUEUE, 0, 4, tail);
+    }
+
+    /// Commands that were put and not done.
+    int pending() {
+        return tail - (int) queue(QueueState.HEAD);
+    }
+
+    int tail() {
+        return tail;
+    }
+
+    void resumeAt(int newTail) {
+        tail = newTail;
+    }
+
+    long queue(int register) {
+        return mdev.guest().load(QUEUE, GpuDevice.QUEUE_PAGE + register, 4);
+    }
+
+    long queueLong(int register) {
+        return mdev.guest().load(QUEUE, GpuDevice.QUEUE_PAGE + register, 8);
+    }
+
+    void setQueue(int register, long value) {
+        mdev.guest().store(QUEUE, GpuDevice.QUEUE_PAGE + register, 4, value);
+    }
+
+    private void storeLong(int register, long value) {
+        mdev.guest().store(QUEUE, GpuDevice.QUEUE_PAGE + register, 8, value);
+    }
+
+    QueueError error() {
+        return QueueError.values()[(int) queue(QueueState.ERROR)];
+    }
+
+    void dispi(int index, int value) {
+        mdev.guest().store(MMIO, MmioPage.DISPI + 2L * index, 2, value);
+    }
+
+    int dispi(int index) {
+        return (int) mdev.guest().load(MMIO, MmioPage.DISPI + 2L * index, 2);
+    }
+
+    /// Sets a mode as Linux's `bochs` driver does.
+    void setMode(int width, int height, int bitsPerPixel) {
+        dispi(Dispi.ENABLE, 0);
+        dispi(Dispi.BPP, bitsPerPixel);
+        dispi(Dispi.XRES, width);
+        dispi(Dispi.YRES, height);
+        dispi(Dispi.BANK, 0);
+        dispi(Dispi.VIRT_WIDTH, width);
+        dispi(Dispi.VIRT_HEIGHT, height);
+        dispi(Dispi.X_OFFSET, 0);
+        dispi(Dispi.Y_OFFSET, 0);
+        dispi(Dispi.ENABLE, Dispi.ENABLED | 0x40);
+    }
+
+    /// All of VRAM, through BAR 0.
+    byte[] loadVram(int lengthBytes) {
+        byte[] bytes = new byte[lengthBytes];
+        MemorySegment to = MemorySegment.ofArray(bytes);
+        for (int i = 0; i < lengthBytes; i += 8) {
+            to.set(Command.LONG, i, mdev.guest().load(VRAM, i, 8));
+        }
+        return bytes;
+    }
+
+    void storeVram(long offset, byte[] bytes) {
+        for (int i = 0; i < bytes.length; i++) {
+            mdev.guest().store(VRAM, offset + i, 1, bytes[i]);
+        }
+    }
+
+    static Command nop() {
+        return new Command(Command.NOP, 0, 0, 0, 0, 0, 0, 0, 0, 0, true);
+    }
+
+    static Command fill(int value, Rows to) {
+        return new Command(
+                Command.FILL, 0, value, to.start, 0, to.pitch, 0, to.rowBytes, to.rows, 0, true);
+    }
+
+    static Command copy(int opcode, Rows to, long source, long sourcePitch) {
+        return new Command(
+                opcode,
+                0,
+                0,
+                to.start,
+                source,
+                to.pitch,
+                sourcePitch,
+                to.rowBytes,
+                to.rows,
+                0,
+                true);
+    }
+
+    static Command fence(long value) {
+        return new Command(Command.FENCE, Command.INTERRUPT, 0, 0, 0, 0, 0, 0, 0, value, true);
+    }
+
+    static Command fenceTo(long value, long address) {
+        return new Command(
+                Command.FENCE, Command.STORE_FENCE, 0, address, 0, 0, 0, 0, 0, value, true);
+    }
+
+    /// Where rows are.
+    record Rows(long start, long pitch, long rowBytes, long rows) {
+        static Rows of(long start, long bytes) {
+            return new Rows(start, 0, bytes, 1);
+        }
+
+        static Rows pages(long page, long npages) {
+            return of(Page.bytesOf(page), Page.bytesOf(npages));
+        }
+    }
+}
