@@ -1,6 +1,5 @@
 package dev.mdev.host.machine;
 
-import dev.mdev.api.Errno;
 import dev.mdev.api.page.Access;
 import dev.mdev.core.engine.VcpuExit;
 import dev.mdev.core.vm.ProgramResult;
@@ -42,7 +41,9 @@ record ProgramView(ProgramResult.End end, List<Step> steps, List<Device> devices
     record Mismatch(U64 gpa, U64 expected, U64 actual) {}
 
     /// Why an access failed.
-    record Fault(U64 gpa, Access access, Errno errno, String reason) {}
+    ///
+    /// @param errno the error's name, such as `EACCES`
+    record Fault(U64 gpa, Access access, String errno, String reason) {}
 
     /// A device of the machine.
     ///
@@ -79,6 +80,7 @@ record ProgramView(ProgramResult.End end, List<Step> steps, List<Device> devices
     }
 
     private static Fault fault(VcpuExit.Fault fault) {
-        return new Fault(new U64(fault.gpa()), fault.access(), fault.errno(), fault.reason());
+        return new Fault(
+                new U64(fault.gpa()), fault.access(), fault.errno().name(), fault.reason());
     }
 }

@@ -5,6 +5,7 @@ import dev.mdev.api.MdevException;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.core.device.Mdev;
 import dev.mdev.core.device.MdevBus;
+import dev.mdev.core.device.Parent;
 import dev.mdev.host.event.Event;
 import dev.mdev.host.event.EventLog;
 import dev.mdev.host.problem.Problem;
@@ -44,9 +45,35 @@ public class MdevService {
 
     /// Makes a device.
     ///
-    /// @throws MdevException as [MdevBus#create]
+    /// @throws MdevException EEXIST if the uuid is taken, EUSERS if it does not fit
+    /// @throws ProblemException if there is no such parent or type, or the driver failed
     Mdev create(UUID uuid, MdevSpec spec) {
-        return bus.create(uuid, spec.parent(), spec.type());
+        requireKnown(spec);
+        try {
+            return bus.create(uuid, spec.parent(), spec.type());
+        } catch (MdevException e) {
+            if (e.errno() == Errno.EEXIST || e.errno() == Errno.EUSERS) {
+                throw e;
+            }
+            throw ProblemException.driverFailed(e);
+        }
+    }
+
+    private void requireKnown(MdevSpec spec) {
+        Parent parent =
+                bus.parents().stream()
+                        .filter(it -> it.name().equals(spec.parent()))
+                        .findFirst()
+                        .orElseThrow(
+                                () -> invalid("/parent", "there is no parent=" + spec.parent()));
+        if (parent.types().stream().noneMatch(type -> type.id().equals(spec.type()))) {
+            throw invalid(
+                    "/type", "parent=%s has no type=%s".formatted(spec.parent(), spec.type()));
+        }
+    }
+
+    private static ProblemException invalid(String pointer, String detail) {
+        return ProblemException.invalid(List.of(new Violation(pointer, detail)));
     }
 
     /// Makes sure that a device is there.
@@ -90,8 +117,7 @@ public class MdevService {
     RevokeResult revoke(UUID uuid, RevokeRequest what) {
         Mdev mdev = get(uuid);
         if (what.region() == null && (what.firstPage() != null || what.pages() != null)) {
-            throw ProblemException.invalid(
-                    List.of(new Violation("/region", "pages are counted within a region")));
+            throw invalid("/region", "pages are counted within a region");
         }
         long before = mdev.residentPages();
         if (what.region() == null) {
@@ -111,9 +137,14 @@ public class MdevService {
 
     /// Revokes everything and puts a device into its first state.
     ///
-    /// @throws MdevException what the driver threw
+    /// @throws ProblemException if the driver failed
     void reset(UUID uuid) {
-        get(uuid).reset();
+        Mdev mdev = get(uuid);
+        try {
+            mdev.reset();
+        } catch (MdevException e) {
+            throw ProblemException.driverFailed(e);
+        }
         events.add(Event.Kind.MDEV_RESET, "mdevs/" + uuid, "");
     }
 }

@@ -1,7 +1,13 @@
 package dev.mdev.host.problem;
 
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+
+import org.jspecify.annotations.Nullable;
+
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 
 /// A failure that the client caused or must know of, found by this service itself. What the core
 /// finds is a [dev.mdev.api.MdevException].
@@ -10,6 +16,7 @@ public final class ProblemException extends RuntimeException {
 
     private final Problem problem;
     private final transient List<Violation> violations;
+    private final @Nullable Errno errno;
 
     /// @param detail what happened, for people
     public ProblemException(Problem problem, String detail) {
@@ -21,6 +28,14 @@ public final class ProblemException extends RuntimeException {
         super(detail);
         this.problem = problem;
         this.violations = List.copyOf(violations);
+        this.errno = null;
+    }
+
+    private ProblemException(Problem problem, MdevException cause) {
+        super(cause.getMessage(), cause);
+        this.problem = problem;
+        this.violations = List.of();
+        this.errno = cause.errno();
     }
 
     /// A request that can be read and asks for something impossible.
@@ -31,6 +46,13 @@ public final class ProblemException extends RuntimeException {
                         ? violations.getFirst().detail()
                         : violations.size() + " values are not acceptable",
                 violations);
+    }
+
+    /// A callback of a driver that failed. What the driver's error number means is the driver's: an
+    /// ENODEV of its firmware must not tell the client that its path is wrong.
+    public static ProblemException driverFailed(MdevException e) {
+        return new ProblemException(
+                e.errno() == Errno.ETIMEDOUT ? Problem.TIMED_OUT : Problem.DRIVER_FAILED, e);
     }
 
     /// Something that is not there.
@@ -44,6 +66,11 @@ public final class ProblemException extends RuntimeException {
 
     public List<Violation> violations() {
         return violations;
+    }
+
+    /// The error number, if the core or a driver gave one.
+    Optional<Errno> errno() {
+        return Optional.ofNullable(errno);
     }
 
     @Override

@@ -46,7 +46,9 @@ public final class Problems {
 
     /// What this service said, with what is wrong where.
     static ProblemDetail of(ProblemException e) {
-        return withViolations(of(e.problem(), e.getMessage()), e.violations());
+        ProblemDetail body = of(e.problem(), e.getMessage());
+        e.errno().ifPresent(errno -> body.setProperty("errno", errno.name()));
+        return withViolations(body, e.violations());
     }
 
     static ProblemDetail withViolations(ProblemDetail body, List<Violation> violations) {

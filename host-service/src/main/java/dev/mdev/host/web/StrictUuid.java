@@ -1,13 +1,15 @@
 package dev.mdev.host.web;
 
 import org.springframework.boot.jackson.JacksonComponent;
-import org.springframework.core.convert.converter.Converter;
-import org.springframework.stereotype.Component;
+import org.springframework.web.bind.WebDataBinder;
+import org.springframework.web.bind.annotation.ControllerAdvice;
+import org.springframework.web.bind.annotation.InitBinder;
 
 import tools.jackson.core.JsonParser;
 import tools.jackson.databind.DeserializationContext;
 import tools.jackson.databind.deser.std.StdScalarDeserializer;
 
+import java.beans.PropertyEditorSupport;
 import java.util.UUID;
 import java.util.regex.Pattern;
 
@@ -23,15 +25,23 @@ public final class StrictUuid {
         return FORM.matcher(text).matches();
     }
 
-    /// For paths and parameters.
-    @Component
-    static final class OfPath implements Converter<String, UUID> {
+    /// For paths and parameters. An editor, as Spring would fall back to its own, lenient one after
+    /// a converter that refuses.
+    @ControllerAdvice
+    static final class OfPath {
+        @InitBinder
+        void register(WebDataBinder binder) {
+            binder.registerCustomEditor(UUID.class, new Editor());
+        }
+    }
+
+    private static final class Editor extends PropertyEditorSupport {
         @Override
-        public UUID convert(String text) {
+        public void setAsText(String text) {
             if (!isUuid(text)) {
                 throw new IllegalArgumentException("not a UUID");
             }
-            return UUID.fromString(text);
+            setValue(UUID.fromString(text));
         }
     }
 

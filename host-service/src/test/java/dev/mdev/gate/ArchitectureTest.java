@@ -1,0 +1,249 @@
+package dev.mdev.gate;
+
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.tngtech.archunit.base.DescribedPredicate;
+import com.tngtech.archunit.core.domain.AccessTarget;
+import com.tngtech.archunit.core.domain.Dependency;
+import com.tngtech.archunit.core.domain.JavaAccess;
+import com.tngtech.archunit.core.domain.JavaClass;
+import com.tngtech.archunit.core.domain.JavaClasses;
+import com.tngtech.archunit.core.domain.JavaPackage;
+import com.tngtech.archunit.core.importer.ClassFileImporter;
+import com.tngtech.archunit.core.importer.ImportOption;
+import com.tngtech.archunit.lang.ArchRule;
+
+import dev.mdev.api.MdevDevice;
+
+import org.jspecify.annotations.NullMarked;
+import org.junit.jupiter.api.Test;
+
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+
+/// Who may know whom.
+class ArchitectureTest {
+    private static final JavaClasses CLASSES =
+            new ClassFileImporter()
+                    .withImportOption(new ImportOption.DoNotIncludeTests())
+                    .importPackages("dev.mdev");
+
+    /// The packages below the host service, and which others each may use. It reads downwards: no
+    /// package uses one that stands below it.
+    private static final Map<String, Set<String>> MAY_USE =
+            Map.ofEntries(
+                    row("api.page"),
+                    row("api", "api.page"),
+                    row("core.addr", "api", "api.page"),
+                    row("core.sync", "api"),
+                    row("core.memslot", "api", "api.page", "core.addr", "core.sync"),
+                    row("core.topology", "api", "api.page", "core.addr", "core.memslot"),
+                    row("core.hostmm", "api", "api.page", "core.addr", "core.sync"),
+                    row(
+                            "core.mmu",
+                            "api",
+                            "api.page",
+                            "core.addr",
+                            "core.sync",
+                            "core.memslot",
+                            "core.hostmm"),
+                    row(
+                            "core.engine",
+                            "api",
+                            "api.page",
+                            "core.addr",
+                            "core.memslot",
+                            "core.hostmm"),
+                    row(
+                            "core.engine.software",
+                            "api",
+                            "api.page",
+                            "core.addr",
+                            "core.sync",
+                            "core.memslot",
+                            "core.hostmm",
+                            "core.mmu",
+                            "core.engine"),
+                    row("core.sys", "api", "api.page"),
+                    row(
+                            "core.engine.kvm",
+                            "api",
+                            "api.page",
+                            "core.addr",
+                            "core.sync",
+                            "core.memslot",
+                            "core.hostmm",
+                            "core.engine",
+                            "core.sys"),
+                    row(
+                            "core.device",
+                            "api",
+                            "api.page",
+                            "core.addr",
+                            "core.sync",
+                            "core.memslot",
+                            "core.hostmm"),
+                    row(
+                            "core.vm",
+                            "api",
+                            "api.page",
+                            "core.addr",
+                            "core.sync",
+                            "core.memslot",
+                            "core.topology",
+                            "core.hostmm",
+                            "core.engine",
+                            "core.device"),
+                    row("gpu", "api", "api.page"));
+
+    private static Map.Entry<String, Set<String>> row(String name, String... mayUse) {
+        return Map.entry(name, Set.of(mayUse));
+    }
+
+    @Test
+    void enoughClassesWereImported() {
+        Map<String, Long> counts =
+                CLASSES.stream()
+                        .collect(
+                                Collectors.groupingBy(
+                                        type -> wordOf(type.getPackageName()).split("\\.")[0],
+                                        Collectors.counting()));
+        assertThat(counts.get("api")).as("classes of mdev-api").isGreaterThan(25);
+        assertThat(counts.get("core")).as("classes of mdev-core").isGreaterThan(150);
+        assertThat(counts.get("gpu")).as("classes of gpu-sample-driver").isGreaterThan(4);
+        assertThat(counts.get("host")).as("classes of host-service").isGreaterThan(50);
+    }
+
+    @Test
+    void everyPackageIsInTheTable() {
+        Set<String> unknown =
+                packages()
+                        .filter(name -> !name.startsWith("host"))
+                        .filter(name -> !MAY_USE.containsKey(name))
+                        .collect(Collectors.toCollection(TreeSet::new));
+        assertThat(unknown).as("packages without a row in MAY_USE").isEmpty();
+    }
+
+    @Test
+    void packagesUseOnlyWhatTheTableAllows() {
+        List<String> wrong =
+                CLASSES.stream()
+                        .filter(type -> MAY_USE.containsKey(wordOf(type.getPackageName())))
+                        .flatMap(type -> type.getDirectDependenciesFromSelf().stream())
+                        .filter(ArchitectureTest::isAgainstTheTable)
+                        .map(Dependency::getDescription)
+                        .distinct()
+                        .sorted()
+                        .toList();
+        assertThat(wrong).isEmpty();
+    }
+
+    private static boolean isAgainstTheTable(Dependency dependency) {
+        String target = dependency.getTargetClass().getPackageName();
+        if (!target.startsWith("dev.mdev.")) {
+            return false;
+        }
+        String from = wordOf(dependency.getOriginClass().getPackageName());
+        String to = wordOf(target);
+        return !from.equals(to) && !MAY_USE.getOrDefault(from, Set.of()).contains(to);
+    }
+
+    @Test
+    void noPackagesUseEachOtherInACircle() {
+        slices().matching("dev.mdev.(**)").should().beFreeOfCycles().check(CLASSES);
+    }
+
+    @Test
+    void onlySysKnowsJna() {
+        noClasses()
+                .that()
+                .resideOutsideOfPackage("dev.mdev.core.sys")
+                .should()
+                .dependOnClassesThat()
+                .resideInAPackage("com.sun.jna..")
+                .check(CLASSES);
+    }
+
+    @Test
+    void onlyTheHostServiceKnowsSpring() {
+        noClasses()
+                .that()
+                .resideOutsideOfPackage("dev.mdev.host..")
+                .should()
+                .dependOnClassesThat()
+                .resideInAnyPackage("org.springframework..", "io.micrometer..", "tools.jackson..")
+                .check(CLASSES);
+    }
+
+    @Test
+    void theDriverInterfaceDependsOnNothing() {
+        classes()
+                .that()
+                .resideInAPackage("dev.mdev.api..")
+                .should()
+                .onlyDependOnClassesThat()
+                .resideInAnyPackage("java..", "org.jspecify.annotations", "dev.mdev.api..")
+                .check(CLASSES);
+    }
+
+    @Test
+    void onlyTheDeviceBusAsksDriversForMappings() {
+        ArchRule rule =
+                noClasses()
+                        .that()
+                        .resideOutsideOfPackage("dev.mdev.core.device")
+                        .should()
+                        .accessTargetWhere(isValidateMapRequest());
+        rule.check(CLASSES);
+        long callers =
+                CLASSES.get("dev.mdev.core.device.RegionVmaOps").getAccessesFromSelf().stream()
+                        .filter(isValidateMapRequest())
+                        .count();
+        assertThat(callers).as("the rule knows the call when it sees it").isPositive();
+    }
+
+    private static DescribedPredicate<JavaAccess<?>> isValidateMapRequest() {
+        return DescribedPredicate.describe(
+                "the driver's validateMapRequest is called",
+                access -> {
+                    AccessTarget target = access.getTarget();
+                    return target.getName().equals("validateMapRequest")
+                            && target.getOwner().isAssignableTo(MdevDevice.class);
+                });
+    }
+
+    @Test
+    void everyPackageIsNullMarked() {
+        List<String> unmarked =
+                CLASSES.stream()
+                        .map(JavaClass::getPackage)
+                        .distinct()
+                        .filter(name -> !name.isAnnotatedWith(NullMarked.class))
+                        .map(JavaPackage::getName)
+                        .filter(name -> !name.isEmpty())
+                        .sorted()
+                        .toList();
+        assertThat(unmarked).isEmpty();
+    }
+
+    private static Stream<String> packages() {
+        return CLASSES.stream()
+                .map(JavaClass::getPackageName)
+                .distinct()
+                .map(ArchitectureTest::wordOf);
+    }
+
+    private static String wordOf(String packageName) {
+        return packageName.equals("dev.mdev") || packageName.isEmpty()
+                ? packageName
+                : packageName.substring("dev.mdev.".length());
+    }
+}

@@ -1,0 +1,5 @@
+/// The rules of the repository, checked on all its modules.
+@NullMarked
+package dev.mdev.gate;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,131 @@
+package dev.mdev.host;
+
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.MissingNode;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.UUID;
+
+/// A client of the service.
+final class Api implements AutoCloseable {
+    static final String JSON = "application/json";
+
+    private static final JsonMapper MAPPER = JsonMapper.shared();
+
+    private final HttpClient http = HttpClient.newHttpClient();
+    private final URI root;
+
+    Api(int port) {
+        this(URI.create("http://127.0.0.1:" + port));
+    }
+
+    Api(URI root) {
+        this.root = root;
+    }
+
+    Answer get(String path) {
+        return send("GET", path, "", Map.of());
+    }
+
+    Answer post(String path, String json) {
+        return send("POST", path, json, Map.of("Content-Type", JSON));
+    }
+
+    Answer put(String path, String json) {
+        return send("PUT", path, json, Map.of("Content-Type", JSON));
+    }
+
+    Answer delete(String path) {
+        return send("DELETE", path, "", Map.of());
+    }
+
+    Answer send(String method, String path, String body, Map<String, String> headers) {
+        HttpRequest.Builder request =
+                HttpRequest.newBuilder(root.resolve(path))
+                        .timeout(Duration.ofSeconds(60))
+                        .method(
+                                method,
+                                body.isEmpty()
+                                        ? HttpRequest.BodyPublishers.noBody()
+                                        : HttpRequest.BodyPublishers.ofString(body));
+        headers.forEach(request::header);
+        return send(request.build());
+    }
+
+    Answer send(HttpRequest request) {
+        try {
+            HttpResponse<String> response =
+                    http.send(request, HttpResponse.BodyHandlers.ofString());
+            return new Answer(
+                    response.statusCode(), response.headers(), response.body(), jsonOf(response));
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private static JsonNode jsonOf(HttpResponse<String> response) {
+        String type = response.headers().firstValue("Content-Type").orElse("");
+        return type.contains("json") && !response.body().isEmpty()
+                ? MAPPER.readTree(response.body())
+                : MissingNode.getInstance();
+    }
+
+    /// The words of the `items` of a list, at a pointer within each.
+    List<String> namesOf(String path, String pointer) {
+        List<String> names = new ArrayList<>();
+        get(path)
+                .requireStatus(200)
+                .body()
+                .at("/items")
+                .forEach(item -> names.add(item.at(pointer).asString()));
+        return names;
+    }
+
+    /// Makes a device and returns its uuid.
+    UUID createMdev(String parent, String type) {
+        String json = "{\"parent\":\"%s\",\"type\":\"%s\"}".formatted(parent, type);
+        return UUID.fromString(post("/api/v1/mdevs", json).requireStatus(201).at("/uuid"));
+    }
+
+    /// Makes a machine with some devices in it.
+    void createMachine(String name, UUID... devices) {
+        post("/api/v1/machines", "{\"name\":\"%s\",\"ramMib\":1,\"vcpus\":2}".formatted(name))
+                .requireStatus(201);
+        for (UUID device : devices) {
+            put("/api/v1/machines/%s/devices/%s".formatted(name, device), "").requireStatus(201);
+        }
+    }
+
+    /// Executes a program on a machine's first processor.
+    Answer run(String machine, String program) {
+        return post("/api/v1/machines/%s/vcpus/0/programs".formatted(machine), program);
+    }
+
+    /// Removes all machines, then all devices.
+    void removeEverything() {
+        for (String machine : namesOf("/api/v1/machines", "/name")) {
+            delete("/api/v1/machines/" + machine).requireStatus(204);
+        }
+        for (String uuid : namesOf("/api/v1/mdevs", "/uuid")) {
+            delete("/api/v1/mdevs/" + uuid).requireStatus(204);
+        }
+    }
+
+    @Override
+    public void close() {
+        http.close();
+    }
+}

@@ -1,0 +1,248 @@
+package dev.mdev.host;
+
+import dev.mdev.api.Aperture;
+import dev.mdev.api.Errno;
+import dev.mdev.api.MapDecision;
+import dev.mdev.api.MapRequest;
+import dev.mdev.api.MdevContext;
+import dev.mdev.api.MdevDevice;
+import dev.mdev.api.MdevException;
+import dev.mdev.api.MdevType;
+import dev.mdev.api.ParentDevice;
+import dev.mdev.api.ParentDriver;
+import dev.mdev.api.ParentHost;
+import dev.mdev.api.RegionArea;
+import dev.mdev.api.RegionInfo;
+import dev.mdev.api.ResourcePool;
+import dev.mdev.api.page.Page;
+import dev.mdev.api.page.PfnRange;
+import dev.mdev.api.page.Prot;
+
+import org.springframework.boot.test.context.TestConfiguration;
+import org.springframework.context.annotation.Bean;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+
+/// A driver whose every type breaks another rule. Its parent `hostile` has 1024 pages; each device
+/// takes 16 and shows them in BAR 0.
+final class HostileDriver implements ParentDriver {
+    static final String PARENT = "hostile";
+
+    private static final long SHARE_PAGES = 16;
+
+    /// Makes the driver, and one that finds nothing.
+    @TestConfiguration(proxyBeanMethods = false)
+    static class Beans {
+        @Bean
+        ParentDriver hostile() {
+            return new HostileDriver();
+        }
+
+        @Bean
+        ParentDriver broken() {
+            return new ParentDriver() {
+                @Override
+                public String name() {
+                    return "broken";
+                }
+
+                @Override
+                public List<ParentDevice> probe(ParentHost host) {
+                    throw new MdevException(Errno.EIO, "the card is on fire");
+                }
+            };
+        }
+    }
+
+    /// What a type does wrong.
+    enum Vice {
+        HONEST,
+        DENIES,
+        TRAPS,
+        GRANTS_OTHERS_PAGES,
+        GRANTS_OUTSIDE_THE_APERTURE,
+        GRANTS_TOO_MUCH,
+        GRANTS_BESIDE_THE_PAGE,
+        GRANTS_ONLY_READING,
+        GRANTS_NO_RIGHTS,
+        ANSWERS_NULL,
+        THROWS_ERRNO,
+        THROWS_ANYTHING,
+        RECURSES,
+        HANGS,
+        HANGS_DEAF,
+        THROWS_AT_CREATE,
+        THROWS_AT_RESET,
+        THROWS_AT_CLOSE;
+
+        String type() {
+            return name().toLowerCase(java.util.Locale.ROOT).replace('_', '-');
+        }
+    }
+
+    /// Callbacks that do not return until a test lets them.
+    static final class Stuck {
+        private static volatile CountDownLatch gate = new CountDownLatch(1);
+        private static volatile CountDownLatch entered = new CountDownLatch(1);
+
+        private Stuck() {}
+
+        static void awaitEntered() throws InterruptedException {
+            entered.await();
+        }
+
+        static synchronized void releaseAll() {
+            gate.countDown();
+            gate = new CountDownLatch(1);
+            entered = new CountDownLatch(1);
+        }
+
+        private static void hang(boolean deaf) {
+            CountDownLatch mine = gate;
+            entered.countDown();
+            while (true) {
+                try {
+                    mine.await();
+                    return;
+                } catch (InterruptedException e) {
+                    if (!deaf) {
+                        Thread.currentThread().interrupt();
+                        throw new MdevException(Errno.EINTR, "interrupted", e);
+                    }
+                }
+            }
+        }
+    }
+
+    @Override
+    public String name() {
+        return "hostile";
+    }
+
+    @Override
+    public List<ParentDevice> probe(ParentHost host) {
+        return List.of(new Parent(host.allocateAperture(PARENT, 1024)));
+    }
+
+    private record Parent(Aperture aperture) implements ParentDevice {
+        @Override
+        public String name() {
+            return PARENT;
+        }
+
+        @Override
+        public String description() {
+            return "a parent of the tests";
+        }
+
+        @Override
+        public List<ResourcePool> pools() {
+            return List.of(new ResourcePool("pages", aperture.pfns()));
+        }
+
+        @Override
+        public List<MdevType> types() {
+            return Arrays.stream(Vice.values())
+                    .map(vice ->
+                            new MdevType(
+                                    vice.type(),
+                                    vice.type(),
+                                    "",
+                                    MdevType.VFIO_PCI,
+                                    List.of(new MdevType.Demand("pages", SHARE_PAGES, 1, true)),
+                                    64))
+                    .toList();
+        }
+
+        @Override
+        public MdevDevice create(MdevContext context) {
+            Vice vice =
+                    Arrays.stream(Vice.values())
+                            .filter(it -> it.type().equals(context.type().id()))
+                            .findFirst()
+                            .orElseThrow();
+            if (vice == Vice.THROWS_AT_CREATE) {
+                throw new MdevException(Errno.ENODEV, "the firmware does not answer");
+            }
+            return new Device(vice, aperture.pfns(), context.share("pages").extents().getFirst());
+        }
+
+        @Override
+        public void close() {}
+    }
+
+    private record Device(Vice vice, PfnRange aperture, PfnRange share) implements MdevDevice {
+        @Override
+        public List<RegionInfo> regions() {
+            return List.of(
+                    RegionInfo.of(0, "pages", Page.bytesOf(SHARE_PAGES), RegionArea.Kind.LAZY));
+        }
+
+        @Override
+        @SuppressWarnings("NullAway") // One vice is to answer null.
+        public MapDecision validateMapRequest(MapRequest request) {
+            long page = request.page();
+            return switch (vice) {
+                case HONEST, THROWS_AT_CREATE, THROWS_AT_RESET, THROWS_AT_CLOSE ->
+                        grant(page, share.firstPfn() + page, 1);
+                case DENIES -> new MapDecision.Deny("no licence");
+                case TRAPS -> new MapDecision.Trap();
+                case GRANTS_OTHERS_PAGES -> grant(page, someoneElse(), 1);
+                case GRANTS_OUTSIDE_THE_APERTURE -> grant(page, aperture.endPfn(), 1);
+                case GRANTS_TOO_MUCH ->
+                        grant(page, share.firstPfn() + page, SHARE_PAGES - page + 1);
+                case GRANTS_BESIDE_THE_PAGE ->
+                        grant((page + 1) % SHARE_PAGES, share.firstPfn() + page, 1);
+                case GRANTS_ONLY_READING ->
+                        MapDecision.grantPage(request, share.firstPfn() + page, Prot.READ);
+                case GRANTS_NO_RIGHTS ->
+                        MapDecision.grantPage(request, share.firstPfn() + page, Prot.NONE);
+                case ANSWERS_NULL -> null;
+                case THROWS_ERRNO -> throw new MdevException(Errno.ENOMEM, "page tables are full");
+                case THROWS_ANYTHING -> throw new IllegalStateException("a bug");
+                case RECURSES -> validateMapRequest(request);
+                case HANGS -> {
+                    Stuck.hang(false);
+                    yield grant(page, share.firstPfn() + page, 1);
+                }
+                case HANGS_DEAF -> {
+                    Stuck.hang(true);
+                    yield grant(page, share.firstPfn() + page, 1);
+                }
+            };
+        }
+
+        private static MapDecision grant(long page, long pfn, long npages) {
+            return new MapDecision.Grant(page, new PfnRange(pfn, npages), Prot.READ_WRITE);
+        }
+
+        /// A page of the aperture that is not this device's.
+        private long someoneElse() {
+            return share.firstPfn() == aperture.firstPfn() ? share.endPfn() : aperture.firstPfn();
+        }
+
+        @Override
+        public long read(int region, long offsetBytes, int widthBytes) {
+            return 0x5A;
+        }
+
+        @Override
+        public void write(int region, long offsetBytes, int widthBytes, long value) {}
+
+        @Override
+        public void reset() {
+            if (vice == Vice.THROWS_AT_RESET) {
+                throw new IllegalStateException("cannot reset");
+            }
+        }
+
+        @Override
+        public void close() {
+            if (vice == Vice.THROWS_AT_CLOSE) {
+                throw new IllegalStateException("cannot close");
+            }
+        }
+    }
+}

@@ -1,0 +1,228 @@
+package dev.mdev.host;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+
+/// A driver that misbehaves: its guest gets a clear fault, the operator a clear record, nobody else
+/// notices.
+class HostileDriverTest extends HostTest {
+    private static final String WRITE_TO_PAGE_3 =
+            """
+            {"steps":[{"op":"write","at":{"mdev":"%s","bar":0,"offset":"0x3008"},"value":7}]}\
+            """;
+
+    @ParameterizedTest
+    @CsvSource({
+        "denies,                      denied,  EACCES, no licence",
+        "grants-others-pages,         refused, EIO,    not this device's",
+        "grants-outside-the-aperture, refused, EIO,    not this device's",
+        "grants-too-much,             refused, EIO,    leaves the window",
+        "grants-beside-the-page,      refused, EIO,    does not cover the touched page",
+        "grants-only-reading,         refused, EIO,    do not allow the access",
+        "grants-no-rights,            refused, EIO,    do not allow the access",
+        "answers-null,                failed,  EIO,    returned null",
+        "throws-errno,                failed,  ENOMEM, page tables are full",
+        "throws-anything,             failed,  EIO,    IllegalStateException: a bug",
+        "recurses,                    failed,  EIO,    StackOverflowError",
+    })
+    void theGuestGetsAFaultAndTheOperatorARecord(
+            String type, String outcome, String errno, String words) {
+        UUID bad = api.createMdev(HostileDriver.PARENT, type);
+        UUID good = api.createMdev(HostileDriver.PARENT, "honest");
+        api.createMachine("vm1", bad);
+        api.createMachine("vm2", good);
+        api.run("vm2", WRITE_TO_PAGE_3.formatted(good)).requireStatus(200);
+
+        Answer result = api.run("vm1", WRITE_TO_PAGE_3.formatted(bad)).requireStatus(200);
+
+        assertThat(result.at("/end")).isEqualTo("faulted");
+        assertThat(result.at("/steps/0/fault/errno")).isEqualTo(errno);
+        assertThat(result.at("/steps/0/fault/reason")).contains(words);
+        assertThat(result.at("/steps/0/fault/access")).isEqualTo("write");
+        assertThat(result.at("/steps/0/fault/gpa")).endsWith("3008");
+        assertThat(result.numberAt("/steps/0/completed")).isZero();
+
+        Answer faults = api.get("/api/v1/mdevs/%s/faults".formatted(bad)).requireStatus(200);
+        assertThat(faults.numberAt("/outcomes/" + outcome)).isEqualTo(1);
+        assertThat(faults.numberAt("/residentPages")).isZero();
+        assertThat(faults.at("/recent/0/outcome")).isEqualTo(outcome);
+        assertThat(faults.at("/recent/0/answer")).contains(words);
+        assertThat(faults.numberAt("/recent/0/page")).isEqualTo(3);
+
+        requireUntouched("vm2", good);
+    }
+
+    private void requireUntouched(String machine, UUID good) {
+        Answer again =
+                api.run(
+                                machine,
+                                """
+                                {"steps":[{"op":"check","at":{"mdev":"%s","bar":0,"offset":"0x3008"},"value":7}]}\
+                                """
+                                        .formatted(good))
+                        .requireStatus(200);
+        assertThat(again.at("/end")).isEqualTo("completed");
+        assertThat(again.numberAt("/steps/0/mismatches")).isZero();
+        assertThat(again.numberAt("/devices/0/faults")).isZero();
+        assertThat(again.numberAt("/devices/0/residentPages")).isEqualTo(1);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"grants-others-pages,grant_refused", "throws-anything,driver_failed"})
+    void theOperatorIsToldByAnEvent(String type, String kind) {
+        UUID bad = api.createMdev(HostileDriver.PARENT, type);
+        api.createMachine("vm1", bad);
+        long last = api.get("/api/v1/events").numberAt("/lastId");
+
+        api.run("vm1", WRITE_TO_PAGE_3.formatted(bad)).requireStatus(200);
+
+        Answer events = api.get("/api/v1/events?after=" + last).requireStatus(200);
+        assertThat(events.at("/items/0/kind")).isEqualTo(kind);
+        assertThat(events.at("/items/0/subject")).isEqualTo("mdevs/" + bad);
+        assertThat(events.at("/items/0/detail")).contains("region=0 page=0x3 access=WRITE");
+    }
+
+    @Test
+    void aGuestThatFaultsInALoopDoesNotFloodTheEvents() {
+        UUID bad = api.createMdev(HostileDriver.PARENT, "throws-anything");
+        api.createMachine("vm1", bad);
+        long last = api.get("/api/v1/events").numberAt("/lastId");
+        String step = "{\"op\":\"read\",\"at\":{\"mdev\":\"%s\",\"bar\":0}}".formatted(bad);
+        String program =
+                "{\"continueAfterFault\":true,\"steps\":[%s]}"
+                        .formatted(String.join(",", java.util.Collections.nCopies(500, step)));
+
+        Answer result = api.run("vm1", program).requireStatus(200);
+
+        assertThat(result.at("/end")).isEqualTo("completed");
+        assertThat(result.numberAt("/devices/0/faults")).isEqualTo(500);
+        Answer events = api.get("/api/v1/events?after=" + last).requireStatus(200);
+        assertThat(events.body().at("/items").size()).isBetween(1, 100);
+    }
+
+    @Test
+    void aDriverThatTrapsServesTheAccessItself() {
+        UUID mdev = api.createMdev(HostileDriver.PARENT, "traps");
+        api.createMachine("vm1", mdev);
+
+        Answer result =
+                api.run(
+                                "vm1",
+                                "{\"steps\":[{\"op\":\"read\",\"width\":1,\"at\":{\"mdev\":\"%s\",\"bar\":0}}]}"
+                                        .formatted(mdev))
+                        .requireStatus(200);
+
+        assertThat(result.at("/steps/0/values/0")).isEqualTo("0x5a");
+        assertThat(result.numberAt("/steps/0/mmioExits")).isEqualTo(1);
+        assertThat(result.numberAt("/devices/0/residentPages")).isZero();
+    }
+
+    @Test
+    void aDriverThatHangsAndListensEndsWithTheProgram() {
+        UUID mdev = api.createMdev(HostileDriver.PARENT, "hangs");
+        api.createMachine("vm1", mdev);
+
+        Answer result =
+                api.run(
+                                "vm1",
+                                "{\"deadlineMillis\":200,\"steps\":[{\"op\":\"read\",\"at\":{\"mdev\":\"%s\",\"bar\":0}}]}"
+                                        .formatted(mdev))
+                        .requireStatus(200);
+
+        assertThat(result.at("/end")).isIn("faulted", "interrupted");
+        assertThat(result.at("/steps/0/fault/errno")).isIn("EINTR", "");
+    }
+
+    @Test
+    void aDriverThatHangsForGoodKeepsItsProcessorAndNobodyElse() throws Exception {
+        UUID stuck = api.createMdev(HostileDriver.PARENT, "hangs-deaf");
+        UUID good = api.createMdev(HostileDriver.PARENT, "honest");
+        api.createMachine("vm1", stuck);
+        api.createMachine("vm2", good);
+        String program =
+                "{\"deadlineMillis\":700,\"steps\":[{\"op\":\"read\",\"at\":{\"mdev\":\"%s\",\"bar\":0}}]}"
+                        .formatted(stuck);
+
+        CompletableFuture<Answer> hanging =
+                CompletableFuture.supplyAsync(() -> api.run("vm1", program));
+        HostileDriver.Stuck.awaitEntered();
+
+        // Another machine and another device of the same parent.
+        api.run("vm2", WRITE_TO_PAGE_3.formatted(good)).requireStatus(200);
+        requireUntouched("vm2", good);
+        UUID made = api.createMdev(HostileDriver.PARENT, "honest");
+        api.delete("/api/v1/mdevs/" + made).requireStatus(204);
+
+        Answer answer = hanging.get();
+        answer.requireProblem(504, "timed-out");
+        assertThat(answer.at("/detail")).contains("vcpu=0 does not stop").contains("hang");
+        api.run("vm1", program).requireProblem(409, "busy");
+        assertThat(api.get("/api/v1/mdevs/" + stuck).at("/overdue"))
+                .contains("validateMapRequest for ");
+        assertThat(api.get("/api/v1/doctor").at("/overdue/0")).contains(stuck.toString());
+
+        // Another processor of the same machine waits for its turn, not for ever.
+        Answer second =
+                api.post(
+                                "/api/v1/machines/vm1/vcpus/1/programs",
+                                "{\"steps\":[{\"op\":\"read\",\"at\":{\"mdev\":\"%s\",\"bar\":0,\"offset\":4096}}]}"
+                                        .formatted(stuck))
+                        .requireStatus(200);
+        assertThat(second.at("/steps/0/fault/errno")).isEqualTo("ETIMEDOUT");
+    }
+
+    @Test
+    void aDeviceWhoseDriverThrowsAtCreationIsNotThere() {
+        long free = freePages();
+        Answer refused =
+                api.post("/api/v1/mdevs", "{\"parent\":\"hostile\",\"type\":\"throws-at-create\"}");
+        refused.requireProblem(502, "driver-failed");
+        assertThat(refused.at("/detail")).contains("the firmware does not answer");
+        assertThat(refused.at("/errno")).isEqualTo("ENODEV");
+        assertThat(api.namesOf("/api/v1/mdevs", "/uuid")).isEmpty();
+        assertThat(freePages()).isEqualTo(free);
+    }
+
+    @Test
+    void aDeviceWhoseDriverThrowsAtTheEndIsGoneAllTheSame() {
+        long free = freePages();
+        UUID mdev = api.createMdev(HostileDriver.PARENT, "throws-at-close");
+        long last = api.get("/api/v1/events").numberAt("/lastId");
+
+        api.delete("/api/v1/mdevs/" + mdev).requireStatus(204);
+
+        api.get("/api/v1/mdevs/" + mdev).requireProblem(404, "not-found");
+        assertThat(freePages()).isEqualTo(free);
+        assertThat(api.get("/api/v1/events?after=" + last).text()).contains("cannot close");
+    }
+
+    @Test
+    void aResetThatFailsIsToldOf() {
+        UUID mdev = api.createMdev(HostileDriver.PARENT, "throws-at-reset");
+        Answer failed = api.post("/api/v1/mdevs/%s/reset".formatted(mdev), "");
+        failed.requireProblem(502, "driver-failed");
+        assertThat(failed.at("/detail")).contains("cannot reset");
+        assertThat(failed.at("/errno")).isEqualTo("EIO");
+    }
+
+    @Test
+    void aDriverThatFindsNothingIsListedWithItsReason() {
+        Answer report = api.get("/api/v1/doctor").requireStatus(200);
+        assertThat(report.body().at("/drivers"))
+                .anySatisfy(driver -> {
+                    assertThat(driver.at("/name").asString()).isEqualTo("broken");
+                    assertThat(driver.at("/trouble").asString()).contains("the card is on fire");
+                });
+        assertThat(api.namesOf("/api/v1/parents", "/name")).contains("gpu0", "hostile");
+    }
+
+    private long freePages() {
+        return api.get("/api/v1/parents/hostile").numberAt("/pools/0/freePages");
+    }
+}

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.mdev.host.machine;
+
+import org.jspecify.annotations.NullMarked;

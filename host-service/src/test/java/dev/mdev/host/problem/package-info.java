@@ -1,0 +1,4 @@
+@NullMarked
+package dev.mdev.host.problem;
+
+import org.jspecify.annotations.NullMarked;
