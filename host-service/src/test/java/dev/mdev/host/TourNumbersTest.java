@@ -3,7 +3,6 @@ package dev.mdev.host;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import org.junit.jupiter.api.Test;
-import org.springframework.test.context.TestPropertySource;
 
 import java.util.UUID;
 
@@ -152,18 +151,5 @@ class TourNumbersTest extends HostTest {
                                 .distinct()
                                 .count())
                 .isEqualTo(count);
-    }
-
-    /// With a driver that grants longer ranges, the same pages cost fewer questions.
-    @TestPropertySource(properties = "mdev.drivers.gpu-sample.grant-pages=16")
-    static class WithLongerGrantsTest extends HostTest {
-        @Test
-        void sixtyFourPagesAreFourFaults() {
-            UUID mdev = api.createMdev("gpu0", "gpu-sample-64m");
-            api.createMachine("vm1", mdev);
-            Answer written = api.run("vm1", WRITE.formatted(mdev, 4096)).requireStatus(200);
-            assertThat(written.numberAt("/devices/0/faults")).isEqualTo(4);
-            assertThat(written.numberAt("/devices/0/residentPages")).isEqualTo(64);
-        }
     }
 }
