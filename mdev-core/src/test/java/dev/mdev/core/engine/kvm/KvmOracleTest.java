@@ -22,6 +22,7 @@ import dev.mdev.core.memslot.Memslot;
 import dev.mdev.core.memslot.UserMemoryRegion;
 import dev.mdev.core.support.Seeded;
 
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 
@@ -32,6 +33,7 @@ import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.SplittableRandom;
 import java.util.function.Supplier;
 
@@ -66,11 +68,17 @@ class KvmOracleTest {
                 });
     }
 
+    /// Three bits of four.
+    private static long manyBits(SplittableRandom random) {
+        long some = random.nextLong();
+        return some | random.nextLong();
+    }
+
     private static void bitmapStep(Pair pair, SplittableRandom random) {
         switch (random.nextInt(12)) {
             case 0, 1, 2 -> pair.set(anyRegion(pair, random));
             case 3 -> pair.get(anySlot(random), random.nextInt(8) == 0);
-            case 4 -> pair.clear(anyClear(random), random.nextLong() | random.nextLong());
+            case 4 -> pair.clear(anyClear(random), manyBits(random));
             case 5 -> {
                 if (random.nextInt(4) == 0) {
                     pair.enable(DirtyModes.MANUAL_PROTECT2, random.nextInt(6));
@@ -162,7 +170,7 @@ class KvmOracleTest {
 
     private static UserMemoryRegion anyRegion(Pair pair, SplittableRandom random) {
         int slot = anySlot(random);
-        UserMemoryRegion former = pair.former(slot);
+        @Nullable UserMemoryRegion former = pair.former(slot);
         if (former != null && random.nextInt(2) == 0) {
             return changeOf(former, random);
         }
@@ -262,7 +270,7 @@ class KvmOracleTest {
         /// What was done last, for failures.
         private final ArrayDeque<String> history = new ArrayDeque<>();
 
-        private final UserMemoryRegion[] present = new UserMemoryRegion[8];
+        private final @Nullable UserMemoryRegion[] present = new UserMemoryRegion[8];
         int succeeded;
         int ringEntries;
 
@@ -277,7 +285,7 @@ class KvmOracleTest {
             vcpu = guest.createVcpu(0);
             if (ringBytes != 0) {
                 rings.add(kernel.ring());
-                rings.add(guest.dirtyRings().ringOf(0).memory());
+                rings.add(Objects.requireNonNull(guest.dirtyRings().ringOf(0)).memory());
                 rings.forEach(ring -> harvesters.add(new DirtyRingHarvester(ring)));
             }
         }
@@ -299,7 +307,7 @@ class KvmOracleTest {
             }
         }
 
-        UserMemoryRegion former(int slot) {
+        @Nullable UserMemoryRegion former(int slot) {
             return slot >= 0 && slot < present.length ? present[slot] : null;
         }
 
