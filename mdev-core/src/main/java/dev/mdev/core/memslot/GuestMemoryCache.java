@@ -84,7 +84,7 @@ public final class GuestMemoryCache {
             }
             if (slot != null) {
                 return copy(slot, hva + offsetBytes, buffer, access)
-                        ? AccessOutcome.OK
+                        ? AccessOutcome.ok()
                         : new AccessOutcome.Fault(from);
             }
             return switch (access) {
@@ -97,10 +97,12 @@ public final class GuestMemoryCache {
     }
 
     private boolean copy(Memslot in, long from, MemorySegment buffer, Access access) {
+        // A copy of no bytes touches no memory, so it cannot fail; Linux marks the page even so.
+        boolean isEmpty = buffer.byteSize() == 0;
         return switch (access) {
-            case READ -> host.read(from, buffer);
+            case READ -> isEmpty || host.read(from, buffer);
             case WRITE -> {
-                boolean written = host.write(from, buffer);
+                boolean written = isEmpty || host.write(from, buffer);
                 if (written) {
                     spaces.markDirty(in, Page.numberOf(gpa), DirtySink.NO_VCPU);
                 }
@@ -139,6 +141,6 @@ public final class GuestMemoryCache {
         hva += slot != null ? Page.offsetOf(gpa) : 0;
         this.gpa = gpa;
         this.lengthBytes = lengthBytes;
-        return AccessOutcome.OK;
+        return AccessOutcome.ok();
     }
 }

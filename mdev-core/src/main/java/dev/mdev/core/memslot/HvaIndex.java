@@ -1,5 +1,6 @@
 package dev.mdev.core.memslot;
 
+import dev.mdev.api.page.Page;
 import dev.mdev.core.addr.HvaRange;
 
 import org.jspecify.annotations.Nullable;
@@ -42,7 +43,7 @@ final class HvaIndex {
     }
 
     void forEachOverlapping(HvaRange range, Consumer<Memslot> action) {
-        new Query(byHva, ends(), range, action).visit(0, byHva.length);
+        new Query(range, action).visit(0, byHva.length);
     }
 
     private int positionOf(Memslot slot) {
@@ -65,14 +66,24 @@ final class HvaIndex {
         }
         int root = (from + to) >>> 1;
         long below = Math.max(fill(ends, from, root), fill(ends, root + 1, to));
-        return ends[root] = Math.max(below, endOf(byHva[root]));
+        ends[root] = Math.max(below, endOf(byHva[root]));
+        return ends[root];
     }
 
     private static long endOf(Memslot slot) {
-        return slot.hvas().endHva();
+        return slot.hva() + Page.bytesOf(slot.npages());
     }
 
-    private record Query(Memslot[] slots, long[] ends, HvaRange range, Consumer<Memslot> action) {
+    private final class Query {
+        private final long[] ends = ends();
+        private final HvaRange range;
+        private final Consumer<Memslot> action;
+
+        Query(HvaRange range, Consumer<Memslot> action) {
+            this.range = range;
+            this.action = action;
+        }
+
         void visit(int from, int to) {
             if (from >= to) {
                 return;
@@ -82,7 +93,7 @@ final class HvaIndex {
                 return;
             }
             visit(from, root);
-            Memslot slot = slots[root];
+            Memslot slot = byHva[root];
             if (slot.hva() >= range.endHva()) {
                 return;
             }

@@ -135,7 +135,7 @@ public abstract sealed class SlotAccessor permits GuestMemoryAccess, VcpuMemoryA
                 done += count;
                 offset = 0;
             }
-            return AccessOutcome.OK;
+            return AccessOutcome.ok();
         } finally {
             spaces.srcu().readUnlock(token);
         }

@@ -57,6 +57,10 @@ final class FakeHostMemory implements HostMemoryAccess, InternalMemory {
         return page(hva).bytes[Page.offsetOf(hva)];
     }
 
+    synchronized byte[] pageAt(long hva) {
+        return page(hva).bytes.clone();
+    }
+
     synchronized int intAt(long hva) {
         return page(hva)
                 .segment()
@@ -105,12 +109,12 @@ final class FakeHostMemory implements HostMemoryAccess, InternalMemory {
             return Exchange.FAULT;
         }
         for (int i = 0; i < sizeBytes; i++) {
-            if (page.bytes[Page.offsetOf(hva) + i] != (byte) (expected >>> 8 * i)) {
+            if (page.bytes[Page.offsetOf(hva) + i] != (byte) (expected >>> (8 * i))) {
                 return Exchange.DIFFERENT;
             }
         }
         for (int i = 0; i < sizeBytes; i++) {
-            page.bytes[Page.offsetOf(hva) + i] = (byte) (replacement >>> 8 * i);
+            page.bytes[Page.offsetOf(hva) + i] = (byte) (replacement >>> (8 * i));
         }
         return Exchange.EXCHANGED;
     }

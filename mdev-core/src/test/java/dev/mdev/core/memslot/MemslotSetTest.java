@@ -43,7 +43,7 @@ class MemslotSetTest {
         SplittableRandom random = new SplittableRandom(seed);
         MemslotSet set = MemslotSet.initial(0);
         for (int id = 0; id < 300; id++) {
-            long npages = 1 + random.nextInt(random.nextInt(1, 40));
+            long npages = 1L + random.nextInt(random.nextInt(1, 40));
             set = set.plus(slot(id, 64L * id, npages, Page.addressOf(random.nextInt(400))));
         }
         for (int id = 0; id < 300; id += 3) {

@@ -42,7 +42,7 @@ class SlotAccessorTest {
 
     @Test
     void aWriteWithinAPageMarksItAndIsReadBack() {
-        assertThat(memory.write(0x10_123, bytes(1, 2, 3))).isEqualTo(AccessOutcome.OK);
+        assertThat(memory.write(0x10_123, bytes(1, 2, 3))).isEqualTo(AccessOutcome.ok());
         assertThat(read(0x10_122, 5)).containsExactly(0, 1, 2, 3, 0);
         assertThat(host.byteAt(HVA_1 + 0x124)).isEqualTo((byte) 2);
         assertThat(marks).containsExactly("slot1+0 by -1");
@@ -255,7 +255,7 @@ class SlotAccessorTest {
 
     private byte[] read(long gpa, int count) {
         byte[] bytes = new byte[count];
-        assertThat(memory.read(gpa, MemorySegment.ofArray(bytes))).isEqualTo(AccessOutcome.OK);
+        assertThat(memory.read(gpa, MemorySegment.ofArray(bytes))).isEqualTo(AccessOutcome.ok());
         return bytes;
     }
 
