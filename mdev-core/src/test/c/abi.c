@@ -23,7 +23,6 @@
 
 static void linux_abi(void)
 {
-	MACRO(LinuxAbi, O_RDONLY);
 	MACRO(LinuxAbi, O_RDWR);
 	MACRO(LinuxAbi, O_NONBLOCK);
 	MACRO(LinuxAbi, O_SYNC);
@@ -36,29 +35,22 @@ static void linux_abi(void)
 	MACRO(LinuxAbi, MAP_FIXED);
 	MACRO(LinuxAbi, MAP_ANONYMOUS);
 	MACRO(LinuxAbi, MAP_NORESERVE);
-	MACRO(LinuxAbi, MAP_POPULATE);
 	MACRO(LinuxAbi, MAP_FAILED);
 	MACRO(LinuxAbi, MADV_DONTNEED);
-	MACRO(LinuxAbi, MADV_REMOVE);
-	MACRO(LinuxAbi, MADV_DONTFORK);
 	MACRO(LinuxAbi, MFD_CLOEXEC);
 	MACRO(LinuxAbi, EFD_CLOEXEC);
 	MACRO(LinuxAbi, EFD_NONBLOCK);
 	MACRO(LinuxAbi, POLLIN);
-	MACRO(LinuxAbi, POLLERR);
 	MACRO(LinuxAbi, SIGBUS);
 	MACRO(LinuxAbi, SIGUSR1);
 	MACRO(LinuxAbi, SIG_BLOCK);
 	MACRO(LinuxAbi, SIG_SETMASK);
-	MACRO(LinuxAbi, BUS_MCEERR_AR);
 	SIZE(LinuxAbi.Pollfd, struct pollfd);
 	OFFSET(LinuxAbi.Pollfd, FD, struct pollfd, fd);
 	OFFSET(LinuxAbi.Pollfd, EVENTS, struct pollfd, events);
 	OFFSET(LinuxAbi.Pollfd, REVENTS, struct pollfd, revents);
 	SIZE(LinuxAbi.Sigset, sigset_t);
 	SIZE(LinuxAbi.Siginfo, siginfo_t);
-	OFFSET(LinuxAbi.Siginfo, SIGNO, siginfo_t, si_signo);
-	OFFSET(LinuxAbi.Siginfo, CODE, siginfo_t, si_code);
 	OFFSET(LinuxAbi.Siginfo, ADDR, siginfo_t, si_addr);
 	SIZE(LinuxAbi.Timespec, struct timespec);
 }
@@ -73,26 +65,15 @@ static void userfaultfd_numbers(void)
 #endif
 	MACRO(UserfaultfdAbi, UFFDIO_API);
 	MACRO(UserfaultfdAbi, UFFDIO_REGISTER);
-	MACRO(UserfaultfdAbi, UFFDIO_UNREGISTER);
 	MACRO(UserfaultfdAbi, UFFDIO_WAKE);
-	MACRO(UserfaultfdAbi, UFFDIO_WRITEPROTECT);
 	MACRO(UserfaultfdAbi, UFFDIO_CONTINUE);
 	MACRO(UserfaultfdAbi, UFFDIO_REGISTER_MODE_MISSING);
-	MACRO(UserfaultfdAbi, UFFDIO_REGISTER_MODE_WP);
 	MACRO(UserfaultfdAbi, UFFDIO_REGISTER_MODE_MINOR);
-	MACRO(UserfaultfdAbi, UFFD_FEATURE_PAGEFAULT_FLAG_WP);
 	MACRO(UserfaultfdAbi, UFFD_FEATURE_MISSING_SHMEM);
 	MACRO(UserfaultfdAbi, UFFD_FEATURE_THREAD_ID);
 	MACRO(UserfaultfdAbi, UFFD_FEATURE_MINOR_SHMEM);
-#ifdef UFFD_FEATURE_WP_HUGETLBFS_SHMEM
-	MACRO(UserfaultfdAbi, UFFD_FEATURE_WP_HUGETLBFS_SHMEM);
-#else
-	ABSENT(UserfaultfdAbi, UFFD_FEATURE_WP_HUGETLBFS_SHMEM);
-#endif
 	MACRO(UserfaultfdAbi, UFFD_EVENT_PAGEFAULT);
 	MACRO(UserfaultfdAbi, UFFD_PAGEFAULT_FLAG_WRITE);
-	MACRO(UserfaultfdAbi, UFFD_PAGEFAULT_FLAG_WP);
-	MACRO(UserfaultfdAbi, UFFD_PAGEFAULT_FLAG_MINOR);
 	MACRO(UserfaultfdAbi, UFFDIO_CONTINUE_MODE_DONTWAKE);
 }
 
@@ -108,20 +89,16 @@ static void userfaultfd_structs(void)
 	SIZE(UserfaultfdAbi.Register, struct uffdio_register);
 	OFFSET(UserfaultfdAbi.Register, MODE, struct uffdio_register, mode);
 	OFFSET(UserfaultfdAbi.Register, IOCTLS, struct uffdio_register, ioctls);
-	SIZE(UserfaultfdAbi.Writeprotect, struct uffdio_writeprotect);
-	OFFSET(UserfaultfdAbi.Writeprotect, MODE, struct uffdio_writeprotect, mode);
 	SIZE(UserfaultfdAbi.Continue, struct uffdio_continue);
 	OFFSET(UserfaultfdAbi.Continue, MODE, struct uffdio_continue, mode);
 	OFFSET(UserfaultfdAbi.Continue, MAPPED, struct uffdio_continue, mapped);
 #ifdef UFFDIO_POISON
 	MACRO(UserfaultfdAbi, UFFDIO_POISON);
-	MACRO(UserfaultfdAbi, UFFD_FEATURE_POISON);
 	SIZE(UserfaultfdAbi.Poison, struct uffdio_poison);
 	OFFSET(UserfaultfdAbi.Poison, MODE, struct uffdio_poison, mode);
 	OFFSET(UserfaultfdAbi.Poison, UPDATED, struct uffdio_poison, updated);
 #else
 	ABSENT(UserfaultfdAbi, UFFDIO_POISON);
-	ABSENT(UserfaultfdAbi, UFFD_FEATURE_POISON);
 	ABSENT(UserfaultfdAbi.Poison, SIZE);
 	ABSENT(UserfaultfdAbi.Poison, MODE);
 	ABSENT(UserfaultfdAbi.Poison, UPDATED);
@@ -153,19 +130,7 @@ static void kvm_numbers(void)
 	MACRO(KvmAbi, KVM_CAP_READONLY_MEM);
 	MACRO(KvmAbi, KVM_CAP_MULTI_ADDRESS_SPACE);
 	MACRO(KvmAbi, KVM_CAP_IMMEDIATE_EXIT);
-	MACRO(KvmAbi, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2);
 	MACRO(KvmAbi, KVM_CAP_DIRTY_LOG_RING);
-#ifdef KVM_CAP_DIRTY_LOG_RING_ACQ_REL
-	MACRO(KvmAbi, KVM_CAP_DIRTY_LOG_RING_ACQ_REL);
-#else
-	ABSENT(KvmAbi, KVM_CAP_DIRTY_LOG_RING_ACQ_REL);
-#endif
-	MACRO(KvmAbi, KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE);
-	MACRO(KvmAbi, KVM_DIRTY_LOG_INITIALLY_SET);
-	MACRO(KvmAbi, KVM_MEM_LOG_DIRTY_PAGES);
-	MACRO(KvmAbi, KVM_MEM_READONLY);
-	MACRO(KvmAbi, KVM_DIRTY_GFN_F_DIRTY);
-	MACRO(KvmAbi, KVM_DIRTY_GFN_F_RESET);
 	MACRO(KvmAbi, KVM_DIRTY_LOG_PAGE_OFFSET);
 }
 
@@ -180,21 +145,6 @@ static void kvm_structs(void)
 	       memory_size);
 	OFFSET(KvmAbi.UserspaceMemoryRegion, USERSPACE_ADDR, struct kvm_userspace_memory_region,
 	       userspace_addr);
-#ifdef KVM_SET_USER_MEMORY_REGION2
-	MACRO(KvmAbi, KVM_SET_USER_MEMORY_REGION2);
-	MACRO(KvmAbi, KVM_MEM_GUEST_MEMFD);
-	SIZE(KvmAbi.UserspaceMemoryRegion2, struct kvm_userspace_memory_region2);
-	OFFSET(KvmAbi.UserspaceMemoryRegion2, GUEST_MEMFD_OFFSET,
-	       struct kvm_userspace_memory_region2, guest_memfd_offset);
-	OFFSET(KvmAbi.UserspaceMemoryRegion2, GUEST_MEMFD, struct kvm_userspace_memory_region2,
-	       guest_memfd);
-#else
-	ABSENT(KvmAbi, KVM_SET_USER_MEMORY_REGION2);
-	ABSENT(KvmAbi, KVM_MEM_GUEST_MEMFD);
-	ABSENT(KvmAbi.UserspaceMemoryRegion2, SIZE);
-	ABSENT(KvmAbi.UserspaceMemoryRegion2, GUEST_MEMFD_OFFSET);
-	ABSENT(KvmAbi.UserspaceMemoryRegion2, GUEST_MEMFD);
-#endif
 	SIZE(KvmAbi.DirtyLog, struct kvm_dirty_log);
 	OFFSET(KvmAbi.DirtyLog, SLOT, struct kvm_dirty_log, slot);
 	OFFSET(KvmAbi.DirtyLog, DIRTY_BITMAP, struct kvm_dirty_log, dirty_bitmap);
@@ -203,10 +153,6 @@ static void kvm_structs(void)
 	OFFSET(KvmAbi.ClearDirtyLog, NUM_PAGES, struct kvm_clear_dirty_log, num_pages);
 	OFFSET(KvmAbi.ClearDirtyLog, FIRST_PAGE, struct kvm_clear_dirty_log, first_page);
 	OFFSET(KvmAbi.ClearDirtyLog, DIRTY_BITMAP, struct kvm_clear_dirty_log, dirty_bitmap);
-	SIZE(KvmAbi.DirtyGfn, struct kvm_dirty_gfn);
-	OFFSET(KvmAbi.DirtyGfn, FLAGS, struct kvm_dirty_gfn, flags);
-	OFFSET(KvmAbi.DirtyGfn, SLOT, struct kvm_dirty_gfn, slot);
-	OFFSET(KvmAbi.DirtyGfn, OFFSET, struct kvm_dirty_gfn, offset);
 	SIZE(KvmAbi.EnableCap, struct kvm_enable_cap);
 	OFFSET(KvmAbi.EnableCap, CAP, struct kvm_enable_cap, cap);
 	OFFSET(KvmAbi.EnableCap, FLAGS, struct kvm_enable_cap, flags);
@@ -222,20 +168,8 @@ static void vcpu_numbers(void)
 	MACRO(KvmVcpuAbi, KVM_SET_SREGS);
 	MACRO(KvmVcpuAbi, KVM_SET_SIGNAL_MASK);
 	MACRO(KvmVcpuAbi, KVM_SET_CPUID2);
-	MACRO(KvmVcpuAbi, KVM_EXIT_UNKNOWN);
-	MACRO(KvmVcpuAbi, KVM_EXIT_IO);
-	MACRO(KvmVcpuAbi, KVM_EXIT_HLT);
 	MACRO(KvmVcpuAbi, KVM_EXIT_MMIO);
-	MACRO(KvmVcpuAbi, KVM_EXIT_SHUTDOWN);
-	MACRO(KvmVcpuAbi, KVM_EXIT_FAIL_ENTRY);
-	MACRO(KvmVcpuAbi, KVM_EXIT_INTR);
-	MACRO(KvmVcpuAbi, KVM_EXIT_INTERNAL_ERROR);
 	MACRO(KvmVcpuAbi, KVM_EXIT_DIRTY_RING_FULL);
-#ifdef KVM_EXIT_MEMORY_FAULT
-	MACRO(KvmVcpuAbi, KVM_EXIT_MEMORY_FAULT);
-#else
-	ABSENT(KvmVcpuAbi, KVM_EXIT_MEMORY_FAULT);
-#endif
 }
 
 static void vcpu_structs(void)
@@ -247,12 +181,8 @@ static void vcpu_structs(void)
 	OFFSET(KvmVcpuAbi.Run, MMIO_LEN, struct kvm_run, mmio.len);
 	OFFSET(KvmVcpuAbi.Run, MMIO_IS_WRITE, struct kvm_run, mmio.is_write);
 	SIZE(KvmVcpuAbi.Regs, struct kvm_regs);
-	OFFSET(KvmVcpuAbi.Regs, RAX, struct kvm_regs, rax);
 	OFFSET(KvmVcpuAbi.Regs, RBX, struct kvm_regs, rbx);
 	OFFSET(KvmVcpuAbi.Regs, RCX, struct kvm_regs, rcx);
-	OFFSET(KvmVcpuAbi.Regs, RDX, struct kvm_regs, rdx);
-	OFFSET(KvmVcpuAbi.Regs, RSI, struct kvm_regs, rsi);
-	OFFSET(KvmVcpuAbi.Regs, RDI, struct kvm_regs, rdi);
 	OFFSET(KvmVcpuAbi.Regs, RBP, struct kvm_regs, rbp);
 	OFFSET(KvmVcpuAbi.Regs, RIP, struct kvm_regs, rip);
 	OFFSET(KvmVcpuAbi.Regs, RFLAGS, struct kvm_regs, rflags);
@@ -278,7 +208,6 @@ static void vcpu_structs(void)
 	OFFSET(KvmVcpuAbi.Segment, S, struct kvm_segment, s);
 	OFFSET(KvmVcpuAbi.Segment, L, struct kvm_segment, l);
 	OFFSET(KvmVcpuAbi.Segment, G, struct kvm_segment, g);
-	OFFSET(KvmVcpuAbi.Segment, UNUSABLE, struct kvm_segment, unusable);
 	OFFSET(KvmVcpuAbi.SignalMask, LEN, struct kvm_signal_mask, len);
 	OFFSET(KvmVcpuAbi.SignalMask, SIGSET, struct kvm_signal_mask, sigset);
 	/* Not in the headers for programs: 64 signals, a bit each (asm/signal.h). */
@@ -288,7 +217,6 @@ static void vcpu_structs(void)
 	SIZE(KvmVcpuAbi.CpuidEntry2, struct kvm_cpuid_entry2);
 	OFFSET(KvmVcpuAbi.CpuidEntry2, FUNCTION, struct kvm_cpuid_entry2, function);
 	OFFSET(KvmVcpuAbi.CpuidEntry2, EAX, struct kvm_cpuid_entry2, eax);
-	OFFSET(KvmVcpuAbi.CpuidEntry2, EDX, struct kvm_cpuid_entry2, edx);
 }
 
 int main(void)

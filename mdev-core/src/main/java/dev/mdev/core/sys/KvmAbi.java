@@ -22,11 +22,6 @@ public final class KvmAbi {
     public static final long KVM_GET_DIRTY_LOG = Ioctl.iow(KVMIO, 0x42, DirtyLog.SIZE);
     public static final long KVM_SET_USER_MEMORY_REGION =
             Ioctl.iow(KVMIO, 0x46, UserspaceMemoryRegion.SIZE);
-
-    /// Since Linux 6.8.
-    public static final long KVM_SET_USER_MEMORY_REGION2 =
-            Ioctl.iow(KVMIO, 0x49, UserspaceMemoryRegion2.SIZE);
-
     public static final long KVM_ENABLE_CAP = Ioctl.iow(KVMIO, 0xA3, EnableCap.SIZE);
     public static final long KVM_CLEAR_DIRTY_LOG = Ioctl.iowr(KVMIO, 0xC0, ClearDirtyLog.SIZE);
     public static final long KVM_RESET_DIRTY_RINGS = Ioctl.io(KVMIO, 0xC7);
@@ -37,24 +32,7 @@ public final class KvmAbi {
     public static final int KVM_CAP_READONLY_MEM = 81;
     public static final int KVM_CAP_MULTI_ADDRESS_SPACE = 118;
     public static final int KVM_CAP_IMMEDIATE_EXIT = 136;
-    public static final int KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 = 168;
     public static final int KVM_CAP_DIRTY_LOG_RING = 192;
-    public static final int KVM_CAP_DIRTY_LOG_RING_ACQ_REL = 223;
-
-    public static final int KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE = 1;
-    public static final int KVM_DIRTY_LOG_INITIALLY_SET = 2;
-
-    public static final int KVM_MEM_LOG_DIRTY_PAGES = 1;
-    public static final int KVM_MEM_READONLY = 2;
-
-    /// Since Linux 6.8.
-    public static final int KVM_MEM_GUEST_MEMFD = 4;
-
-    /// Of an entry of a dirty ring: published by the kernel.
-    public static final int KVM_DIRTY_GFN_F_DIRTY = 1;
-
-    /// Of an entry of a dirty ring: harvested by us.
-    public static final int KVM_DIRTY_GFN_F_RESET = 2;
 
     /// Where the dirty ring is in the file of a virtual processor, in pages.
     public static final int KVM_DIRTY_LOG_PAGE_OFFSET = 64;
@@ -71,15 +49,6 @@ public final class KvmAbi {
         public static final int USERSPACE_ADDR = 24;
 
         private UserspaceMemoryRegion() {}
-    }
-
-    /// `struct kvm_userspace_memory_region2`; begins as the one without 2. Since Linux 6.8.
-    public static final class UserspaceMemoryRegion2 {
-        public static final int SIZE = 160;
-        public static final int GUEST_MEMFD_OFFSET = 32;
-        public static final int GUEST_MEMFD = 40;
-
-        private UserspaceMemoryRegion2() {}
     }
 
     /// `struct kvm_dirty_log`.
@@ -100,16 +69,6 @@ public final class KvmAbi {
         public static final int DIRTY_BITMAP = 16;
 
         private ClearDirtyLog() {}
-    }
-
-    /// `struct kvm_dirty_gfn`, an entry of a dirty ring.
-    public static final class DirtyGfn {
-        public static final int SIZE = 16;
-        public static final int FLAGS = 0;
-        public static final int SLOT = 4;
-        public static final int OFFSET = 8;
-
-        private DirtyGfn() {}
     }
 
     /// `struct kvm_enable_cap`.

@@ -12,18 +12,8 @@ public final class KvmVcpuAbi {
     public static final long KVM_SET_SIGNAL_MASK = Ioctl.iow(KVMIO, 0x8B, SignalMask.SIGSET);
     public static final long KVM_SET_CPUID2 = Ioctl.iow(KVMIO, 0x90, Cpuid2.ENTRIES);
 
-    public static final int KVM_EXIT_UNKNOWN = 0;
-    public static final int KVM_EXIT_IO = 2;
-    public static final int KVM_EXIT_HLT = 5;
     public static final int KVM_EXIT_MMIO = 6;
-    public static final int KVM_EXIT_SHUTDOWN = 8;
-    public static final int KVM_EXIT_FAIL_ENTRY = 9;
-    public static final int KVM_EXIT_INTR = 10;
-    public static final int KVM_EXIT_INTERNAL_ERROR = 17;
     public static final int KVM_EXIT_DIRTY_RING_FULL = 31;
-
-    /// Since Linux 6.8.
-    public static final int KVM_EXIT_MEMORY_FAULT = 39;
 
     private KvmVcpuAbi() {}
 
@@ -42,12 +32,8 @@ public final class KvmVcpuAbi {
     /// `struct kvm_regs`.
     public static final class Regs {
         public static final int SIZE = 144;
-        public static final int RAX = 0;
         public static final int RBX = 8;
         public static final int RCX = 16;
-        public static final int RDX = 24;
-        public static final int RSI = 32;
-        public static final int RDI = 40;
         public static final int RBP = 56;
         public static final int RIP = 128;
         public static final int RFLAGS = 136;
@@ -85,7 +71,6 @@ public final class KvmVcpuAbi {
         public static final int S = 18;
         public static final int L = 19;
         public static final int G = 20;
-        public static final int UNUSABLE = 22;
 
         private Segment() {}
     }
@@ -114,7 +99,6 @@ public final class KvmVcpuAbi {
         public static final int SIZE = 40;
         public static final int FUNCTION = 0;
         public static final int EAX = 12;
-        public static final int EDX = 24;
 
         private CpuidEntry2() {}
     }

@@ -2,7 +2,6 @@ package dev.mdev.core.sys;
 
 /// Numbers of the C library and the kernel that belong to no one subsystem (Linux, x86-64).
 public final class LinuxAbi {
-    public static final int O_RDONLY = 0;
     public static final int O_RDWR = 2;
     public static final int O_NONBLOCK = 0x800;
     public static final int O_SYNC = 0x101000;
@@ -17,30 +16,21 @@ public final class LinuxAbi {
     public static final int MAP_FIXED = 0x10;
     public static final int MAP_ANONYMOUS = 0x20;
     public static final int MAP_NORESERVE = 0x4000;
-    public static final int MAP_POPULATE = 0x8000;
 
     /// What `mmap` returns when it fails.
     public static final long MAP_FAILED = -1;
 
     public static final int MADV_DONTNEED = 4;
-    public static final int MADV_REMOVE = 9;
-    public static final int MADV_DONTFORK = 10;
-
     public static final int MFD_CLOEXEC = 1;
 
     public static final int EFD_CLOEXEC = 0x80000;
     public static final int EFD_NONBLOCK = 0x800;
 
     public static final int POLLIN = 1;
-    public static final int POLLERR = 8;
-
     public static final int SIGBUS = 7;
     public static final int SIGUSR1 = 10;
     public static final int SIG_BLOCK = 0;
     public static final int SIG_SETMASK = 2;
-
-    /// `si_code` of a SIGBUS for memory that the access needs and that is broken.
-    public static final int BUS_MCEERR_AR = 4;
 
     private LinuxAbi() {}
 
@@ -69,8 +59,6 @@ public final class LinuxAbi {
     /// `siginfo_t`.
     public static final class Siginfo {
         public static final int SIZE = 128;
-        public static final int SIGNO = 0;
-        public static final int CODE = 8;
 
         /// The address of a memory fault.
         public static final int ADDR = 16;

@@ -11,32 +11,22 @@ public final class UserfaultfdAbi {
 
     public static final long UFFDIO_API = Ioctl.iowr(TYPE, 0x3F, Api.SIZE);
     public static final long UFFDIO_REGISTER = Ioctl.iowr(TYPE, 0, Register.SIZE);
-    public static final long UFFDIO_UNREGISTER = Ioctl.ior(TYPE, 1, Range.SIZE);
     public static final long UFFDIO_WAKE = Ioctl.ior(TYPE, 2, Range.SIZE);
-    public static final long UFFDIO_WRITEPROTECT = Ioctl.iowr(TYPE, 6, Writeprotect.SIZE);
     public static final long UFFDIO_CONTINUE = Ioctl.iowr(TYPE, 7, Continue.SIZE);
 
     /// Since Linux 6.6.
     public static final long UFFDIO_POISON = Ioctl.iowr(TYPE, 8, Poison.SIZE);
 
     public static final long UFFDIO_REGISTER_MODE_MISSING = 1;
-    public static final long UFFDIO_REGISTER_MODE_WP = 2;
     public static final long UFFDIO_REGISTER_MODE_MINOR = 4;
 
-    public static final long UFFD_FEATURE_PAGEFAULT_FLAG_WP = 1;
     public static final long UFFD_FEATURE_MISSING_SHMEM = 1 << 5;
     public static final long UFFD_FEATURE_THREAD_ID = 1 << 8;
     public static final long UFFD_FEATURE_MINOR_SHMEM = 1 << 10;
-    public static final long UFFD_FEATURE_WP_HUGETLBFS_SHMEM = 1 << 12;
-
-    /// Since Linux 6.6.
-    public static final long UFFD_FEATURE_POISON = 1 << 14;
 
     public static final int UFFD_EVENT_PAGEFAULT = 0x12;
 
     public static final int UFFD_PAGEFAULT_FLAG_WRITE = 1;
-    public static final int UFFD_PAGEFAULT_FLAG_WP = 2;
-    public static final int UFFD_PAGEFAULT_FLAG_MINOR = 4;
 
     /// [#UFFDIO_CONTINUE] does not wake those who wait for the page.
     public static final long UFFDIO_CONTINUE_MODE_DONTWAKE = 1;
@@ -69,14 +59,6 @@ public final class UserfaultfdAbi {
         public static final int IOCTLS = 24;
 
         private Register() {}
-    }
-
-    /// `struct uffdio_writeprotect`; begins with a range.
-    public static final class Writeprotect {
-        public static final int SIZE = 24;
-        public static final int MODE = 16;
-
-        private Writeprotect() {}
     }
 
     /// `struct uffdio_continue`; begins with a range.

@@ -2,7 +2,6 @@ package dev.mdev.core.engine.kvm;
 
 import dev.mdev.core.engine.Engine;
 import dev.mdev.core.engine.EngineProbe;
-import dev.mdev.core.engine.GuestEngine;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.memslot.AddressSpaces;
 import dev.mdev.core.sys.Syscalls;
@@ -43,11 +42,7 @@ public final class KvmEngine implements Engine {
     }
 
     @Override
-    public GuestEngine createGuest(AddressSpaces slots, HostMemory memory) {
-        return createKvmGuest(slots, memory);
-    }
-
-    KvmGuest createKvmGuest(AddressSpaces slots, HostMemory memory) {
+    public KvmGuest createGuest(AddressSpaces slots, HostMemory memory) {
         return KvmGuest.create(new MmapPageTable.Shared(sys, budget, deadline), slots, memory);
     }
 }

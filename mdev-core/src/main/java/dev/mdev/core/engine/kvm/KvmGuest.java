@@ -1,19 +1,36 @@
 package dev.mdev.core.engine.kvm;
 
+import com.google.errorprone.annotations.concurrent.GuardedBy;
+
 import dev.mdev.core.engine.GuestEngine;
 import dev.mdev.core.engine.VcpuEngine;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.hostmm.HostMm;
 import dev.mdev.core.memslot.AddressSpaces;
+import dev.mdev.core.memslot.DirtyHardware;
+import dev.mdev.core.memslot.DirtyLog;
+import dev.mdev.core.memslot.DirtyModes;
+import dev.mdev.core.memslot.DirtyModes.RingDefect;
+import dev.mdev.core.memslot.DirtyRing;
+import dev.mdev.core.memslot.DirtyRings;
 import dev.mdev.core.memslot.VcpuMemslots;
 import dev.mdev.core.sys.Syscalls;
 
+import org.jspecify.annotations.Nullable;
+
+import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.ReentrantLock;
 
 /// One virtual machine of the kernel, with the host address space of its memory.
-final class KvmGuest implements GuestEngine {
+///
+/// Dirty tracking is as [dev.mdev.core.engine.software.SoftwareGuest] has it. With bitmaps, the log
+/// is the machine's own and gets what the kernel logs ([KvmDirtyPages]); the writes of devices are
+/// in it as well. With rings, the rings are the kernel's: they have the writes of virtual
+/// processors and nothing else.
+public final class KvmGuest implements GuestEngine {
     private final Syscalls sys;
     private final AddressSpaces slots;
     private final KvmVm vm;
@@ -24,6 +41,14 @@ final class KvmGuest implements GuestEngine {
     private final KvmCounters counters;
     private final Duration deadline;
     private final CountDownLatch closed = new CountDownLatch(1);
+    private final DirtyModes dirtyModes;
+    private final DirtyLog dirtyLog;
+    private final DirtyRings dirtyRings;
+    private final ReentrantLock creating = new ReentrantLock();
+
+    /// The virtual processor whose ring is asked for.
+    @GuardedBy("creating")
+    private @Nullable StubVcpu created;
 
     /// Everything that a machine is made of.
     private record Parts(
@@ -42,6 +67,10 @@ final class KvmGuest implements GuestEngine {
         this.vcpus = parts.vcpus;
         this.counters = parts.counters;
         this.deadline = deadline;
+        this.dirtyModes = new DirtyModes(slots, DirtyHardware.x86(), RingDefect.AVOIDED);
+        this.dirtyLog = new DirtyLog(slots, dirtyModes, new KvmDirtyPages(vm));
+        this.dirtyRings = new DirtyRings(slots, dirtyModes, this::ringOfCreated);
+        slots.setBitmapPolicy(dirtyModes);
     }
 
     static KvmGuest create(MmapPageTable.Shared shared, AddressSpaces slots, HostMemory memory) {
@@ -90,9 +119,82 @@ final class KvmGuest implements GuestEngine {
         return mm;
     }
 
+    /// The log by slot.
+    public DirtyLog dirtyLog() {
+        return dirtyLog;
+    }
+
+    /// Enables a capability of dirty tracking (`KVM_ENABLE_CAP`), as [DirtyModes#enable].
+    ///
+    /// @throws dev.mdev.api.MdevException as the model or the kernel refuses it
+    public void enableDirtyTracking(int capability, int flags, long optionBits) {
+        dirtyModes.enable(capability, flags, optionBits);
+        if (capability == DirtyModes.RING || capability == DirtyModes.RING_ACQ_REL) {
+            int errno = vm.tryEnableCap(capability, optionBits);
+            if (errno != 0) {
+                throw Syscalls.failure(
+                        errno,
+                        "KVM_ENABLE_CAP capability=%d optionBits=0x%x"
+                                .formatted(capability, optionBits));
+            }
+        }
+    }
+
+    /// The ring of a virtual processor, shared with the kernel, for a
+    /// [dev.mdev.core.memslot.DirtyRingHarvester]; usable until the processor is closed. Null if
+    /// there are no rings.
+    public @Nullable MemorySegment dirtyRing(int vcpuId) {
+        DirtyRing ring = dirtyRings.ringOf(vcpuId);
+        return ring == null ? null : ring.memory();
+    }
+
+    /// Frees the harvested entries of all rings (`KVM_RESET_DIRTY_RINGS`).
+    ///
+    /// @return how many
+    /// @throws dev.mdev.api.MdevException EINVAL if there are no rings
+    public int resetDirtyRings() {
+        int result = vm.tryResetDirtyRings();
+        if (result < 0) {
+            throw Syscalls.failure(-result, "KVM_RESET_DIRTY_RINGS");
+        }
+        return result;
+    }
+
+    private MemorySegment ringOfCreated(int sizeBytes) {
+        creating.lock();
+        try {
+            StubVcpu processor = created;
+            if (processor == null) {
+                throw new IllegalStateException("no virtual processor is being created");
+            }
+            return processor.mapDirtyRing(sizeBytes);
+        } finally {
+            creating.unlock();
+        }
+    }
+
+    private StubVcpu createProcessor(int vcpuId) {
+        creating.lock();
+        try {
+            StubVcpu processor = new StubVcpu(vm, stub, vcpuId);
+            try {
+                created = processor;
+                var _ = dirtyRings.vcpuCreated(vcpuId);
+                return processor;
+            } catch (RuntimeException e) {
+                processor.close();
+                throw e;
+            } finally {
+                created = null;
+            }
+        } finally {
+            creating.unlock();
+        }
+    }
+
     @Override
     public VcpuEngine createVcpu(int vcpuId) {
-        StubVcpu processor = new StubVcpu(vm, stub, vcpuId);
+        StubVcpu processor = createProcessor(vcpuId);
         VcpuThread thread = new VcpuThread(sys.libc());
         GuestFaults faults = new GuestFaults(new VcpuMemslots(slots, vcpuId), mm, pageTable);
         RowRunner runner = new RowRunner(processor, thread, faults, counters);
@@ -101,7 +203,7 @@ final class KvmGuest implements GuestEngine {
     }
 
     /// What the machine's faults came to.
-    KvmFaultCounts faultCounts() {
+    public KvmFaultCounts faultCounts() {
         return counters.snapshot();
     }
 

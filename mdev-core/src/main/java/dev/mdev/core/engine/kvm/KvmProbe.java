@@ -70,7 +70,8 @@ final class KvmProbe {
             boolean met =
                     vm.checkExtension(KvmAbi.KVM_CAP_USER_MEMORY) != 0
                             && vm.checkExtension(KvmAbi.KVM_CAP_SYNC_MMU) != 0
-                            && vm.checkExtension(KvmAbi.KVM_CAP_READONLY_MEM) != 0;
+                            && vm.checkExtension(KvmAbi.KVM_CAP_READONLY_MEM) != 0
+                            && vm.checkExtension(KvmAbi.KVM_CAP_IMMEDIATE_EXIT) != 0;
             return new Finding(
                     need,
                     met,

@@ -2,6 +2,8 @@ package dev.mdev.core.engine.kvm;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.page.Access;
+import dev.mdev.api.page.Page;
+import dev.mdev.core.sys.KvmAbi;
 import dev.mdev.core.sys.KvmVcpuAbi;
 import dev.mdev.core.sys.KvmVcpuAbi.Regs;
 import dev.mdev.core.sys.KvmVcpuAbi.Run;
@@ -83,6 +85,20 @@ final class StubVcpu implements AutoCloseable {
                                 LinuxAbi.MAP_SHARED),
                         fd,
                         0);
+        return FileMapping.segmentAt(arena, hva, sizeBytes, () -> sys.munmap(hva, sizeBytes));
+    }
+
+    /// Maps the processor's dirty ring, until it is closed.
+    MemorySegment mapDirtyRing(int sizeBytes) {
+        long hva =
+                sys.mmap(
+                        new Syscalls.Placement(
+                                0,
+                                sizeBytes,
+                                LinuxAbi.PROT_READ | LinuxAbi.PROT_WRITE,
+                                LinuxAbi.MAP_SHARED),
+                        fd,
+                        (long) KvmAbi.KVM_DIRTY_LOG_PAGE_OFFSET * Page.SIZE);
         return FileMapping.segmentAt(arena, hva, sizeBytes, () -> sys.munmap(hva, sizeBytes));
     }
 

@@ -46,7 +46,7 @@ final class Machine implements AutoCloseable {
     Machine(long aperturePages, Syscalls sys, Duration deadline, long vmaLimit) {
         memory = new HostMemory(new MemfdMemory(sys));
         aperture = memory.allocate("aperture", aperturePages);
-        guest = new KvmEngine(sys, deadline, new VmaBudget(vmaLimit)).createKvmGuest(slots, memory);
+        guest = new KvmEngine(sys, deadline, new VmaBudget(vmaLimit)).createGuest(slots, memory);
     }
 
     /// The physical page `page` of the aperture.

@@ -258,8 +258,7 @@ class MmapPageTableTest {
         }
         try (HostMemory disk = new HostMemory(new FileMemory(file))) {
             HostMemory.Block block = disk.allocate("bar", NPAGES);
-            KvmGuest guest =
-                    new KvmEngine(Duration.ofSeconds(20)).createKvmGuest(machine.slots, disk);
+            KvmGuest guest = new KvmEngine(Duration.ofSeconds(20)).createGuest(machine.slots, disk);
             HostMm mm = guest.hostMm();
             Vma vma =
                     mm.reserve(

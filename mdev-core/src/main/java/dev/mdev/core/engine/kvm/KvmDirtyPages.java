@@ -1,0 +1,51 @@
+package dev.mdev.core.engine.kvm;
+
+import dev.mdev.core.memslot.DirtyBitmap;
+import dev.mdev.core.memslot.DirtyProtector;
+import dev.mdev.core.memslot.Memslot;
+import dev.mdev.core.sys.Syscalls;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/// The writes of guests as the kernel logs them, brought into the machine's own log.
+///
+/// The kernel's log works in its plain mode, whatever mode the machine's is in: to read it is to
+/// clear it and to write-protect its pages again, in one step. So whenever the machine's log is
+/// looked at, it first gets what the kernel has, and of every page that is not in it then, the next
+/// write is logged by the kernel. To protect pages once more is not needed.
+final class KvmDirtyPages implements DirtyProtector {
+    private final KvmVm vm;
+
+    KvmDirtyPages(KvmVm vm) {
+        this.vm = vm;
+    }
+
+    @Override
+    public void drain(Memslot slot) {
+        DirtyBitmap bitmap = slot.bitmap();
+        if (bitmap == null || !slot.logsDirty()) {
+            return;
+        }
+        try (Arena scratch = Arena.ofConfined()) {
+            MemorySegment words = scratch.allocate(bitmap.sizeBytes(), Long.BYTES);
+            int errno = vm.tryGetDirtyLog(slot.slotNumber(), words);
+            if (errno != 0) {
+                throw Syscalls.failure(errno, "KVM_GET_DIRTY_LOG " + slot);
+            }
+            for (int word = 0; word < bitmap.words(); word++) {
+                long bits = words.getAtIndex(ValueLayout.JAVA_LONG, word);
+                if (bits != 0) {
+                    bitmap.setAll(word, bits);
+                }
+            }
+        }
+    }
+
+    @Override
+    public void protect(Memslot slot, long baseIndex, long bits) {}
+
+    @Override
+    public void flush() {}
+}

@@ -1,0 +1,175 @@
+package dev.mdev.core.engine.kvm;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.api.page.Page;
+import dev.mdev.api.page.Prot;
+import dev.mdev.core.engine.GuestAccess;
+import dev.mdev.core.engine.VcpuExit;
+import dev.mdev.core.hostmm.Vma;
+import dev.mdev.core.memslot.DirtyLogClear;
+import dev.mdev.core.memslot.DirtyModes;
+import dev.mdev.core.memslot.DirtyRingHarvester;
+import dev.mdev.core.memslot.DirtySink;
+import dev.mdev.core.memslot.SlotFlags;
+import dev.mdev.core.memslot.UserMemoryRegion;
+
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Objects;
+
+/// The kernel's dirty logs behind the machine's own.
+@ExtendWith(RealKvm.class)
+class KvmDirtyTest {
+    private static final long NPAGES = 64;
+
+    /// Large enough for a processor with page modification logging.
+    private static final long RING_BYTES = 16L << 10;
+
+    private final Machine machine = new Machine(NPAGES);
+    private final Vma vma =
+            machine.guest.hostMm().mapEagerly(machine.aperture.pfns(), Prot.READ_WRITE);
+
+    @AfterEach
+    void close() {
+        machine.close();
+    }
+
+    @Test
+    void theLogHasWhatGuestsAndDevicesWroteSinceItWasRead() {
+        UserMemoryRegion region = machine.show(vma, Machine.BAR_GPA, SlotFlags.LOG_DIRTY_PAGES);
+        Machine.Cpu cpu = machine.cpu();
+        cpu.store(Machine.gpa(3), 8, 1);
+        cpu.store(Machine.gpa(9), 8, 1);
+        machine.slots.markDirty(
+                Objects.requireNonNull(machine.slots.slotOf(region.slot())),
+                Page.numberOf(Machine.gpa(20)),
+                DirtySink.NO_VCPU);
+
+        assertThat(read(region)).isEqualTo(1L << 3 | 1L << 9 | 1L << 20);
+        assertThat(read(region)).isZero();
+        cpu.store(Machine.gpa(9), 8, 2);
+        assertThat(read(region)).isEqualTo(1L << 9);
+    }
+
+    @Test
+    void whoeverClearsTheLogByHandLosesNoWrite() {
+        machine.guest.enableDirtyTracking(DirtyModes.MANUAL_PROTECT2, 0, DirtyModes.MANUAL_ENABLE);
+        UserMemoryRegion region = machine.show(vma, Machine.BAR_GPA, SlotFlags.LOG_DIRTY_PAGES);
+        Machine.Cpu cpu = machine.cpu();
+        cpu.store(Machine.gpa(3), 8, 1);
+        assertThat(read(region)).isEqualTo(1L << 3);
+        assertThat(read(region)).isEqualTo(1L << 3);
+
+        // Written after it was read and before it is cleared: the log had it, and forgets it.
+        cpu.store(Machine.gpa(3), 8, 2);
+        clear(region, 1L << 3);
+        assertThat(read(region)).isZero();
+
+        cpu.store(Machine.gpa(3), 8, 3);
+        assertThat(read(region)).isEqualTo(1L << 3);
+    }
+
+    @Test
+    void aMoveKeepsTheLog() {
+        UserMemoryRegion region = machine.show(vma, Machine.BAR_GPA, SlotFlags.LOG_DIRTY_PAGES);
+        Machine.Cpu cpu = machine.cpu();
+        cpu.store(Machine.gpa(3), 8, 1);
+
+        machine.slots.setUserMemoryRegion(
+                new UserMemoryRegion(
+                        region.slot(),
+                        region.flags(),
+                        region.gpa() + (1L << 30),
+                        region.sizeBytes(),
+                        region.hva()));
+        cpu.store(Machine.gpa(4) + (1L << 30), 8, 1);
+
+        assertThat(read(region)).isEqualTo(1L << 3 | 1L << 4);
+    }
+
+    @Test
+    void ringsAreTheKernels() {
+        machine.guest.enableDirtyTracking(DirtyModes.RING, 0, RING_BYTES);
+        UserMemoryRegion region = machine.show(vma, Machine.BAR_GPA, SlotFlags.LOG_DIRTY_PAGES);
+        Machine.Cpu cpu = machine.cpu();
+        DirtyRingHarvester harvester =
+                new DirtyRingHarvester(Objects.requireNonNull(machine.guest.dirtyRing(0)));
+        cpu.store(Machine.gpa(3), 8, 1);
+        cpu.store(Machine.gpa(9), 8, 1);
+        cpu.store(Machine.gpa(3), 8, 2);
+
+        List<Long> pages = new ArrayList<>();
+        harvester.harvest((_, page) -> pages.add(page), 100);
+        assertThat(pages).containsExactly(3L, 9L);
+        assertThat(machine.guest.resetDirtyRings()).isEqualTo(2);
+        assertThatExceptionOfType(MdevException.class)
+                .isThrownBy(() -> read(region))
+                .matches(e -> e.errno() == Errno.ENXIO);
+        assertThatExceptionOfType(MdevException.class)
+                .isThrownBy(() -> machine.guest.enableDirtyTracking(DirtyModes.RING, 0, RING_BYTES))
+                .matches(e -> e.errno() == Errno.EINVAL);
+    }
+
+    @Test
+    void aFullRingStopsTheGuestUntilItIsReset() {
+        try (Machine large = new Machine(2048)) {
+            large.guest.enableDirtyTracking(DirtyModes.RING, 0, RING_BYTES);
+            Vma ram = large.guest.hostMm().mapEagerly(large.aperture.pfns(), Prot.READ_WRITE);
+            large.show(ram, Machine.BAR_GPA, SlotFlags.LOG_DIRTY_PAGES);
+            Machine.Cpu cpu = large.cpu();
+            DirtyRingHarvester harvester =
+                    new DirtyRingHarvester(Objects.requireNonNull(large.guest.dirtyRing(0)));
+            List<Long> pages = new ArrayList<>();
+            VcpuExit exit =
+                    cpu.run(
+                            new GuestAccess.Store(
+                                    new GuestAccess.Span(Machine.gpa(0), 8, 2048, Page.SIZE),
+                                    1,
+                                    0));
+            int stops = 0;
+            while (exit.equals(new VcpuExit.DirtyRingFull())) {
+                assertThat(cpu.resume()).isEqualTo(exit);
+                harvester.harvest((_, page) -> pages.add(page), 1000);
+                large.guest.resetDirtyRings();
+                stops++;
+                exit = cpu.resume();
+            }
+            harvester.harvest((_, page) -> pages.add(page), 1000);
+
+            assertThat(exit).isEqualTo(new VcpuExit.Done());
+            assertThat(stops).isGreaterThan(1);
+            // The page that fills the ring is entered before its store is made; if it is harvested
+            // then, the store enters it again.
+            assertThat(new HashSet<>(pages)).hasSize(2048);
+            assertThat(pages).hasSizeLessThanOrEqualTo(2048 + stops);
+        }
+    }
+
+    private long read(UserMemoryRegion region) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment bits = arena.allocate(ValueLayout.JAVA_LONG);
+            machine.guest.dirtyLog().get(region.slot(), bits);
+            return bits.get(ValueLayout.JAVA_LONG, 0);
+        }
+    }
+
+    private void clear(UserMemoryRegion region, long bits) {
+        machine.guest
+                .dirtyLog()
+                .clear(
+                        new DirtyLogClear(region.slot(), (int) NPAGES, 0),
+                        MemorySegment.ofArray(new long[] {bits}));
+    }
+}
