@@ -4,7 +4,6 @@ import dev.mdev.core.device.MdevBus;
 import dev.mdev.core.device.MdevObserver;
 import dev.mdev.core.engine.Engine;
 import dev.mdev.core.hostmm.HostMemory;
-import dev.mdev.core.hostmm.OffHeapBackend;
 
 import org.springframework.beans.factory.ObjectProvider;
 import org.springframework.context.annotation.Bean;
@@ -14,13 +13,13 @@ import org.springframework.context.annotation.Configuration;
 @Configuration(proxyBeanMethods = false)
 class BusConfiguration {
     @Bean
-    HostMemory hostMemory() {
-        return new HostMemory(new OffHeapBackend());
+    HostMemory hostMemory(Engines engines) {
+        return new HostMemory(engines.memory());
     }
 
     @Bean
-    Engine engine(Engines engines, BusProperties properties) {
-        return engines.require(properties.engine());
+    Engine engine(Engines engines) {
+        return engines.engine();
     }
 
     @Bean

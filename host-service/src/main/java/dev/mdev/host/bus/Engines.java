@@ -4,54 +4,108 @@ import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.core.engine.Engine;
 import dev.mdev.core.engine.EngineProbe;
+import dev.mdev.core.engine.kvm.KvmEngine;
+import dev.mdev.core.engine.kvm.MemfdMemory;
 import dev.mdev.core.engine.software.SoftwareEngine;
+import dev.mdev.core.hostmm.MemoryBackend;
+import dev.mdev.core.hostmm.OffHeapBackend;
 
 import org.springframework.stereotype.Component;
 
+import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Supplier;
 
-/// The engines this build has.
+/// The engines this build has, each with the kind of memory its guests need.
 @Component
 public final class Engines {
-    private final List<Engine> all;
+    private final List<Option> options;
+    private final String chosen;
 
     Engines(BusProperties properties) {
         // A fault that waits for another on the same page waits for that one's driver call, which
         // in turn may wait for its turn.
-        all = List.of(new SoftwareEngine(properties.driverDeadline().multipliedBy(2)));
+        Duration patience = properties.driverDeadline().multipliedBy(2);
+        chosen = properties.engine();
+        options =
+                List.of(
+                        new Option(
+                                "software",
+                                () -> new SoftwareEngine(patience),
+                                OffHeapBackend::new),
+                        new Option("kvm", () -> new KvmEngine(patience), MemfdMemory::new));
     }
 
-    /// All engines, whether they work here or not.
-    public List<Engine> all() {
-        return all;
-    }
+    /// An engine that is made only if somebody asks for it: making one may load native code.
+    private record Option(
+            String name,
+            Supplier<? extends Engine> engine,
+            Supplier<? extends MemoryBackend> memory) {}
 
-    /// The engine of that name.
+    /// What an engine needs and finds here.
     ///
-    /// @throws MdevException EINVAL if there is none, ENODEV if it does not work here, saying what
-    ///   is missing
-    Engine require(String name) {
-        Engine engine =
-                all.stream()
-                        .filter(candidate -> candidate.name().equals(name))
-                        .findFirst()
-                        .orElseThrow(() ->
-                                new MdevException(
-                                        Errno.EINVAL,
-                                        "mdev.engine=%s known=%s"
-                                                .formatted(
-                                                        name,
-                                                        all.stream().map(Engine::name).toList())));
+    /// @param chosen whether it is the one the operator chose
+    public record Report(String name, boolean chosen, EngineProbe probe) {}
+
+    /// The state of all engines, whether they work here or not.
+    public List<Report> reports() {
+        List<Report> reports = new ArrayList<>();
+        for (Option option : options) {
+            reports.add(new Report(option.name, option.name.equals(chosen), probe(option)));
+        }
+        return reports;
+    }
+
+    private static EngineProbe probe(Option option) {
+        try {
+            return option.engine.get().probe();
+        } catch (MdevException | LinkageError e) {
+            return new EngineProbe(
+                    List.of(
+                            new EngineProbe.Finding(
+                                    "Linux, and a place for native code",
+                                    false,
+                                    e.toString(),
+                                    "run on Linux; let java.io.tmpdir be writable and"
+                                            + " executable")));
+        }
+    }
+
+    /// Makes the engine that the operator chose.
+    ///
+    /// @throws MdevException EINVAL if there is none of that name, ENODEV if it does not work here,
+    ///   saying what is missing
+    Engine engine() {
+        Option option = chosenOption();
         List<String> missing =
-                engine.probe().findings().stream()
+                probe(option).findings().stream()
                         .filter(finding -> !finding.met())
                         .map(Engines::words)
                         .toList();
         if (!missing.isEmpty()) {
             throw new MdevException(
-                    Errno.ENODEV, "engine=%s does not work here: %s".formatted(name, missing));
+                    Errno.ENODEV, "engine=%s does not work here: %s".formatted(chosen, missing));
         }
-        return engine;
+        return option.engine.get();
+    }
+
+    /// Makes the memory that the chosen engine needs.
+    MemoryBackend memory() {
+        return chosenOption().memory.get();
+    }
+
+    private Option chosenOption() {
+        return options.stream()
+                .filter(option -> option.name.equals(chosen))
+                .findFirst()
+                .orElseThrow(() ->
+                        new MdevException(
+                                Errno.EINVAL,
+                                "mdev.engine=%s known=%s"
+                                        .formatted(
+                                                chosen,
+                                                options.stream().map(Option::name).toList())));
     }
 
     private static String words(EngineProbe.Finding finding) {

@@ -1,7 +1,6 @@
 package dev.mdev.host.doctor;
 
 import dev.mdev.core.device.MdevBus;
-import dev.mdev.core.engine.Engine;
 import dev.mdev.core.engine.EngineProbe;
 import dev.mdev.host.bus.DriverLoader;
 import dev.mdev.host.bus.Engines;
@@ -17,13 +16,11 @@ import java.util.List;
 @RequestMapping("/api/v1/doctor")
 class DoctorController {
     private final Engines engines;
-    private final Engine inUse;
     private final DriverLoader drivers;
     private final MdevBus bus;
 
-    DoctorController(Engines engines, Engine inUse, DriverLoader drivers, MdevBus bus) {
+    DoctorController(Engines engines, DriverLoader drivers, MdevBus bus) {
         this.engines = engines;
-        this.inUse = inUse;
         this.drivers = drivers;
         this.bus = bus;
     }
@@ -49,7 +46,7 @@ class DoctorController {
     Report report() {
         return new Report(
                 Runtime.version().toString(),
-                engines.all().stream().map(this::report).toList(),
+                engines.reports().stream().map(DoctorController::report).toList(),
                 drivers.drivers(),
                 bus.mdevs().stream()
                         .flatMap(mdev ->
@@ -58,12 +55,11 @@ class DoctorController {
                         .toList());
     }
 
-    private EngineReport report(Engine engine) {
-        EngineProbe probe = engine.probe();
+    private static EngineReport report(Engines.Report engine) {
         return new EngineReport(
                 engine.name(),
-                engine.name().equals(inUse.name()),
-                probe.isAvailable(),
-                probe.findings());
+                engine.chosen(),
+                engine.probe().isAvailable(),
+                engine.probe().findings());
     }
 }
