@@ -35,6 +35,7 @@ import java.util.BitSet;
 import java.util.Objects;
 import java.util.SplittableRandom;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 
@@ -127,9 +128,12 @@ class DirtyGuestTest {
     private void migrate(Collector collector) throws Exception {
         SoftwareVcpu vcpu = guest.createVcpu(0);
         AtomicBoolean stop = new AtomicBoolean();
+        CountDownLatch writing = new CountDownLatch(1);
         CompletableFuture<Long> writer =
                 CompletableFuture.supplyAsync(
-                        () -> writeUntil(vcpu, stop), task -> new Thread(task, "writer").start());
+                        () -> writeUntil(vcpu, stop, writing),
+                        task -> new Thread(task, "writer").start());
+        assertThat(writing.await(10, TimeUnit.SECONDS)).isTrue();
         copyPages(0, NPAGES);
         for (int round = 0; round < ROUNDS; round++) {
             copyAll(collector.collect());
@@ -149,7 +153,7 @@ class DirtyGuestTest {
     }
 
     /// Stores to random pages, each value once.
-    private static long writeUntil(SoftwareVcpu vcpu, AtomicBoolean stop) {
+    private static long writeUntil(SoftwareVcpu vcpu, AtomicBoolean stop, CountDownLatch writing) {
         SplittableRandom random = new SplittableRandom(7);
         long value = 1;
         while (!stop.get()) {
@@ -162,6 +166,7 @@ class DirtyGuestTest {
             }
             assertThat(exit).isInstanceOf(VcpuExit.Done.class);
             value++;
+            writing.countDown();
         }
         return value - 1;
     }
