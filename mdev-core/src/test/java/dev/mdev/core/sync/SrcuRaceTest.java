@@ -5,17 +5,16 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.mdev.core.sync.PlantedSrcu.Mistake;
 
 import org.jetbrains.lincheck.LincheckAssertionError;
-import org.jetbrains.lincheck.datastructures.ModelCheckingOptions;
 import org.jetbrains.lincheck.datastructures.Operation;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
+import java.util.List;
+
 /// Searches interleavings of readers and one writer for a reader that meets a version after it was
 /// taken back. A search that overlooks planted mistakes proves nothing: it has to find those too.
 class SrcuRaceTest {
-    private static final int INVOCATIONS = Integer.getInteger("mdev.lincheck.invocations", 2000);
-
     @Test
     void noReaderMeetsAVersionThatWasTakenBack() {
         search(Real.class);
@@ -28,17 +27,8 @@ class SrcuRaceTest {
     }
 
     private static void search(Class<?> scenario) {
-        // Two threads: with more, the checker's hand-over between threads takes most of the time.
-        new ModelCheckingOptions()
-                .iterations(5)
-                .threads(2)
-                .actorsBefore(0)
-                .actorsAfter(0)
-                .actorsPerThread(2)
-                .invocationsPerIteration(INVOCATIONS)
-                .minimizeFailedScenario(false)
-                .sequentialSpecification(Specification.class)
-                .check(scenario);
+        new Interleavings(scenario, Specification.class)
+                .search(List.of("readWithinRead"), List.of("update", "update"));
     }
 
     private static final class Version {
@@ -47,10 +37,6 @@ class SrcuRaceTest {
 
     /// No read ever returns true.
     public static final class Specification {
-        public boolean read() {
-            return false;
-        }
-
         public boolean readWithinRead() {
             return false;
         }
@@ -65,14 +51,6 @@ class SrcuRaceTest {
 
         Scenario(ReadSections sections) {
             this.sections = sections;
-        }
-
-        @Operation
-        public boolean read() {
-            int token = sections.readLock();
-            boolean takenBack = current.takenBack;
-            sections.readUnlock(token);
-            return takenBack;
         }
 
         @Operation
