@@ -319,9 +319,13 @@ public final class Mdev {
     }
 
     private Optional<String> outsideOf(int region, long offsetBytes, int widthBytes) {
-        RegionInfo info = region(region);
         boolean inside =
-                offsetBytes >= 0 && widthBytes >= 1 && offsetBytes <= info.sizeBytes() - widthBytes;
+                regions().stream()
+                        .anyMatch(info ->
+                                info.index() == region
+                                        && offsetBytes >= 0
+                                        && widthBytes >= 1
+                                        && offsetBytes <= info.sizeBytes() - widthBytes);
         return inside
                 ? Optional.empty()
                 : Optional.of(

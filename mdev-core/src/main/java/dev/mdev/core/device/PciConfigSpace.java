@@ -98,7 +98,7 @@ public final class PciConfigSpace {
     /// What a write asks for besides.
     ///
     /// @param windowsChanged whether BARs came, went or moved
-    /// @param resetRequested whether the function is to be reset
+    /// @param resetRequested whether the function is to be reset; its registers are already
     record Written(boolean windowsChanged, boolean resetRequested) {}
 
     private List<PciCapability> capabilities(PciProfile profile) {
@@ -194,7 +194,9 @@ public final class PciConfigSpace {
                 capability.written(registers);
                 reset |= capability.takeResetRequest();
             }
-            return new Written(followLocked(), reset);
+            // The reset of the registers is part of the write: what the function would do in
+            // between, such as to send what was pending while it slept, it must not do.
+            return new Written(reset ? resetLocked() : followLocked(), reset);
         } finally {
             lock.unlock();
         }
@@ -216,13 +218,18 @@ public final class PciConfigSpace {
     boolean reset() {
         lock.lock();
         try {
-            registers.reset();
-            capabilities.forEach(PciCapability::reset);
-            interrupts.reset();
-            return followLocked();
+            return resetLocked();
         } finally {
             lock.unlock();
         }
+    }
+
+    @GuardedBy("lock")
+    private boolean resetLocked() {
+        registers.reset();
+        capabilities.forEach(PciCapability::reset);
+        interrupts.reset();
+        return followLocked();
     }
 
     /// @return whether windows changed

@@ -100,13 +100,10 @@ public final class PciFunction {
     /// @return the failure of a driver's reset if the write reset the function, else done
     public RegionAccess writeConfig(int offsetBytes, int widthBytes, long value) {
         PciConfigSpace.Written written = config.write(offsetBytes, widthBytes, value);
-        if (written.resetRequested()) {
-            return mdev.reset(epoch);
-        }
         if (written.windowsChanged()) {
             owner.windowsChanged();
         }
-        return new RegionAccess.Done(0);
+        return written.resetRequested() ? mdev.reset(epoch) : new RegionAccess.Done(0);
     }
 
     /// Reads a trapped part of a region, or any part of one as if it were.

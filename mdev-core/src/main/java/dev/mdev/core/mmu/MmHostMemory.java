@@ -21,23 +21,39 @@ public final class MmHostMemory implements HostMemoryAccess {
             ValueLayout.JAVA_LONG.withOrder(ByteOrder.LITTLE_ENDIAN).varHandle();
 
     private final HostMm mm;
+    private final boolean mayFault;
 
     public MmHostMemory(HostMm mm) {
+        this(mm, true);
+    }
+
+    private MmHostMemory(HostMm mm, boolean mayFault) {
         this.mm = mm;
+        this.mayFault = mayFault;
+    }
+
+    /// Only what is mapped already: a page that is not is an error to the accessor, whose caller
+    /// faults it in when it is in no read section any more.
+    public static MmHostMemory withoutFaults(HostMm mm) {
+        return new MmHostMemory(mm, false);
     }
 
     @Override
     public boolean read(long hva, MemorySegment destination) {
-        return mm.copyFrom(hva, destination) == null;
+        return read(hva, destination, mayFault);
     }
 
     @Override
     public boolean readWithoutFault(long hva, MemorySegment destination) {
+        return read(hva, destination, false);
+    }
+
+    private boolean read(long hva, MemorySegment destination, boolean fault) {
         FaultResult stop =
                 mm.withPage(
                         hva,
                         Access.READ,
-                        false,
+                        fault,
                         (memory, offset) ->
                                 MemorySegment.copy(
                                         memory, offset, destination, 0, destination.byteSize()));
@@ -46,7 +62,14 @@ public final class MmHostMemory implements HostMemoryAccess {
 
     @Override
     public boolean write(long hva, MemorySegment source) {
-        return mm.copyTo(hva, source) == null;
+        FaultResult stop =
+                mm.withPage(
+                        hva,
+                        Access.WRITE,
+                        mayFault,
+                        (memory, offset) ->
+                                MemorySegment.copy(source, 0, memory, offset, source.byteSize()));
+        return stop == null;
     }
 
     @Override
@@ -56,7 +79,7 @@ public final class MmHostMemory implements HostMemoryAccess {
                 mm.withPage(
                         hva,
                         Access.WRITE,
-                        true,
+                        mayFault,
                         (memory, offset) ->
                                 exchanged[0] =
                                         exchange(memory, offset, sizeBytes, expected, replacement));
