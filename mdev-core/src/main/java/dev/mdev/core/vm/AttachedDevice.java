@@ -1,5 +1,6 @@
 package dev.mdev.core.vm;
 
+import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
@@ -22,6 +23,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.function.Consumer;
 
 /// A mediated device in a machine: a PCI function on its bus.
 public final class AttachedDevice {
@@ -59,8 +61,12 @@ public final class AttachedDevice {
     /// What a machine offers a device.
     ///
     /// @param pinLimitPages the most pages of guest memory it may pin
-    /// @param windowsChanged to be run when its BARs are elsewhere
-    record Plug(AddressSpaces slots, HostMm mm, long pinLimitPages, Runnable windowsChanged) {}
+    /// @param windowsChanged to be told when its BARs are elsewhere
+    record Plug(
+            AddressSpaces slots,
+            HostMm mm,
+            long pinLimitPages,
+            Consumer<AttachedDevice> windowsChanged) {}
 
     /// Reserves host addresses for what is mapped of its BARs.
     ///
@@ -113,6 +119,18 @@ public final class AttachedDevice {
     /// The PCI function that the guest sees.
     public PciFunction function() {
         return function;
+    }
+
+    /// A region that the guest sees, by its index: one of the driver's, or the BAR that was added
+    /// for MSI-X.
+    ///
+    /// @throws MdevException EINVAL if there is none
+    public RegionInfo region(int index) {
+        return function.regions().stream()
+                .filter(region -> region.index() == index)
+                .findFirst()
+                .orElseThrow(() ->
+                        new MdevException(Errno.EINVAL, "%s region=%d".formatted(this, index)));
     }
 
     /// The guest-physical address of each BAR that is decoded now, by its index.
@@ -182,15 +200,15 @@ public final class AttachedDevice {
     }
 
     private final class Owner implements PciFunction.Owner {
-        private final Runnable windowsChanged;
+        private final Consumer<AttachedDevice> windowsChanged;
 
-        Owner(Runnable windowsChanged) {
+        Owner(Consumer<AttachedDevice> windowsChanged) {
             this.windowsChanged = windowsChanged;
         }
 
         @Override
         public void windowsChanged() {
-            windowsChanged.run();
+            windowsChanged.accept(AttachedDevice.this);
         }
 
         @Override

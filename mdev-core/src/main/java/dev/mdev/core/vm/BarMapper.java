@@ -23,9 +23,9 @@ import java.util.concurrent.locks.ReentrantLock;
 
 /// Keeps a machine's memory slots and MMIO windows as the configuration spaces of its devices say.
 ///
-/// Whoever changed a configuration space calls [#settle], which looks at all of them anew: what was
-/// asked for in between by others is done along with it, and the order in which they come does not
-/// matter. Where ranges overlap, [VisibleBars] decides.
+/// Whoever changed a device's configuration space calls [#settle] for that device, which looks at
+/// it anew: what several threads asked for is done by whoever comes last, and nobody waits for what
+/// is asked of another device. Where ranges overlap, [VisibleBars] decides.
 ///
 /// Slots go before mappings: when a BAR is not decoded any more, its slots are deleted first and
 /// then what the driver had granted is taken back, as VFIO does when memory decoding is turned off.
@@ -84,13 +84,13 @@ final class BarMapper {
     /// Takes a device out. When this returns, no access of the guest reaches it.
     void remove(AttachedDevice device) {
         devices.remove(device);
-        settle();
+        settle(device);
     }
 
-    /// Makes slots and windows what the configuration spaces say. The caller holds no lock: drivers
-    /// may be told that pinned memory goes, and asked to map eager areas.
-    void settle() {
-        Settlement settlement = new Settlement();
+    /// Makes slots and windows what a device's configuration space says. The caller holds no lock:
+    /// drivers may be told that pinned memory goes, and asked to map eager areas.
+    void settle(AttachedDevice device) {
+        Settlement settlement = new Settlement(device);
         changeWithoutPins(settlement);
         for (MappedArea area : settlement.plan.eager) {
             area.device().mdev().populate(mm, area.vma());
@@ -98,11 +98,16 @@ final class BarMapper {
     }
 
     private final class Settlement implements PinRelease.Change {
+        private final AttachedDevice device;
         private Plan plan = Plan.NOTHING;
+
+        Settlement(AttachedDevice device) {
+            this.device = device;
+        }
 
         @Override
         public List<GfnRange> leaving() {
-            plan = plan();
+            plan = plan(device);
             return plan.leaving;
         }
 
@@ -134,18 +139,18 @@ final class BarMapper {
                 new Plan(List.of(), Set.of(), Map.of(), List.of(), List.of(), List.of());
     }
 
-    private Plan plan() {
+    private Plan plan(AttachedDevice device) {
         layout.lock();
         try {
-            return planLocked();
+            return planLocked(device);
         } finally {
             layout.unlock();
         }
     }
 
     @GuardedBy("layout")
-    private Plan planLocked() {
-        List<BarClaim> next = claimsLocked();
+    private Plan planLocked(AttachedDevice device) {
+        List<BarClaim> next = claimsLocked(device);
         Set<MmioBus.Window> nextWindows = new HashSet<>(fixedWindows);
         Map<BarSlots.Piece, Long> pieces = new LinkedHashMap<>();
         for (VisibleBars.Part part : VisibleBars.of(fixed, next)) {
@@ -168,12 +173,17 @@ final class BarMapper {
                         .toList());
     }
 
-    /// The windows of all devices. One that is where it was keeps its order; one that appears or
-    /// moves comes last, and so lies above the others.
+    /// The windows of all devices, with those of one device as they are now. One that is where it
+    /// was keeps its order; one that appears or moves comes last, and so lies above the others.
     @GuardedBy("layout")
-    private List<BarClaim> claimsLocked() {
+    private List<BarClaim> claimsLocked(AttachedDevice device) {
         List<BarClaim> next = new ArrayList<>();
-        for (AttachedDevice device : devices) {
+        for (BarClaim claim : claims) {
+            if (claim.device() != device) {
+                next.add(claim);
+            }
+        }
+        if (devices.contains(device)) {
             for (BarWindow window : device.function().config().windows()) {
                 BarClaim before = claimOfLocked(device, window);
                 next.add(before != null ? before : new BarClaim(device, window, nextOrder++));
