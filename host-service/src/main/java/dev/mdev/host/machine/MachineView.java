@@ -48,7 +48,7 @@ record MachineView(
     }
 
     private static Bar bar(AttachedDevice device, int index, long gpa) {
-        var region = device.mdev().region(index);
+        var region = device.region(index);
         return new Bar(index, region.name(), new U64(gpa), region.sizeBytes());
     }
 }

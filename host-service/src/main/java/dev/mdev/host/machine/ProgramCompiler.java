@@ -152,7 +152,7 @@ final class ProgramCompiler {
         long gpa =
                 device.barGpa(index)
                         .orElseThrow(() -> new Misfit("/at/bar", "the device has no bar=" + index));
-        RegionInfo region = device.mdev().region(index);
+        RegionInfo region = device.region(index);
         return new Bar(gpa, region.sizeBytes());
     }
 
