@@ -1,0 +1,4 @@
+@NullMarked
+package dev.mdev.core.device;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,54 @@
+package dev.mdev.core.vm;
+
+import static dev.mdev.core.vm.PciMachine.assertErrno;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.mdev.api.Errno;
+
+import org.junit.jupiter.api.Test;
+
+class BarSpaceTest {
+    @Test
+    void wideBarsLieAboveRamAlignedToTheirSize() {
+        BarSpace space = new BarSpace(1 << 20);
+
+        assertThat(space.take(16, true)).isEqualTo(MachineSpec.BAR_WINDOW_GPA);
+        assertThat(space.take(1 << 20, true)).isEqualTo(MachineSpec.BAR_WINDOW_GPA + (1 << 20));
+        assertThat(space.take(4096, true)).isEqualTo(MachineSpec.BAR_WINDOW_GPA + 4096);
+    }
+
+    @Test
+    void narrowBarsLieBetweenTheEndOfRamAndTheInterruptControllers() {
+        assertThat(new BarSpace(0).take(4096, false)).isEqualTo(0x8000_0000L);
+        BarSpace full = new BarSpace(0xfea0_0000L);
+        assertThat(full.take(1 << 20, false)).isEqualTo(0xfea0_0000L);
+        assertThat(full.take(1 << 20, false)).isEqualTo(0xfeb0_0000L);
+        assertErrno(Errno.ENOSPC, () -> full.take(16, false));
+        assertErrno(Errno.ENOSPC, () -> new BarSpace(1L << 32).take(16, false));
+        full.release(0xfea0_0000L);
+        assertThat(full.take(4096, false)).isEqualTo(0xfea0_0000L);
+    }
+
+    @Test
+    void whatIsTakenInOneWindowDoesNotCountInTheOther() {
+        BarSpace space = new BarSpace(0);
+
+        long narrow = space.take(1L << 30, false);
+        long wide = space.take(1L << 30, true);
+
+        assertThat(narrow).isEqualTo(0x8000_0000L);
+        assertThat(wide).isEqualTo(MachineSpec.BAR_WINDOW_GPA);
+        assertThat(space.take(1 << 20, false)).isEqualTo(0xc000_0000L);
+    }
+
+    @Test
+    void aBarThatDoesNotFitAtAllIsRefused() {
+        BarSpace space = new BarSpace(0);
+
+        assertErrno(Errno.ENOSPC, () -> space.take(1L << 40, true));
+        assertErrno(Errno.ENOSPC, () -> space.take(1L << 62, true));
+        assertThat(space.take(1L << 39, true)).isEqualTo(MachineSpec.BAR_WINDOW_GPA);
+        assertErrno(Errno.ENOSPC, () -> space.take(1L << 39, true));
+    }
+}

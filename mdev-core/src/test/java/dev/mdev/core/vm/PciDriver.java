@@ -1,0 +1,224 @@
+package dev.mdev.core.vm;
+
+import dev.mdev.api.Aperture;
+import dev.mdev.api.GuestMemory;
+import dev.mdev.api.IrqInfo;
+import dev.mdev.api.MapDecision;
+import dev.mdev.api.MapRequest;
+import dev.mdev.api.MdevContext;
+import dev.mdev.api.MdevDevice;
+import dev.mdev.api.MdevType;
+import dev.mdev.api.ParentDevice;
+import dev.mdev.api.ParentDriver;
+import dev.mdev.api.ParentHost;
+import dev.mdev.api.PciIdentity;
+import dev.mdev.api.PciOptions;
+import dev.mdev.api.RegionArea;
+import dev.mdev.api.RegionInfo;
+import dev.mdev.api.ResourcePool;
+import dev.mdev.api.page.Page;
+import dev.mdev.api.page.Prot;
+
+import org.jspecify.annotations.Nullable;
+
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.CopyOnWriteArrayList;
+
+/// A driver of PCI functions that a test describes. BAR 0's pages are those of its share, whether a
+/// guest reaches them by a mapping or traps; all other regions are bytes of their own.
+final class PciDriver implements ParentDriver {
+    static final String PARENT = "pci0";
+    static final String TYPE = "function";
+    static final int PAGES = 16;
+    static final int DEVICES = 8;
+
+    /// What the next device says of itself.
+    volatile List<RegionInfo> regions =
+            List.of(
+                    RegionInfo.of(0, "memory", Page.bytesOf(PAGES), RegionArea.Kind.LAZY),
+                    RegionInfo.of(2, "registers", 256, RegionArea.Kind.TRAPPED));
+
+    volatile IrqInfo irqs = new IrqInfo(true, 4, 8);
+    volatile PciOptions options = PciOptions.DEFAULT;
+    volatile PciIdentity identity = new PciIdentity(0x1234, 0x11e9, 0x038000, 2, 0x1af4, 0x1100);
+
+    final List<Device> devices = new CopyOnWriteArrayList<>();
+    private @Nullable Aperture aperture;
+
+    @Override
+    public String name() {
+        return "pci-test";
+    }
+
+    @Override
+    public List<ParentDevice> probe(ParentHost host) {
+        aperture = host.allocateAperture("test", (long) PAGES * DEVICES);
+        return List.of(new Parent());
+    }
+
+    Aperture aperture() {
+        return Objects.requireNonNull(aperture);
+    }
+
+    private final class Parent implements ParentDevice {
+        @Override
+        public String name() {
+            return PARENT;
+        }
+
+        @Override
+        public String description() {
+            return "a parent for tests";
+        }
+
+        @Override
+        public Aperture aperture() {
+            return PciDriver.this.aperture();
+        }
+
+        @Override
+        public List<ResourcePool> pools() {
+            return List.of(new ResourcePool("memory", aperture().pfns()));
+        }
+
+        @Override
+        public List<MdevType> types() {
+            return List.of(
+                    new MdevType(
+                            TYPE,
+                            "test",
+                            "16 pages",
+                            MdevType.VFIO_PCI,
+                            List.of(new MdevType.Demand("memory", PAGES, 1, true)),
+                            DEVICES));
+        }
+
+        @Override
+        public MdevDevice create(MdevContext context) {
+            Device device = new Device(context);
+            devices.add(device);
+            return device;
+        }
+
+        @Override
+        public void close() {}
+    }
+
+    /// One device; remembers what it was asked.
+    final class Device implements MdevDevice {
+        final MdevContext context;
+        final List<MapRequest> requests = new CopyOnWriteArrayList<>();
+        final List<String> events = new CopyOnWriteArrayList<>();
+        final byte[] registers = new byte[1 << 16];
+        private final List<RegionInfo> itsRegions = regions;
+        private final IrqInfo itsIrqs = irqs;
+        private final PciOptions itsOptions = options;
+        private final PciIdentity itsIdentity = identity;
+
+        /// Runs when memory goes that is pinned.
+        volatile Runnable whenUnmapped = () -> {};
+
+        volatile Runnable whenReset = () -> {};
+
+        /// Runs when a mapping is asked for.
+        volatile Runnable whenAsked = () -> {};
+
+        Device(MdevContext context) {
+            this.context = context;
+        }
+
+        GuestMemory memory() {
+            return context.guestMemory();
+        }
+
+        private long offsetOf(long page) {
+            long pfn = context.share("memory").runFrom(page).firstPfn();
+            return Page.addressOf(pfn - aperture().pfns().firstPfn());
+        }
+
+        long memoryLong(long offsetBytes) {
+            MemorySegment value = MemorySegment.ofArray(new long[1]);
+            aperture().read(offsetOf(0) + offsetBytes, value);
+            return value.get(java.lang.foreign.ValueLayout.JAVA_LONG, 0);
+        }
+
+        @Override
+        public List<RegionInfo> regions() {
+            return itsRegions;
+        }
+
+        @Override
+        public PciIdentity identity() {
+            return itsIdentity;
+        }
+
+        @Override
+        public IrqInfo irqs() {
+            return itsIrqs;
+        }
+
+        @Override
+        public PciOptions pci() {
+            return itsOptions;
+        }
+
+        @Override
+        public MapDecision validateMapRequest(MapRequest request) {
+            requests.add(request);
+            whenAsked.run();
+            return MapDecision.grantPage(
+                    request,
+                    context.share("memory").runFrom(request.page()).firstPfn(),
+                    Prot.READ_WRITE);
+        }
+
+        @Override
+        public long read(int region, long offsetBytes, int widthBytes) {
+            events.add("read %d+%d/%d".formatted(region, offsetBytes, widthBytes));
+            byte[] bytes = new byte[widthBytes];
+            if (region == 0) {
+                aperture().read(offsetOf(0) + offsetBytes, MemorySegment.ofArray(bytes));
+            } else {
+                System.arraycopy(registers, (int) offsetBytes, bytes, 0, widthBytes);
+            }
+            long value = 0;
+            for (int i = 0; i < widthBytes; i++) {
+                value |= (bytes[i] & 0xffL) << (8 * i);
+            }
+            return value;
+        }
+
+        @Override
+        public void write(int region, long offsetBytes, int widthBytes, long value) {
+            events.add("write %d+%d/%d=%x".formatted(region, offsetBytes, widthBytes, value));
+            byte[] bytes = new byte[widthBytes];
+            for (int i = 0; i < widthBytes; i++) {
+                bytes[i] = (byte) (value >>> (8 * i));
+            }
+            if (region == 0) {
+                aperture().write(offsetOf(0) + offsetBytes, MemorySegment.ofArray(bytes));
+            } else {
+                System.arraycopy(bytes, 0, registers, (int) offsetBytes, widthBytes);
+            }
+        }
+
+        @Override
+        public void dmaUnmapped(long iova, long lengthBytes) {
+            events.add("dmaUnmapped %x+%x".formatted(iova, lengthBytes));
+            whenUnmapped.run();
+        }
+
+        @Override
+        public void reset() {
+            events.add("reset");
+            whenReset.run();
+        }
+
+        @Override
+        public void close() {
+            events.add("close");
+        }
+    }
+}

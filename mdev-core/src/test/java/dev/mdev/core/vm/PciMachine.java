@@ -1,0 +1,120 @@
+package dev.mdev.core.vm;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.api.page.Page;
+import dev.mdev.core.device.Mdev;
+import dev.mdev.core.device.MdevBus;
+import dev.mdev.core.device.MdevObserver;
+import dev.mdev.core.engine.GuestAccess.Span;
+import dev.mdev.core.engine.software.SoftwareEngine;
+import dev.mdev.core.hostmm.HostMemory;
+import dev.mdev.core.hostmm.OffHeapBackend;
+import dev.mdev.core.memslot.Memslot;
+
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
+
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.UUID;
+import java.util.concurrent.Executor;
+
+/// A machine of the software engine with PCI functions in it.
+final class PciMachine implements AutoCloseable {
+    static final long RAM_BYTES = 1L << 20;
+    static final int COMMAND = 0x04;
+    static final int MEMORY = 2;
+    static final int MASTER = 4;
+
+    /// A thread for each task: those of a common pool may all be waiting.
+    static final Executor THREADS = task -> Thread.ofPlatform().daemon().start(task);
+
+    final PciDriver driver = new PciDriver();
+    final HostMemory memory = new HostMemory(new OffHeapBackend());
+    final MdevBus bus = new MdevBus(memory, Duration.ofSeconds(5), MdevObserver.NONE);
+    final VirtualMachine vm;
+
+    PciMachine() {
+        this(RAM_BYTES);
+    }
+
+    PciMachine(long ramBytes) {
+        bus.addDriver(driver, Map.of());
+        vm =
+                new VirtualMachine(
+                        new MachineSpec("vm", ramBytes, 2),
+                        new SoftwareEngine(Duration.ofSeconds(5)),
+                        memory);
+    }
+
+    Mdev create() {
+        return bus.create(UUID.randomUUID(), PciDriver.PARENT, PciDriver.TYPE);
+    }
+
+    AttachedDevice attach() {
+        return vm.attach(create());
+    }
+
+    PciDriver.Device device(int index) {
+        return driver.devices.get(index);
+    }
+
+    ProgramResult run(GuestProgram.Step... steps) {
+        return vm.vcpu(0)
+                .execute(new GuestProgram(List.of(steps), false), Duration.ofSeconds(20))
+                .join();
+    }
+
+    /// One guest load.
+    long load(long gpa, int widthBytes) {
+        ProgramResult result = run(new GuestProgram.Step.Read(new Span(gpa, widthBytes, 1, 0)));
+        assertThat(result.end()).as("%s", result).isEqualTo(ProgramResult.End.COMPLETED);
+        return result.steps().getFirst().values().getFirst();
+    }
+
+    /// One guest store.
+    void store(long gpa, int widthBytes, long value) {
+        ProgramResult result =
+                run(new GuestProgram.Step.Write(new Span(gpa, widthBytes, 1, 0), value, 0));
+        assertThat(result.end()).as("%s", result).isEqualTo(ProgramResult.End.COMPLETED);
+    }
+
+    /// Whether a device or memory answers at an address.
+    boolean answers(long gpa) {
+        ProgramResult result = run(new GuestProgram.Step.Read(new Span(gpa, 4, 1, 0)));
+        return result.steps().getFirst().unassigned() == 0;
+    }
+
+    /// The machine's slots but RAM, by first address.
+    List<Memslot> deviceSlots() {
+        List<Memslot> found = new ArrayList<>();
+        for (int id = 1; id < 512; id++) {
+            Memslot slot = vm.slots().slotOf(id);
+            if (slot != null) {
+                found.add(slot);
+            }
+        }
+        return found;
+    }
+
+    static long gpaOf(Memslot slot) {
+        return Page.addressOf(slot.baseGfn());
+    }
+
+    static void assertErrno(Errno errno, ThrowingCallable call) {
+        assertThat(org.assertj.core.api.Assertions.catchThrowable(call))
+                .isInstanceOfSatisfying(
+                        MdevException.class, e -> assertThat(e.errno()).isEqualTo(errno));
+    }
+
+    @Override
+    public void close() {
+        vm.close();
+        bus.close();
+        memory.close();
+    }
+}

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.mdev.core.vm;
+
+import org.jspecify.annotations.NullMarked;
