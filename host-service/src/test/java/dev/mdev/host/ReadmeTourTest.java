@@ -3,6 +3,8 @@ package dev.mdev.host;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assumptions.assumeThat;
 
+import org.junit.jupiter.api.Test;
+
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -10,10 +12,9 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
-import org.junit.jupiter.api.Test;
 
-/// Runs the commands of the README's tour, in order, and compares what they print with what the README
-/// says they print. Times, random ids and the engine's name may differ.
+/// Runs the commands of the README's tour, in order, and compares what they print with what the
+/// README says they print. Times, random ids and the engine's name may differ.
 class ReadmeTourTest extends HostTest {
     private static final Path README = Path.of("..", "README.md");
 
