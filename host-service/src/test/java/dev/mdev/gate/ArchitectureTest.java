@@ -90,7 +90,8 @@ class ArchitectureTest {
                             "core.addr",
                             "core.sync",
                             "core.memslot",
-                            "core.hostmm"),
+                            "core.hostmm",
+                            "core.mmu"),
                     row(
                             "core.vm",
                             "api",

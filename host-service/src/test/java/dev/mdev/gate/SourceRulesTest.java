@@ -26,9 +26,9 @@ class SourceRulesTest {
         Predicate<String> isChecked =
                 name -> !name.endsWith("/page/Page.java") && !name.endsWith("Abi.java");
         assertThat(linesOf(Sources.main(), PAGE_SHIFT, isChecked)).isEmpty();
-        assertThat(linesOf(Sources.main(), PAGE_SHIFT, isChecked.negate()))
+        assertThat(PAGE_SHIFT.matcher("long gfn = gpa >> 12;").find())
                 .as("the rule knows such a line when it sees it")
-                .isNotEmpty();
+                .isTrue();
     }
 
     @Test
