@@ -94,6 +94,7 @@ class SyscallsTest {
     }
 
     @Test
+    @SuppressWarnings("restricted") // the size is that of the mapping
     void aMemfdIsMemoryOfZeroesThatMappingsShare() {
         try (NativeFd fd = sys.memfd("ram", 0x2000);
                 Arena arena = Arena.ofConfined()) {

@@ -197,6 +197,11 @@ final class KvmVcpu implements VcpuEngine {
                 rowActive = false;
                 yield null;
             }
+            case RowStop.Interrupted interrupted -> {
+                progress(interrupted.index());
+                rowActive = false;
+                yield new VcpuExit.Interrupted();
+            }
             case RowStop.RingFull full -> {
                 progress(full.done());
                 yield new VcpuExit.DirtyRingFull();
@@ -279,7 +284,7 @@ final class KvmVcpu implements VcpuEngine {
                 case RowStop.RingFull _ -> {
                     return new VcpuExit.DirtyRingFull();
                 }
-                case RowStop.Kicked _ -> {
+                case RowStop.Kicked _, RowStop.Interrupted _ -> {
                     return new VcpuExit.Interrupted();
                 }
             }

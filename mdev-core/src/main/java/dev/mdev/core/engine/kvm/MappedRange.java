@@ -23,8 +23,8 @@ import java.util.concurrent.locks.ReentrantLock;
 /// Where nothing is granted, the kernel has the *backdrop*: a mapping that is registered with the
 /// range's userfaultfd and of which no page is present, so that every touch is an event. It shows a
 /// file that nobody ever writes, or, once the owner has granted pages in parallel to their
-/// addresses, the granted block itself ([#tryAdopt]). Granted pages are mapped over it, one kernel
-/// mapping for each run; in parallel to a backdrop of their own block they need none and are
+/// addresses, the granted block itself (`tryAdoptLocked`). Granted pages are mapped over it, one
+/// kernel mapping for each run; in parallel to a backdrop of their own block they need none and are
 /// entered by `UFFDIO_CONTINUE`.
 ///
 /// ## No access is lost

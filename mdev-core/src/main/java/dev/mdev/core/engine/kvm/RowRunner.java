@@ -156,9 +156,17 @@ final class RowRunner {
             case GuestFaults.Answer.NoMemory _, GuestFaults.Answer.Trapped _ ->
                     new RowStop.Mmio(index);
             case GuestFaults.Answer.Retry _ -> again(index, gpa);
-            case GuestFaults.Answer.Failed failed ->
-                    new RowStop.Failed(index, gpa, failed.errno(), failed.reason());
+            case GuestFaults.Answer.Failed failed -> failed(index, gpa, failed);
         };
+    }
+
+    /// A fault that an interrupt of this thread ended is no fault, as `KVM_RUN` has it.
+    private RowStop failed(long index, long gpa, GuestFaults.Answer.Failed failed) {
+        if (failed.errno() == Errno.EINTR) {
+            kicked = false;
+            return new RowStop.Interrupted(index);
+        }
+        return new RowStop.Failed(index, gpa, failed.errno(), failed.reason());
     }
 
     private @Nullable RowStop afterFailure(int errno) {
@@ -251,8 +259,7 @@ final class RowRunner {
         return switch (faults.resolve(gpa, stub.row().access())) {
             case GuestFaults.Answer.NoMemory _, GuestFaults.Answer.Retry _ -> null;
             case GuestFaults.Answer.Trapped _ -> new RowStop.Trapped(index, gpa);
-            case GuestFaults.Answer.Failed failed ->
-                    new RowStop.Failed(index, gpa, failed.errno(), failed.reason());
+            case GuestFaults.Answer.Failed failed -> failed(index, gpa, failed);
         };
     }
 

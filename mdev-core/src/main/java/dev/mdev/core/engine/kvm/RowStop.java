@@ -24,6 +24,12 @@ sealed interface RowStop {
     /// @param gpa of its first byte that is on the page in question
     record Failed(long index, long gpa, Errno errno, String reason) implements RowStop {}
 
+    /// Somebody interrupted the processor's thread while it waited for an answer. The row is to be
+    /// started again at an access, which was not made.
+    ///
+    /// @param index the access
+    record Interrupted(long index) implements RowStop {}
+
     /// The row is to be started again at an access, which was not made.
     ///
     /// @param index the access

@@ -168,7 +168,7 @@ final class UffdFaultLoop {
             var _ = libc.write(stopEvent.number(), one.address(), Long.BYTES);
         }
         stopping = true;
-        if (Thread.currentThread() == thread) {
+        if (Thread.currentThread().equals(thread)) {
             return;
         }
         try {

@@ -60,7 +60,7 @@ final class VcpuThread implements AutoCloseable {
     ///
     /// @throws IllegalStateException if another one is
     void bind(NativeFd vcpu) {
-        if (thread == Thread.currentThread()) {
+        if (Thread.currentThread().equals(thread)) {
             return;
         }
         if (thread != null) {
@@ -145,7 +145,7 @@ final class VcpuThread implements AutoCloseable {
     /// bound.
     @Override
     public void close() {
-        if (thread == Thread.currentThread()) {
+        if (Thread.currentThread().equals(thread)) {
             takeSignals();
             var _ = libc.pthreadSigmask(LinuxAbi.SIG_SETMASK, formerMask.address(), 0);
         }

@@ -17,7 +17,10 @@ import dev.mdev.core.sys.Syscalls;
 
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
@@ -37,6 +40,7 @@ final class Machine implements AutoCloseable {
     final AddressSpaces slots = new AddressSpaces(SlotConfig.withoutSmm());
     final KvmGuest guest;
     private final List<Cpu> cpus = new ArrayList<>();
+    private final Map<Vma, Integer> slotOf = new HashMap<>();
     private int nextSlot;
 
     Machine(long aperturePages) {
@@ -71,7 +75,15 @@ final class Machine implements AutoCloseable {
                 new UserMemoryRegion(
                         nextSlot++, flags, gpa, vma.range().lengthBytes(), vma.range().startHva());
         slots.setUserMemoryRegion(region);
+        slotOf.put(vma, region.slot());
         return region;
+    }
+
+    /// Takes a vma and its slot away.
+    void takeOut(Vma vma) {
+        slots.setUserMemoryRegion(
+                UserMemoryRegion.deletionOf(Objects.requireNonNull(slotOf.remove(vma))));
+        guest.hostMm().remove(vma);
     }
 
     /// Grants each page that is asked for alone: page i of the object is page `map(i)` of the

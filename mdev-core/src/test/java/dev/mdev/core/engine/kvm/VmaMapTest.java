@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.mdev.api.page.Page;
 import dev.mdev.core.addr.HvaRange;
 import dev.mdev.core.engine.kvm.VmaMap.Target;
+import dev.mdev.core.support.Seeded;
 
 import org.junit.jupiter.api.Test;
 
@@ -20,8 +21,10 @@ class VmaMapTest {
     /// Against an array of one target a page.
     @Test
     void behavesAsAnArrayOfPagesWhoseEqualNeighboursMerge() {
-        long seed = Long.getLong("mdev.seed", System.nanoTime());
-        SplittableRandom random = new SplittableRandom(seed);
+        Seeded.run(1, this::randomSteps);
+    }
+
+    private void randomSteps(SplittableRandom random) {
         Target backdrop = new Target(3, BASE, 3);
         VmaMap map = new VmaMap(pages(0, NPAGES), backdrop);
         for (int page = 0; page < NPAGES; page++) {
@@ -44,7 +47,7 @@ class VmaMapTest {
             for (int page = 0; page < npages; page++) {
                 model[first + page] = target.plus(Page.addressOf(page));
             }
-            String where = "step=%d mdev.seed=%d".formatted(step, seed);
+            String where = "step=" + step;
             assertThat(map.count()).as(where).isEqualTo(before + more).isEqualTo(runs());
             check(map, random, where);
         }
