@@ -23,6 +23,7 @@ public final class SimulatedRam implements GuestMemory {
     private final SparseAperture memory;
     private volatile boolean busMaster = true;
     private volatile boolean closed;
+    private volatile Runnable beforeAccess = () -> {};
 
     @GuardedBy("this")
     private final BitSet missing = new BitSet();
@@ -49,6 +50,12 @@ public final class SimulatedRam implements GuestMemory {
     /// Whether the guest lets the device master the bus; at first it does.
     public void setBusMaster(boolean allowed) {
         busMaster = allowed;
+    }
+
+    /// Does something before each access by the device, on the thread that makes it: for tests of
+    /// what happens while DMA is under way.
+    public void setBeforeAccess(Runnable action) {
+        beforeAccess = action;
     }
 
     /// Takes pages away, as an IOMMU does that was told to. Does not tell the driver: see
@@ -157,6 +164,7 @@ public final class SimulatedRam implements GuestMemory {
         if (!busMaster) {
             throw new MdevException(Errno.ENODEV, "bus mastering is off");
         }
+        beforeAccess.run();
     }
 
     /// How many bytes from `iova` on are there in one piece, up to `lengthBytes`.
