@@ -15,17 +15,17 @@ import java.io.DataOutput;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.util.Map;
-import java.util.concurrent.locks.Condition;
-import java.util.concurrent.locks.ReentrantLock;
 
 /// One device's command queue: a ring in guest memory, its registers, and the command under way.
 ///
 /// Two threads meet here. The host calls the register methods, one at a time; the engine's thread
-/// calls [#step] and [#armIfIdle]. The engine works *without* the lock, since DMA and revocation
+/// calls [#step] and [#armIfIdle]. The engine works *without* this lock, since DMA and revocation
 /// may come back to this device; it takes its work under the lock, marks the queue as running, and
 /// writes down what it did under the lock again. Who needs the engine out (a reset, a save, the
 /// end) calls [#pause], which waits for the mark to go: at most one step.
 final class CommandQueue implements RegisterBlock {
+    private static final System.Logger LOGGER = System.getLogger(CommandQueue.class.getName());
+
     /// Bytes that one unit of work moves.
     static final int UNIT_BYTES = 64;
 
@@ -42,19 +42,27 @@ final class CommandQueue implements RegisterBlock {
     private final Interrupts interrupts;
     private final Blitter blitter;
 
-    private final ReentrantLock lock = new ReentrantLock();
-    private final Condition stepEnded = lock.newCondition();
-
-    @GuardedBy("lock")
+    @GuardedBy("this")
     private final QueueState state;
 
     /// Whether the engine's thread is inside a step.
-    @GuardedBy("lock")
+    @GuardedBy("this")
     private boolean running;
 
     /// Callers of [#pause] that have not called [#unpause].
-    @GuardedBy("lock")
+    @GuardedBy("this")
     private int pauses;
+
+    // For operators: since creation, whatever the guest resets.
+
+    @GuardedBy("this")
+    private long units;
+
+    @GuardedBy("this")
+    private long commands;
+
+    @GuardedBy("this")
+    private long errors;
 
     CommandQueue(int weight, Vram vram, Doorbell doorbell, MdevContext context) {
         this.weight = weight;
@@ -77,57 +85,37 @@ final class CommandQueue implements RegisterBlock {
     /// @param budgetUnits the most that moving bytes may cost
     /// @return units of work done; 0 if there is nothing to do
     long step(long budgetUnits) {
-        if (!enter()) {
+        Now now = enter();
+        if (now == null) {
             return 0;
         }
-        long units = 0;
+        long used = 0;
         try {
-            units = work(budgetUnits);
+            used = work(now, budgetUnits);
         } finally {
-            leave(units);
+            leave(used);
         }
-        return units;
+        return used;
     }
 
     /// Arms the doorbell, so that the guest's next store to it wakes the engine.
     ///
     /// @return whether there is nothing to do
     boolean armIfIdle() {
-        if (!enter()) {
+        Now now = enter();
+        if (now == null) {
             return true;
         }
         try {
             if (doorbell.isLive()) {
                 doorbell.arm();
             }
-            Now now = now();
             return now.job == null && doorbell.tail() == now.head;
         } catch (MdevException e) {
             // The next step meets it again and stops the queue.
             return false;
         } finally {
             leave(0);
-        }
-    }
-
-    private boolean enter() {
-        lock.lock();
-        try {
-            running = state.enabled && pauses == 0;
-            return running;
-        } finally {
-            lock.unlock();
-        }
-    }
-
-    private void leave(long units) {
-        lock.lock();
-        try {
-            running = false;
-            state.workUnits += units;
-            stepEnded.signalAll();
-        } finally {
-            lock.unlock();
         }
     }
 
@@ -140,24 +128,30 @@ final class CommandQueue implements RegisterBlock {
             @Nullable Command job,
             long jobDoneBytes) {}
 
-    private Now now() {
-        lock.lock();
-        try {
-            long index = Integer.toUnsignedLong(state.head) & (state.ringEntries - 1);
-            return new Now(
-                    state.generation,
-                    state.head,
-                    state.ringBase + index * Command.SIZE,
-                    state.ringEntries,
-                    state.job,
-                    state.jobDoneBytes);
-        } finally {
-            lock.unlock();
+    /// Lets the engine in, or says by null that it must stay out.
+    private synchronized @Nullable Now enter() {
+        running = state.enabled && pauses == 0;
+        if (!running) {
+            return null;
         }
+        long index = Integer.toUnsignedLong(state.head) & (state.ringEntries - 1);
+        return new Now(
+                state.generation,
+                state.head,
+                state.ringBase + index * Command.SIZE,
+                state.ringEntries,
+                state.job,
+                state.jobDoneBytes);
     }
 
-    private long work(long budgetUnits) {
-        Now now = now();
+    private synchronized void leave(long used) {
+        running = false;
+        state.workUnits += used;
+        units += used;
+        notifyAll();
+    }
+
+    private long work(Now now, long budgetUnits) {
         try {
             Command job = now.job;
             if (job == null) {
@@ -168,7 +162,12 @@ final class CommandQueue implements RegisterBlock {
             advance(now, job, now.jobDoneBytes + moved);
             return Math.ceilDiv(moved, UNIT_BYTES);
         } catch (MdevException e) {
-            fail(now, e.errno() == Errno.EIO ? QueueError.HOST_FAILURE : QueueError.DMA_FAULT);
+            fail(now, e.errno() == Errno.EIO ? QueueError.INTERNAL : QueueError.DMA_FAULT);
+            return COMMAND_UNITS;
+        } catch (RuntimeException e) {
+            // A bug, which is to stop this device and not the engine.
+            LOGGER.log(System.Logger.Level.ERROR, "the engine failed at " + now, e);
+            fail(now, QueueError.INTERNAL);
             return COMMAND_UNITS;
         }
     }
@@ -202,8 +201,7 @@ final class CommandQueue implements RegisterBlock {
     /// Writes down how far a command is.
     private void advance(Now now, Command command, long doneBytes) {
         boolean interrupt = false;
-        lock.lock();
-        try {
+        synchronized (this) {
             if (state.generation != now.generation) {
                 return;
             }
@@ -212,14 +210,12 @@ final class CommandQueue implements RegisterBlock {
             state.jobDoneBytes = isDone ? 0 : doneBytes;
             if (isDone) {
                 state.head++;
-                state.commands++;
+                commands++;
                 if (command.opcode() == Command.FENCE) {
                     state.fence = command.fence();
                 }
                 interrupt = command.wantsInterrupt() && raiseLocked(QueueState.IRQ_DONE);
             }
-        } finally {
-            lock.unlock();
         }
         if (interrupt) {
             interrupts.trigger(0);
@@ -228,32 +224,29 @@ final class CommandQueue implements RegisterBlock {
 
     private void fail(Now now, QueueError error) {
         boolean interrupt;
-        lock.lock();
-        try {
+        synchronized (this) {
             if (state.generation != now.generation) {
                 return;
             }
             interrupt = failLocked(error);
-        } finally {
-            lock.unlock();
         }
         if (interrupt) {
             interrupts.trigger(0);
         }
     }
 
-    @GuardedBy("lock")
+    @GuardedBy("this")
     private boolean failLocked(QueueError error) {
         state.enabled = false;
         state.error = error;
         state.job = null;
         state.jobDoneBytes = 0;
-        state.errors++;
+        errors++;
         return raiseLocked(QueueState.IRQ_ERROR);
     }
 
     /// @return whether the interrupt message is to be sent
-    @GuardedBy("lock")
+    @GuardedBy("this")
     private boolean raiseLocked(int bit) {
         state.irqStatus |= bit;
         return (state.irqMask & bit) != 0;
@@ -271,11 +264,8 @@ final class CommandQueue implements RegisterBlock {
         if (offset == QueueState.TAIL) {
             return Integer.toUnsignedLong(doorbell.tail());
         }
-        lock.lock();
-        try {
+        synchronized (this) {
             return state.load(offset);
-        } finally {
-            lock.unlock();
         }
     }
 
@@ -299,8 +289,7 @@ final class CommandQueue implements RegisterBlock {
             doorbell.setTail(0);
         }
         boolean interrupt = false;
-        lock.lock();
-        try {
+        synchronized (this) {
             if (!enable) {
                 state.enabled = false;
             } else if (!state.enabled && state.hasGoodRing()) {
@@ -308,8 +297,6 @@ final class CommandQueue implements RegisterBlock {
             } else if (!state.enabled) {
                 interrupt = failLocked(QueueError.BAD_RING);
             }
-        } finally {
-            lock.unlock();
         }
         if (interrupt) {
             interrupts.trigger(0);
@@ -318,14 +305,11 @@ final class CommandQueue implements RegisterBlock {
 
     private void storeToState(int offset, long value, long mask) {
         boolean interrupt;
-        lock.lock();
-        try {
+        synchronized (this) {
             long before = state.irqStatus & state.irqMask;
             state.store(offset, value, mask);
             // What was pending when it is unmasked is sent now.
             interrupt = before == 0 && (state.irqStatus & state.irqMask) != 0;
-        } finally {
-            lock.unlock();
         }
         if (interrupt) {
             interrupts.trigger(0);
@@ -333,66 +317,46 @@ final class CommandQueue implements RegisterBlock {
     }
 
     /// Keeps the engine out, and waits until it is. Each call needs an [#unpause].
-    void pause() {
-        lock.lock();
-        try {
-            pauses++;
-            while (running) {
-                stepEnded.awaitUninterruptibly();
+    synchronized void pause() {
+        pauses++;
+        boolean interrupted = false;
+        while (running) {
+            try {
+                wait();
+            } catch (InterruptedException e) {
+                interrupted = true;
             }
-        } finally {
-            lock.unlock();
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
         }
     }
 
-    void unpause() {
-        lock.lock();
-        try {
-            pauses--;
-        } finally {
-            lock.unlock();
-        }
+    synchronized void unpause() {
+        pauses--;
     }
 
     /// Brings back the state after creation. Paused.
     void reset() {
         doorbell.reset();
-        lock.lock();
-        try {
+        synchronized (this) {
             state.reset();
-        } finally {
-            lock.unlock();
         }
     }
 
     /// Paused, so that the command under way is as far as memory says.
-    void save(DataOutput out) throws IOException {
-        lock.lock();
-        try {
-            state.save(out);
-        } finally {
-            lock.unlock();
-        }
+    synchronized void save(DataOutput out) throws IOException {
+        state.save(out);
     }
 
-    void restore(DataInput in) throws IOException {
-        lock.lock();
-        try {
-            state.restore(in, vram.sizeBytes());
-        } finally {
-            lock.unlock();
-        }
+    synchronized void restore(DataInput in) throws IOException {
+        state.restore(in, vram.sizeBytes());
     }
 
-    Map<String, Long> counters() {
-        lock.lock();
-        try {
-            return Map.of(
-                    "engine_work_units", state.workUnits,
-                    "engine_commands", state.commands,
-                    "engine_errors", state.errors);
-        } finally {
-            lock.unlock();
-        }
+    synchronized Map<String, Long> counters() {
+        return Map.of(
+                "engine_work_units", units,
+                "engine_commands", commands,
+                "engine_errors", errors);
     }
 }

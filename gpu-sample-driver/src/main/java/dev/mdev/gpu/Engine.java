@@ -8,9 +8,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
-import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.LockSupport;
-import java.util.concurrent.locks.ReentrantLock;
 
 /// The GPU's one engine, and the scheduler that shares it among the devices.
 ///
@@ -36,16 +34,13 @@ final class Engine implements AutoCloseable {
     /// What each queue may use, or overdrew. Only the one who runs rounds touches it.
     private final Map<CommandQueue, Long> credits = new HashMap<>();
 
-    private final ReentrantLock lock = new ReentrantLock();
-    private final Condition wakeUp = lock.newCondition();
-
-    @GuardedBy("lock")
+    @GuardedBy("this")
     private @Nullable Thread thread;
 
-    @GuardedBy("lock")
+    @GuardedBy("this")
     private boolean wanted;
 
-    @GuardedBy("lock")
+    @GuardedBy("this")
     private boolean closed;
 
     /// @param hasThread false for tests, which then run rounds themselves
@@ -57,13 +52,10 @@ final class Engine implements AutoCloseable {
     /// Takes a device's queue in. The first one starts the thread.
     void add(CommandQueue queue) {
         queues.add(queue);
-        lock.lock();
-        try {
+        synchronized (this) {
             if (hasThread && thread == null && !closed) {
                 thread = Thread.ofPlatform().daemon().name(name).start(this::run);
             }
-        } finally {
-            lock.unlock();
         }
     }
 
@@ -73,14 +65,9 @@ final class Engine implements AutoCloseable {
     }
 
     /// Says that a queue may have got work. May be called by any thread.
-    void wake() {
-        lock.lock();
-        try {
-            wanted = true;
-            wakeUp.signalAll();
-        } finally {
-            lock.unlock();
-        }
+    synchronized void wake() {
+        wanted = true;
+        notifyAll();
     }
 
     /// One round over all queues.
@@ -132,38 +119,29 @@ final class Engine implements AutoCloseable {
         }
     }
 
-    private void sleep() {
-        lock.lock();
+    private synchronized void sleep() {
         try {
             while (!wanted && !closed) {
-                wakeUp.awaitUninterruptibly();
+                wait();
             }
-            wanted = false;
-        } finally {
-            lock.unlock();
+        } catch (InterruptedException e) {
+            // Nobody has a reason to; one look too many is all it costs.
         }
+        wanted = false;
     }
 
-    private boolean isClosed() {
-        lock.lock();
-        try {
-            return closed;
-        } finally {
-            lock.unlock();
-        }
+    private synchronized boolean isClosed() {
+        return closed;
     }
 
     /// Ends the thread. All queues were removed.
     @Override
     public void close() {
         Thread last;
-        lock.lock();
-        try {
+        synchronized (this) {
             closed = true;
             last = thread;
-            wakeUp.signalAll();
-        } finally {
-            lock.unlock();
+            notifyAll();
         }
         if (last != null) {
             LockSupport.unpark(last);

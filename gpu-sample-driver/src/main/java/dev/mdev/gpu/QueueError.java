@@ -17,6 +17,6 @@ enum QueueError {
     /// The queue was enabled with a ring whose size is not a power of two from 2 to 65536, or that
     /// is not aligned to 64 bytes.
     BAD_RING,
-    /// The host could not reach the device's own pages.
-    HOST_FAILURE
+    /// Something failed that is no fault of the guest's, such as the device's own pages.
+    INTERNAL
 }

@@ -21,7 +21,7 @@ import java.lang.foreign.MemorySegment;
 /// | 0x20 | FENCE | read only, 64 bits: the last fence |
 /// | 0x28 | IRQ_STATUS | bit 0: a command is done that asked for it; bit 1: an error. Store ones to clear |
 /// | 0x2c | IRQ_MASK | which of these send the interrupt message |
-/// | 0x30 | WORK_UNITS | read only, 64 bits: units of work done since creation |
+/// | 0x30 | WORK_UNITS | read only, 64 bits: units of work done since the reset |
 /// | 0x38 | WEIGHT | read only: the device's share of the engine, relative to others |
 ///
 /// Guarded by its queue's lock. CONTROL and TAIL are the queue's own doing.
@@ -63,10 +63,7 @@ final class QueueState implements RegisterBlock {
     /// Counts starts and resets: what was begun before one is not to be finished after it.
     int generation;
 
-    // Since creation; not part of what a reset brings back.
     long workUnits;
-    long commands;
-    long errors;
 
     QueueState(int weight) {
         this.weight = weight;
@@ -96,6 +93,7 @@ final class QueueState implements RegisterBlock {
         fence = 0;
         irqStatus = 0;
         irqMask = 0;
+        workUnits = 0;
     }
 
     @Override

@@ -150,22 +150,14 @@ final class VgaPorts implements RegisterBlock {
 
     void save(DataOutput out) throws IOException {
         out.write(palette);
-        for (int value : state()) {
-            out.writeByte(value);
-        }
-    }
-
-    private int[] state() {
-        return new int[] {
-            attributeIndex,
-            attributeFlipFlop,
-            misc,
-            dacReadIndex,
-            dacWriteIndex,
-            dacByte,
-            dacState,
-            inputStatus
-        };
+        out.writeByte(attributeIndex);
+        out.writeByte(attributeFlipFlop);
+        out.writeByte(misc);
+        out.writeByte(dacReadIndex);
+        out.writeByte(dacWriteIndex);
+        out.writeByte(dacByte);
+        out.writeByte(dacState);
+        out.writeByte(inputStatus);
     }
 
     void restore(DataInput in) throws IOException {

@@ -7,6 +7,7 @@ import dev.mdev.api.MapDecision;
 import dev.mdev.api.MdevDevice;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.page.Page;
+import dev.mdev.api.testkit.FaultInjector;
 import dev.mdev.api.testkit.InMemoryHost;
 import dev.mdev.api.testkit.InMemoryMdev;
 import dev.mdev.gpu.GpuGuest.Rows;
@@ -20,6 +21,9 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.logging.Level;
+import java.util.logging.Logger;
 
 /// The engine's work, round by round: no thread runs here but the test's.
 final class GpuEngineTest {
@@ -51,9 +55,7 @@ final class GpuEngineTest {
     }
 
     private void drain() {
-        while (engine.runRound() > 0) {
-            // Until there is no more work.
-        }
+        GpuGuest.drain(engine);
     }
 
     @Test
@@ -325,6 +327,61 @@ final class GpuEngineTest {
         assertThat(guest.queueLong(QueueState.FENCE)).isEqualTo(3);
     }
 
+    /// The guest starts the queue anew while DMA of its old life is under way.
+    @Test
+    void whatWasBegunBeforeAStartIsNotFinishedAfterIt() {
+        for (Command command :
+                List.of(
+                        GpuGuest.fence(5),
+                        GpuGuest.copy(Command.COPY_IN, Rows.of(0, 4096), DATA, 0),
+                        GpuGuest.copy(Command.COPY_IN, Rows.of(0, 4096), -1, 0))) {
+            guest.start();
+            guest.put(command);
+            guest.ring();
+            AtomicInteger accesses = new AtomicInteger();
+            boolean moves = command.totalBytes() > 0;
+            mdev.guestMemory()
+                    .setBeforeAccess(() -> {
+                        if (accesses.incrementAndGet() == (moves ? 2 : 1)) {
+                            guest.start();
+                        }
+                    });
+            drain();
+            assertThat(guest.queue(QueueState.STATUS)).as("%s", command).isEqualTo(1);
+            assertThat(guest.queue(QueueState.HEAD)).as("%s", command).isZero();
+            assertThat(guest.queueLong(QueueState.FENCE)).isZero();
+            assertThat(mdev.interrupts().count(0)).isZero();
+        }
+    }
+
+    @Test
+    void aBugStopsOneDeviceAndNotTheEngine() {
+        GpuGuest other = new GpuGuest(host.parent().create("gpu-sample-1m"));
+        other.start();
+        mdev.guestMemory()
+                .setBeforeAccess(() -> {
+                    throw new IllegalStateException("a bug, for a test");
+                });
+        other.put(GpuGuest.fence(6));
+        other.ring();
+        Logger logger = Logger.getLogger(CommandQueue.class.getName());
+        logger.setLevel(Level.OFF);
+        run(GpuGuest.fence(5));
+        logger.setLevel(null);
+        assertThat(guest.error()).isEqualTo(QueueError.INTERNAL);
+        assertThat(other.queueLong(QueueState.FENCE)).isEqualTo(6);
+    }
+
+    @Test
+    void aFailureOfTheHostStopsTheQueue() {
+        guest.put(GpuGuest.fill(1, Rows.of(0, 4096)));
+        guest.ring();
+        host.faults().arm(FaultInjector.Site.APERTURE_WRITE, 1000);
+        drain();
+        host.faults().disarm();
+        assertThat(guest.error()).isEqualTo(QueueError.INTERNAL);
+    }
+
     @Test
     void aDoorbellIsNotMappedAhead() {
         assertThat(mdev.guest().prefetch(GpuGuest.QUEUE, 0)).isInstanceOf(MapDecision.Deny.class);
@@ -387,5 +444,7 @@ final class GpuEngineTest {
         drain();
         assertThat(guest.loadVram((int) MIB)).containsOnly(0);
         assertThat(guest.queue(QueueState.STATUS)).isZero();
+        assertThat(guest.queueLong(QueueState.WORK_UNITS)).isZero();
+        assertThat(mdev.counters().get("engine_work_units")).isPositive();
     }
 }

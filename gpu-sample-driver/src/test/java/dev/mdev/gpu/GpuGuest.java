@@ -21,6 +21,15 @@ final class GpuGuest {
     private final InMemoryMdev mdev;
     private int tail;
 
+    /// Runs rounds until there is no more work.
+    static void drain(Engine engine) {
+        for (int round = 0; engine.runRound() > 0; round++) {
+            if (round > 10_000) {
+                throw new AssertionError("the engine never comes to an end");
+            }
+        }
+    }
+
     GpuGuest(InMemoryMdev mdev) {
         this.mdev = mdev;
     }

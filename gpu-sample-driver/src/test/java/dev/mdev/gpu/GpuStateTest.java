@@ -49,9 +49,7 @@ final class GpuStateTest {
     void workGoesOnWhereItWasSaved() {
         GpuGuest reference = device();
         submit(reference);
-        while (engine.runRound() > 0) {
-            // To the end, in one place.
-        }
+        GpuGuest.drain(engine);
         byte[] expected = reference.loadVram(4 * MIB);
         for (int rounds = 1; rounds < 60; rounds += 7) {
             GpuGuest from = device();
@@ -60,9 +58,7 @@ final class GpuStateTest {
                 engine.runRound();
             }
             GpuGuest to = move(from);
-            while (engine.runRound() > 0) {
-                // To the end, elsewhere.
-            }
+            GpuGuest.drain(engine);
             assertThat(to.error()).isEqualTo(QueueError.NONE);
             assertThat(to.queueLong(QueueState.FENCE)).as("rounds=%d", rounds).isEqualTo(1234);
             assertThat(Arrays.mismatch(to.loadVram(4 * MIB), expected))
