@@ -10,7 +10,9 @@ import java.util.Arrays;
 /// One bit a page of a slot: bit i of the little-endian words stands for page i (Linux
 /// `kvm_memory_slot.dirty_bitmap`). Bits at and after [#npages] are always 0.
 ///
-/// Any thread may set bits at any time; any may take them. As in Linux there are two halves, the
+/// Any thread may set bits at any time. One thread at a time takes them, by a harvest or by clearing
+/// (for a slot's bitmap that is whoever holds the slots lock): of two harvests at once, one could
+/// find nothing while the other has yet to take what was there before. As in Linux there are two halves, the
 /// live one that is set and cleared, and a scratch one of the same size for whoever reads or clears
 /// the log, allocated together so that reading never runs out of memory. The scratch half is
 /// guarded by the slots lock and all zeros between uses.

@@ -1,6 +1,10 @@
 package dev.mdev.core.memslot;
 
 /// Whoever keeps the pages of logging slots write-protected until they are written: an MMU.
+///
+/// On a write to a protected page it records the page and then grants the right, both in one
+/// critical section that excludes [#protect]. Otherwise the record could be taken, and the page
+/// protected again, before the right is granted; later writes would then go unrecorded.
 public interface DirtyProtector {
     /// Takes the right to write from some pages of a slot, so that the next write to each is
     /// recorded again (Linux `kvm_arch_mmu_enable_log_dirty_pt_masked`). A vCPU may go on writing
