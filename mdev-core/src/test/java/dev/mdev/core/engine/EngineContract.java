@@ -19,6 +19,10 @@ import dev.mdev.core.device.MdevBus;
 import dev.mdev.core.device.MdevObserver;
 import dev.mdev.core.engine.GuestAccess.Span;
 import dev.mdev.core.hostmm.HostMemory;
+import dev.mdev.core.memslot.DirtyBitmap;
+import dev.mdev.core.memslot.Memslot;
+import dev.mdev.core.memslot.SlotFlags;
+import dev.mdev.core.memslot.UserMemoryRegion;
 import dev.mdev.core.vm.AttachedDevice;
 import dev.mdev.core.vm.GuestProgram;
 import dev.mdev.core.vm.GuestProgram.Step;
@@ -37,6 +41,7 @@ import java.lang.foreign.ValueLayout;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
@@ -370,6 +375,86 @@ public abstract class EngineContract {
         assertThat(device.mdev().holder()).isEmpty();
         assertThat(driverDevice(0).resets).hasValue(1);
         assertThat(run(write(pages(bar, 4), 1, 0)).steps().getFirst().unassigned()).isEqualTo(4);
+    }
+
+    @Test
+    void aBarGoesWithMemoryDecodingAndComesBackWithItsContent() {
+        AttachedDevice device = attach();
+        long bar = bar(device, 0);
+        long command = device.configGpa() + 4;
+        assertCompleted(run(write(pages(bar, 8), 0x21, 1)));
+
+        assertCompleted(run(write(new Span(command, 2, 1, 0), 0, 0)));
+
+        assertThat(device.mdev().residentPages()).isZero();
+        assertThat(run(new Step.Read(pages(bar, 8))).steps().getFirst().unassigned()).isEqualTo(8);
+        assertCompleted(run(write(new Span(command, 2, 1, 0), 2, 0)));
+        assertCompleted(run(check(pages(bar, 8), 0x21, 1)));
+        assertThat(driverDevice(0).requests)
+                .hasSize(16)
+                .last()
+                .extracting(MapRequest::reason)
+                .isEqualTo(MapRequest.Reason.AFTER_REVOKE);
+    }
+
+    @Test
+    void aBarThatMovesIsFoundAtItsNewAddressOnlyAndAsksNothing() {
+        AttachedDevice device = attach();
+        long old = bar(device, 0);
+        long next = old + (1L << 32);
+        assertCompleted(run(write(pages(old, 8), 0x31, 1)));
+
+        assertCompleted(run(write(new Span(device.configGpa() + 0x10, 8, 1, 0), next, 0)));
+
+        assertThat(bar(device, 0)).isEqualTo(next);
+        assertThat(run(new Step.Read(pages(old, 8))).steps().getFirst().unassigned()).isEqualTo(8);
+        assertCompleted(run(check(pages(next, 8), 0x31, 1)));
+        assertThat(driverDevice(0).requests).hasSize(8);
+    }
+
+    @Test
+    void noStoreLandsInABarAfterDecodingWasTurnedOff() throws Exception {
+        AttachedDevice device = attach();
+        long bar = bar(device, 0);
+        CompletableFuture<ProgramResult> writer =
+                vm.vcpu(1).execute(program(write(new Span(bar, 8, 1L << 31, 0), 1, 1)), DEADLINE);
+        for (int round = 0; round < 20; round++) {
+            device.config().write(4, 2, 0);
+            setDeviceLong(0, 0, 0, 0);
+            for (int spin = 0; spin < 20; spin++) {
+                assertThat(deviceLong(0, 0, 0)).as("round=%d", round).isZero();
+            }
+            device.config().write(4, 2, 6);
+        }
+        vm.vcpu(1).interrupt();
+        assertThat(writer.get(DEADLINE.toSeconds(), TimeUnit.SECONDS).end())
+                .isEqualTo(ProgramResult.End.INTERRUPTED);
+    }
+
+    @Test
+    void whatADeviceWritesToRamIsSeenByTheGuestAndDirty() {
+        attach();
+        var slots = vm.slots();
+        Memslot ram = Objects.requireNonNull(slots.find(0));
+        UserMemoryRegion region = ram.region();
+        slots.setUserMemoryRegion(
+                new UserMemoryRegion(
+                        region.slot(),
+                        SlotFlags.LOG_DIRTY_PAGES,
+                        region.gpa(),
+                        region.sizeBytes(),
+                        region.hva()));
+
+        driverDevice(0)
+                .context
+                .guestMemory()
+                .write(3 * Page.SIZE - 4, MemorySegment.ofArray(new long[] {-1}));
+
+        DirtyBitmap log = Objects.requireNonNull(Objects.requireNonNull(slots.find(0)).bitmap());
+        for (int page = 0; page < 8; page++) {
+            assertThat(log.test(page)).as("page %d", page).isEqualTo(page == 2 || page == 3);
+        }
+        assertThat(read(new Span(3 * Page.SIZE - 4, 8, 1, 0))).containsExactly(-1L);
     }
 
     @Test
