@@ -1,3 +1,6 @@
+import org.w3c.dom.Element;
+import org.w3c.dom.NodeList;
+
 import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -7,10 +10,9 @@ import java.util.List;
 import java.util.TreeMap;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+
 import javax.xml.parsers.DocumentBuilder;
 import javax.xml.parsers.DocumentBuilderFactory;
-import org.w3c.dom.Element;
-import org.w3c.dom.NodeList;
 
 /**
  * Says what the last test run did: tests of each module, and each skipped test with its reason.
@@ -96,18 +98,17 @@ public final class Summary {
     }
 
     private void printSkips() {
-        skips.forEach(
-                (reason, tests) -> {
-                    boolean known = allowed.stream().anyMatch(it -> it.matcher(reason).find());
-                    good &= known;
-                    System.out.printf(
-                            "%n%s: %s%n",
-                            known ? "skipped" : "SKIPPED FOR A REASON THAT IS NOT LISTED",
-                            reason.isEmpty() ? "(no reason)" : reason);
-                    tests.stream().limit(5).forEach(test -> System.out.println("    " + test));
-                    if (tests.size() > 5) {
-                        System.out.println("    and " + (tests.size() - 5) + " more");
-                    }
-                });
+        skips.forEach((reason, tests) -> {
+            boolean known = allowed.stream().anyMatch(it -> it.matcher(reason).find());
+            good &= known;
+            System.out.printf(
+                    "%n%s: %s%n",
+                    known ? "skipped" : "SKIPPED FOR A REASON THAT IS NOT LISTED",
+                    reason.isEmpty() ? "(no reason)" : reason);
+            tests.stream().limit(5).forEach(test -> System.out.println("    " + test));
+            if (tests.size() > 5) {
+                System.out.println("    and " + (tests.size() - 5) + " more");
+            }
+        });
     }
 }

@@ -96,7 +96,8 @@ class PciFunctionTest {
     void theOwnerBindsInterruptsAndConfigurationSpaceDoesNot() {
         function.connect(machine.device(0).memory());
         int msix = function.config().capability(0x11);
-        function.interrupts().setIrqs(IrqRequest.bind(IrqRequest.MSIX, 8, signals::incrementAndGet));
+        function.interrupts()
+                .setIrqs(IrqRequest.bind(IrqRequest.MSIX, 8, signals::incrementAndGet));
 
         function.writeConfig(msix + 2, 2, 1 << 15);
         function.writeConfig(msix + 2, 2, 0);
@@ -115,8 +116,7 @@ class PciFunctionTest {
 
         assertFailed(Errno.ENODEV, function.read(2, 0, 4));
         assertFailed(
-                Errno.ENODEV,
-                function.writeConfig(function.config().capability(0x13) + 4, 1, 1));
+                Errno.ENODEV, function.writeConfig(function.config().capability(0x13) + 4, 1, 1));
         assertThat(machine.device(0).events).containsExactly("reset");
         mdev.assign("again");
     }
