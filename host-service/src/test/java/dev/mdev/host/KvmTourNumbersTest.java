@@ -1,8 +1,11 @@
 package dev.mdev.host;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
 import dev.mdev.core.engine.EngineProbe;
 import dev.mdev.core.engine.kvm.KvmEngine;
 
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ConditionEvaluationResult;
 import org.junit.jupiter.api.extension.ExecutionCondition;
 import org.junit.jupiter.api.extension.ExtendWith;
@@ -15,6 +18,12 @@ import java.time.Duration;
 @ExtendWith(KvmTourNumbersTest.WhereKvmWorks.class)
 @TestPropertySource(properties = "mdev.engine=kvm")
 class KvmTourNumbersTest extends TourNumbersTest {
+    @Test
+    void theMachineHasRealProcessors() {
+        api.createMachine("vm1", api.createMdev("gpu0", "gpu-sample-16m"));
+        assertThat(api.get("/api/v1/machines/vm1").at("/engine")).isEqualTo("kvm");
+    }
+
     /// Skips where the engine lacks something, and says what.
     static final class WhereKvmWorks implements ExecutionCondition {
         @Override

@@ -9,13 +9,13 @@ import java.util.Map;
 
 /// What the operator may set of devices and guests.
 ///
-/// @param engine the engine's name: who runs the guests
+/// @param engine who runs the guests: an engine's name, or `auto` for the best one that works here
 /// @param driverDeadline the longest that a callback of a driver may take before callers give up
 ///   waiting for their turn and the device is shown as overdue
 /// @param drivers settings of each driver, by its name
 @ConfigurationProperties("mdev")
 public record BusProperties(
-        @DefaultValue("software") String engine,
+        @DefaultValue("auto") String engine,
         @DefaultValue("5s") Duration driverDeadline,
         @Nullable Map<String, Map<String, String>> drivers) {
 

@@ -16,10 +16,15 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 
 /// The engines this build has, each with the kind of memory its guests need.
 @Component
 public final class Engines {
+    private static final String AUTO = "auto";
+    private static final String SOFTWARE = "software";
+    private static final String KVM = "kvm";
+
     private final List<Option> options;
     private final String chosen;
 
@@ -27,14 +32,16 @@ public final class Engines {
         // A fault that waits for another on the same page waits for that one's driver call, which
         // in turn may wait for its turn.
         Duration patience = properties.driverDeadline().multipliedBy(2);
-        chosen = properties.engine();
-        options =
-                List.of(
-                        new Option(
-                                "software",
-                                () -> new SoftwareEngine(patience),
-                                OffHeapBackend::new),
-                        new Option("kvm", () -> new KvmEngine(patience), MemfdMemory::new));
+        Option software =
+                new Option(SOFTWARE, () -> new SoftwareEngine(patience), OffHeapBackend::new);
+        Option kvm = new Option(KVM, () -> new KvmEngine(patience), MemfdMemory::new);
+        options = List.of(software, kvm);
+        chosen = properties.engine().equals(AUTO) ? best(kvm) : properties.engine();
+    }
+
+    /// Real virtual processors where they work, else those that work everywhere.
+    private static String best(Option kvm) {
+        return probe(kvm).isAvailable() ? KVM : SOFTWARE;
     }
 
     /// An engine that is made only if somebody asks for it: making one may load native code.
@@ -105,7 +112,10 @@ public final class Engines {
                                 "mdev.engine=%s known=%s"
                                         .formatted(
                                                 chosen,
-                                                options.stream().map(Option::name).toList())));
+                                                Stream.concat(
+                                                                Stream.of(AUTO),
+                                                                options.stream().map(Option::name))
+                                                        .toList())));
     }
 
     private static String words(EngineProbe.Finding finding) {
