@@ -123,6 +123,7 @@ class ContainerTest {
             assertThat(report.body().at("/engines/0/name").asString()).isEqualTo("software");
             assertThat(report.body().at("/engines/0/inUse").asBoolean()).isTrue();
             assertThat(report.body().at("/engines/1/available").asBoolean()).isFalse();
+            assertThat(report.text()).contains("/dev/kvm").doesNotContain("UnsatisfiedLinkError");
             api.removeEverything();
         }
     }
