@@ -114,8 +114,7 @@ public final class PciFunction {
     ///   else what the driver says
     public RegionAccess read(int region, long offsetBytes, int widthBytes) {
         if (region == RegionInfo.CONFIG) {
-            return new RegionAccess.Done(
-                    readConfig(Math.clamp(offsetBytes, -1, Integer.MAX_VALUE), widthBytes));
+            return new RegionAccess.Done(readConfig(configOffset(offsetBytes), widthBytes));
         }
         if (region <= RegionInfo.ROM && !config.decodesMemory()) {
             return notDecoded(region);
@@ -126,10 +125,15 @@ public final class PciFunction {
                 : readDriver(region, offsetBytes, widthBytes);
     }
 
+    /// An offset into configuration space, such that what is outside stays outside.
+    private static int configOffset(long offsetBytes) {
+        return Math.clamp(offsetBytes, -Long.BYTES, 1 << 16);
+    }
+
     /// Writes; otherwise as [#read]. A write to the ROM is ignored.
     public RegionAccess write(int region, long offsetBytes, int widthBytes, long value) {
         if (region == RegionInfo.CONFIG) {
-            return writeConfig(Math.clamp(offsetBytes, -1, Integer.MAX_VALUE), widthBytes, value);
+            return writeConfig(configOffset(offsetBytes), widthBytes, value);
         }
         if (region <= RegionInfo.ROM && !config.decodesMemory()) {
             return notDecoded(region);
