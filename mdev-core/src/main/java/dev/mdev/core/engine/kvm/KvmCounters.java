@@ -10,6 +10,7 @@ final class KvmCounters {
     private final LongAdder overdue = new LongAdder();
     private final LongAdder broken = new LongAdder();
     private final LongAdder internalErrors = new LongAdder();
+    private final LongAdder evictedMappings = new LongAdder();
 
     /// A fault arrived at a fault loop.
     void event() {
@@ -41,6 +42,11 @@ final class KvmCounters {
         internalErrors.increment();
     }
 
+    /// Kernel mappings were given back to make room for others.
+    void evicted(int count) {
+        evictedMappings.add(count);
+    }
+
     KvmFaultCounts snapshot() {
         return new KvmFaultCounts(
                 events.sum(),
@@ -48,6 +54,7 @@ final class KvmCounters {
                 poisoned.sum(),
                 overdue.sum(),
                 broken.sum(),
-                internalErrors.sum());
+                internalErrors.sum(),
+                evictedMappings.sum());
     }
 }

@@ -9,5 +9,12 @@ package dev.mdev.core.engine.kvm;
 /// @param overdue faults that nobody answered within the deadline; each failed its access
 /// @param broken accesses to broken memory
 /// @param internalErrors faults whose answer threw; each failed its access
+/// @param evictedMappings kernel mappings that were given back to make room for others
 public record KvmFaultCounts(
-        long events, long refused, long poisoned, long overdue, long broken, long internalErrors) {}
+        long events,
+        long refused,
+        long poisoned,
+        long overdue,
+        long broken,
+        long internalErrors,
+        long evictedMappings) {}

@@ -22,6 +22,7 @@ import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.ReentrantLock;
 
 /// One virtual machine of the kernel, with the host address space of its memory.
@@ -40,6 +41,7 @@ public final class KvmGuest implements GuestEngine {
     private final VcpuRegistry vcpus;
     private final KvmCounters counters;
     private final Duration deadline;
+    private final AtomicBoolean closing = new AtomicBoolean();
     private final CountDownLatch closed = new CountDownLatch(1);
     private final DirtyModes dirtyModes;
     private final DirtyLog dirtyLog;
@@ -215,8 +217,12 @@ public final class KvmGuest implements GuestEngine {
         return pageTable;
     }
 
+    /// Does nothing the second time.
     @Override
     public void close() {
+        if (!closing.compareAndSet(false, true)) {
+            return;
+        }
         closed.countDown();
         mm.close();
         pageTable.close();

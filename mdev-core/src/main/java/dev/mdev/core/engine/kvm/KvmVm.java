@@ -117,6 +117,19 @@ final class KvmVm implements AutoCloseable {
         }
     }
 
+    /// Deletes a slot. Does nothing if the machine is closed: its slots went with it.
+    ///
+    /// @throws MdevException as the kernel refuses it
+    void deleteSlotUnlessClosed(int slot) {
+        try {
+            setUserMemoryRegion(UserMemoryRegion.deletionOf(slot));
+        } catch (MdevException e) {
+            if (e.errno() != Errno.EBADF || !fd.isClosed()) {
+                throw e;
+            }
+        }
+    }
+
     /// @return 0 or the error number
     int trySetUserMemoryRegion(UserMemoryRegion region) {
         try (Arena scratch = Arena.ofConfined()) {

@@ -47,9 +47,11 @@ import java.util.concurrent.locks.ReentrantLock;
 ///
 /// Taking a page out of the middle of a run makes two mappings of one, and when the kernel has no
 /// room for another, the neighbours are given up as well: they go to `evicted`, and come back when
-/// they are touched ([#restore]).
-final class MappedRange {
+/// they are touched ([#restore]). So do pages whose mappings somebody else needs ([#evictSome]):
+/// granted pages may be more than the kernel has mappings for.
+final class MappedRange implements VmaBudget.User {
     private static final int NO_FILE = -1;
+    private static final int MIN_EVICTED = 8;
     private static final int READ_WRITE = LinuxAbi.PROT_READ | LinuxAbi.PROT_WRITE;
 
     private final Syscalls sys;
@@ -78,6 +80,16 @@ final class MappedRange {
     @GuardedBy("lock")
     private final VmaMap evicted;
 
+    @GuardedBy("lock")
+    private boolean shut;
+
+    /// Whether there ever was anything in `evicted`; set before the first page loses its mapping.
+    private volatile boolean everEvicted;
+
+    /// Where the next eviction begins.
+    @GuardedBy("lock")
+    private long evictFrom;
+
     /// Pages that we made unusable ([#poison]), by address.
     @GuardedBy("lock")
     private final Set<Long> poisoned = new HashSet<>();
@@ -97,6 +109,7 @@ final class MappedRange {
         this.backdrop = backdrop;
         this.uffd = uffd;
         this.budget = budget;
+        this.evictFrom = range.startHva();
         this.vmas = new VmaMap(range, backdrop);
         this.evicted = new VmaMap(range, noneAt(range.startHva()));
         budget.take(1);
@@ -121,6 +134,7 @@ final class MappedRange {
             if (errno != 0) {
                 throw Syscalls.failure(errno, "UFFDIO_REGISTER " + range);
             }
+            budget.addUser(this);
         } finally {
             lock.unlock();
         }
@@ -288,7 +302,8 @@ final class MappedRange {
         int errno = tryMmap(shown, target, LinuxAbi.PROT_NONE);
         if (errno == Errno.ENOMEM.code()) {
             shown = vmas.widened(part);
-            evictLocked(shown, part);
+            noteEvictedLocked(shown);
+            var _ = evicted.set(part, noneAt(part.startHva()));
             target = backdropAtLocked(shown.startHva());
             errno = tryMmap(shown, target, LinuxAbi.PROT_NONE);
         }
@@ -309,16 +324,59 @@ final class MappedRange {
                 : 0;
     }
 
-    /// Notes as evicted what is granted in `shown` but not in `part`.
+    /// Notes as evicted what is granted in a part of the range by a mapping of its own.
     @GuardedBy("lock")
-    private void evictLocked(HvaRange shown, HvaRange part) {
-        for (Part piece : vmas.partsOf(shown)) {
-            if (piece.target().equals(backdropAtLocked(piece.range().startHva()))) {
+    private void noteEvictedLocked(HvaRange part) {
+        for (Part piece : vmas.partsOf(part)) {
+            if (piece.target().equals(backdropAtLocked(piece.range().startHva()))
+                    || piece.target().prot() == LinuxAbi.PROT_NONE) {
                 continue;
             }
+            everEvicted = true;
             var _ = evicted.set(piece.range(), piece.target());
         }
-        var _ = evicted.set(part, noneAt(part.startHva()));
+    }
+
+    @Override
+    public int evictableCount() {
+        return uffd == null ? 0 : vmaCount();
+    }
+
+    /// Gives kernel mappings of granted pages back, an eighth of them or a few: those next in the
+    /// order of addresses, round and round. The pages come back when they are touched.
+    ///
+    /// @return how many mappings there are fewer; none in a range that is mapped at once, whose
+    ///   pages would not come back, or is shut
+    @Override
+    public int evictSome() {
+        lock.lock();
+        try {
+            if (uffd == null || shut) {
+                return 0;
+            }
+            int before = vmas.count();
+            HvaRange window = vmas.windowFrom(evictFrom, Math.max(MIN_EVICTED, before / 8));
+            evictFrom = window.endHva() < range.endHva() ? window.endHva() : range.startHva();
+            noteEvictedLocked(window);
+            clearLocked(window);
+            return before - vmas.count();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Whether the page at `hva` is granted, but not mapped.
+    boolean isEvicted(long hva) {
+        if (!everEvicted) {
+            return false;
+        }
+        lock.lock();
+        try {
+            HvaRange page = HvaRange.ofPages(Page.baseOf(hva), 1);
+            return evicted.partsOf(page).getFirst().target().file() != NO_FILE;
+        } finally {
+            lock.unlock();
+        }
     }
 
     /// Maps the page at `hva` again, if it was evicted.
@@ -401,7 +459,9 @@ final class MappedRange {
                             range.lengthBytes(),
                             LinuxAbi.PROT_NONE,
                             LinuxAbi.MAP_PRIVATE | LinuxAbi.MAP_FIXED | LinuxAbi.MAP_NORESERVE));
+            budget.removeUser(this);
             budget.add(-vmas.count());
+            shut = true;
             if (uffd != null) {
                 uffd.wake(range);
             }

@@ -29,7 +29,7 @@ import java.util.concurrent.ConcurrentSkipListMap;
 /// Every lazy range has a userfaultfd and a fault loop of its own: one for all would be a lock that
 /// all virtual processors share.
 ///
-/// Locks: each range has one, a leaf, taken under the entries lock of the range's vma.
+/// Locks: each range has one, a leaf, taken under the entries lock of a vma, and never two of them.
 final class MmapPageTable implements HostPageTable, AutoCloseable {
     /// More than any address, so that the backdrop of an address is at the same offset.
     private static final long NOTHING_BYTES = 1L << 47;
@@ -101,27 +101,24 @@ final class MmapPageTable implements HostPageTable, AutoCloseable {
                         LinuxAbi.PROT_READ | LinuxAbi.PROT_WRITE);
         return switch (kind) {
             case EAGER -> new Entry(new MappedRange(sys, range, backdrop, null, budget), null);
-            case LAZY -> {
-                Userfaultfd uffd = Userfaultfd.open(sys);
-                try {
-                    MappedRange mapped = new MappedRange(sys, range, backdrop, uffd, budget);
-                    openOrGiveBack(mapped);
-                    yield new Entry(
-                            mapped,
-                            UffdFaultLoop.start(sys, uffd, new RangeAnswers(mapped), counters));
-                } catch (RuntimeException e) {
-                    uffd.close();
-                    throw e;
-                }
-            }
+            case LAZY -> openLazy(range, backdrop);
         };
     }
 
-    private void openOrGiveBack(MappedRange mapped) {
+    private Entry openLazy(HvaRange range, Target backdrop) {
+        Userfaultfd uffd = Userfaultfd.open(sys);
         try {
-            mapped.open();
+            MappedRange mapped = new MappedRange(sys, range, backdrop, uffd, budget);
+            try {
+                mapped.open();
+                return new Entry(
+                        mapped, UffdFaultLoop.start(sys, uffd, new RangeAnswers(mapped), counters));
+            } catch (RuntimeException e) {
+                mapped.shut();
+                throw e;
+            }
         } catch (RuntimeException e) {
-            budget.add(-mapped.vmaCount());
+            uffd.close();
             throw e;
         }
     }
@@ -175,6 +172,7 @@ final class MmapPageTable implements HostPageTable, AutoCloseable {
             throw new MdevException(Errno.EFAULT, "%s leave block=%s".formatted(pfns, block));
         }
         long fileOffset = block.backing().fileOffsetBytes();
+        counters.evicted(budget.makeRoom());
         rangeAt(hva)
                 .map(
                         HvaRange.ofPages(hva, pfns.npages()),
@@ -196,7 +194,14 @@ final class MmapPageTable implements HostPageTable, AutoCloseable {
     void restore(long hva) {
         Map.Entry<Long, Entry> entry = ranges.floorEntry(hva);
         if (entry != null && entry.getValue().mapped.range().contains(hva)) {
-            entry.getValue().mapped.restore(hva);
+            restoreIn(entry.getValue().mapped, hva);
+        }
+    }
+
+    private void restoreIn(MappedRange mapped, long hva) {
+        if (mapped.isEvicted(hva)) {
+            counters.evicted(budget.makeRoom());
+            mapped.restore(hva);
         }
     }
 
@@ -231,7 +236,7 @@ final class MmapPageTable implements HostPageTable, AutoCloseable {
             FaultResult result = handler.handleFault(hva, access);
             if (result instanceof FaultResult.Mapped) {
                 try {
-                    mapped.restore(hva);
+                    restoreIn(mapped, hva);
                 } catch (MdevException e) {
                     return new FaultResult.Failed(e.errno(), e.getMessage());
                 }

@@ -233,7 +233,7 @@ final class StubMemory implements AutoCloseable {
 
     @Override
     public void close() {
-        vm.setUserMemoryRegion(UserMemoryRegion.deletionOf(slot.slot()));
+        vm.deleteSlotUnlessClosed(slot.slot());
         memory.release();
     }
 }

@@ -5,28 +5,50 @@ import dev.mdev.api.MdevException;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Comparator;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
 
 /// How many mappings the kernel may keep for us (Linux `vm.max_map_count`, a limit for the whole
 /// process). Past the kernel's limit, `mmap` fails with ENOMEM; a mapping is therefore refused
 /// earlier, as an answer to its fault, and the rest is kept for what must not fail: a revocation
-/// that cuts a mapping in two. Any thread.
+/// that cuts a mapping in two.
+///
+/// When there is no room left, the user that has the most mappings gives some back, whichever
+/// machine it belongs to: nobody can keep the others from working. Any thread.
 final class VmaBudget {
     private static final Path LIMIT_FILE = Path.of("/proc/sys/vm/max_map_count");
+
+    private static final long ROOM = 64;
 
     /// Linux `DEFAULT_MAX_MAP_COUNT`.
     private static final long DEFAULT_LIMIT = 65530;
 
+    private static final VmaBudget OF_THIS_PROCESS = new VmaBudget(kernelLimit() / 4 * 3);
+
     private final long limit;
     private final AtomicLong used = new AtomicLong();
+    private final Set<User> users = ConcurrentHashMap.newKeySet();
+
+    /// Who has mappings.
+    interface User {
+        /// How many it could give back.
+        int evictableCount();
+
+        /// Gives some back.
+        ///
+        /// @return how many
+        int evictSome();
+    }
 
     VmaBudget(long limit) {
         this.limit = limit;
     }
 
-    /// Three quarters of what the kernel allows.
+    /// The one that all engines of this process share: three quarters of what the kernel allows.
     static VmaBudget ofThisProcess() {
-        return new VmaBudget(kernelLimit() / 4 * 3);
+        return OF_THIS_PROCESS;
     }
 
     private static long kernelLimit() {
@@ -43,6 +65,29 @@ final class VmaBudget {
 
     long used() {
         return used.get();
+    }
+
+    void addUser(User user) {
+        users.add(user);
+    }
+
+    void removeUser(User user) {
+        users.remove(user);
+    }
+
+    /// Sees to it that there is room for a few mappings, more than the caller needs, for those who
+    /// come between. If nobody can give any back, the next [#take] is refused. The caller holds no
+    /// user's lock.
+    ///
+    /// @return how many were given back
+    int makeRoom() {
+        if (used.get() + Math.min(ROOM, limit / 8) <= limit) {
+            return 0;
+        }
+        return users.stream()
+                .max(Comparator.comparingInt(User::evictableCount))
+                .map(User::evictSome)
+                .orElse(0);
     }
 
     /// Takes room for `count` mappings.

@@ -71,6 +71,21 @@ final class VmaMap {
         return new HvaRange(start, end - start);
     }
 
+    /// The first whole mappings from the one at an address on, as one range.
+    ///
+    /// @param count the most mappings
+    HvaRange windowFrom(long hva, int count) {
+        Long first = pieces.floorKey(hva);
+        long start = first == null ? range.startHva() : first;
+        long end =
+                pieces.tailMap(start, true).values().stream()
+                        .limit(count)
+                        .mapToLong(Piece::endHva)
+                        .max()
+                        .orElse(range.endHva());
+        return new HvaRange(start, end - start);
+    }
+
     /// Notes that a part of the range is mapped to something else now.
     ///
     /// @return how many mappings there are more than before

@@ -48,9 +48,13 @@ final class Machine implements AutoCloseable {
     }
 
     Machine(long aperturePages, Syscalls sys, Duration deadline, long vmaLimit) {
+        this(aperturePages, sys, deadline, new VmaBudget(vmaLimit));
+    }
+
+    Machine(long aperturePages, Syscalls sys, Duration deadline, VmaBudget budget) {
         memory = new HostMemory(new MemfdMemory(sys));
         aperture = memory.allocate("aperture", aperturePages);
-        guest = new KvmEngine(sys, deadline, new VmaBudget(vmaLimit)).createGuest(slots, memory);
+        guest = new KvmEngine(sys, deadline, budget).createGuest(slots, memory);
     }
 
     /// The physical page `page` of the aperture.

@@ -119,30 +119,78 @@ class MmapPageTableTest {
     }
 
     @Test
-    void pastTheBudgetAnAccessFailsAndAfterAZapItDoesNot() {
+    void pastTheBudgetOtherMappingsMakeRoomAndComeBackWhenTheyAreTouched() {
         try (Machine small =
                 new Machine(2 * NPAGES, Syscalls.ofThisProcess(), Duration.ofSeconds(20), 20)) {
             Machine.Cpu vcpu = small.cpu();
+            List<Long> asked = new ArrayList<>();
             // Backwards, so that no two neighbours merge.
-            Vma vma = small.bar(NPAGES, small.pageByPage(page -> 2 * NPAGES - 1 - page));
-            int page = 0;
-            VcpuExit exit = vcpu.store(Machine.gpa(page), 8, 1);
-            while (exit.equals(new VcpuExit.Done())) {
-                exit = vcpu.store(Machine.gpa(++page), 8, 1);
+            VmaOps owner = small.pageByPage(page -> 2 * NPAGES - 1 - page);
+            Vma vma =
+                    small.bar(
+                            NPAGES,
+                            fault -> {
+                                asked.add(fault.page());
+                                return owner.fault(fault);
+                            });
+            for (int round = 0; round < 3; round++) {
+                for (int page = 0; page < NPAGES; page++) {
+                    assertThat(vcpu.store(Machine.gpa(page) + round * 8L, 8, page + 1))
+                            .isEqualTo(new VcpuExit.Done());
+                    assertThat(small.guest.pageTable().rangeAt(vma.range().startHva()).vmaCount())
+                            .isLessThanOrEqualTo(20);
+                }
             }
+            for (int page = 0; page < NPAGES; page++) {
+                for (int round = 0; round < 3; round++) {
+                    long at = Page.addressOf(2 * NPAGES - 1 - page) + round * 8L;
+                    assertThat(small.aperture.segment().get(ValueLayout.JAVA_LONG, at))
+                            .isEqualTo(page + 1);
+                }
+            }
+            assertThat(asked).as("the owner is asked once a page").hasSize((int) NPAGES);
+            assertThat(vma.residentPages()).isEqualTo(NPAGES);
+            assertThat(small.guest.faultCounts().evictedMappings()).isGreaterThan(NPAGES);
+        }
+    }
 
-            assertThat(exit)
+    @Test
+    void whereNobodyCanGiveAMappingBackTheAccessFails() {
+        try (Machine small =
+                new Machine(2 * NPAGES, Syscalls.ofThisProcess(), Duration.ofSeconds(20), 1)) {
+            Machine.Cpu vcpu = small.cpu();
+            Vma vma = small.bar(NPAGES, small.pageByPage(page -> 2 * NPAGES - 1 - page));
+
+            assertThat(vcpu.store(Machine.gpa(3), 8, 1))
                     .isInstanceOfSatisfying(
                             VcpuExit.Fault.class,
                             fault -> {
                                 assertThat(fault.errno()).isEqualTo(Errno.ENOMEM);
-                                assertThat(fault.reason()).contains("limit=20");
+                                assertThat(fault.reason()).contains("limit=1");
                             });
-            assertThat(page).isBetween(15, 19);
-
-            small.guest.hostMm().zap(pages(vma, 0, 4));
-            assertThat(vcpu.resume()).isEqualTo(new VcpuExit.Done());
+            assertThat(vma.residentPages()).isZero();
         }
+    }
+
+    @Test
+    void aMachineWithManyMappingsDoesNotKeepAnotherFromWorking() {
+        Syscalls sys = Syscalls.ofThisProcess();
+        VmaBudget budget = new VmaBudget(20);
+        try (Machine greedy = new Machine(2 * NPAGES, sys, Duration.ofSeconds(20), budget);
+                Machine other = new Machine(2 * NPAGES, sys, Duration.ofSeconds(20), budget)) {
+            var _ = greedy.bar(NPAGES, greedy.pageByPage(page -> 2 * NPAGES - 1 - page));
+            Machine.Cpu vcpu = greedy.cpu();
+            for (int page = 0; page < NPAGES; page++) {
+                assertThat(vcpu.store(Machine.gpa(page), 8, 1)).isEqualTo(new VcpuExit.Done());
+            }
+            var _ = other.bar(NPAGES, other.pageByPage(page -> 2 * NPAGES - 1 - page));
+            Machine.Cpu second = other.cpu();
+            for (int page = 0; page < NPAGES; page++) {
+                assertThat(second.store(Machine.gpa(page), 8, 1)).isEqualTo(new VcpuExit.Done());
+            }
+            assertThat(budget.used()).isLessThanOrEqualTo(budget.limit());
+        }
+        assertThat(budget.used()).isZero();
     }
 
     @Test
