@@ -31,7 +31,7 @@ import java.util.concurrent.atomic.AtomicReferenceArray;
 /// page that was taken is stamped and waits long for its next use; a store that reached it after
 /// the revocation returned would have changed the stamp.
 ///
-/// `-Dmdev.kvm.revokes=200000 -Dmdev.kvm.patience.seconds=1200` is the run that the benchmarks
+/// `-Dmdev.kvm.revokes=200000 -Dmdev.kvm.killAfterSeconds=1200` is the run that the benchmarks
 /// quote.
 @ExtendWith(RealKvm.class)
 class KvmRevokeStormTest {

@@ -21,7 +21,7 @@ import java.util.SplittableRandom;
 /// pages, so that every page needs a kernel mapping of its own; and there are fewer mappings than
 /// pages.
 ///
-/// `-Dmdev.kvm.sweep.mib=1024 -Dmdev.kvm.sweep.mappings=49000 -Dmdev.kvm.patience.seconds=1200` is
+/// `-Dmdev.kvm.sweep.mib=1024 -Dmdev.kvm.sweep.mappings=49000 -Dmdev.kvm.killAfterSeconds=1200` is
 /// the walk that the benchmarks quote.
 @ExtendWith(RealKvm.class)
 class KvmSweepTest {

@@ -20,8 +20,7 @@ import java.util.stream.Collectors;
 /// The killer is another process. A thread of this one could not do it: when a Java thread sleeps
 /// in a page fault, the next safepoint stops all others for good.
 public final class RealKvm implements BeforeAllCallback, AfterAllCallback {
-    private static final long PATIENCE_SECONDS =
-            Integer.getInteger("mdev.kvm.patience.seconds", 180);
+    private static final long PATIENCE_SECONDS = Long.getLong("mdev.kvm.killAfterSeconds", 600);
 
     private @Nullable Process killer;
 
