@@ -12,7 +12,8 @@ public interface MdevContext {
     /// The type it is made as.
     MdevType type();
 
-    /// The pages that belong to it, one entry for each demand of the type, in that order.
+    /// The pages that belong to it, one entry for each demand of the type, in that order. They stay
+    /// the same unless [MdevDevice#shareMoved] says otherwise.
     List<PoolShare> share();
 
     /// The share of one pool.

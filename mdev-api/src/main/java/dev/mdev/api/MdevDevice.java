@@ -89,6 +89,25 @@ public interface MdevDevice extends AutoCloseable {
         return Map.of();
     }
 
+    /// Whether the host may move the device's pages within the aperture while nobody has the
+    /// device: whether [#shareMoved] is implemented. The same at each call.
+    default boolean isMovable() {
+        return false;
+    }
+
+    /// Tells that the device's pages are others now: the host copied their content, page `i` of the
+    /// old share of a pool to page `i` of the new one, and [MdevContext#share()] returns the new
+    /// share from now on. The old pages still have their content while this runs, and may not be
+    /// touched after it returned.
+    ///
+    /// Called only of a device that is movable and not assigned, and nothing of it is mapped. If it
+    /// throws, the device keeps its old share, and must go on with that.
+    ///
+    /// @param share the new share, one entry for each demand of the type, in that order
+    default void shareMoved(List<PoolShare> share) {
+        throw new MdevException(Errno.EOPNOTSUPP, "the device cannot be moved");
+    }
+
     /// Puts the device into the state it had after creation. The host has revoked all mappings.
     void reset();
 

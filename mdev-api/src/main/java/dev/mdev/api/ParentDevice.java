@@ -32,6 +32,28 @@ public interface ParentDevice extends AutoCloseable {
     ///   share back.
     MdevDevice create(MdevContext context);
 
+    /// The mediated devices that are there although this host did not create them since it started:
+    /// made by an earlier life of it, or by somebody else beside it. A driver whose devices are
+    /// objects of this process has none.
+    ///
+    /// Asked when the parent arrives and when the operator wants it; not one of those that
+    /// [#create] or [#adopt] returned and that are not closed yet. The host shows these devices and
+    /// keeps their pages out of everybody's hands; it touches them only through [#adopt].
+    default List<ExistingDevice> existing() {
+        return List.of();
+    }
+
+    /// Takes one of the [#existing] devices over as it is, with the content of its pages. The host
+    /// does so for devices it finds in its own records, and for others if the operator says so.
+    ///
+    /// - Thread, calls and exceptions as at [#create]. After an exception the device is as before.
+    ///
+    /// @param context tells the share that [#existing] told
+    default MdevDevice adopt(MdevContext context) {
+        throw new MdevException(
+                Errno.EOPNOTSUPP, "the driver adopts no devices: mdev=" + context.uuid());
+    }
+
     /// Gives the physical device back. All its mediated devices were closed before.
     @Override
     default void close() {}

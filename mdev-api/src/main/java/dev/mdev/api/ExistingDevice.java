@@ -1,0 +1,16 @@
+package dev.mdev.api;
+
+import java.util.List;
+import java.util.UUID;
+
+/// A mediated device that a driver found on its parent: see [ParentDevice#existing].
+///
+/// @param uuid its identity
+/// @param typeId the id of its type, one of the parent's
+/// @param share the pages that belong to it, inside the parent's pools; none is in another device's
+///   share
+public record ExistingDevice(UUID uuid, String typeId, List<PoolShare> share) {
+    public ExistingDevice {
+        share = List.copyOf(share);
+    }
+}
