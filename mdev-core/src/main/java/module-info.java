@@ -15,6 +15,7 @@ module dev.mdev.core {
     exports dev.mdev.core.hostmm;
     exports dev.mdev.core.memslot;
     exports dev.mdev.core.mmu;
+    exports dev.mdev.core.store;
     exports dev.mdev.core.sync;
     exports dev.mdev.core.topology;
     exports dev.mdev.core.vm;

@@ -83,6 +83,7 @@ class ArchitectureTest {
                             "core.hostmm",
                             "core.engine",
                             "core.sys"),
+                    row("core.store", "api"),
                     row(
                             "core.device",
                             "api",

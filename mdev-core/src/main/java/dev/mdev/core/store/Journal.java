@@ -1,0 +1,183 @@
+package dev.mdev.core.store;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+
+import org.jspecify.annotations.Nullable;
+
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/// A file to which lines are added, and what can be read of it after a crash.
+///
+/// A line is `checksum number text`: a CRC-32C of the rest, a number that goes up by one, and text.
+/// The first line of a file is [#HEADER]. What is read back is one of three:
+///
+/// - *whole*: every line is as it was written;
+/// - *torn*: the last line has no end. It was being written when the process died, so nobody was
+///   told that it is there, and it is dropped;
+/// - *damaged*: anything else that is not as it was written, be it in the middle, a gap in the
+///   numbers, or a last line whose checksum is wrong: a host that lost power may leave that, and so
+///   may a disk that forgets. The lines that are whole are still told, and the file is kept aside.
+///   What must hold even if lines are missing is for the owner to see to.
+///
+/// Not safe for use by several threads.
+public final class Journal {
+    /// The text of a file's first line; the number is the format's version.
+    static final String HEADER = "mdev-journal version=1";
+
+    /// What the copy of a damaged file is called: the journal's name and this.
+    public static final String DAMAGED = ".damaged";
+
+    private static final int MAX_BYTES = 64 << 20;
+
+    private final StateFiles files;
+    private final String name;
+    private long nextNumber;
+    private long sizeBytes;
+
+    /// Set when bytes may be in the file that belong to no line: more must not be added after them.
+    private boolean mustRewrite;
+
+    private Journal(StateFiles files, String name) {
+        this.files = files;
+        this.name = name;
+    }
+
+    /// What was found in a file.
+    ///
+    /// @param texts the texts of the whole lines, oldest first
+    /// @param torn whether the last line was dropped because it had no end
+    /// @param damage what is wrong with the file, if it is damaged
+    public record Content(List<String> texts, boolean torn, Optional<String> damage) {
+        public Content {
+            texts = List.copyOf(texts);
+        }
+    }
+
+    /// Opens a journal. Its file is not changed before [#rewrite] is called, which must happen
+    /// before anything is appended.
+    ///
+    /// @throws MdevException what the files say; EFBIG if the file is larger than 64 MiB
+    public static Journal open(StateFiles files, String name) {
+        Journal journal = new Journal(files, name);
+        journal.mustRewrite = true;
+        return journal;
+    }
+
+    /// Reads the file, and keeps a copy of it if it is damaged.
+    ///
+    /// @throws MdevException EOPNOTSUPP if a newer version of this program wrote it
+    public Content read() {
+        byte[] bytes = files.read(name, MAX_BYTES).orElse(new byte[0]);
+        Content content = parse(new String(bytes, StandardCharsets.ISO_8859_1));
+        if (content.damage().isPresent()) {
+            files.replace(name + DAMAGED, bytes);
+        }
+        return content;
+    }
+
+    private Content parse(String all) {
+        List<String> texts = new ArrayList<>();
+        String damage = null;
+        long expected = -1;
+        int start = 0;
+        int lineNumber = 0;
+        while (start < all.length()) {
+            int end = all.indexOf('\n', start);
+            if (end < 0) {
+                return new Content(texts, true, Optional.ofNullable(damage));
+            }
+            lineNumber++;
+            Line line = Line.parse(all.substring(start, end));
+            start = end + 1;
+            if (line == null || (expected >= 0 && line.number != expected)) {
+                damage = damage == null ? "line %d of %s".formatted(lineNumber, name) : damage;
+            }
+            if (line != null) {
+                expected = line.number + 1;
+                nextNumber = Math.max(nextNumber, expected);
+                if (lineNumber > 1) {
+                    texts.add(line.text);
+                } else if (!line.text.equals(HEADER)) {
+                    throw new MdevException(
+                            Errno.EOPNOTSUPP,
+                            "file=%s begins with %s, not with %s"
+                                    .formatted(name, line.text, HEADER));
+                }
+            }
+        }
+        return new Content(texts, false, Optional.ofNullable(damage));
+    }
+
+    private record Line(long number, String text) {
+        private static final Pattern FORM =
+                Pattern.compile("([0-9a-f]{8}) (([0-9]{1,18}) ([ -~]*))");
+
+        /// @return the line, or null if it is none
+        static @Nullable Line parse(String line) {
+            Matcher parts = FORM.matcher(line);
+            return parts.matches() && Checksum.of(parts.group(2)).equals(parts.group(1))
+                    ? new Line(Long.parseLong(parts.group(3)), parts.group(4))
+                    : null;
+        }
+    }
+
+    /// Gives the file a new content, at once: the header and these texts.
+    ///
+    /// @throws MdevException what the files say; the content is then the old or the new
+    public void rewrite(List<String> texts) {
+        StringBuilder all = new StringBuilder();
+        long number = nextNumber;
+        all.append(lineOf(number++, HEADER));
+        for (String text : texts) {
+            all.append(lineOf(number++, text));
+        }
+        byte[] bytes = all.toString().getBytes(StandardCharsets.ISO_8859_1);
+        mustRewrite = true;
+        files.replace(name, bytes);
+        nextNumber = number;
+        sizeBytes = bytes.length;
+        mustRewrite = false;
+    }
+
+    /// Whether the file must be rewritten before anything can be appended: at the start, and after
+    /// a failure.
+    public boolean mustRewrite() {
+        return mustRewrite;
+    }
+
+    /// Adds a line.
+    ///
+    /// @param text ASCII, without an end-of-line character
+    /// @param durable whether it, and all before it, is to survive a crash of the host
+    /// @throws MdevException what the files say; the line is then there or not
+    public void append(String text, boolean durable) {
+        if (mustRewrite) {
+            throw new IllegalStateException("rewrite first: journal=" + name);
+        }
+        byte[] bytes = lineOf(nextNumber, text).getBytes(StandardCharsets.ISO_8859_1);
+        mustRewrite = true;
+        files.append(name, bytes, durable);
+        mustRewrite = false;
+        nextNumber++;
+        sizeBytes += bytes.length;
+    }
+
+    private static String lineOf(long number, String text) {
+        if (text.chars().anyMatch(c -> c < 0x20 || c > 0x7e)) {
+            throw new MdevException(Errno.EINVAL, "not one line of ASCII: " + text);
+        }
+        String rest = number + " " + text;
+        return Checksum.of(rest) + " " + rest + "\n";
+    }
+
+    /// The size of the file.
+    public long sizeBytes() {
+        return sizeBytes;
+    }
+}

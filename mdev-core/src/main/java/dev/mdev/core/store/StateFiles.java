@@ -1,0 +1,72 @@
+package dev.mdev.core.store;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+
+import java.util.List;
+import java.util.Optional;
+import java.util.regex.Pattern;
+
+/// A flat directory of small files, with the few operations that can be made to survive a crash.
+///
+/// An operation that returned has happened for good, unless it says otherwise. One that throws, or
+/// that the process died in, has happened or not; [#append] and [#write] may have happened in part.
+/// All methods may be called by any thread, and throw [MdevException]: ENOSPC, EDQUOT or EACCES if
+/// that is the reason, ESHUTDOWN after [#close], else EIO.
+public interface StateFiles extends AutoCloseable {
+    /// What the temporary file of [#replace] is called: the file's name and this.
+    String TEMPORARY = ".tmp";
+
+    /// The names of the files, in no order.
+    List<String> list();
+
+    /// All of a file, or nothing if there is none.
+    ///
+    /// @throws MdevException EFBIG if it is larger than `maxBytes`
+    Optional<byte[]> read(String name, int maxBytes);
+
+    /// Makes a file with this content, or gives it this content.
+    void write(String name, byte[] content);
+
+    /// Adds bytes at a file's end, and makes the file if there is none.
+    ///
+    /// @param durable whether the file, all earlier bytes included, is to survive a crash of the
+    ///   host; else it survives one of the process
+    void append(String name, byte[] bytes, boolean durable);
+
+    /// Gives a file another name; a file that had the name is gone. After a crash, one of the two
+    /// is there under the new name, whole.
+    void rename(String from, String to);
+
+    /// Deletes a file, if it is there.
+    void delete(String name);
+
+    @Override
+    void close();
+
+    /// Makes a file with this content, or gives it this content: after a crash it has the old
+    /// content or the new.
+    default void replace(String name, byte[] content) {
+        write(name + TEMPORARY, content);
+        rename(name + TEMPORARY, name);
+    }
+
+    /// What implementations accept as a name: letters, digits, dots, dashes and underscores, at
+    /// most 128, and no dot first.
+    ///
+    /// @return the name
+    /// @throws MdevException EINVAL if it is none
+    static String checkName(String name) {
+        if (!Names.LEGAL.matcher(name).matches()) {
+            throw new MdevException(Errno.EINVAL, "not a file name: name=" + name);
+        }
+        return name;
+    }
+
+    /// The pattern of [#checkName].
+    final class Names {
+        private static final Pattern LEGAL = Pattern.compile("[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}");
+
+        private Names() {}
+    }
+}

@@ -1,0 +1,200 @@
+package dev.mdev.core.store;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+
+import org.jspecify.annotations.Nullable;
+
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.SplittableRandom;
+
+/// Files that survive the process that wrote them, and that lose of what was not made durable what
+/// a real disk may lose. The content is shared by all processes that are opened on one [Disk]; each
+/// has its own [CrashPlan].
+public final class CrashingFiles implements StateFiles {
+    private final Disk disk;
+    private final CrashPlan plan;
+
+    public CrashingFiles(Disk disk, CrashPlan plan) {
+        this.disk = disk;
+        this.plan = plan;
+    }
+
+    /// What outlives a process.
+    public static final class Disk {
+        private final Map<String, byte[]> files = new HashMap<>();
+
+        /// How many bytes of a file are durable, where not all are.
+        private final Map<String, Integer> durable = new HashMap<>();
+
+        private final SplittableRandom random;
+
+        /// If set, operations that change something fail with it.
+        private volatile @Nullable Errno failure;
+
+        private volatile boolean failsLate;
+
+        public Disk(SplittableRandom random) {
+            this.random = random;
+        }
+
+        /// Lets renaming and deleting fail after it happened, as when a directory cannot be synced.
+        public void failLate(boolean late) {
+            failsLate = late;
+        }
+
+        private void doneOrFail() {
+            if (failsLate) {
+                throw new MdevException(Errno.EIO, "the disk fails late");
+            }
+        }
+
+        /// Lets every change fail, or none.
+        public void failWith(@Nullable Errno errno) {
+            failure = errno;
+        }
+
+        /// The host loses power: of what was appended and not made durable, any first part stays,
+        /// and any last part of that may be garbage.
+        public synchronized void loseWhatIsNotDurable() {
+            durable.forEach((name, length) -> {
+                byte[] content = files.get(name);
+                if (content != null && length < content.length) {
+                    int kept = random.nextInt(length, content.length + 1);
+                    byte[] rest = Arrays.copyOf(content, kept);
+                    if (kept > length && random.nextBoolean()) {
+                        int from = random.nextInt(length, kept);
+                        Arrays.fill(rest, from, kept, (byte) 0);
+                    }
+                    files.put(name, rest);
+                }
+            });
+            durable.clear();
+        }
+
+        /// The content of a file that is there.
+        public synchronized String text(String name) {
+            byte[] content = files.get(name);
+            if (content == null) {
+                throw new AssertionError("no file " + name + " among " + files.keySet());
+            }
+            return new String(content, StandardCharsets.ISO_8859_1);
+        }
+
+        public synchronized void put(String name, byte[] content) {
+            files.put(name, content.clone());
+        }
+
+        public synchronized List<String> names() {
+            return new ArrayList<>(files.keySet());
+        }
+
+        private void requireWorking() {
+            Errno errno = failure;
+            if (errno != null) {
+                throw new MdevException(errno, "the disk fails");
+            }
+        }
+    }
+
+    @Override
+    public List<String> list() {
+        return disk.names();
+    }
+
+    @Override
+    public Optional<byte[]> read(String name, int maxBytes) {
+        synchronized (disk) {
+            byte[] content = disk.files.get(name);
+            if (content != null && content.length > maxBytes) {
+                throw new MdevException(Errno.EFBIG, "file=" + name);
+            }
+            return Optional.ofNullable(content).map(byte[]::clone);
+        }
+    }
+
+    @Override
+    public void write(String name, byte[] content) {
+        plan.step();
+        synchronized (disk) {
+            disk.requireWorking();
+            int part = disk.random.nextInt(content.length + 1);
+            disk.files.put(name, Arrays.copyOf(content, part));
+        }
+        plan.step();
+        synchronized (disk) {
+            disk.files.put(name, content.clone());
+            disk.durable.remove(name);
+        }
+        plan.step();
+    }
+
+    @Override
+    public void append(String name, byte[] bytes, boolean durable) {
+        plan.step();
+        synchronized (disk) {
+            byte[] old = disk.files.getOrDefault(name, new byte[0]);
+            boolean fails = disk.failure != null;
+            int part = disk.random.nextInt(bytes.length + 1);
+            byte[] torn = Arrays.copyOf(old, old.length + part);
+            System.arraycopy(bytes, 0, torn, old.length, part);
+            disk.files.put(name, torn);
+            disk.durable.putIfAbsent(name, old.length);
+            if (fails) {
+                disk.requireWorking();
+            }
+            stepOrLeave(name, torn);
+            byte[] whole = Arrays.copyOf(old, old.length + bytes.length);
+            System.arraycopy(bytes, 0, whole, old.length, bytes.length);
+            disk.files.put(name, whole);
+            plan.step();
+            if (durable) {
+                disk.durable.remove(name);
+            }
+        }
+        plan.step();
+    }
+
+    /// A crash here leaves what was written so far.
+    private void stepOrLeave(String name, byte[] torn) {
+        disk.files.put(name, torn);
+        plan.step();
+    }
+
+    @Override
+    public void rename(String from, String to) {
+        plan.step();
+        synchronized (disk) {
+            disk.requireWorking();
+            byte[] content = disk.files.remove(from);
+            if (content == null) {
+                throw new MdevException(Errno.ENOENT, "file=" + from);
+            }
+            disk.files.put(to, content);
+            disk.durable.remove(to);
+            disk.doneOrFail();
+        }
+        plan.step();
+    }
+
+    @Override
+    public void delete(String name) {
+        plan.step();
+        synchronized (disk) {
+            disk.requireWorking();
+            disk.files.remove(name);
+            disk.durable.remove(name);
+            disk.doneOrFail();
+        }
+        plan.step();
+    }
+
+    @Override
+    public void close() {}
+}
