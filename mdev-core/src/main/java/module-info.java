@@ -13,6 +13,7 @@ module dev.mdev.core {
     exports dev.mdev.core.engine;
     exports dev.mdev.core.engine.kvm;
     exports dev.mdev.core.hostmm;
+    exports dev.mdev.core.ledger;
     exports dev.mdev.core.memslot;
     exports dev.mdev.core.mmu;
     exports dev.mdev.core.store;

@@ -84,6 +84,7 @@ class ArchitectureTest {
                             "core.engine",
                             "core.sys"),
                     row("core.store", "api"),
+                    row("core.ledger", "api", "api.page", "core.store"),
                     row(
                             "core.device",
                             "api",

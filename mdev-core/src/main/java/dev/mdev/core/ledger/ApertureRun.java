@@ -1,0 +1,37 @@
+package dev.mdev.core.ledger;
+
+import dev.mdev.api.page.PfnRange;
+
+/// Neighbouring pages of an aperture, counted from the aperture's first: what [PfnRange] is, but
+/// the same after a restart, when the host numbers its pages anew.
+///
+/// @param firstPage at least 0
+/// @param npages at least 1
+public record ApertureRun(long firstPage, long npages) {
+    public ApertureRun {
+        if (firstPage < 0 || npages < 1 || firstPage > Long.MAX_VALUE - npages) {
+            throw new IllegalArgumentException(
+                    "not a run: firstPage=%d npages=%d".formatted(firstPage, npages));
+        }
+    }
+
+    /// The run of `pfns` in the aperture `aperturePfns`, in which it lies.
+    public static ApertureRun of(PfnRange pfns, PfnRange aperturePfns) {
+        return new ApertureRun(pfns.firstPfn() - aperturePfns.firstPfn(), pfns.npages());
+    }
+
+    /// The pages by the host's present numbers.
+    public PfnRange pfnsIn(PfnRange aperturePfns) {
+        return new PfnRange(aperturePfns.firstPfn() + firstPage, npages);
+    }
+
+    /// The first page after the run.
+    public long endPage() {
+        return firstPage + npages;
+    }
+
+    @Override
+    public String toString() {
+        return "pages[%d, %d)".formatted(firstPage, endPage());
+    }
+}

@@ -1,0 +1,152 @@
+package dev.mdev.core.ledger;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.core.store.StateFiles;
+
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
+
+/// The definitions: one file each, named by the uuid, so that one that is broken breaks no other.
+///
+/// All methods may be called by any thread; two that change one uuid are for the caller to keep
+/// apart.
+public final class DefinitionStore {
+    private static final String SUFFIX = ".mdev";
+    private static final int MAX_FILE_BYTES = 4096;
+
+    private final StateFiles files;
+    private final Map<UUID, MdevDefinition> definitions = new ConcurrentHashMap<>();
+    private final Map<String, QuarantinedDefinition> quarantined = new ConcurrentHashMap<>();
+
+    /// Definitions of which the file may be another than what we know, since a change failed and
+    /// could not be taken back either.
+    private final Set<UUID> uncertain = ConcurrentHashMap.newKeySet();
+
+    private DefinitionStore(StateFiles files) {
+        this.files = files;
+    }
+
+    /// Reads all definitions. A file that is none is quarantined, and what an interrupted
+    /// [StateFiles#replace] left behind is deleted.
+    public static DefinitionStore load(StateFiles files) {
+        DefinitionStore store = new DefinitionStore(files);
+        for (String name : files.list()) {
+            if (name.endsWith(SUFFIX + StateFiles.TEMPORARY)) {
+                files.delete(name);
+            } else if (name.endsWith(SUFFIX)) {
+                store.loadOne(name);
+            }
+        }
+        return store;
+    }
+
+    private void loadOne(String name) {
+        try {
+            byte[] content = files.read(name, MAX_FILE_BYTES).orElse(new byte[0]);
+            MdevDefinition definition = DefinitionCodec.decode(content);
+            if (!fileOf(definition.uuid()).equals(name)) {
+                throw new MdevException(
+                        Errno.EINVAL, "defines another device: mdev=" + definition.uuid());
+            }
+            definitions.put(definition.uuid(), definition);
+        } catch (MdevException e) {
+            quarantined.put(name, new QuarantinedDefinition(name, e.getMessage()));
+        }
+    }
+
+    private static String fileOf(UUID uuid) {
+        return uuid + SUFFIX;
+    }
+
+    /// All definitions, by uuid.
+    public List<MdevDefinition> all() {
+        return definitions.values().stream()
+                .sorted(Comparator.comparing(MdevDefinition::uuid))
+                .toList();
+    }
+
+    public Optional<MdevDefinition> find(UUID uuid) {
+        return Optional.ofNullable(definitions.get(uuid));
+    }
+
+    /// The files that should be definitions and are not, by name.
+    public List<QuarantinedDefinition> quarantined() {
+        return quarantined.values().stream()
+                .sorted(Comparator.comparing(QuarantinedDefinition::file))
+                .toList();
+    }
+
+    /// Writes a definition, or another one in its place.
+    ///
+    /// @throws MdevException EEXIST if there is a file that should be its definition and is not;
+    ///   else what the files say, and the definition is the old one
+    public void put(MdevDefinition definition) {
+        String file = fileOf(definition.uuid());
+        QuarantinedDefinition broken = quarantined.get(file);
+        if (broken != null) {
+            throw new MdevException(
+                    Errno.EEXIST,
+                    "file=%s is quarantined (%s): repair or discard it"
+                            .formatted(file, broken.reason()));
+        }
+        try {
+            files.replace(file, DefinitionCodec.encode(definition));
+        } catch (MdevException e) {
+            takeBack(definition.uuid(), e);
+            throw e;
+        }
+        uncertain.remove(definition.uuid());
+        definitions.put(definition.uuid(), definition);
+    }
+
+    /// A change that failed may have happened: makes the file what it was. If the files do not even
+    /// do that, a restart finds the old or the new.
+    private void takeBack(UUID uuid, MdevException because) {
+        MdevDefinition old = definitions.get(uuid);
+        try {
+            if (old == null) {
+                files.delete(fileOf(uuid));
+            } else {
+                files.replace(fileOf(uuid), DefinitionCodec.encode(old));
+            }
+            uncertain.remove(uuid);
+        } catch (MdevException e) {
+            uncertain.add(uuid);
+            because.addSuppressed(e);
+        }
+    }
+
+    /// Deletes a definition, if there is one.
+    ///
+    /// @throws MdevException what the files say; the definition is still there
+    public void remove(UUID uuid) {
+        if (!definitions.containsKey(uuid) && !uncertain.contains(uuid)) {
+            return;
+        }
+        try {
+            files.delete(fileOf(uuid));
+        } catch (MdevException e) {
+            takeBack(uuid, e);
+            throw e;
+        }
+        uncertain.remove(uuid);
+        definitions.remove(uuid);
+    }
+
+    /// Deletes a quarantined file.
+    ///
+    /// @throws MdevException ENOENT if there is none of that name
+    public void discard(String file) {
+        if (!quarantined.containsKey(file)) {
+            throw new MdevException(Errno.ENOENT, "no quarantined file=" + file);
+        }
+        files.delete(file);
+        quarantined.remove(file);
+    }
+}

@@ -1,0 +1,196 @@
+package dev.mdev.core.ledger;
+
+import org.jspecify.annotations.Nullable;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.UUID;
+
+/// What the records of a journal add up to. Not safe for use by several threads.
+final class LedgerState {
+    private final Map<Long, Unfinished> unfinished = new LinkedHashMap<>();
+    private final Map<Device, Subject> active = new LinkedHashMap<>();
+    private final Set<Device> doomed = new LinkedHashSet<>();
+    private final Map<String, Pages> parents = new TreeMap<>();
+    private long nextOp;
+
+    private record Device(String parent, UUID uuid) {
+        static Device of(Subject subject) {
+            return new Device(subject.parent(), subject.uuid());
+        }
+    }
+
+    /// What is known of a parent's pages.
+    private static final class Pages {
+        /// Null if the content of pages without a mark is not known.
+        @Nullable List<PoolRuns> pools;
+
+        final RunSet dirty = new RunSet();
+        final RunSet bad = new RunSet();
+    }
+
+    void apply(LedgerRecord fact) {
+        switch (fact) {
+            case LedgerRecord.Met met -> meet(met);
+            case LedgerRecord.Marked marked -> mark(marked);
+            case LedgerRecord.Began began -> begin(began);
+            case LedgerRecord.Stepped stepped ->
+                    unfinished.computeIfPresent(
+                            stepped.op(), (_, begun) -> begun.with(stepped.step()));
+            case LedgerRecord.Ended ended -> end(ended);
+            case LedgerRecord.Active exists -> exist(exists.subject());
+            case LedgerRecord.Gone gone -> {
+                active.remove(new Device(gone.parent(), gone.uuid()));
+                doomed.remove(new Device(gone.parent(), gone.uuid()));
+            }
+            case LedgerRecord.Doomed doom -> {
+                active.remove(new Device(doom.parent(), doom.uuid()));
+                doomed.add(new Device(doom.parent(), doom.uuid()));
+            }
+        }
+    }
+
+    private Pages pagesOf(String parent) {
+        return parents.computeIfAbsent(parent, _ -> new Pages());
+    }
+
+    /// A parent of which nothing is known, or that was another one, may hold anything anywhere.
+    private void meet(LedgerRecord.Met met) {
+        Pages pages = pagesOf(met.parent());
+        if (met.pools().equals(pages.pools)) {
+            return;
+        }
+        if (pages.pools != null) {
+            pages.bad.clear();
+            pages.dirty.clear();
+        }
+        pages.pools = met.pools();
+        addAll(met.pools(), pages.dirty);
+    }
+
+    private void mark(LedgerRecord.Marked marked) {
+        Pages pages = pagesOf(marked.parent());
+        for (ApertureRun run : marked.runs()) {
+            switch (marked.mark()) {
+                case DIRTY -> pages.dirty.add(run);
+                case CLEAN -> pages.dirty.remove(run);
+                case BAD -> pages.bad.add(run);
+                case GOOD -> {
+                    pages.bad.remove(run);
+                    pages.dirty.add(run);
+                }
+            }
+        }
+    }
+
+    private void begin(LedgerRecord.Began began) {
+        Subject subject = began.subject();
+        nextOp = Math.max(nextOp, began.op() + 1);
+        unfinished.put(began.op(), new Unfinished(began.op(), began.verb(), subject, List.of()));
+        if (!subject.share().isEmpty()) {
+            addAll(subject.share(), pagesOf(subject.parent()).dirty);
+        }
+    }
+
+    private void end(LedgerRecord.Ended ended) {
+        Unfinished begun = unfinished.remove(ended.op());
+        if (begun == null || !ended.done()) {
+            return;
+        }
+        switch (begun.verb()) {
+            case CREATE, CREATE_DEFINED, START, ADOPT, MOVE -> exist(begun.subject());
+            case STOP, REMOVE -> active.remove(Device.of(begun.subject()));
+            case DEFINE, UNDEFINE -> {}
+        }
+    }
+
+    private void exist(Subject subject) {
+        active.put(Device.of(subject), subject);
+        doomed.remove(Device.of(subject));
+    }
+
+    /// Records may be missing: nothing is known any more of pages without a mark.
+    void distrust() {
+        parents.values().forEach(pages -> pages.pools = null);
+    }
+
+    long nextOp() {
+        return nextOp;
+    }
+
+    List<Unfinished> unfinished() {
+        return List.copyOf(unfinished.values());
+    }
+
+    List<Subject> active(String parent) {
+        return active.values().stream().filter(s -> s.parent().equals(parent)).toList();
+    }
+
+    Optional<Subject> active(String parent, UUID uuid) {
+        return Optional.ofNullable(active.get(new Device(parent, uuid)));
+    }
+
+    boolean isDoomed(String parent, UUID uuid) {
+        return doomed.contains(new Device(parent, uuid));
+    }
+
+    List<UUID> doomed(String parent) {
+        return doomed.stream().filter(d -> d.parent().equals(parent)).map(Device::uuid).toList();
+    }
+
+    List<ApertureRun> dirty(String parent) {
+        return pagesOf(parent).dirty.runs();
+    }
+
+    List<ApertureRun> bad(String parent) {
+        return pagesOf(parent).bad.runs();
+    }
+
+    /// Records that add up to this state. Those of pages come after those of verbs, which would
+    /// mark pages again that were scrubbed since.
+    List<LedgerRecord> records() {
+        List<LedgerRecord> records = new ArrayList<>();
+        for (Unfinished begun : unfinished.values()) {
+            records.add(new LedgerRecord.Began(begun.op(), begun.verb(), begun.subject()));
+            begun.steps().forEach(step -> records.add(new LedgerRecord.Stepped(begun.op(), step)));
+        }
+        active.values().forEach(subject -> records.add(new LedgerRecord.Active(subject)));
+        doomed.forEach(
+                device -> records.add(new LedgerRecord.Doomed(device.parent(), device.uuid())));
+        parents.forEach((parent, pages) -> addPages(parent, pages, records));
+        return records;
+    }
+
+    private void addPages(String parent, Pages pages, List<LedgerRecord> records) {
+        RunSet marked = new RunSet();
+        unfinished.values().stream()
+                .map(Unfinished::subject)
+                .filter(subject -> subject.parent().equals(parent))
+                .forEach(subject -> addAll(subject.share(), marked));
+        List<PoolRuns> pools = pages.pools;
+        if (pools != null) {
+            records.add(new LedgerRecord.Met(parent, pools));
+            addAll(pools, marked);
+        }
+        addMark(parent, LedgerRecord.Mark.CLEAN, marked, records);
+        addMark(parent, LedgerRecord.Mark.DIRTY, pages.dirty, records);
+        addMark(parent, LedgerRecord.Mark.BAD, pages.bad, records);
+    }
+
+    private static void addAll(List<PoolRuns> pools, RunSet set) {
+        pools.forEach(pool -> pool.runs().forEach(set::add));
+    }
+
+    private static void addMark(
+            String parent, LedgerRecord.Mark mark, RunSet runs, List<LedgerRecord> records) {
+        if (!runs.isEmpty()) {
+            records.add(new LedgerRecord.Marked(parent, mark, runs.runs()));
+        }
+    }
+}

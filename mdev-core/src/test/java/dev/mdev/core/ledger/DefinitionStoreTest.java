@@ -1,0 +1,216 @@
+package dev.mdev.core.ledger;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.core.store.CrashPlan;
+import dev.mdev.core.store.CrashingFiles;
+
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+import java.nio.charset.StandardCharsets;
+import java.util.SplittableRandom;
+import java.util.UUID;
+
+class DefinitionStoreTest {
+    private static final UUID ONE = UUID.fromString("11111111-2222-3333-4444-555555555555");
+    private static final UUID TWO = UUID.fromString("aaaaaaaa-2222-3333-4444-555555555555");
+
+    private final CrashingFiles.Disk disk = new CrashingFiles.Disk(new SplittableRandom(3));
+    private final CrashPlan plan = new CrashPlan();
+
+    private DefinitionStore open() {
+        return DefinitionStore.load(new CrashingFiles(disk, plan));
+    }
+
+    private static MdevDefinition definition(UUID uuid) {
+        return new MdevDefinition(uuid, "0000:00:02.0", "gpu-256m", true);
+    }
+
+    private static void assertFails(ThrowingCallable call, Errno errno) {
+        assertThatThrownBy(call)
+                .isInstanceOfSatisfying(
+                        MdevException.class, e -> assertThat(e.errno()).isEqualTo(errno));
+    }
+
+    @Test
+    void aDefinitionIsThereAfterARestartAndGoneAfterItsRemoval() {
+        DefinitionStore store = open();
+        store.put(definition(TWO));
+        store.put(definition(ONE));
+        store.put(definition(ONE).withAutostart(false));
+
+        assertThat(open().all())
+                .containsExactlyInAnyOrder(definition(ONE).withAutostart(false), definition(TWO));
+        store.remove(ONE);
+        assertThat(open().find(ONE)).isEmpty();
+        assertThat(open().find(TWO)).hasValue(definition(TWO));
+    }
+
+    @Test
+    void theFileIsTwoReadableLines() {
+        open().put(definition(ONE));
+
+        assertThat(disk.text(ONE + ".mdev"))
+                .matches(
+                        "mdev-definition version=1 uuid=%s parent=0000:00:02.0 type=gpu-256m start=auto\ncrc32c value=[0-9a-f]{8}\n"
+                                .formatted(ONE));
+    }
+
+    @Test
+    void everyChangedBitQuarantinesTheFileAndOnlyIt() {
+        open().put(definition(ONE));
+        open().put(definition(TWO));
+        String file = ONE + ".mdev";
+        byte[] whole = disk.text(file).getBytes(StandardCharsets.ISO_8859_1);
+        for (int bit = 0; bit < whole.length * 8; bit++) {
+            byte[] flipped = whole.clone();
+            flipped[bit / 8] ^= (byte) (1 << (bit % 8));
+            disk.put(file, flipped);
+
+            DefinitionStore store = open();
+
+            assertThat(store.all()).as("bit %d", bit).containsExactly(definition(TWO));
+            assertThat(store.quarantined())
+                    .extracting(QuarantinedDefinition::file)
+                    .containsExactly(file);
+            assertThat(disk.text(file)).isEqualTo(new String(flipped, StandardCharsets.ISO_8859_1));
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"", "\n", "x", "mdev-definition version=1\n", "{\"mdev_type\":1}"})
+    void aFileThatIsNoDefinitionIsQuarantinedAndNamed(String content) {
+        disk.put(ONE + ".mdev", content.getBytes(StandardCharsets.US_ASCII));
+
+        assertThat(open().quarantined())
+                .singleElement()
+                .satisfies(broken -> {
+                    assertThat(broken.file()).isEqualTo(ONE + ".mdev");
+                    assertThat(broken.reason()).isNotBlank();
+                });
+    }
+
+    @Test
+    void aDefinitionUnderAnothersNameIsQuarantined() {
+        open().put(definition(ONE));
+        byte[] content = disk.text(ONE + ".mdev").getBytes(StandardCharsets.US_ASCII);
+        disk.put(TWO + ".mdev", content);
+        disk.put("anything.mdev", content);
+
+        DefinitionStore store = open();
+
+        assertThat(store.all()).containsExactly(definition(ONE));
+        assertThat(store.quarantined())
+                .extracting(QuarantinedDefinition::file)
+                .containsExactly(TWO + ".mdev", "anything.mdev");
+    }
+
+    @Test
+    void aQuarantinedFileIsNotOverwrittenUntilItIsDiscarded() {
+        disk.put(ONE + ".mdev", new byte[] {1});
+        DefinitionStore store = open();
+
+        assertFails(() -> store.put(definition(ONE)), Errno.EEXIST);
+        assertFails(() -> store.discard("none.mdev"), Errno.ENOENT);
+        store.discard(ONE + ".mdev");
+        store.put(definition(ONE));
+
+        assertThat(open().all()).containsExactly(definition(ONE));
+    }
+
+    @Test
+    void aCrashAnywhereInAChangeLeavesTheOldOrTheNew() {
+        MdevDefinition changed = definition(ONE).withAutostart(false);
+        for (int step = 0; ; step++) {
+            CrashingFiles.Disk crashing = new CrashingFiles.Disk(new SplittableRandom(step));
+            DefinitionStore.load(new CrashingFiles(crashing, new CrashPlan())).put(definition(ONE));
+            CrashPlan dying = new CrashPlan();
+            DefinitionStore store = DefinitionStore.load(new CrashingFiles(crashing, dying));
+            dying.crashAfter(step);
+            try {
+                store.put(changed);
+            } catch (CrashPlan.SimulatedCrash e) {
+                // The next process reads.
+            }
+            crashing.loseWhatIsNotDurable();
+
+            DefinitionStore next =
+                    DefinitionStore.load(new CrashingFiles(crashing, new CrashPlan()));
+
+            assertThat(next.quarantined()).isEmpty();
+            assertThat(next.all()).containsAnyOf(definition(ONE), changed).hasSize(1);
+            assertThat(crashing.names()).as("nothing is left behind").hasSize(1);
+            if (!dying.hasCrashed()) {
+                assertThat(next.all()).containsExactly(changed);
+                assertThat(step).as("places to crash").isGreaterThan(3);
+                return;
+            }
+        }
+    }
+
+    @Test
+    void aChangeThatFailsIsNotSeenNowNorAfterARestart() {
+        DefinitionStore store = open();
+        store.put(definition(ONE));
+        disk.failWith(Errno.ENOSPC);
+
+        assertFails(() -> store.put(definition(ONE).withAutostart(false)), Errno.ENOSPC);
+        assertFails(() -> store.put(definition(TWO)), Errno.ENOSPC);
+        assertFails(() -> store.remove(ONE), Errno.ENOSPC);
+
+        disk.failWith(null);
+        assertThat(store.all()).containsExactly(definition(ONE));
+        assertThat(open().all()).containsExactly(definition(ONE));
+    }
+
+    @Test
+    void aDefinitionOfWhichNobodyWasToldGoesWhenTheDiskWorksAgain() {
+        DefinitionStore store = open();
+        disk.failLate(true);
+        assertFails(() -> store.put(definition(ONE)), Errno.EIO);
+        assertThat(store.find(ONE)).isEmpty();
+        disk.failLate(false);
+        assertThat(disk.names()).as("deleted, though that was reported to fail").isEmpty();
+
+        store.put(definition(ONE));
+        disk.failLate(true);
+        assertFails(() -> store.remove(ONE), Errno.EIO);
+        disk.failLate(false);
+        assertThat(store.find(ONE)).isPresent();
+        assertThat(open().find(ONE)).isPresent();
+        store.remove(ONE);
+        assertThat(disk.names()).isEmpty();
+    }
+
+    @Test
+    void namesThatAreNoneAreRefused() {
+        for (String parent : new String[] {"", "a b", "a/b", "x".repeat(65)}) {
+            assertFails(() -> new MdevDefinition(ONE, parent, "t", true), Errno.EINVAL);
+        }
+        for (String type : new String[] {"", "a:b", "ä"}) {
+            assertFails(() -> new MdevDefinition(ONE, "p", type, true), Errno.EINVAL);
+        }
+    }
+
+    @Test
+    void uuidsAreReadAsTheKernelReadsThem() {
+        assertThat(Uuids.parse("AAAAAAAA-2222-3333-4444-555555555555")).isEqualTo(TWO);
+        for (String text :
+                new String[] {
+                    "1-1-1-1-1",
+                    "",
+                    "aaaaaaaa-2222-3333-4444-55555555555",
+                    "aaaaaaaa-2222-3333-4444-5555555555555",
+                    "aaaaaaaa22223333-4444-555555555555ab",
+                    "gaaaaaaa-2222-3333-4444-555555555555"
+                }) {
+            assertFails(() -> Uuids.parse(text), Errno.EINVAL);
+        }
+    }
+}

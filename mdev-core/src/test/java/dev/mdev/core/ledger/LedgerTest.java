@@ -1,0 +1,260 @@
+package dev.mdev.core.ledger;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.core.store.CrashPlan;
+import dev.mdev.core.store.CrashingFiles;
+import dev.mdev.core.support.Seeded;
+
+import org.junit.jupiter.api.Test;
+
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.SplittableRandom;
+import java.util.UUID;
+
+class LedgerTest {
+    private static final String PARENT = "gpu0";
+    private static final List<PoolRuns> POOLS =
+            List.of(new PoolRuns("vram", List.of(new ApertureRun(0, 100))));
+
+    private final CrashingFiles.Disk disk = new CrashingFiles.Disk(new SplittableRandom(5));
+    private final List<MdevException> troubles = new ArrayList<>();
+
+    private Ledger open() {
+        return Ledger.open(new CrashingFiles(disk, new CrashPlan()), troubles::add);
+    }
+
+    private static Subject subject(int n, long firstPage, long npages) {
+        return new Subject(
+                new UUID(0, n),
+                PARENT,
+                "t",
+                Owner.OURS,
+                List.of(new PoolRuns("vram", List.of(new ApertureRun(firstPage, npages)))));
+    }
+
+    private static LedgerRecord randomRecord(SplittableRandom random) {
+        List<ApertureRun> runs = List.of(new ApertureRun(random.nextInt(50), random.nextInt(1, 9)));
+        String parent = random.nextInt(4) == 0 ? "gpu 1%" : PARENT;
+        Subject subject =
+                new Subject(
+                        new UUID(0, random.nextInt(5)),
+                        parent,
+                        "type-" + random.nextInt(2),
+                        Owner.values()[random.nextInt(3)],
+                        random.nextInt(4) == 0 ? List.of() : List.of(new PoolRuns("vram", runs)));
+        return switch (random.nextInt(8)) {
+            case 0 ->
+                    new LedgerRecord.Met(
+                            parent,
+                            List.of(
+                                    new PoolRuns(
+                                            "vram",
+                                            List.of(new ApertureRun(0, 60 + random.nextInt(2))))));
+            case 1 ->
+                    new LedgerRecord.Marked(
+                            parent, LedgerRecord.Mark.values()[random.nextInt(4)], runs);
+            case 2 ->
+                    new LedgerRecord.Began(
+                            random.nextInt(6),
+                            Verb.values()[random.nextInt(Verb.values().length)],
+                            subject);
+            case 3 -> new LedgerRecord.Stepped(random.nextInt(6), "step " + random.nextInt(3));
+            case 4 -> new LedgerRecord.Ended(random.nextInt(6), random.nextBoolean());
+            case 5 -> new LedgerRecord.Active(subject);
+            case 6 -> new LedgerRecord.Gone(parent, subject.uuid());
+            default -> new LedgerRecord.Doomed(parent, subject.uuid());
+        };
+    }
+
+    @Test
+    void everyRecordIsReadBackAsItWasWritten() {
+        Seeded.run(
+                500,
+                random -> {
+                    LedgerRecord fact = randomRecord(random);
+
+                    assertThat(LedgerCodec.decode(LedgerCodec.encode(fact))).isEqualTo(fact);
+                });
+    }
+
+    @Test
+    void aChangedCharacterOfARecordIsNeverTakenForAnotherWayToWriteIt() {
+        Seeded.run(
+                500,
+                random -> {
+                    String line = LedgerCodec.encode(randomRecord(random));
+                    char[] changed = line.toCharArray();
+                    changed[random.nextInt(changed.length)] = (char) random.nextInt(0x20, 0x7f);
+                    String text = new String(changed);
+                    try {
+                        assertThat(LedgerCodec.encode(LedgerCodec.decode(text))).isEqualTo(text);
+                    } catch (MdevException e) {
+                        assertThat(e.errno()).isEqualTo(Errno.EINVAL);
+                    }
+                });
+    }
+
+    @Test
+    void theRecordsOfAStateAddUpToThatState() {
+        Seeded.run(
+                300,
+                random -> {
+                    LedgerState state = new LedgerState();
+                    for (int i = 0; i < 40; i++) {
+                        state.apply(randomRecord(random));
+                    }
+                    LedgerState copy = new LedgerState();
+                    state.records().forEach(copy::apply);
+
+                    assertThat(copy.records()).isEqualTo(state.records());
+                    for (String parent : List.of(PARENT, "gpu 1%")) {
+                        assertThat(copy.dirty(parent)).isEqualTo(state.dirty(parent));
+                        assertThat(copy.bad(parent)).isEqualTo(state.bad(parent));
+                        assertThat(copy.active(parent)).isEqualTo(state.active(parent));
+                        assertThat(copy.doomed(parent)).isEqualTo(state.doomed(parent));
+                    }
+                    assertThat(copy.unfinished()).isEqualTo(state.unfinished());
+                });
+    }
+
+    @Test
+    void pagesAreDirtyFromTheBeginningOfAVerbUntilTheyWereScrubbed() {
+        Ledger ledger = open();
+        ledger.met(PARENT, POOLS);
+        ledger.markClean(PARENT, List.of(new ApertureRun(0, 100)));
+
+        long op = ledger.begin(Verb.CREATE, subject(1, 10, 5));
+        assertThat(open().dirty(PARENT)).containsExactly(new ApertureRun(10, 5));
+        ledger.end(op, false);
+        assertThat(open().dirty(PARENT)).containsExactly(new ApertureRun(10, 5));
+        ledger.markClean(PARENT, List.of(new ApertureRun(10, 2)));
+        assertThat(open().dirty(PARENT)).containsExactly(new ApertureRun(12, 3));
+    }
+
+    @Test
+    void aParentThatWasNeverMetIsDirtyEverywhereAndOneThatWasIsNot() {
+        Ledger ledger = open();
+        ledger.met(PARENT, POOLS);
+        assertThat(ledger.dirty(PARENT)).containsExactly(new ApertureRun(0, 100));
+        ledger.markClean(PARENT, List.of(new ApertureRun(0, 100)));
+
+        Ledger next = open();
+        next.met(PARENT, POOLS);
+
+        assertThat(next.dirty(PARENT)).isEmpty();
+    }
+
+    @Test
+    void aParentWithOtherPoolsIsAnotherParent() {
+        Ledger ledger = open();
+        ledger.met(PARENT, POOLS);
+        ledger.markClean(PARENT, List.of(new ApertureRun(0, 100)));
+        ledger.markBad(PARENT, List.of(new ApertureRun(7, 1)));
+
+        ledger.met(PARENT, List.of(new PoolRuns("vram", List.of(new ApertureRun(0, 50)))));
+
+        assertThat(ledger.dirty(PARENT)).containsExactly(new ApertureRun(0, 50));
+        assertThat(ledger.bad(PARENT)).isEmpty();
+    }
+
+    @Test
+    void afterRecordsWereLostEveryPageIsDirtyAndBadPagesStayBad() {
+        Ledger ledger = open();
+        ledger.met(PARENT, POOLS);
+        ledger.markClean(PARENT, List.of(new ApertureRun(0, 100)));
+        ledger.markBad(PARENT, List.of(new ApertureRun(7, 1)));
+        ledger.begin(Verb.START, subject(1, 0, 4));
+        String text = disk.text("journal");
+        disk.put(
+                "journal",
+                text.replace("verb=start", "verb=stopp").getBytes(StandardCharsets.US_ASCII));
+
+        Ledger next = open();
+        next.met(PARENT, POOLS);
+
+        assertThat(next.opening().damage()).isPresent();
+        assertThat(next.dirty(PARENT)).containsExactly(new ApertureRun(0, 100));
+        assertThat(next.bad(PARENT)).containsExactly(new ApertureRun(7, 1));
+        assertThat(disk.text("journal.damaged")).contains("stopp");
+        assertThat(open().opening().damage()).as("told once").isEmpty();
+    }
+
+    @Test
+    void aVerbThatCannotBeWrittenDownDoesNotBegin() {
+        Ledger ledger = open();
+        ledger.met(PARENT, POOLS);
+        ledger.markClean(PARENT, List.of(new ApertureRun(0, 100)));
+        disk.failWith(Errno.ENOSPC);
+
+        assertThatThrownBy(() -> ledger.begin(Verb.CREATE, subject(1, 0, 4)))
+                .isInstanceOfSatisfying(
+                        MdevException.class, e -> assertThat(e.errno()).isEqualTo(Errno.ENOSPC));
+
+        assertThat(ledger.dirty(PARENT)).isEmpty();
+        disk.failWith(null);
+        ledger.begin(Verb.CREATE, subject(2, 4, 4));
+        assertThat(open().opening().unfinished())
+                .extracting(one -> one.subject().uuid())
+                .containsExactly(new UUID(0, 2));
+    }
+
+    @Test
+    void whatCouldNotBeWrittenIsPartOfTheNextWriteAndTheOperatorIsTold() {
+        Ledger ledger = open();
+        ledger.met(PARENT, POOLS);
+        disk.failWith(Errno.ENOSPC);
+        ledger.markClean(PARENT, List.of(new ApertureRun(0, 100)));
+        ledger.active(subject(1, 0, 4));
+        assertThat(troubles).hasSize(2);
+        disk.failWith(null);
+
+        ledger.markDirty(PARENT, List.of(new ApertureRun(50, 1)));
+
+        Ledger next = open();
+        assertThat(next.dirty(PARENT)).containsExactly(new ApertureRun(50, 1));
+        assertThat(next.activeOf(PARENT)).containsExactly(subject(1, 0, 4));
+        assertThat(next.opening().damage()).isEmpty();
+    }
+
+    @Test
+    void theJournalDoesNotGrowWithoutBound() {
+        Ledger ledger = open();
+        ledger.met(PARENT, POOLS);
+        ledger.markClean(PARENT, List.of(new ApertureRun(0, 100)));
+        int largest = 0;
+        for (int i = 0; i < 6000; i++) {
+            long op = ledger.begin(Verb.CREATE, subject(i, 0, 4));
+            ledger.end(op, false);
+            ledger.markClean(PARENT, List.of(new ApertureRun(0, 4)));
+            if (i % 100 == 0) {
+                largest = Math.max(largest, disk.text("journal").length());
+            }
+        }
+
+        assertThat(largest).isBetween(100_000, 300_000);
+        assertThat(open().dirty(PARENT)).isEmpty();
+    }
+
+    @Test
+    void stepsAndNumbersOfUnfinishedVerbsSurvive() {
+        Ledger ledger = open();
+        long first = ledger.begin(Verb.CREATE_DEFINED, subject(1, 0, 4));
+        ledger.step(first, "defined");
+        long second = ledger.begin(Verb.MOVE, subject(2, 4, 4));
+
+        Ledger next = open();
+
+        assertThat(next.opening().unfinished())
+                .containsExactly(
+                        new Unfinished(
+                                first, Verb.CREATE_DEFINED, subject(1, 0, 4), List.of("defined")),
+                        new Unfinished(second, Verb.MOVE, subject(2, 4, 4), List.of()));
+        assertThat(next.begin(Verb.STOP, subject(3, 8, 4))).isGreaterThan(second);
+    }
+}
