@@ -10,6 +10,7 @@ module dev.mdev.core {
     exports dev.mdev.core.addr;
     exports dev.mdev.core.device;
     exports dev.mdev.core.engine.software;
+    exports dev.mdev.core.devicestate;
     exports dev.mdev.core.engine;
     exports dev.mdev.core.engine.kvm;
     exports dev.mdev.core.hostmm;

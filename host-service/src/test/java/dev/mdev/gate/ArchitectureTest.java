@@ -85,6 +85,7 @@ class ArchitectureTest {
                             "core.sys"),
                     row("core.store", "api"),
                     row("core.ledger", "api", "api.page", "core.store"),
+                    row("core.devicestate", "api", "api.page"),
                     row(
                             "core.device",
                             "api",

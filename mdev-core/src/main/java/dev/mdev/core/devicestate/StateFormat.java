@@ -1,0 +1,43 @@
+package dev.mdev.core.devicestate;
+
+import dev.mdev.api.page.Page;
+
+/// The numbers of the format: see the package's documentation.
+public final class StateFormat {
+    static final byte[] MAGIC = {'M', 'D', 'E', 'V', 'S', 'T', 'A', 'T'};
+    static final int VERSION = 1;
+
+    static final int TAG_HEADER = 1;
+    static final int TAG_PAGES = 2;
+    static final int TAG_DRIVER = 3;
+    static final int TAG_END = 4;
+
+    /// The most pages of one section.
+    public static final int MAX_PAGES = 256;
+
+    /// The most bytes of one section of the driver's.
+    public static final int MAX_DRIVER_PART_BYTES = 1 << 16;
+
+    /// The most bytes a driver may write.
+    public static final int MAX_DRIVER_BYTES = 16 << 20;
+
+    /// Bytes of a pages section before the content.
+    static final int PAGES_PREFIX_BYTES = Short.BYTES + Long.BYTES;
+
+    static final int MAX_HEADER_BYTES = 1 << 14;
+    static final int MAX_POOLS = 64;
+    static final int END_BYTES = 2 * Long.BYTES;
+
+    private StateFormat() {}
+
+    /// The longest payload of a section, or -1 if there is no such section.
+    static int maxLength(int tag) {
+        return switch (tag) {
+            case TAG_HEADER -> MAX_HEADER_BYTES;
+            case TAG_PAGES -> PAGES_PREFIX_BYTES + MAX_PAGES * Page.SIZE;
+            case TAG_DRIVER -> MAX_DRIVER_PART_BYTES;
+            case TAG_END -> END_BYTES;
+            default -> -1;
+        };
+    }
+}

@@ -1,0 +1,191 @@
+package dev.mdev.core.devicestate;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.api.page.Page;
+
+import java.io.ByteArrayInputStream;
+import java.io.DataInputStream;
+import java.io.EOFException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.UUID;
+import java.util.zip.CRC32C;
+import java.util.zip.CheckedInputStream;
+
+/// Reads a state, believing nothing: what comes out of it is in range, in order, and whole up to
+/// where it was read. No more memory is taken than one section needs, whatever the stream says.
+///
+/// A stream that is not what [StateWriter] writes ends in [MdevException] EPROTO, one that ends too
+/// early too; a format or a page size that is not ours in EOPNOTSUPP. Nothing is read beyond the
+/// end of the state. How long a read may take is for the stream to say.
+public final class StateReader {
+    private final CRC32C crc = new CRC32C();
+    private final DataInputStream in;
+    private List<StateHeader.Pool> pools = List.of();
+    private int lastTag = StateFormat.TAG_HEADER;
+
+    /// The pool and the page from which the next pages may come.
+    private int nextPool;
+
+    private long nextPage;
+    private long pages;
+    private long driverBytes;
+
+    /// @param in stays open
+    public StateReader(InputStream in) {
+        this.in = new DataInputStream(new CheckedInputStream(in, crc));
+    }
+
+    /// Reads the beginning.
+    ///
+    /// @throws IOException if the stream fails
+    public StateHeader header() throws IOException {
+        try {
+            byte[] magic = new byte[StateFormat.MAGIC.length];
+            in.readFully(magic);
+            if (!Arrays.equals(magic, StateFormat.MAGIC)) {
+                throw malformed("not a device's state");
+            }
+            int version = in.readUnsignedShort();
+            if (version != StateFormat.VERSION) {
+                throw new MdevException(Errno.EOPNOTSUPP, "format version=" + version);
+            }
+            int tag = in.readUnsignedByte();
+            if (tag != StateFormat.TAG_HEADER) {
+                throw malformed("no header but section=" + tag);
+            }
+            StateHeader header = parseHeader(payload(tag));
+            pools = header.pools();
+            return header;
+        } catch (EOFException e) {
+            throw truncated(e);
+        }
+    }
+
+    private static StateHeader parseHeader(byte[] payload) throws IOException {
+        DataInputStream fields = new DataInputStream(new ByteArrayInputStream(payload));
+        UUID uuid = new UUID(fields.readLong(), fields.readLong());
+        String driver = fields.readUTF();
+        String type = fields.readUTF();
+        int stateVersion = fields.readInt();
+        int pageSize = fields.readInt();
+        if (pageSize != Page.SIZE) {
+            throw new MdevException(Errno.EOPNOTSUPP, "pageSize=" + pageSize);
+        }
+        int count = fields.readUnsignedShort();
+        if (count > StateFormat.MAX_POOLS) {
+            throw malformed("pools=" + count);
+        }
+        List<StateHeader.Pool> pools = new ArrayList<>();
+        Set<String> names = new HashSet<>();
+        for (int i = 0; i < count; i++) {
+            StateHeader.Pool pool = new StateHeader.Pool(fields.readUTF(), fields.readLong());
+            if (pool.npages() < 1 || !names.add(pool.name())) {
+                throw malformed("pool=%s npages=%d".formatted(pool.name(), pool.npages()));
+            }
+            pools.add(pool);
+        }
+        if (stateVersion < 1 || fields.available() > 0) {
+            throw malformed("stateVersion=%d".formatted(stateVersion));
+        }
+        return new StateHeader(uuid, driver, type, stateVersion, pools);
+    }
+
+    /// Reads the next part. Not to be called after the end.
+    ///
+    /// @throws IOException if the stream fails
+    public StateSection next() throws IOException {
+        try {
+            int tag = in.readUnsignedByte();
+            if (tag < lastTag || tag == StateFormat.TAG_HEADER) {
+                throw malformed("section=%d after section=%d".formatted(tag, lastTag));
+            }
+            lastTag = tag;
+            byte[] payload = payload(tag);
+            return switch (tag) {
+                case StateFormat.TAG_PAGES -> parsePages(payload);
+                case StateFormat.TAG_DRIVER -> parseDriver(payload);
+                default -> parseEnd(payload);
+            };
+        } catch (EOFException e) {
+            throw truncated(e);
+        }
+    }
+
+    /// Reads a section's length, payload and check.
+    private byte[] payload(int tag) throws IOException {
+        int length = in.readInt();
+        if (length < 1 || length > StateFormat.maxLength(tag)) {
+            throw malformed("section=%d length=%d".formatted(tag, length));
+        }
+        byte[] payload = new byte[length];
+        in.readFully(payload);
+        int expected = (int) crc.getValue();
+        int check = in.readInt();
+        if (check != expected) {
+            throw malformed(
+                    "section=%d check=0x%08x expected=0x%08x".formatted(tag, check, expected));
+        }
+        return payload;
+    }
+
+    private StateSection parsePages(byte[] payload) throws IOException {
+        int length = payload.length - StateFormat.PAGES_PREFIX_BYTES;
+        if (length < Page.SIZE || !Page.isAligned(length)) {
+            throw malformed("pages of %d bytes".formatted(length));
+        }
+        DataInputStream fields = new DataInputStream(new ByteArrayInputStream(payload));
+        int pool = fields.readUnsignedShort();
+        long first = fields.readLong();
+        long count = Page.numberOf(length);
+        boolean inOrder = pool > nextPool || (pool == nextPool && first >= nextPage);
+        boolean inside =
+                pool < pools.size() && first >= 0 && first <= pools.get(pool).npages() - count;
+        if (!inOrder || !inside) {
+            throw malformed("pool=%d firstPage=%d npages=%d".formatted(pool, first, count));
+        }
+        nextPool = pool;
+        nextPage = first + count;
+        pages += count;
+        return new StateSection.Pages(
+                pool,
+                first,
+                Arrays.copyOfRange(payload, StateFormat.PAGES_PREFIX_BYTES, payload.length));
+    }
+
+    private StateSection parseDriver(byte[] payload) {
+        driverBytes += payload.length;
+        if (driverBytes > StateFormat.MAX_DRIVER_BYTES) {
+            throw new MdevException(
+                    Errno.EFBIG,
+                    "the driver's state has more than %d bytes"
+                            .formatted(StateFormat.MAX_DRIVER_BYTES));
+        }
+        return new StateSection.Driver(payload);
+    }
+
+    private StateSection parseEnd(byte[] payload) throws IOException {
+        if (payload.length != StateFormat.END_BYTES) {
+            throw malformed("end of %d bytes".formatted(payload.length));
+        }
+        DataInputStream fields = new DataInputStream(new ByteArrayInputStream(payload));
+        if (fields.readLong() != pages || fields.readLong() != driverBytes) {
+            throw malformed("the end does not add up");
+        }
+        return new StateSection.End();
+    }
+
+    private static MdevException malformed(String what) {
+        return new MdevException(Errno.EPROTO, "malformed state: " + what);
+    }
+
+    private static MdevException truncated(EOFException e) {
+        return new MdevException(Errno.EPROTO, "truncated state", e);
+    }
+}
