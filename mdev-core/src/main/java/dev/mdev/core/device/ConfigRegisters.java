@@ -44,7 +44,7 @@ final class ConfigRegisters {
             if (isInside(at)) {
                 int written = (int) (value >>> (i * Byte.SIZE));
                 int kept = values[at] & ~writable[at] & ~(written & clearable[at]);
-                values[at] = (byte) (kept | written & writable[at]);
+                values[at] = (byte) (kept | (written & writable[at]));
             }
         }
     }

@@ -78,7 +78,7 @@ public final class InterruptSet implements Interrupts {
     ///
     /// @throws MdevException EINVAL for a kind that does not exist
     public IrqSupport support(int index) {
-        if (index < 0 || index >= KINDS || index == ERROR && counts[ERROR] == 0) {
+        if (index < 0 || index >= KINDS || (index == ERROR && counts[ERROR] == 0)) {
             throw invalid("no such kind of interrupt: index=%d".formatted(index));
         }
         int flags =

@@ -56,7 +56,7 @@ final class MsiCapability extends PciCapability {
             registers.set(
                     offset() + CONTROL,
                     2,
-                    control & ~(ENABLED_MASK << ENABLED_SHIFT) | log << ENABLED_SHIFT);
+                    (control & ~(ENABLED_MASK << ENABLED_SHIFT)) | (log << ENABLED_SHIFT));
         }
         vectors.configure(
                 new MsiVectors.Settings(
