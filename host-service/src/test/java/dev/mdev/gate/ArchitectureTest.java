@@ -94,7 +94,10 @@ class ArchitectureTest {
                             "core.sync",
                             "core.memslot",
                             "core.hostmm",
-                            "core.mmu"),
+                            "core.mmu",
+                            "core.store",
+                            "core.ledger",
+                            "core.devicestate"),
                     row(
                             "core.vm",
                             "api",

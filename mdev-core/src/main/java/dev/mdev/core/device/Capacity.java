@@ -15,20 +15,23 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Function;
 
 /// The pages of one parent's pools: which are free, and which belong to whom. What is available is
 /// always computed from the free extents; nothing is counted along.
+///
+/// All methods may be called by any thread.
 final class Capacity {
     private final ReentrantLock extents = new ReentrantLock();
 
     @GuardedBy("extents")
-    private final Map<String, ExtentMap> free = new LinkedHashMap<>();
+    private final Map<String, PoolMap> pools = new LinkedHashMap<>();
 
-    Capacity(List<ResourcePool> pools) {
+    Capacity(List<ResourcePool> all) {
         extents.lock();
         try {
-            for (ResourcePool pool : pools) {
-                if (free.put(pool.name(), new ExtentMap(pool.pfns())) != null) {
+            for (ResourcePool pool : all) {
+                if (pools.put(pool.name(), new PoolMap(pool.name(), pool.pfns())) != null) {
                     throw new MdevException(Errno.EINVAL, "two pools of one name: " + pool.name());
                 }
             }
@@ -40,30 +43,119 @@ final class Capacity {
     /// Takes what a device of `type` needs, all of it or nothing.
     ///
     /// @throws MdevException EUSERS if it does not fit, saying why
-    List<PoolShare> allocate(MdevType type) {
+    List<PoolShare> allocate(MdevType type, Tenant tenant) {
         extents.lock();
         try {
             List<PoolShare> shares = new ArrayList<>();
             for (MdevType.Demand demand : type.demands()) {
-                Optional<List<PfnRange>> taken = poolLocked(demand).take(demand);
+                PoolMap pool = poolLocked(demand.pool());
+                Optional<List<PfnRange>> taken = pool.take(demand, tenant);
                 if (taken.isEmpty()) {
-                    String reason = refusalLocked(demand);
-                    shares.forEach(this::putBackLocked);
+                    String reason = refusal(pool, demand);
+                    shares.forEach(share -> releaseLocked(share, tenant));
                     throw new MdevException(Errno.EUSERS, "type=" + type.id() + " " + reason);
                 }
                 shares.add(new PoolShare(demand.pool(), taken.get()));
             }
+            checkLocked();
             return List.copyOf(shares);
         } finally {
             extents.unlock();
         }
     }
 
-    /// Gives pages back; they may be taken again at once.
-    void release(List<PoolShare> shares) {
+    /// Takes these very pages, all of them or nothing.
+    ///
+    /// @throws MdevException EINVAL if some are not free, or not the pool's
+    void allocateAt(List<PoolShare> wanted, Tenant tenant) {
         extents.lock();
         try {
-            shares.forEach(this::putBackLocked);
+            List<PoolShare> done = new ArrayList<>();
+            try {
+                for (PoolShare share : wanted) {
+                    for (PfnRange extent : share.extents()) {
+                        poolLocked(share.pool()).takeAt(extent, tenant);
+                        done.add(new PoolShare(share.pool(), List.of(extent)));
+                    }
+                }
+            } catch (MdevException e) {
+                done.forEach(share -> releaseLocked(share, tenant));
+                throw e;
+            }
+            checkLocked();
+        } finally {
+            extents.unlock();
+        }
+    }
+
+    /// Takes those of these pages that are free.
+    ///
+    /// @return what was taken
+    List<PfnRange> takeFree(PfnRange pfns, Tenant tenant) {
+        extents.lock();
+        try {
+            List<PfnRange> taken = new ArrayList<>();
+            for (PoolMap pool : pools.values()) {
+                for (PfnRange part : pool.free().within(pfns)) {
+                    pool.takeAt(part, tenant);
+                    taken.add(part);
+                }
+            }
+            checkLocked();
+            return taken;
+        } finally {
+            extents.unlock();
+        }
+    }
+
+    /// Makes a tenant's pages free: they may be taken again at once.
+    void release(List<PoolShare> shares, Tenant tenant) {
+        extents.lock();
+        try {
+            shares.forEach(share -> releaseLocked(share, tenant));
+            checkLocked();
+        } finally {
+            extents.unlock();
+        }
+    }
+
+    @GuardedBy("extents")
+    private void releaseLocked(PoolShare share, Tenant tenant) {
+        PoolMap pool = poolLocked(share.pool());
+        share.extents().forEach(extent -> pool.release(extent, tenant));
+    }
+
+    /// Makes pages of a tenant free, wherever they are.
+    void releasePages(PfnRange pfns, Tenant tenant) {
+        extents.lock();
+        try {
+            poolOfLocked(pfns).release(pfns, tenant);
+            checkLocked();
+        } finally {
+            extents.unlock();
+        }
+    }
+
+    /// Gives pages of one tenant to another.
+    void pass(PfnRange pfns, Tenant from, Tenant to) {
+        extents.lock();
+        try {
+            poolOfLocked(pfns).pass(pfns, from, to);
+            checkLocked();
+        } finally {
+            extents.unlock();
+        }
+    }
+
+    /// All pages of a tenant.
+    List<PfnRange> pagesOf(Tenant tenant) {
+        extents.lock();
+        try {
+            return pools.values().stream()
+                    .flatMap(pool -> pool.taken().stream())
+                    .filter(taken -> taken.tenant().equals(tenant))
+                    .map(PoolMap.Taken::pfns)
+                    .toList();
         } finally {
             extents.unlock();
         }
@@ -74,7 +166,7 @@ final class Capacity {
         extents.lock();
         try {
             Map<String, ExtentMap> trial = new LinkedHashMap<>();
-            free.forEach((pool, map) -> trial.put(pool, map.copy()));
+            pools.forEach((name, pool) -> trial.put(name, pool.free()));
             for (int fitting = 0; fitting < limit; fitting++) {
                 for (MdevType.Demand demand : type.demands()) {
                     ExtentMap pool = trial.get(demand.pool());
@@ -94,8 +186,9 @@ final class Capacity {
         extents.lock();
         try {
             for (MdevType.Demand demand : type.demands()) {
-                if (poolLocked(demand).copy().take(demand).isEmpty()) {
-                    return Optional.of(refusalLocked(demand));
+                PoolMap pool = poolLocked(demand.pool());
+                if (pool.free().take(demand).isEmpty()) {
+                    return Optional.of(refusal(pool, demand));
                 }
             }
             return Optional.empty();
@@ -108,48 +201,55 @@ final class Capacity {
     List<PoolUsage> usage() {
         extents.lock();
         try {
-            List<PoolUsage> usage = new ArrayList<>();
-            free.forEach((pool, map) ->
-                    usage.add(
-                            new PoolUsage(
-                                    pool,
-                                    map.bounds().npages(),
-                                    map.freePages(),
-                                    map.largestFree())));
-            return usage;
+            return pools.values().stream().map(PoolMap::usage).toList();
+        } finally {
+            extents.unlock();
+        }
+    }
+
+    /// Asks a question about a pool while nothing changes. The question must take no lock.
+    <T> T ask(String pool, Function<PoolMap, T> question) {
+        extents.lock();
+        try {
+            return question.apply(poolLocked(pool));
         } finally {
             extents.unlock();
         }
     }
 
     @GuardedBy("extents")
-    private ExtentMap poolLocked(MdevType.Demand demand) {
-        ExtentMap pool = free.get(demand.pool());
+    private PoolMap poolLocked(String name) {
+        PoolMap pool = pools.get(name);
         if (pool == null) {
-            throw new MdevException(Errno.EINVAL, "the parent has no pool=" + demand.pool());
+            throw new MdevException(Errno.EINVAL, "the parent has no pool=" + name);
         }
         return pool;
     }
 
     @GuardedBy("extents")
-    private void putBackLocked(PoolShare share) {
-        ExtentMap pool = free.get(share.pool());
-        if (pool == null) {
-            throw new MdevException(Errno.EINVAL, "the parent has no pool=" + share.pool());
+    private PoolMap poolOfLocked(PfnRange pfns) {
+        for (PoolMap pool : pools.values()) {
+            if (pool.bounds().contains(pfns)) {
+                return pool;
+            }
         }
-        share.extents().forEach(pool::put);
+        throw new IllegalStateException("in no pool: " + pfns);
     }
 
-    @GuardedBy("extents")
-    private String refusalLocked(MdevType.Demand demand) {
-        ExtentMap pool = poolLocked(demand);
+    private static String refusal(PoolMap pool, MdevType.Demand demand) {
+        PoolUsage usage = pool.usage();
         return "does not fit: pool=%s needs %d pages%s aligned to %d, %d are free, the largest free extent has %d"
                 .formatted(
                         demand.pool(),
                         demand.npages(),
                         demand.contiguous() ? " in one extent" : "",
                         demand.alignPages(),
-                        pool.freePages(),
-                        pool.largestFree());
+                        usage.freePages(),
+                        usage.largestFreePages());
+    }
+
+    @GuardedBy("extents")
+    private void checkLocked() {
+        assert pools.values().stream().allMatch(PoolMap::isTiled) : "a page is lost or shared";
     }
 }

@@ -39,7 +39,12 @@ final class DriverCalls {
     /// A call that is running.
     ///
     /// @param sinceNanos its start by [System#nanoTime]
-    record Running(String callback, long sinceNanos, Thread thread) {}
+    record Running(String callback, long sinceNanos, Thread thread) {
+        CallReport report(String owner, boolean finished) {
+            return new CallReport(
+                    owner, callback, System.nanoTime() - sinceNanos, thread.getName(), finished);
+        }
+    }
 
     /// Is told of every finished call.
     @FunctionalInterface
@@ -60,6 +65,18 @@ final class DriverCalls {
             return new DriverOutcome.Failed<>(
                     Errno.EINTR, owner + " " + callback + ": interrupted while waiting");
         }
+        return callInTurn(callback, body);
+    }
+
+    /// Calls driver code, however long it takes until its turn comes: for the one call that must be
+    /// made, on a thread that has nothing else to do.
+    <T> DriverOutcome<T> callWheneverFree(String callback, Supplier<T> body) {
+        serial.lock();
+        return callInTurn(callback, body);
+    }
+
+    /// Calls driver code; the caller holds `serial`, once more than after it.
+    private <T> DriverOutcome<T> callInTurn(String callback, Supplier<T> body) {
         Running outer = running;
         long start = System.nanoTime();
         if (outer == null) {
@@ -95,6 +112,16 @@ final class DriverCalls {
                 callback,
                 "no turn within %d ms, the driver is busy with %s"
                         .formatted(deadline.toMillis(), with));
+    }
+
+    /// Whose calls these are.
+    String owner() {
+        return owner;
+    }
+
+    /// The call that is running, if one is.
+    Optional<Running> running() {
+        return Optional.ofNullable(running);
     }
 
     /// The call that has been running longer than the deadline, if one has.

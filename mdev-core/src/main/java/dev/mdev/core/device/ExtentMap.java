@@ -94,7 +94,34 @@ final class ExtentMap {
                 : new PfnRange(bounds.firstPfn() + alignedStart, alignedEnd - alignedStart);
     }
 
-    private void remove(PfnRange taken) {
+    /// The free extents, ascending.
+    List<PfnRange> extents() {
+        List<PfnRange> extents = new ArrayList<>(free.size());
+        free.forEach((first, npages) -> extents.add(new PfnRange(first, npages)));
+        return extents;
+    }
+
+    /// Whether all of these pages are free.
+    boolean contains(PfnRange range) {
+        Map.Entry<Long, Long> extent = free.floorEntry(range.firstPfn());
+        return extent != null && extent.getKey() + extent.getValue() >= range.endPfn();
+    }
+
+    /// The free pages among these.
+    List<PfnRange> within(PfnRange range) {
+        return extents().stream()
+                .filter(extent -> extent.overlaps(range))
+                .map(extent -> intersection(extent, range))
+                .toList();
+    }
+
+    static PfnRange intersection(PfnRange a, PfnRange b) {
+        long first = Math.max(a.firstPfn(), b.firstPfn());
+        return new PfnRange(first, Math.min(a.endPfn(), b.endPfn()) - first);
+    }
+
+    /// Takes these pages. They must be free.
+    void remove(PfnRange taken) {
         Map.Entry<Long, Long> extent = free.floorEntry(taken.firstPfn());
         if (extent == null || extent.getKey() + extent.getValue() < taken.endPfn()) {
             throw new IllegalStateException("not free: " + taken);

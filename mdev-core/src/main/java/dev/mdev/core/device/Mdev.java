@@ -1,7 +1,5 @@
 package dev.mdev.core.device;
 
-import com.google.errorprone.annotations.concurrent.GuardedBy;
-
 import dev.mdev.api.Errno;
 import dev.mdev.api.GuestMemory;
 import dev.mdev.api.Interrupts;
@@ -25,8 +23,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
-import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
+import java.util.function.Function;
 
 /// One mediated device: who it is, what of its regions a guest has mapped, and what happened.
 ///
@@ -35,12 +33,12 @@ public final class Mdev {
     private final UUID uuid;
     private final Parent parent;
     private final MdevType type;
-    private final List<PoolShare> share;
+    private volatile List<PoolShare> share;
     private final Instant created = Instant.now();
     private final DriverCalls calls;
     private final FaultLog faults = new FaultLog();
     private final RegionReverseMap mappings = new RegionReverseMap();
-    private final MdevObserver observer;
+    private final BusObserver observer;
 
     private final AssignedGuest guest = new AssignedGuest();
 
@@ -50,29 +48,41 @@ public final class Mdev {
     /// Set with `device`.
     private @Nullable PciProfile profile;
 
-    private final ReentrantLock assignment = new ReentrantLock();
+    private final Assignment assignment;
 
-    @GuardedBy("assignment")
-    private @Nullable String holder;
+    /// Null until the driver said whether it is so.
+    private volatile @Nullable Boolean movable;
 
-    @GuardedBy("assignment")
-    private boolean removed;
+    /// Set when the device is ended, before its mappings are revoked: from then on its driver is
+    /// asked nothing more.
+    private volatile boolean ended;
 
     /// Counts assignments that ended. A register access that was under way when its machine lost
     /// the device, and gets its turn later, is refused by it.
     private volatile long epoch;
 
-    Mdev(UUID uuid, Parent parent, MdevType type, List<PoolShare> share, MdevObserver observer) {
+    Mdev(UUID uuid, Parent parent, MdevType type, List<PoolShare> share, BusObserver observer) {
         this.uuid = uuid;
         this.parent = parent;
         this.type = type;
         this.share = share;
         this.observer = observer;
+        this.assignment = new Assignment(uuid);
         this.calls =
                 new DriverCalls(
                         "mdev=" + uuid,
                         parent.callDeadline(),
                         (owner, callback, nanos) -> observer.called(this, callback, nanos));
+    }
+
+    /// Takes the driver's object, to close it at least.
+    void own(MdevDevice made) {
+        device = made;
+    }
+
+    /// Whether there is a driver's object.
+    boolean isOwned() {
+        return device != null;
     }
 
     /// Takes the driver's object, after checking what it says of itself.
@@ -100,7 +110,7 @@ public final class Mdev {
         return type;
     }
 
-    /// The pages that belong to the device.
+    /// The pages that belong to the device. They change only while nobody has it.
     public List<PoolShare> share() {
         return share;
     }
@@ -151,34 +161,27 @@ public final class Mdev {
 
     /// Who has the device, if somebody has.
     public Optional<String> holder() {
-        assignment.lock();
-        try {
-            return Optional.ofNullable(holder);
-        } finally {
-            assignment.unlock();
-        }
+        return assignment.holder().map(DeviceHolder::name);
+    }
+
+    /// Gives the device to a machine that cannot be asked to let it go.
+    ///
+    /// @param who the machine's name, for messages
+    /// @return the assignment's number, for [#read] and [#write]
+    /// @throws MdevException as [#assign(DeviceHolder)]
+    public long assign(String who) {
+        return assign(DeviceHolder.named(who));
     }
 
     /// Gives the device to a machine.
     ///
-    /// @param who the machine's name, for messages
     /// @return the assignment's number, for [#read] and [#write]
-    /// @throws MdevException EBUSY if somebody has it, ENODEV if it is being removed
-    public long assign(String who) {
-        assignment.lock();
-        try {
-            if (removed) {
-                throw new MdevException(Errno.ENODEV, "mdev=%s is being removed".formatted(uuid));
-            }
-            if (holder != null) {
-                throw new MdevException(
-                        Errno.EBUSY, "mdev=%s is assigned to %s".formatted(uuid, holder));
-            }
-            holder = who;
-            return epoch;
-        } finally {
-            assignment.unlock();
-        }
+    /// @throws MdevException EBUSY if somebody has it, or the host works on it, ENODEV if it is
+    ///   being removed
+    public long assign(DeviceHolder who) {
+        assignment.take(who);
+        observer.assigned(this, who.name());
+        return epoch;
     }
 
     /// Lets the driver reach the guest that has the device.
@@ -197,27 +200,24 @@ public final class Mdev {
         epoch++;
         guest.connect(null);
         mappings.clear();
-        var _ = call("reset", MdevDevice::reset);
-        assignment.lock();
-        try {
-            holder = null;
-        } finally {
-            assignment.unlock();
+        if (!ended) {
+            var _ = call("reset", MdevDevice::reset);
         }
+        assignment.giveBack().ifPresent(who -> observer.unassigned(this, who.name()));
     }
 
-    /// @throws MdevException EBUSY if somebody has the device
-    void markRemoved() {
-        assignment.lock();
-        try {
-            if (holder != null) {
-                throw new MdevException(
-                        Errno.EBUSY, "mdev=%s is assigned to %s".formatted(uuid, holder));
-            }
-            removed = true;
-        } finally {
-            assignment.unlock();
-        }
+    /// Who has it, and whether anybody may get it.
+    Assignment assignment() {
+        return assignment;
+    }
+
+    /// Takes the device from whoever has it, for good: when this returns, no guest access reaches
+    /// its pages, it reaches no guest, and its driver is asked nothing more but to close it. What a
+    /// guest reserved for it stays reserved until the guest's machine lets go.
+    void revokeForGood() {
+        ended = true;
+        guest.connect(null);
+        mappings.zapAll();
     }
 
     /// Asks whoever has the device to let it go.
@@ -243,7 +243,7 @@ public final class Mdev {
                 new RegionVmaOps(
                         region.index(),
                         area,
-                        driver(),
+                        this::driver,
                         calls,
                         new RegionVmaOps.Checks(new GrantCheck(share), this::faulted));
         return mappings.map(mm, region.index(), area, ops);
@@ -402,17 +402,89 @@ public final class Mdev {
         var _ = call("dmaUnmapped", made -> made.dmaUnmapped(iova, lengthBytes));
     }
 
-    /// Ends the driver's object.
+    /// Ends the driver's object, after [#revokeForGood]. Waits for calls that are under way,
+    /// however long they take.
     ///
     /// @return what went wrong, if something did; the object is given up all the same
     Optional<String> close() {
-        mappings.clear();
-        return call("close", MdevDevice::close) instanceof RegionAccess.Failed failed
+        DriverOutcome<Boolean> outcome =
+                calls.callWheneverFree(
+                        "close",
+                        () -> {
+                            bound().close();
+                            return true;
+                        });
+        return outcome instanceof DriverOutcome.Failed<Boolean> failed
                 ? Optional.of(failed.reason())
                 : Optional.empty();
     }
 
+    /// The calls of its driver's object.
+    DriverCalls calls() {
+        return calls;
+    }
+
+    /// Asks the driver something.
+    ///
+    /// @throws MdevException what the driver threw
+    <T> T ask(String callback, Function<MdevDevice, T> question) {
+        return BusContext.orThrow(calls.call(callback, () -> question.apply(driver())));
+    }
+
+    /// Takes back every mapping; the next access faults.
+    void revokeAll() {
+        mappings.zapAll();
+    }
+
+    /// Lets the driver put the device into its first state.
+    ///
+    /// @throws MdevException what the driver threw
+    void resetDriver() {
+        if (call("reset", MdevDevice::reset) instanceof RegionAccess.Failed failed) {
+            throw new MdevException(failed.errno(), failed.reason());
+        }
+    }
+
+    /// Whether the driver lets the device's pages be moved.
+    boolean isMovable() {
+        Boolean known = movable;
+        if (known == null
+                && calls.call("isMovable", () -> driver().isMovable())
+                        instanceof DriverOutcome.Returned<Boolean> answer) {
+            known = answer.value();
+            movable = known;
+        }
+        return known != null && known;
+    }
+
+    /// Gives the device other pages. Nobody may have the device.
+    ///
+    /// @param copy copies the content; runs while no other call of the device does
+    /// @throws MdevException what the driver threw; the device has its old pages then
+    void moveTo(List<PoolShare> target, Runnable copy) {
+        List<PoolShare> old = share;
+        RegionAccess moved =
+                call(
+                        "shareMoved",
+                        made -> {
+                            copy.run();
+                            share = List.copyOf(target);
+                            made.shareMoved(target);
+                        });
+        if (moved instanceof RegionAccess.Failed failed) {
+            share = old;
+            throw new MdevException(failed.errno(), failed.reason());
+        }
+    }
+
     private MdevDevice driver() {
+        if (ended) {
+            throw new MdevException(Errno.ENODEV, "mdev=%s was removed".formatted(uuid));
+        }
+        return bound();
+    }
+
+    private MdevDevice bound() {
         MdevDevice made = device;
         if (made == null) {
             throw new IllegalStateException("not bound: mdev=" + uuid);

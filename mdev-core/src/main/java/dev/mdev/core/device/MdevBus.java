@@ -1,109 +1,168 @@
 package dev.mdev.core.device;
 
-import com.google.errorprone.annotations.concurrent.GuardedBy;
-
 import dev.mdev.api.Aperture;
 import dev.mdev.api.Errno;
-import dev.mdev.api.GuestMemory;
-import dev.mdev.api.Interrupts;
-import dev.mdev.api.MdevContext;
-import dev.mdev.api.MdevDevice;
+import dev.mdev.api.ExistingDevice;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.MdevType;
 import dev.mdev.api.ParentDevice;
 import dev.mdev.api.ParentDriver;
 import dev.mdev.api.ParentHost;
-import dev.mdev.api.PoolShare;
-import dev.mdev.api.page.Page;
-import dev.mdev.api.page.PfnRange;
 import dev.mdev.core.hostmm.HostMemory;
+import dev.mdev.core.ledger.DefinitionStore;
+import dev.mdev.core.ledger.Ledger;
+import dev.mdev.core.ledger.MdevDefinition;
+import dev.mdev.core.ledger.QuarantinedDefinition;
+import dev.mdev.core.store.MemoryFiles;
+import dev.mdev.core.store.StateFiles;
 
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.UUID;
-import java.util.concurrent.locks.ReentrantLock;
-import java.util.function.Supplier;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.stream.Collectors;
 
-/// All parents and mediated devices of this host (Linux `drivers/vfio/mdev/mdev_core.c`).
+/// All parents and mediated devices of this host (Linux `drivers/vfio/mdev/mdev_core.c`), and what
+/// of them is written down.
 ///
-/// All methods may be called by any thread.
+/// Of each device three things are true or not, independently: it is *defined* (written down, so
+/// that it survives a restart), *active* (it exists in its parent), *assigned* (somebody has it).
+/// And it has an owner. A uuid means one device over all parents.
+///
+/// All methods may be called by any thread. Of two that change one device at a time, one gets
+/// EAGAIN. All throw [MdevException] ESHUTDOWN after [#close], and what the state files say (EIO,
+/// ENOSPC, ...) if something cannot be written down; nothing was changed then.
 public final class MdevBus implements AutoCloseable {
     private final HostMemory memory;
-    private final Duration callDeadline;
-    private final MdevObserver observer;
+    private final StateFiles files;
+    private final BusContext bus;
+    private final ParentExits exits;
+    private final Starter starter;
+    private final Ender ender;
+    private final Arrivals arrivals;
+    private final DefinitionVerbs definitionVerbs;
+    private final RoomMaker roomMaker;
+    private final StateTransfer stateTransfer;
 
-    private final ReentrantLock registry = new ReentrantLock();
-
-    @GuardedBy("registry")
-    private final Map<String, Parent> parents = new LinkedHashMap<>();
-
-    /// Devices, those that are being made or removed included: their uuids are taken.
-    @GuardedBy("registry")
-    private final Map<UUID, Mdev> mdevs = new LinkedHashMap<>();
-
-    /// The devices in `mdevs` that are whole.
-    @GuardedBy("registry")
-    private final Map<UUID, Mdev> active = new LinkedHashMap<>();
-
+    /// A bus that remembers nothing beyond its own life.
+    ///
     /// @param memory where apertures come from
     /// @param callDeadline how long a callback of a driver may take
     public MdevBus(HostMemory memory, Duration callDeadline, MdevObserver observer) {
-        this.memory = memory;
-        this.callDeadline = callDeadline;
-        this.observer = observer;
+        this(memory, new MemoryFiles(), BusOptions.of(callDeadline, observer));
     }
 
-    /// Lets a driver find its devices and puts them on the bus.
+    /// Opens a bus on what an earlier one left, and brings what that one was in the middle of to an
+    /// end.
+    ///
+    /// @param memory where apertures come from
+    /// @param files where definitions and the journal are; the bus closes them
+    /// @throws MdevException what the files say; EOPNOTSUPP if a newer version of this program
+    ///   wrote them
+    public MdevBus(HostMemory memory, StateFiles files, BusOptions options) {
+        this.memory = memory;
+        this.files = files;
+        BusObserver observer = new BusObserver(options);
+        Ledger ledger =
+                Ledger.open(
+                        files,
+                        trouble ->
+                                observer.event(
+                                        new MdevEvent.JournalTrouble(
+                                                "not written yet: " + trouble)));
+        bus =
+                new BusContext(
+                        options,
+                        new Registry(),
+                        ledger,
+                        DefinitionStore.load(files),
+                        observer,
+                        new CallWatch(options.callDeadline(), observer::overdue),
+                        new Scrubber(ledger, observer));
+        exits = new ParentExits(bus);
+        starter = new Starter(bus, exits);
+        ender = new Ender(bus, exits);
+        arrivals = new Arrivals(bus, exits, starter);
+        definitionVerbs = new DefinitionVerbs(bus);
+        roomMaker = new RoomMaker(bus);
+        stateTransfer = new StateTransfer(bus);
+        new Recovery(bus).resolveAll();
+        bus.watch().start();
+    }
+
+    /// The parts.
+    BusContext context() {
+        return bus;
+    }
+
+    // Parents.
+
+    /// Lets a driver find its devices and puts them on the bus. Pages that may hold somebody's
+    /// bytes are scrubbed, and devices that are to start with their parent are started, before this
+    /// returns.
     ///
     /// @param settings what the operator set for this driver
     /// @return the new parents
-    /// @throws MdevException what the driver threw, EEXIST if a parent of that name is there; what
-    ///   the driver found is closed then
+    /// @throws MdevException what the driver threw, EEXIST if a parent of that name is there,
+    ///   EINVAL if what the driver says makes no sense; what the driver found is closed then
     public List<Parent> addDriver(ParentDriver driver, Map<String, String> settings) {
+        Host host = new Host(memory, settings);
         DriverCalls calls =
-                new DriverCalls(
-                        "driver=" + driver.name(), callDeadline, (owner, callback, nanos) -> {});
-        List<ParentDevice> found =
-                orThrow(calls.call("probe", () -> driver.probe(new Host(memory, settings))));
-        List<Parent> added = new ArrayList<>();
+                bus.watch()
+                        .add(
+                                new DriverCalls(
+                                        "driver=" + driver.name(),
+                                        bus.options().callDeadline(),
+                                        bus.observer()::called));
+        try {
+            List<ParentDevice> found =
+                    BusContext.orThrow(calls.call("probe", () -> driver.probe(host)));
+            return admit(driver.name(), found, host, calls);
+        } catch (RuntimeException | Error e) {
+            host.freeAll();
+            throw e;
+        } finally {
+            bus.watch().remove(calls);
+        }
+    }
+
+    private List<Parent> admit(
+            String driverName, List<ParentDevice> found, Host host, DriverCalls calls) {
+        Map<Parent, List<ExistingDevice>> added = new LinkedHashMap<>();
         try {
             for (ParentDevice device : found) {
-                added.add(addParent(driver.name(), device));
+                Parent parent =
+                        new Parent(
+                                new Parent.Found(
+                                        driverName, device, () -> host.free(device.aperture())),
+                                bus.options().callDeadline(),
+                                bus.observer());
+                bus.registry().addParent(parent);
+                added.put(parent, List.of());
+                bus.watch().add(parent.calls());
+                added.put(parent, arrivals.inspect(parent));
             }
-            return List.copyOf(added);
-        } catch (RuntimeException e) {
-            added.forEach(this::forget);
-            for (ParentDevice device : found) {
-                closeQuietly(calls, device, e);
-            }
+        } catch (RuntimeException | Error e) {
+            added.keySet()
+                    .forEach(parent -> {
+                        bus.registry().removeParent(parent);
+                        bus.watch().remove(parent.calls());
+                    });
+            found.forEach(device -> closeQuietly(calls, device, e));
             throw e;
         }
-    }
-
-    private Parent addParent(String driverName, ParentDevice device) {
-        Parent parent = new Parent(driverName, device, callDeadline);
-        registry.lock();
-        try {
-            if (parents.putIfAbsent(parent.name(), parent) != null) {
-                throw new MdevException(Errno.EEXIST, "parent=" + parent.name());
-            }
-            return parent;
-        } finally {
-            registry.unlock();
-        }
-    }
-
-    private void forget(Parent parent) {
-        registry.lock();
-        try {
-            parents.remove(parent.name(), parent);
-        } finally {
-            registry.unlock();
-        }
+        added.forEach((parent, existing) ->
+                arrivals.settle(parent, existing, host.gave(parent.device().aperture())));
+        return List.copyOf(added.keySet());
     }
 
     private static void closeQuietly(DriverCalls calls, ParentDevice device, Throwable because) {
@@ -119,264 +178,387 @@ public final class MdevBus implements AutoCloseable {
         }
     }
 
-    public List<Parent> parents() {
-        registry.lock();
-        try {
-            return List.copyOf(parents.values());
-        } finally {
-            registry.unlock();
+    /// Takes a parent off the bus: ends its devices, by force once `grace` is over, and closes it.
+    /// Definitions stay. Takes no longer than `grace` and a few deadlines, and the time that
+    /// scrubbing takes.
+    ///
+    /// @throws MdevException ENODEV if there is none, EAGAIN if it is arriving, ETIMEDOUT if a
+    ///   device or the parent does not end: it goes when the last of them does
+    public void removeParent(String name, Duration grace) {
+        Parent parent = parent(name);
+        if (parent.presence() == Parent.Presence.ARRIVING) {
+            throw new MdevException(Errno.EAGAIN, "parent=%s is arriving".formatted(name));
         }
+        leave(List.of(parent), Removal.forcing(grace));
+    }
+
+    /// Ends the devices of parents, all at a time, and closes the parents.
+    private void leave(List<Parent> parents, Removal how) {
+        parents.forEach(parent -> bus.registry().setPresence(parent, Parent.Presence.LEAVING));
+        MdevException trouble =
+                new MdevException(Errno.ETIMEDOUT, "does not leave: parents=" + names(parents));
+        Duration patience = how.grace().plus(bus.options().callDeadline());
+        List<Thread> enders = new ArrayList<>();
+        List<Throwable> failures = new CopyOnWriteArrayList<>();
+        for (Parent parent : parents) {
+            for (Registry.Entry entry : bus.registry().entriesOf(parent)) {
+                if (entry.mdev() == null) {
+                    continue;
+                }
+                enders.add(
+                        Thread.ofVirtual()
+                                .name("mdev-end-" + entry.uuid())
+                                .start(() -> {
+                                    try {
+                                        var _ = ender.stop(entry.uuid(), how, patience);
+                                    } catch (RuntimeException | Error e) {
+                                        failures.add(e);
+                                    }
+                                }));
+            }
+        }
+        enders.forEach(MdevBus::join);
+        for (Throwable failure : failures) {
+            if (failure instanceof Error error) {
+                throw error;
+            }
+            trouble.addSuppressed(failure);
+        }
+        parents.forEach(exits::closeIfDeserted);
+        awaitGone(parents, trouble);
+    }
+
+    private void awaitGone(List<Parent> parents, MdevException trouble) {
+        try {
+            for (Parent parent : parents) {
+                if (!parent.exit().await(bus.options().callDeadline())) {
+                    throw trouble;
+                }
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new MdevException(Errno.EINTR, "interrupted while parents leave", e);
+        }
+    }
+
+    private static void join(Thread thread) {
+        boolean interrupted = false;
+        while (true) {
+            try {
+                thread.join();
+                break;
+            } catch (InterruptedException e) {
+                // What it does is bounded; the interruption is for what the caller does next.
+                interrupted = true;
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private static String names(List<Parent> parents) {
+        return parents.stream().map(Parent::name).collect(Collectors.joining(","));
+    }
+
+    /// Looks again which devices somebody else made or ended on a parent.
+    ///
+    /// @throws MdevException ENODEV if there is no such parent; what its driver threw
+    public void rescan(String parentName) {
+        arrivals.rescan(parent(parentName));
+    }
+
+    /// Scrubs a parent's quarantined pages again. Those that can be scrubbed now are free.
+    ///
+    /// @throws MdevException ENODEV if there is no such parent
+    public void repair(String parentName) {
+        arrivals.repair(parent(parentName));
+    }
+
+    /// The parents, those that are arriving or leaving included.
+    public List<Parent> parents() {
+        return bus.registry().parents();
     }
 
     /// A parent by its name.
     ///
     /// @throws MdevException ENODEV if there is none
     public Parent parent(String name) {
-        registry.lock();
-        try {
-            Parent parent = parents.get(name);
-            if (parent == null) {
-                throw new MdevException(Errno.ENODEV, "parent=" + name);
-            }
-            return parent;
-        } finally {
-            registry.unlock();
-        }
+        return bus.parent(name);
     }
 
-    /// All devices that are whole, oldest first.
+    // Devices.
+
+    /// All devices that can be assigned or are, oldest first.
     public List<Mdev> mdevs() {
-        registry.lock();
-        try {
-            return List.copyOf(active.values());
-        } finally {
-            registry.unlock();
-        }
+        return bus.registry().entries().stream()
+                .filter(MdevBus::isUsable)
+                .map(Registry.Entry::required)
+                .toList();
     }
 
-    /// A device by its uuid.
+    private static boolean isUsable(Registry.Entry entry) {
+        return entry.activity() == Activity.ACTIVE && entry.mdev() != null;
+    }
+
+    /// A device that can be assigned or is, by its uuid.
     public Optional<Mdev> find(UUID uuid) {
-        registry.lock();
-        try {
-            return Optional.ofNullable(active.get(uuid));
-        } finally {
-            registry.unlock();
+        return bus.registry().find(uuid).filter(MdevBus::isUsable).map(Registry.Entry::required);
+    }
+
+    /// All devices of which anything is known: those that exist, whosever they are, then those that
+    /// are only defined.
+    public List<MdevStatus> statuses() {
+        List<MdevStatus> all = new ArrayList<>();
+        Set<UUID> seen = new TreeSet<>();
+        for (Registry.Entry entry : bus.registry().entries()) {
+            seen.add(entry.uuid());
+            all.add(Statuses.of(entry, bus.definitions().find(entry.uuid())));
         }
-    }
-
-    /// How many more devices of the type could be created now.
-    public int available(Parent parent, MdevType type) {
-        int limit = type.maxInstances() - instances(parent, type);
-        return limit <= 0 ? 0 : parent.capacity().available(type, limit);
-    }
-
-    private int instances(Parent parent, MdevType type) {
-        registry.lock();
-        try {
-            return (int)
-                    mdevs.values().stream()
-                            .filter(mdev -> mdev.parent() == parent && mdev.type().equals(type))
-                            .count();
-        } finally {
-            registry.unlock();
+        for (MdevDefinition definition : bus.definitions().all()) {
+            if (seen.add(definition.uuid())) {
+                all.add(Statuses.of(definition));
+            }
         }
+        return all;
     }
 
-    /// Creates a device.
+    /// What is true of a device; nothing if nothing is known of it.
+    public Optional<MdevStatus> status(UUID uuid) {
+        Optional<MdevDefinition> definition = bus.definitions().find(uuid);
+        return bus.registry()
+                .find(uuid)
+                .map(entry -> Statuses.of(entry, definition))
+                .or(() -> definition.map(Statuses::of));
+    }
+
+    /// Creates a device that is not written down.
     ///
     /// @throws MdevException ENODEV or ENOENT if parent or type are not there; EEXIST if the uuid
-    ///   is taken, on whatever parent; EUSERS if it does not fit; else what the driver threw.
-    ///   Nothing is left behind.
+    ///   is taken, on whatever parent, by a definition too; EUSERS if it does not fit; else what
+    ///   the driver threw. Nothing is left behind, unless the driver does not let go of what it
+    ///   made: it is lost then
     public Mdev create(UUID uuid, String parentName, String typeId) {
-        Parent parent = parent(parentName);
-        MdevType type = parent.type(typeId);
-        Mdev mdev = reserve(uuid, parent, type);
-        try {
-            MdevDevice made =
-                    orThrow(
-                            parent.calls()
-                                    .call("create", () -> parent.device().create(context(mdev))));
-            bind(mdev, made);
-        } catch (RuntimeException e) {
-            release(mdev);
-            throw e;
-        }
-        registry.lock();
-        try {
-            active.put(uuid, mdev);
-        } finally {
-            registry.unlock();
-        }
-        observer.created(mdev);
-        return mdev;
+        return starter.createTransient(uuid, parentName, typeId);
     }
 
-    private Mdev reserve(UUID uuid, Parent parent, MdevType type) {
-        registry.lock();
-        try {
-            if (mdevs.containsKey(uuid)) {
-                throw new MdevException(
-                        Errno.EEXIST, "mdev=%s exists: %s".formatted(uuid, mdevs.get(uuid)));
-            }
-            long sameType =
-                    mdevs.values().stream()
-                            .filter(mdev -> mdev.parent() == parent && mdev.type().equals(type))
-                            .count();
-            if (sameType >= type.maxInstances()) {
-                throw new MdevException(
-                        Errno.EUSERS,
-                        "type=%s has its most instances: %d".formatted(type.id(), sameType));
-            }
-            Mdev mdev = new Mdev(uuid, parent, type, parent.capacity().allocate(type), observer);
-            mdevs.put(uuid, mdev);
-            return mdev;
-        } finally {
-            registry.unlock();
-        }
+    /// Writes a definition and starts its device: both, or neither.
+    ///
+    /// @throws MdevException as [#create(UUID, String, String)]
+    public Mdev create(MdevDefinition definition) {
+        return starter.createDefined(definition);
     }
 
-    private void bind(Mdev mdev, MdevDevice made) {
-        DriverCalls calls = mdev.parent().calls();
-        try {
-            mdev.bind(made, orThrow(calls.call("regions", () -> PciProfile.of(made))));
-        } catch (RuntimeException e) {
-            DriverOutcome<Boolean> closed =
-                    calls.call(
-                            "close",
-                            () -> {
-                                made.close();
-                                return true;
-                            });
-            if (closed instanceof DriverOutcome.Failed<Boolean> failed) {
-                e.addSuppressed(new MdevException(failed.errno(), failed.reason()));
-            }
-            throw e;
-        }
+    /// Starts a device that is defined.
+    ///
+    /// @throws MdevException ENOENT if it is not defined, EEXIST if it is active; else as
+    ///   [#create(UUID, String, String)]
+    public Mdev start(UUID uuid) {
+        return starter.start(uuid);
     }
 
-    /// Removes a device and scrubs its pages.
+    /// Ends a device; what is defined stays.
     ///
     /// @return what its driver said when it was closed, if that failed; the device is gone all the
     ///   same
-    /// @throws MdevException ENODEV if there is none, EBUSY if it is assigned, saying to whom
-    public Optional<String> remove(UUID uuid) {
-        Mdev mdev = find(uuid).orElseThrow(() -> new MdevException(Errno.ENODEV, "mdev=" + uuid));
-        mdev.requestRelease();
-        registry.lock();
-        try {
-            if (active.get(uuid) != mdev) {
-                throw new MdevException(Errno.ENODEV, "mdev=" + uuid);
-            }
-            mdev.markRemoved();
-            active.remove(uuid);
-        } finally {
-            registry.unlock();
-        }
-        Optional<String> trouble = mdev.close();
-        release(mdev);
-        observer.removed(mdev);
-        return trouble;
+    /// @throws MdevException ENODEV if it is not active; EPERM if it is somebody else's; EBUSY if
+    ///   it is assigned, saying to whom, or lost; ETIMEDOUT if its driver does not let go: it is
+    ///   lost then, and keeps its pages until the driver does
+    public Optional<String> stop(UUID uuid, Removal how) {
+        return ender.stop(uuid, how, Duration.ZERO);
     }
 
-    /// Scrubs the device's pages, gives them back, and frees its uuid: in this order, so that
-    /// nobody is granted a page with another's bytes in it.
-    private void release(Mdev mdev) {
-        Aperture aperture = mdev.parent().device().aperture();
-        for (PoolShare share : mdev.share()) {
-            for (PfnRange extent : share.extents()) {
-                aperture.fill(
-                        Page.addressOf(extent.firstPfn() - aperture.pfns().firstPfn()),
-                        Page.bytesOf(extent.npages()),
-                        (byte) 0);
-            }
-        }
-        mdev.parent().capacity().release(mdev.share());
-        registry.lock();
-        try {
-            mdevs.remove(mdev.uuid());
-        } finally {
-            registry.unlock();
-        }
-    }
-
-    private static <T> T orThrow(DriverOutcome<T> outcome) {
-        return switch (outcome) {
-            case DriverOutcome.Returned<T> returned -> returned.value();
-            case DriverOutcome.Failed<T> failed ->
-                    throw new MdevException(failed.errno(), failed.reason());
-        };
-    }
-
-    private static MdevContext context(Mdev mdev) {
-        return new MdevContext() {
-            @Override
-            public UUID uuid() {
-                return mdev.uuid();
-            }
-
-            @Override
-            public MdevType type() {
-                return mdev.type();
-            }
-
-            @Override
-            public List<PoolShare> share() {
-                return mdev.share();
-            }
-
-            @Override
-            public void revoke(int region, long firstPage, long npages) {
-                mdev.revoke(region, firstPage, npages);
-            }
-
-            @Override
-            public GuestMemory guestMemory() {
-                return mdev.guestMemory();
-            }
-
-            @Override
-            public Interrupts interrupts() {
-                return mdev.interrupts();
-            }
-        };
-    }
-
-    /// Removes what is on the bus: devices that are not assigned, then all parents.
+    /// Ends a device that nobody has, and scrubs its pages; a definition of it is deleted.
     ///
-    /// @throws MdevException EBUSY if a device is still assigned; nothing is removed then
+    /// @return what its driver said when it was closed, if that failed; the device is gone all the
+    ///   same
+    /// @throws MdevException as [#remove(UUID, Removal)]
+    public Optional<String> remove(UUID uuid) {
+        return remove(uuid, Removal.IF_UNUSED);
+    }
+
+    /// Ends a device and deletes its definition, or whatever of the two there is.
+    ///
+    /// @return what its driver said when it was closed, if that failed; the device is gone all the
+    ///   same
+    /// @throws MdevException ENODEV if there is neither; else as [#stop]
+    public Optional<String> remove(UUID uuid, Removal how) {
+        return ender.remove(uuid, how);
+    }
+
+    /// Takes over a device that somebody else made, as it is.
+    ///
+    /// @throws MdevException ENODEV if there is none, EPERM if it is not foreign; else what the
+    ///   driver threw, and it is foreign still
+    public Mdev adopt(UUID uuid) {
+        return arrivals.adopt(uuid);
+    }
+
+    // Definitions.
+
+    /// What is defined, by uuid.
+    public List<MdevDefinition> definitions() {
+        return bus.definitions().all();
+    }
+
+    /// The files that should be definitions and are not.
+    public List<QuarantinedDefinition> quarantined() {
+        return bus.definitions().quarantined();
+    }
+
+    /// Deletes a file that should be a definition and is not.
+    ///
+    /// @throws MdevException ENOENT if there is none of that name
+    public void discardQuarantined(String file) {
+        bus.definitions().discard(file);
+    }
+
+    /// Writes a definition down. Its parent need not be there; if it is, it must have the type.
+    ///
+    /// @throws MdevException EEXIST if the uuid is defined, or a device has it that is another;
+    ///   ENOENT if the parent has no such type
+    public void define(MdevDefinition definition) {
+        definitionVerbs.define(definition);
+    }
+
+    /// Deletes a definition. A device that is active stays, and is gone with its end.
+    ///
+    /// @throws MdevException ENOENT if it is not defined
+    public void undefine(UUID uuid) {
+        definitionVerbs.undefine(uuid);
+    }
+
+    /// Writes down a device that is active, as it is.
+    ///
+    /// @throws MdevException ENODEV if it is not active, EEXIST if it is defined, EPERM if it is
+    ///   somebody else's
+    public MdevDefinition promote(UUID uuid, boolean autostart) {
+        return definitionVerbs.promote(uuid, autostart);
+    }
+
+    /// Changes whether a device is started with its parent.
+    ///
+    /// @throws MdevException ENOENT if it is not defined
+    public MdevDefinition setAutostart(UUID uuid, boolean autostart) {
+        return definitionVerbs.setAutostart(uuid, autostart);
+    }
+
+    // Capacity.
+
+    /// How many more devices of the type could be created now.
+    public int available(Parent parent, MdevType type) {
+        int limit = type.maxInstances() - bus.registry().instances(parent, type);
+        return limit <= 0 ? 0 : parent.capacity().available(type, limit);
+    }
+
+    /// Whether one more device of a type fits; if not, why, who is in the way, and which moves
+    /// would make room. May ask drivers whether they move devices.
+    ///
+    /// @throws MdevException ENODEV or ENOENT if parent or type are not there
+    public FitReport explain(String parentName, String typeId) {
+        Parent parent = parent(parentName);
+        return roomMaker.explain(parent, parent.type(typeId));
+    }
+
+    /// Makes the moves of a plan, one after the other; each is made as a whole or not at all.
+    ///
+    /// @throws MdevException ESTALE if a device or its target is not as planned any more, EBUSY if
+    ///   somebody has the device, EINVAL if a move is not what the device's type demands; else what
+    ///   the driver threw. Moves that were made before stay made
+    public void defragment(DefragPlan plan) {
+        roomMaker.apply(plan);
+    }
+
+    // State.
+
+    /// Writes the state of a device: its registers, as its driver saves them, and its pages. Nobody
+    /// has the device, or its holder stops the guest meanwhile.
+    ///
+    /// @param out stays open
+    /// @return bytes written
+    /// @throws IOException if the stream fails
+    /// @throws MdevException ENODEV if it is not active, EBUSY if its holder does not stop,
+    ///   EOPNOTSUPP if its driver saves no devices; else what the driver threw
+    public long save(UUID uuid, OutputStream out) throws IOException {
+        return stateTransfer.save(uuid, out);
+    }
+
+    /// Sets a device to a state that was saved of one of the same type, on this host or another.
+    /// Nobody has the device, or its holder stops the guest meanwhile. If it fails after the header
+    /// was found fitting, the device is reset and its pages are zero.
+    ///
+    /// @param in is read up to the end of the state, and stays open
+    /// @throws IOException if the stream fails
+    /// @throws MdevException ENODEV if the device is not active, EBUSY if its holder does not stop,
+    ///   EINVAL if the state is of another type, EPROTO if it is malformed or truncated, EFBIG if
+    ///   it is too large, EOPNOTSUPP if it is of an unknown version or the driver restores no
+    ///   devices; else what the driver threw
+    public void restore(UUID uuid, InputStream in) throws IOException {
+        stateTransfer.restore(uuid, in);
+    }
+
+    // Events.
+
+    /// The events that are kept and came after number `sequence`, oldest first: all after it if the
+    /// first has the next number, else some were dropped.
+    public List<MdevEvent> eventsAfter(long sequence) {
+        return bus.observer().events().after(sequence);
+    }
+
+    /// Ends what is on the bus: devices, then parents. What is defined stays defined. Closing again
+    /// does nothing.
+    ///
+    /// @throws MdevException EBUSY if a device is assigned: nothing is ended then; ETIMEDOUT if a
+    ///   driver does not let go of something: call again later
     @Override
     public void close() {
-        for (Mdev mdev : mdevs()) {
-            mdev.holder()
-                    .ifPresent(who -> {
-                        throw new MdevException(
-                                Errno.EBUSY,
-                                "mdev=%s is assigned to %s".formatted(mdev.uuid(), who));
-                    });
+        bus.registry().beginClosing();
+        List<Parent> left = parents();
+        if (!left.isEmpty()) {
+            leave(left, Removal.forcing(Duration.ZERO));
         }
-        for (Mdev mdev : mdevs()) {
-            remove(mdev.uuid());
-        }
-        for (Parent parent : parents()) {
-            Supplier<Boolean> close =
-                    () -> {
-                        parent.device().close();
-                        return true;
-                    };
-            forget(parent);
-            var _ = parent.calls().call("close", close);
-        }
+        bus.watch().close();
+        files.close();
     }
 
-    private record Host(HostMemory memory, Map<String, String> settings) implements ParentHost {
+    /// What a driver gets while it looks for its devices.
+    private static final class Host implements ParentHost {
+        private final HostMemory memory;
+        private final Map<String, String> settings;
+        private final List<HostMemory.Block> given = new CopyOnWriteArrayList<>();
+
+        Host(HostMemory memory, Map<String, String> settings) {
+            this.memory = memory;
+            this.settings = Map.copyOf(settings);
+        }
+
         @Override
         public Aperture allocateAperture(String name, long npages) {
-            return memory.allocate(name, npages);
+            HostMemory.Block block = memory.allocate(name, npages);
+            given.add(block);
+            return block;
         }
 
         @Override
         public Optional<String> setting(String key) {
             return Optional.ofNullable(settings.get(key));
+        }
+
+        /// Whether the aperture is memory that we gave: it was all zeroes.
+        boolean gave(Aperture aperture) {
+            return given.stream().anyMatch(block -> block == aperture);
+        }
+
+        void free(Aperture aperture) {
+            given.stream()
+                    .filter(block -> block == aperture)
+                    .findFirst()
+                    .filter(given::remove)
+                    .ifPresent(memory::free);
+        }
+
+        void freeAll() {
+            List.copyOf(given).forEach(this::free);
         }
     }
 }

@@ -5,38 +5,74 @@ import dev.mdev.api.MdevException;
 import dev.mdev.api.MdevType;
 import dev.mdev.api.ParentDevice;
 import dev.mdev.api.ResourcePool;
+import dev.mdev.api.page.PfnRange;
+import dev.mdev.core.ledger.ApertureRun;
+import dev.mdev.core.ledger.PoolRuns;
 
 import java.time.Duration;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.regex.Pattern;
 
 /// A parent device on the bus.
 public final class Parent {
+    private static final Pattern NAME = Pattern.compile("[A-Za-z0-9.:_-]{1,64}");
+
     private final String driverName;
     private final ParentDevice device;
+    private final List<ResourcePool> pools;
     private final List<MdevType> types;
     private final Capacity capacity;
     private final DriverCalls calls;
     private final Duration callDeadline;
+    private final AtomicLong scrubbedBytes = new AtomicLong();
+    private final AtomicLong scrubFailures = new AtomicLong();
+    private final ParentExit exit = new ParentExit();
+    private final Runnable apertureRelease;
 
-    /// @throws MdevException EINVAL if what the driver says of the device makes no sense
-    Parent(String driverName, ParentDevice device, Duration callDeadline) {
-        this.driverName = driverName;
-        this.device = device;
-        this.callDeadline = callDeadline;
-        checkPools(device);
-        types = List.copyOf(device.types());
-        checkTypes(device, types);
-        capacity = new Capacity(device.pools());
-        calls =
-                new DriverCalls(
-                        "parent=" + device.name(), callDeadline, (owner, callback, nanos) -> {});
+    /// Changed by the registry, under its lock.
+    private volatile Presence presence = Presence.ARRIVING;
+
+    /// Whether a parent can be used.
+    public enum Presence {
+        /// Not yet: its pages are being scrubbed, its devices looked for.
+        ARRIVING,
+        /// It can.
+        PRESENT,
+        /// Not any more: its devices are being ended, and it goes when they are gone.
+        LEAVING
     }
 
-    private static void checkPools(ParentDevice device) {
-        List<ResourcePool> pools = device.pools();
+    /// A device that a driver found.
+    ///
+    /// @param apertureRelease frees what the host gave for its aperture
+    record Found(String driverName, ParentDevice device, Runnable apertureRelease) {}
+
+    /// @throws MdevException EINVAL if what the driver says of the device makes no sense
+    Parent(Found found, Duration callDeadline, BusObserver observer) {
+        this.driverName = found.driverName();
+        this.device = found.device();
+        this.apertureRelease = found.apertureRelease();
+        this.callDeadline = callDeadline;
+        checkName(device.name());
+        pools = List.copyOf(device.pools());
+        checkPools(device, pools);
+        types = List.copyOf(device.types());
+        checkTypes(pools, types);
+        capacity = new Capacity(pools);
+        calls = new DriverCalls("parent=" + device.name(), callDeadline, observer::called);
+    }
+
+    private static void checkName(String name) {
+        if (!NAME.matcher(name).matches()) {
+            throw new MdevException(Errno.EINVAL, "not the name of a parent: " + name);
+        }
+    }
+
+    private static void checkPools(ParentDevice device, List<ResourcePool> pools) {
         for (int i = 0; i < pools.size(); i++) {
             ResourcePool pool = pools.get(i);
             boolean overlaps =
@@ -51,16 +87,16 @@ public final class Parent {
         }
     }
 
-    private static void checkTypes(ParentDevice device, List<MdevType> types) {
+    private static void checkTypes(List<ResourcePool> pools, List<MdevType> types) {
         Set<String> ids = new HashSet<>();
-        Set<String> pools = new HashSet<>();
-        device.pools().forEach(pool -> pools.add(pool.name()));
+        Set<String> names = new HashSet<>();
+        pools.forEach(pool -> names.add(pool.name()));
         for (MdevType type : types) {
             if (!ids.add(type.id())) {
                 throw new MdevException(Errno.EINVAL, "two types of one id: type=" + type.id());
             }
             for (MdevType.Demand demand : type.demands()) {
-                if (!pools.contains(demand.pool())) {
+                if (!names.contains(demand.pool())) {
                     throw new MdevException(
                             Errno.EINVAL,
                             "type=%s demands pool=%s, which the parent has not"
@@ -103,9 +139,64 @@ public final class Parent {
         return capacity.usage();
     }
 
+    /// All pages of a pool and what they are used for, ascending, without gaps.
+    ///
+    /// @throws MdevException EINVAL if the parent has no such pool
+    public List<PoolExtent> extents(String pool) {
+        return capacity.ask(pool, PoolMap::extents);
+    }
+
+    /// Whether it can be used.
+    public Presence presence() {
+        return presence;
+    }
+
+    void setPresence(Presence now) {
+        presence = now;
+    }
+
+    /// Bytes that were scrubbed so far.
+    public long scrubbedBytes() {
+        return scrubbedBytes.get();
+    }
+
+    /// Pages that could not be scrubbed, counted once each time it was tried.
+    public long scrubFailures() {
+        return scrubFailures.get();
+    }
+
+    void addScrubbed(ScrubReport report) {
+        scrubbedBytes.addAndGet(report.bytes());
+        scrubFailures.addAndGet(report.failedPages());
+    }
+
     /// Why one more device of the type does not fit in the pools, or nothing if it does.
     public Optional<String> explain(MdevType type) {
         return capacity.explain(type);
+    }
+
+    /// Frees what the host gave for the aperture. The device is closed.
+    void releaseAperture() {
+        apertureRelease.run();
+    }
+
+    /// How it goes, and that it went.
+    ParentExit exit() {
+        return exit;
+    }
+
+    /// The pools as they are remembered.
+    List<PoolRuns> poolRuns() {
+        PfnRange aperture = aperturePfns();
+        return pools.stream()
+                .map(pool ->
+                        new PoolRuns(pool.name(), List.of(ApertureRun.of(pool.pfns(), aperture))))
+                .toList();
+    }
+
+    /// All pages of the aperture.
+    PfnRange aperturePfns() {
+        return device.aperture().pfns();
     }
 
     Capacity capacity() {

@@ -12,6 +12,7 @@ import dev.mdev.core.hostmm.VmaOps;
 
 import java.time.Instant;
 import java.util.Optional;
+import java.util.function.Supplier;
 
 /// Answers faults in one lazy area of a device's region by asking its driver: the only caller of
 /// [MdevDevice#validateMapRequest].
@@ -24,7 +25,7 @@ final class RegionVmaOps implements VmaOps {
     private static final String CALLBACK = "validateMapRequest";
 
     private final int region;
-    private final MdevDevice device;
+    private final Supplier<MdevDevice> device;
     private final DriverCalls calls;
     private final GrantCheck check;
     private final FaultSink sink;
@@ -34,7 +35,13 @@ final class RegionVmaOps implements VmaOps {
 
     private final PageSet touched;
 
-    RegionVmaOps(int region, RegionArea area, MdevDevice device, DriverCalls calls, Checks checks) {
+    /// @param device the driver's object; throws if it is not to be called any more
+    RegionVmaOps(
+            int region,
+            RegionArea area,
+            Supplier<MdevDevice> device,
+            DriverCalls calls,
+            Checks checks) {
         this.region = region;
         this.device = device;
         this.calls = calls;
@@ -65,7 +72,7 @@ final class RegionVmaOps implements VmaOps {
                         reasonOf(fault));
         long start = System.nanoTime();
         DriverOutcome<MapDecision> outcome =
-                calls.call(CALLBACK, () -> device.validateMapRequest(request));
+                calls.call(CALLBACK, () -> device.get().validateMapRequest(request));
         Answer answer =
                 switch (outcome) {
                     case DriverOutcome.Returned<MapDecision> returned ->

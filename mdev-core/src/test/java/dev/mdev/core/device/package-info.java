@@ -1,3 +1,5 @@
+/// Tests of the bus and its devices: life cycle, crashes, capacity, scrubbing, device state, and
+/// what a PCI function shows its guest.
 @NullMarked
 package dev.mdev.core.device;
 

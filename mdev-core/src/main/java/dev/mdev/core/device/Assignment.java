@@ -1,0 +1,168 @@
+package dev.mdev.core.device;
+
+import com.google.errorprone.annotations.concurrent.GuardedBy;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+
+import org.jspecify.annotations.Nullable;
+
+import java.time.Duration;
+import java.util.Optional;
+import java.util.UUID;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.ReentrantLock;
+
+/// Who has a device: a machine, the host itself while it works on the device, or nobody; and
+/// whether anybody may still get it.
+final class Assignment {
+    private final UUID uuid;
+    private final ReentrantLock assignment = new ReentrantLock();
+    private final Condition letGo = assignment.newCondition();
+
+    @GuardedBy("assignment")
+    private @Nullable DeviceHolder holder;
+
+    /// What the host does with the device, or null.
+    @GuardedBy("assignment")
+    private @Nullable String work;
+
+    @GuardedBy("assignment")
+    private boolean removed;
+
+    Assignment(UUID uuid) {
+        this.uuid = uuid;
+    }
+
+    Optional<DeviceHolder> holder() {
+        assignment.lock();
+        try {
+            return Optional.ofNullable(holder);
+        } finally {
+            assignment.unlock();
+        }
+    }
+
+    /// @throws MdevException EBUSY if somebody has the device, ENODEV if it is being removed
+    void take(DeviceHolder who) {
+        assignment.lock();
+        try {
+            requireFreeLocked();
+            holder = who;
+        } finally {
+            assignment.unlock();
+        }
+    }
+
+    /// @return who had the device
+    Optional<DeviceHolder> giveBack() {
+        assignment.lock();
+        try {
+            Optional<DeviceHolder> had = Optional.ofNullable(holder);
+            holder = null;
+            letGo.signalAll();
+            return had;
+        } finally {
+            assignment.unlock();
+        }
+    }
+
+    @GuardedBy("assignment")
+    private void requireFreeLocked() {
+        if (removed) {
+            throw new MdevException(Errno.ENODEV, "mdev=%s is being removed".formatted(uuid));
+        }
+        if (holder != null) {
+            throw new MdevException(
+                    Errno.EBUSY, "mdev=%s is assigned to %s".formatted(uuid, holder.name()));
+        }
+        if (work != null) {
+            throw new MdevException(Errno.EBUSY, "mdev=%s is being %s".formatted(uuid, work));
+        }
+    }
+
+    /// Keeps everybody else from getting the device while the host works on it.
+    ///
+    /// @param what for messages: is being ...
+    /// @throws MdevException EBUSY if somebody has the device, ENODEV if it is being removed
+    void beginWork(String what) {
+        assignment.lock();
+        try {
+            requireFreeLocked();
+            work = what;
+        } finally {
+            assignment.unlock();
+        }
+    }
+
+    /// The same if the device is `who`'s: the very holder's, not another's that looks the same.
+    @SuppressWarnings("ReferenceEquality")
+    void beginWorkFor(DeviceHolder who, String what) {
+        assignment.lock();
+        try {
+            if (holder != who || removed || work != null) {
+                throw new MdevException(
+                        Errno.EBUSY, "mdev=%s changed hands meanwhile".formatted(uuid));
+            }
+            work = what;
+        } finally {
+            assignment.unlock();
+        }
+    }
+
+    void endWork() {
+        assignment.lock();
+        try {
+            work = null;
+        } finally {
+            assignment.unlock();
+        }
+    }
+
+    /// Lets nobody get the device any more.
+    ///
+    /// @return who has it now
+    Optional<DeviceHolder> beginRemoval() {
+        assignment.lock();
+        try {
+            removed = true;
+            return Optional.ofNullable(holder);
+        } finally {
+            assignment.unlock();
+        }
+    }
+
+    /// After [#beginRemoval]: the device stays, and may be had again.
+    void cancelRemoval() {
+        assignment.lock();
+        try {
+            removed = false;
+        } finally {
+            assignment.unlock();
+        }
+    }
+
+    /// Waits until nobody has the device.
+    ///
+    /// @return whether that is so; false after `grace`
+    /// @throws MdevException EINTR if the thread is interrupted
+    boolean awaitLetGo(Duration grace) {
+        assignment.lock();
+        try {
+            long nanos = grace.toNanos();
+            while (holder != null) {
+                if (nanos <= 0) {
+                    return false;
+                }
+                nanos = letGo.awaitNanos(nanos);
+            }
+            return true;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new MdevException(
+                    Errno.EINTR, "interrupted while waiting for mdev=%s".formatted(uuid), e);
+        } finally {
+            assignment.unlock();
+        }
+    }
+}

@@ -1,0 +1,43 @@
+package dev.mdev.core.device;
+
+import java.util.Optional;
+
+/// Closes parents that are to leave, each when the last of its devices is gone.
+final class ParentExits {
+    private final BusContext bus;
+
+    ParentExits(BusContext bus) {
+        this.bus = bus;
+    }
+
+    /// Begins to close a parent if it is to leave and nothing of it is left. Its driver may not let
+    /// go, so this happens on a thread of the parent's own.
+    void closeIfDeserted(Parent parent) {
+        if (bus.registry().isDeserted(parent) && parent.exit().begin()) {
+            Thread.ofPlatform()
+                    .daemon()
+                    .name("mdev-close-" + parent.name())
+                    .start(() -> close(parent));
+        }
+    }
+
+    private void close(Parent parent) {
+        DriverOutcome<Boolean> outcome =
+                parent.calls()
+                        .callWheneverFree(
+                                "close",
+                                () -> {
+                                    parent.device().close();
+                                    return true;
+                                });
+        Optional<String> trouble =
+                outcome instanceof DriverOutcome.Failed<Boolean> failed
+                        ? Optional.of(failed.reason())
+                        : Optional.empty();
+        bus.watch().remove(parent.calls());
+        bus.registry().removeParent(parent);
+        parent.releaseAperture();
+        bus.observer().event(new MdevEvent.ParentLeft(parent.name(), trouble));
+        parent.exit().finish();
+    }
+}

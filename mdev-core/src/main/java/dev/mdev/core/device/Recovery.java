@@ -1,0 +1,78 @@
+package dev.mdev.core.device;
+
+import dev.mdev.api.MdevException;
+import dev.mdev.core.ledger.Subject;
+import dev.mdev.core.ledger.Unfinished;
+
+/// Brings the verbs that a crash interrupted to their ends, when the bus opens and before any
+/// parent is there. What needs the parent, the end of a device that should not be, waits for it:
+/// such a device is doomed.
+///
+/// Each step can be repeated: a crash in here is one more crash.
+final class Recovery {
+    private final BusContext bus;
+
+    Recovery(BusContext bus) {
+        this.bus = bus;
+    }
+
+    /// @throws MdevException what the files say
+    void resolveAll() {
+        bus.ledger()
+                .opening()
+                .damage()
+                .ifPresent(damage ->
+                        bus.observer()
+                                .event(
+                                        new MdevEvent.JournalTrouble(
+                                                "records were lost, all pages are scrubbed again: "
+                                                        + damage)));
+        bus.ledger().opening().unfinished().forEach(this::resolve);
+        bus.definitions()
+                .quarantined()
+                .forEach(file ->
+                        bus.observer()
+                                .event(
+                                        new MdevEvent.DefinitionQuarantined(
+                                                file.file(), file.reason())));
+    }
+
+    private void resolve(Unfinished verb) {
+        Subject subject = verb.subject();
+        boolean done =
+                switch (verb.verb()) {
+                    case CREATE, START -> {
+                        doom(subject);
+                        yield false;
+                    }
+                    case CREATE_DEFINED -> {
+                        bus.definitions().remove(subject.uuid());
+                        doom(subject);
+                        yield false;
+                    }
+                    // Where the device is, and which pages it has, its driver will say.
+                    case ADOPT, MOVE -> false;
+                    case STOP -> {
+                        doom(subject);
+                        yield true;
+                    }
+                    case REMOVE -> {
+                        bus.definitions().remove(subject.uuid());
+                        doom(subject);
+                        yield true;
+                    }
+                    case UNDEFINE -> {
+                        bus.definitions().remove(subject.uuid());
+                        yield true;
+                    }
+                    case DEFINE -> bus.definitions().find(subject.uuid()).isPresent();
+                };
+        bus.ledger().end(verb.op(), done);
+        bus.observer()
+                .event(new MdevEvent.Resolved(verb.verb(), subject.uuid(), done, verb.steps()));
+    }
+
+    private void doom(Subject subject) {
+        bus.ledger().doom(subject.parent(), subject.uuid());
+    }
+}

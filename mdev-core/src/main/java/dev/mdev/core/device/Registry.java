@@ -1,0 +1,385 @@
+package dev.mdev.core.device;
+
+import com.google.errorprone.annotations.concurrent.GuardedBy;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.api.MdevType;
+import dev.mdev.api.PoolShare;
+import dev.mdev.core.ledger.Owner;
+
+import org.jspecify.annotations.Nullable;
+
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.UUID;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Function;
+
+/// Which parents and devices there are, and which verbs are under way.
+final class Registry {
+    private final ReentrantLock registry = new ReentrantLock();
+    private final Condition unclaimed = registry.newCondition();
+
+    @GuardedBy("registry")
+    private final Map<String, Parent> parents = new LinkedHashMap<>();
+
+    /// Devices that exist or may exist, those that are being made or ended included: their uuids
+    /// are taken.
+    @GuardedBy("registry")
+    private final Map<UUID, Entry> entries = new LinkedHashMap<>();
+
+    /// What is being done, by the uuid it is done to.
+    @GuardedBy("registry")
+    private final Map<UUID, String> claims = new HashMap<>();
+
+    @GuardedBy("registry")
+    private boolean closing;
+
+    /// A device that exists or may exist.
+    ///
+    /// @param mdev the device as we use it; null if it is not ours to use
+    /// @param share its pages
+    record Entry(
+            UUID uuid,
+            Parent parent,
+            MdevType type,
+            Owner owner,
+            Activity activity,
+            @Nullable Mdev mdev,
+            List<PoolShare> share,
+            Optional<String> trouble) {
+        static Entry of(Mdev mdev, Owner owner, Activity activity) {
+            return new Entry(
+                    mdev.uuid(),
+                    mdev.parent(),
+                    mdev.type(),
+                    owner,
+                    activity,
+                    mdev,
+                    mdev.share(),
+                    Optional.empty());
+        }
+
+        Entry with(Activity now, Optional<String> why) {
+            return new Entry(uuid, parent, type, owner, now, mdev, share, why);
+        }
+
+        /// The device, of an entry that has one.
+        Mdev required() {
+            return Objects.requireNonNull(mdev);
+        }
+
+        long npages() {
+            List<PoolShare> held = mdev == null ? share : mdev.share();
+            return held.stream().mapToLong(PoolShare::npages).sum();
+        }
+    }
+
+    /// The right to change one device, until it is closed.
+    interface Claim extends AutoCloseable {
+        @Override
+        void close();
+    }
+
+    /// Takes the right to change a device.
+    ///
+    /// @param what for messages: is being ...
+    /// @param ifTaken what to throw if somebody else is at it
+    /// @throws MdevException ESHUTDOWN if the bus is closed
+    Claim claim(UUID uuid, String what, Errno ifTaken) {
+        registry.lock();
+        try {
+            requireOpenLocked();
+            return claimLocked(uuid, what, ifTaken);
+        } finally {
+            registry.unlock();
+        }
+    }
+
+    /// Takes the right to end a device, also while the bus is being closed.
+    ///
+    /// @param wait how long to wait for somebody else who is at it
+    /// @throws MdevException EAGAIN if somebody else still is
+    Claim claimToEnd(UUID uuid, Duration wait) {
+        registry.lock();
+        try {
+            long nanos = wait.toNanos();
+            while (claims.containsKey(uuid) && nanos > 0) {
+                nanos = unclaimed.awaitNanos(nanos);
+            }
+            return claimLocked(uuid, "removed", Errno.EAGAIN);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new MdevException(Errno.EINTR, "interrupted: mdev=" + uuid, e);
+        } finally {
+            registry.unlock();
+        }
+    }
+
+    @GuardedBy("registry")
+    private Claim claimLocked(UUID uuid, String what, Errno ifTaken) {
+        String other = claims.putIfAbsent(uuid, what);
+        if (other != null) {
+            throw new MdevException(ifTaken, "mdev=%s is being %s".formatted(uuid, other));
+        }
+        return () -> {
+            registry.lock();
+            try {
+                claims.remove(uuid);
+                unclaimed.signalAll();
+            } finally {
+                registry.unlock();
+            }
+        };
+    }
+
+    @GuardedBy("registry")
+    private void requireOpenLocked() {
+        if (closing) {
+            throw new MdevException(Errno.ESHUTDOWN, "the bus is closed");
+        }
+    }
+
+    /// Lets nothing new begin, if no device is assigned.
+    ///
+    /// @throws MdevException EBUSY if one is
+    void beginClosing() {
+        registry.lock();
+        try {
+            for (Entry entry : entries.values()) {
+                Optional<String> holder =
+                        entry.mdev == null ? Optional.empty() : entry.mdev.holder();
+                if (entry.activity == Activity.ACTIVE && holder.isPresent()) {
+                    throw new MdevException(
+                            Errno.EBUSY,
+                            "mdev=%s is assigned to %s".formatted(entry.uuid, holder.get()));
+                }
+            }
+            closing = true;
+        } finally {
+            registry.unlock();
+        }
+    }
+
+    /// @throws MdevException EEXIST if a parent of that name is there
+    void addParent(Parent parent) {
+        registry.lock();
+        try {
+            requireOpenLocked();
+            if (parents.putIfAbsent(parent.name(), parent) != null) {
+                throw new MdevException(Errno.EEXIST, "parent=" + parent.name());
+            }
+        } finally {
+            registry.unlock();
+        }
+    }
+
+    void removeParent(Parent parent) {
+        registry.lock();
+        try {
+            parents.remove(parent.name(), parent);
+            entries.values().removeIf(entry -> entry.parent == parent);
+        } finally {
+            registry.unlock();
+        }
+    }
+
+    void setPresence(Parent parent, Parent.Presence presence) {
+        registry.lock();
+        try {
+            parent.setPresence(presence);
+        } finally {
+            registry.unlock();
+        }
+    }
+
+    List<Parent> parents() {
+        registry.lock();
+        try {
+            return List.copyOf(parents.values());
+        } finally {
+            registry.unlock();
+        }
+    }
+
+    Optional<Parent> parent(String name) {
+        registry.lock();
+        try {
+            return Optional.ofNullable(parents.get(name));
+        } finally {
+            registry.unlock();
+        }
+    }
+
+    List<Entry> entries() {
+        registry.lock();
+        try {
+            return List.copyOf(entries.values());
+        } finally {
+            registry.unlock();
+        }
+    }
+
+    List<Entry> entriesOf(Parent parent) {
+        return entries().stream().filter(entry -> entry.parent() == parent).toList();
+    }
+
+    Optional<Entry> find(UUID uuid) {
+        registry.lock();
+        try {
+            return Optional.ofNullable(entries.get(uuid));
+        } finally {
+            registry.unlock();
+        }
+    }
+
+    /// How many devices of a type a parent has, whosever they are.
+    int instances(Parent parent, MdevType type) {
+        registry.lock();
+        try {
+            return instancesLocked(parent, type);
+        } finally {
+            registry.unlock();
+        }
+    }
+
+    @GuardedBy("registry")
+    private int instancesLocked(Parent parent, MdevType type) {
+        return (int)
+                entries.values().stream()
+                        .filter(entry -> entry.parent == parent && entry.type.equals(type))
+                        .count();
+    }
+
+    /// Takes a uuid and the pages of a new device.
+    ///
+    /// @throws MdevException EEXIST if the uuid is taken, on whatever parent; ENODEV if the parent
+    ///   is not there to be used; EUSERS if the device does not fit
+    Mdev reserve(UUID uuid, Parent parent, MdevType type, Function<List<PoolShare>, Mdev> make) {
+        registry.lock();
+        try {
+            requireFreeLocked(uuid);
+            if (parent.presence() != Parent.Presence.PRESENT) {
+                throw new MdevException(
+                        Errno.ENODEV,
+                        "parent=%s is %s".formatted(parent.name(), parent.presence()));
+            }
+            int sameType = instancesLocked(parent, type);
+            if (sameType >= type.maxInstances()) {
+                throw new MdevException(
+                        Errno.EUSERS,
+                        "type=%s has its most instances: %d".formatted(type.id(), sameType));
+            }
+            Mdev mdev = make.apply(parent.capacity().allocate(type, new Tenant.Device(uuid)));
+            entries.put(uuid, Entry.of(mdev, Owner.OURS, Activity.STARTING));
+            return mdev;
+        } finally {
+            registry.unlock();
+        }
+    }
+
+    @GuardedBy("registry")
+    private void requireFreeLocked(UUID uuid) {
+        Entry other = entries.get(uuid);
+        if (other != null) {
+            throw new MdevException(
+                    Errno.EEXIST,
+                    "mdev=%s exists: type=%s parent=%s owner=%s activity=%s"
+                            .formatted(
+                                    uuid,
+                                    other.type.id(),
+                                    other.parent.name(),
+                                    other.owner,
+                                    other.activity));
+        }
+    }
+
+    /// Adds a device that was found.
+    ///
+    /// @throws MdevException EEXIST if the uuid is taken
+    void add(Entry entry) {
+        registry.lock();
+        try {
+            requireFreeLocked(entry.uuid);
+            entries.put(entry.uuid, entry);
+        } finally {
+            registry.unlock();
+        }
+    }
+
+    /// Replaces what is known of a device.
+    void put(Entry entry) {
+        registry.lock();
+        try {
+            entries.put(entry.uuid, entry);
+        } finally {
+            registry.unlock();
+        }
+    }
+
+    /// Makes a new device known as active.
+    ///
+    /// @return false if its parent is leaving: it must be ended then
+    boolean activate(Mdev mdev, Owner owner) {
+        registry.lock();
+        try {
+            if (mdev.parent().presence() == Parent.Presence.LEAVING) {
+                return false;
+            }
+            entries.put(mdev.uuid(), Entry.of(mdev, owner, Activity.ACTIVE));
+            return true;
+        } finally {
+            registry.unlock();
+        }
+    }
+
+    /// Changes what a device is doing.
+    ///
+    /// @param why what is wrong with it, if something is
+    /// @return false if the device is gone, or another
+    boolean become(Mdev mdev, Activity activity, Optional<String> why) {
+        registry.lock();
+        try {
+            Entry entry = entries.get(mdev.uuid());
+            if (entry == null || entry.mdev != mdev) {
+                return false;
+            }
+            entries.put(mdev.uuid(), entry.with(activity, why));
+            return true;
+        } finally {
+            registry.unlock();
+        }
+    }
+
+    /// Frees a uuid.
+    ///
+    /// @return the entry that was there
+    Optional<Entry> remove(UUID uuid) {
+        registry.lock();
+        try {
+            return Optional.ofNullable(entries.remove(uuid));
+        } finally {
+            registry.unlock();
+        }
+    }
+
+    /// Whether a parent is leaving, and nothing of it is left.
+    boolean isDeserted(Parent parent) {
+        registry.lock();
+        try {
+            return parent.presence() == Parent.Presence.LEAVING
+                    && entries.values().stream()
+                            .noneMatch(entry ->
+                                    entry.parent == parent && entry.owner != Owner.FOREIGN);
+        } finally {
+            registry.unlock();
+        }
+    }
+}

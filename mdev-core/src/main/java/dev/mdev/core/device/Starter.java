@@ -1,0 +1,192 @@
+package dev.mdev.core.device;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevDevice;
+import dev.mdev.api.MdevException;
+import dev.mdev.api.MdevType;
+import dev.mdev.core.ledger.MdevDefinition;
+import dev.mdev.core.ledger.Owner;
+import dev.mdev.core.ledger.Verb;
+
+import org.jspecify.annotations.Nullable;
+
+import java.util.Optional;
+import java.util.UUID;
+
+/// Makes devices.
+///
+/// ```
+/// reserve the uuid and pages                    in memory
+/// begin, and mark the pages dirty               durable; from here on a crash ends old
+/// write the definition, if it is to be defined  durable
+/// ParentDevice.create, MdevDevice.regions
+/// commit                                        durable; from here on a crash ends new
+/// the device can be found
+/// ```
+final class Starter {
+    private final BusContext bus;
+    private final ParentExits exits;
+
+    Starter(BusContext bus, ParentExits exits) {
+        this.bus = bus;
+        this.exits = exits;
+    }
+
+    /// What to make.
+    ///
+    /// @param definition what to write down along with it, if something is
+    private record Wish(
+            Verb verb,
+            UUID uuid,
+            Parent parent,
+            MdevType type,
+            @Nullable MdevDefinition definition) {}
+
+    /// Makes a device that is not written down.
+    ///
+    /// @throws MdevException EEXIST if the uuid is taken, by a definition too; else as
+    ///   [MdevBus#create]
+    Mdev createTransient(UUID uuid, String parentName, String typeId) {
+        try (Registry.Claim _ = bus.registry().claim(uuid, "created", Errno.EEXIST)) {
+            Parent parent = bus.parent(parentName);
+            MdevType type = parent.type(typeId);
+            requireUndefined(uuid);
+            return bringUp(new Wish(Verb.CREATE, uuid, parent, type, null));
+        }
+    }
+
+    /// Writes a definition and makes its device, both or neither.
+    Mdev createDefined(MdevDefinition definition) {
+        UUID uuid = definition.uuid();
+        try (Registry.Claim _ = bus.registry().claim(uuid, "created", Errno.EEXIST)) {
+            Parent parent = bus.parent(definition.parent());
+            MdevType type = parent.type(definition.type());
+            requireUndefined(uuid);
+            return bringUp(new Wish(Verb.CREATE_DEFINED, uuid, parent, type, definition));
+        }
+    }
+
+    private void requireUndefined(UUID uuid) {
+        Optional<MdevDefinition> other = bus.definitions().find(uuid);
+        if (other.isPresent()) {
+            throw new MdevException(
+                    Errno.EEXIST,
+                    "mdev=%s is defined: type=%s parent=%s"
+                            .formatted(uuid, other.get().type(), other.get().parent()));
+        }
+    }
+
+    /// Makes the device of a definition.
+    ///
+    /// @throws MdevException ENOENT if it is not defined, EEXIST if it exists; else as
+    ///   [MdevBus#create]
+    Mdev start(UUID uuid) {
+        try (Registry.Claim _ = bus.registry().claim(uuid, "started", Errno.EAGAIN)) {
+            MdevDefinition definition =
+                    bus.definitions()
+                            .find(uuid)
+                            .orElseThrow(() ->
+                                    new MdevException(
+                                            Errno.ENOENT,
+                                            "mdev=%s is not defined".formatted(uuid)));
+            Parent parent = bus.parent(definition.parent());
+            MdevType type = parent.type(definition.type());
+            return bringUp(new Wish(Verb.START, uuid, parent, type, null));
+        }
+    }
+
+    private Mdev bringUp(Wish wish) {
+        Parent parent = wish.parent();
+        Mdev mdev =
+                bus.registry()
+                        .reserve(
+                                wish.uuid(),
+                                parent,
+                                wish.type(),
+                                share -> bus.newMdev(wish.uuid(), parent, wish.type(), share));
+        long op = begin(wish, mdev);
+        try {
+            if (wish.definition() != null) {
+                bus.definitions().put(wish.definition());
+                bus.ledger().step(op, "defined");
+            }
+            MdevDevice made =
+                    BusContext.orThrow(
+                            parent.calls()
+                                    .call(
+                                            "create",
+                                            () ->
+                                                    parent.device()
+                                                            .create(BusContext.context(mdev))));
+            bus.ledger().step(op, "created");
+            BusContext.bind(mdev, made);
+            bus.ledger().commit(op);
+            if (!bus.registry().activate(mdev, Owner.OURS)) {
+                throw new MdevException(
+                        Errno.ENODEV, "parent=%s is leaving".formatted(parent.name()));
+            }
+        } catch (RuntimeException | Error e) {
+            undo(wish, mdev, op, e);
+            throw e;
+        }
+        announce(mdev, wish.definition());
+        return mdev;
+    }
+
+    private long begin(Wish wish, Mdev mdev) {
+        try {
+            return bus.ledger().begin(wish.verb(), BusContext.subject(mdev, Owner.OURS));
+        } catch (RuntimeException | Error e) {
+            // Nobody has seen the pages, so they are as clean as they were.
+            bus.watch().remove(mdev.calls());
+            mdev.parent().capacity().release(mdev.share(), new Tenant.Device(mdev.uuid()));
+            bus.registry().remove(mdev.uuid());
+            exits.closeIfDeserted(mdev.parent());
+            throw e;
+        }
+    }
+
+    private void announce(Mdev mdev, @Nullable MdevDefinition definition) {
+        if (definition != null) {
+            bus.observer().event(new MdevEvent.Defined(definition));
+        }
+        bus.observer()
+                .event(
+                        new MdevEvent.Started(
+                                mdev.uuid(), mdev.parent().name(), mdev.type().id(), Owner.OURS));
+        bus.observer().created(mdev);
+    }
+
+    /// Ends old: closes what the driver made, frees the pages, deletes what was written down. What
+    /// goes wrong meanwhile is told along with the reason; if the definition cannot be deleted now,
+    /// the verb stays unfinished, and the next start of the host deletes it.
+    private void undo(Wish wish, Mdev mdev, long op, Throwable because) {
+        boolean undefined = true;
+        try {
+            if (wish.definition() != null) {
+                bus.definitions().remove(wish.uuid());
+            }
+        } catch (RuntimeException | Error e) {
+            undefined = false;
+            because.addSuppressed(e);
+        }
+        boolean undone = undefined;
+        try {
+            DeviceEnd.begin(
+                            bus,
+                            exits,
+                            mdev,
+                            trouble -> {
+                                trouble.ifPresent(text ->
+                                        because.addSuppressed(new MdevException(Errno.EIO, text)));
+                                bus.ledger().gone(mdev.parent().name(), mdev.uuid());
+                                if (undone) {
+                                    bus.ledger().end(op, false);
+                                }
+                            })
+                    .await();
+        } catch (RuntimeException | Error e) {
+            because.addSuppressed(e);
+        }
+    }
+}
