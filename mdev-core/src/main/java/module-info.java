@@ -15,6 +15,7 @@ module dev.mdev.core {
     exports dev.mdev.core.engine.kvm;
     exports dev.mdev.core.hostmm;
     exports dev.mdev.core.ledger;
+    exports dev.mdev.core.loader;
     exports dev.mdev.core.memslot;
     exports dev.mdev.core.mmu;
     exports dev.mdev.core.store;
@@ -22,4 +23,6 @@ module dev.mdev.core {
     exports dev.mdev.core.topology;
     exports dev.mdev.core.vm;
     exports dev.mdev.core.sys;
+
+    uses dev.mdev.api.ParentDriver;
 }

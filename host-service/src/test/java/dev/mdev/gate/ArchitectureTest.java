@@ -98,6 +98,7 @@ class ArchitectureTest {
                             "core.store",
                             "core.ledger",
                             "core.devicestate"),
+                    row("core.loader", "api", "core.device"),
                     row(
                             "core.vm",
                             "api",
