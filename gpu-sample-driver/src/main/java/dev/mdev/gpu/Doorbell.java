@@ -4,8 +4,8 @@ import dev.mdev.api.Aperture;
 import dev.mdev.api.MapDecision;
 import dev.mdev.api.MapRequest;
 import dev.mdev.api.MdevContext;
+import dev.mdev.api.PoolShare;
 import dev.mdev.api.page.Page;
-import dev.mdev.api.page.PfnRange;
 import dev.mdev.api.page.Prot;
 
 import java.lang.foreign.MemorySegment;
@@ -31,8 +31,7 @@ import java.lang.foreign.MemorySegment;
 final class Doorbell {
     private final Aperture aperture;
     private final MdevContext context;
-    private final PfnRange page;
-    private final long offsetBytes;
+    private volatile Place place;
 
     /// Whether the guest may have the page mapped.
     private volatile boolean live;
@@ -40,8 +39,21 @@ final class Doorbell {
     Doorbell(Aperture aperture, MdevContext context) {
         this.aperture = aperture;
         this.context = context;
-        this.page = context.share(GpuParent.DOORBELL).extents().getFirst();
-        this.offsetBytes = Page.bytesOf(page.firstPfn() - aperture.pfns().firstPfn());
+        this.place = placeIn(context.share(GpuParent.DOORBELL));
+    }
+
+    /// Where the page is.
+    private record Place(long pfn, long offsetBytes) {}
+
+    private Place placeIn(PoolShare share) {
+        long pfn = share.extents().getFirst().firstPfn();
+        return new Place(pfn, Page.bytesOf(pfn - aperture.pfns().firstPfn()));
+    }
+
+    /// Goes on with another page, which has the content of the old one. The guest has no mapping
+    /// and the engine does not run.
+    void moveTo(PoolShare share) {
+        place = placeIn(share);
     }
 
     /// The answer to a guest that touched the page. It is not mapped ahead: that would be a ring
@@ -51,7 +63,7 @@ final class Doorbell {
             return new MapDecision.Deny("a doorbell is mapped when it is rung");
         }
         live = true;
-        return MapDecision.grantPage(request, page.firstPfn(), Prot.READ_WRITE);
+        return MapDecision.grantPage(request, place.pfn(), Prot.READ_WRITE);
     }
 
     boolean isLive() {
@@ -68,20 +80,21 @@ final class Doorbell {
     /// The ring's tail, as the guest stored it last.
     int tail() {
         byte[] word = new byte[Integer.BYTES];
-        aperture.read(offsetBytes, MemorySegment.ofArray(word));
+        aperture.read(place.offsetBytes(), MemorySegment.ofArray(word));
         return MemorySegment.ofArray(word).get(Command.INT, 0);
     }
 
     void setTail(int tail) {
         byte[] word = new byte[Integer.BYTES];
         MemorySegment.ofArray(word).set(Command.INT, 0, tail);
-        aperture.write(offsetBytes, MemorySegment.ofArray(word));
+        aperture.write(place.offsetBytes(), MemorySegment.ofArray(word));
     }
 
     /// A guest's access to the page where it cannot be mapped.
     long read(int inPage, int widthBytes) {
         byte[] bytes = new byte[Long.BYTES];
-        aperture.read(offsetBytes + inPage, MemorySegment.ofArray(bytes).asSlice(0, widthBytes));
+        aperture.read(
+                place.offsetBytes() + inPage, MemorySegment.ofArray(bytes).asSlice(0, widthBytes));
         return MemorySegment.ofArray(bytes).get(Command.LONG, 0);
     }
 
@@ -89,12 +102,13 @@ final class Doorbell {
     void write(int inPage, int widthBytes, long value) {
         byte[] bytes = new byte[Long.BYTES];
         MemorySegment.ofArray(bytes).set(Command.LONG, 0, value);
-        aperture.write(offsetBytes + inPage, MemorySegment.ofArray(bytes).asSlice(0, widthBytes));
+        aperture.write(
+                place.offsetBytes() + inPage, MemorySegment.ofArray(bytes).asSlice(0, widthBytes));
     }
 
     /// Brings back the state after creation. The page is not mapped.
     void reset() {
         live = false;
-        aperture.fill(offsetBytes, Page.SIZE, (byte) 0);
+        aperture.fill(place.offsetBytes(), Page.SIZE, (byte) 0);
     }
 }

@@ -11,6 +11,7 @@ import dev.mdev.api.MdevContext;
 import dev.mdev.api.MdevDevice;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.PciIdentity;
+import dev.mdev.api.PoolShare;
 import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.api.page.Page;
@@ -191,6 +192,22 @@ final class GpuDevice implements MdevDevice, Display, DeviceState {
         Map<String, Long> counters = new HashMap<>(queue.counters());
         counters.put("vram_used_pages", (long) vram.usedPages());
         return counters;
+    }
+
+    @Override
+    public boolean isMovable() {
+        return true;
+    }
+
+    /// The host has stopped the device, so the engine does not work in its pages.
+    @Override
+    public void shareMoved(List<PoolShare> share) {
+        vram.moveTo(in(share, GpuParent.VRAM));
+        doorbell.moveTo(in(share, GpuParent.DOORBELL));
+    }
+
+    private static PoolShare in(List<PoolShare> share, String pool) {
+        return share.stream().filter(part -> part.pool().equals(pool)).findFirst().orElseThrow();
     }
 
     @Override

@@ -26,7 +26,8 @@ import java.util.List;
 ///     guest:     | 0 1 2 3 | 4 5 |            | 0 | 1 | 2 | 3 | 4 | 5 |   permuted
 ///     aperture:  | 9 a b c | 3 4 |            | c | 4 | 9 | a | 3 | b |
 ///
-/// Which physical page belongs to a guest's page never changes. All methods may be called by any
+/// Which physical page belongs to a guest's page changes only by [#moveTo], while nobody has the
+/// device. All methods may be called by any
 /// thread.
 final class Vram {
     /// A prime, more than any share has pages: multiplying by it modulo the number of pages hits
@@ -41,7 +42,7 @@ final class Vram {
     }
 
     private final Aperture aperture;
-    private final List<Run> runs;
+    private volatile List<Run> runs;
     private final long npages;
     private final int grantPages;
     private final boolean permute;
@@ -73,6 +74,12 @@ final class Vram {
             page += extent.npages();
         }
         return List.copyOf(runs);
+    }
+
+    /// Goes on with other pages, which have the content of the old ones. The guest has no mapping
+    /// and the engine does not run.
+    void moveTo(PoolShare share) {
+        runs = runsOf(share);
     }
 
     long sizeBytes() {
