@@ -83,13 +83,17 @@ final class BusWorld implements AutoCloseable {
     BusWorld restart(CrashPlan next) {
         plan = next;
         driver = new CardDriver(plan, cards);
-        // What is left of a process that is gone is its watchdog.
-        bus.context().watch().close();
-        memory.close();
+        leave();
         memory = new HostMemory(new OffHeapBackend());
         events.clear();
         bus = open();
         return this;
+    }
+
+    /// Ends what would be left of a process that is gone: its watchdog and its memory.
+    void leave() {
+        bus.context().watch().close();
+        memory.close();
     }
 
     HostMemory memory() {

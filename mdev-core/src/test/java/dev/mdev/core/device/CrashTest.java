@@ -32,6 +32,7 @@ class CrashTest {
     private static final UUID ALIEN = new UUID(3, 9);
     private static final long PAGES = 12;
     private static final String TYPE = "t3";
+    private static final int ROUNDS = Integer.getInteger("mdev.crash.rounds", 15);
 
     private static MdevDefinition definition(UUID uuid, boolean autostart) {
         return new MdevDefinition(uuid, "gpu0", TYPE, autostart);
@@ -145,9 +146,10 @@ class CrashTest {
             if (scenario == Scenario.ADOPT && !keepsDevices) {
                 continue;
             }
+            Facts after = after(scenario, keepsDevices);
             for (boolean powerLost : new boolean[] {false, true}) {
                 int steps = 0;
-                while (crashAt(scenario, keepsDevices, powerLost, steps)) {
+                while (crashAt(new Run(scenario, keepsDevices, powerLost, steps), after)) {
                     steps++;
                 }
                 assertThat(steps).as("places to crash at").isGreaterThan(4);
@@ -155,16 +157,16 @@ class CrashTest {
         }
     }
 
+    /// A process that dies after `step` steps of a verb, and perhaps its host with it.
+    private record Run(Scenario scenario, boolean keepsDevices, boolean powerLost, int step) {}
+
     /// @return whether the process died before the verb was over
-    private static boolean crashAt(
-            Scenario scenario, boolean keepsDevices, boolean powerLost, int step) {
-        String what =
-                "%s keepsDevices=%s powerLost=%s step=%d"
-                        .formatted(scenario, keepsDevices, powerLost, step);
-        BusWorld old = prepared(scenario, keepsDevices, new SplittableRandom(step));
-        Facts before = survivors(old, keepsDevices);
-        Facts after = after(scenario, keepsDevices, step);
-        old.plan.crashAfter(step);
+    private static boolean crashAt(Run run, Facts after) {
+        String what = run.toString();
+        Scenario scenario = run.scenario();
+        BusWorld old = prepared(scenario, run.keepsDevices(), new SplittableRandom(run.step()));
+        Facts before = survivors(old, run.keepsDevices());
+        old.plan.crashAfter(run.step());
         try {
             scenario.verb.accept(old.bus);
             old.plan.disarm();
@@ -172,7 +174,7 @@ class CrashTest {
             assertThat(old.plan.hasCrashed()).isTrue();
         }
         boolean crashed = old.plan.hasCrashed();
-        if (powerLost) {
+        if (run.powerLost()) {
             old.disk.loseWhatIsNotDurable();
         }
         BusWorld world = old.restart();
@@ -186,7 +188,7 @@ class CrashTest {
         }
         assertThat(world.bus.quarantined()).as(what).isEmpty();
         assertThat(world.facts(MdevEvent.Lost.class)).as(what).isEmpty();
-        if (!powerLost) {
+        if (!run.powerLost()) {
             assertThat(world.facts(MdevEvent.JournalTrouble.class)).as(what).isEmpty();
         }
         checkPages(world, scenario, what);
@@ -194,10 +196,12 @@ class CrashTest {
     }
 
     /// What a new process finds if the verb was done.
-    private static Facts after(Scenario scenario, boolean keepsDevices, int step) {
-        BusWorld world = prepared(scenario, keepsDevices, new SplittableRandom(step));
+    private static Facts after(Scenario scenario, boolean keepsDevices) {
+        BusWorld world = prepared(scenario, keepsDevices, new SplittableRandom(1));
         scenario.verb.accept(world.bus);
-        return survivors(world, keepsDevices);
+        Facts facts = survivors(world, keepsDevices);
+        world.leave();
+        return facts;
     }
 
     private static Facts survivors(BusWorld world, boolean keepsDevices) {
@@ -253,11 +257,11 @@ class CrashTest {
     void aCrashDuringTheRecoveryFromACrashEndsTheSame(Scenario scenario) {
         SplittableRandom random = new SplittableRandom(scenario.ordinal());
         for (boolean keepsDevices : new boolean[] {false, true}) {
+            Facts after = after(scenario, keepsDevices);
             int crashes = 0;
-            while (crashes < 40) {
+            while (crashes < ROUNDS) {
                 BusWorld world = prepared(scenario, keepsDevices, random.split());
                 Facts before = survivors(world, keepsDevices);
-                Facts after = after(scenario, keepsDevices, 0);
                 world.plan.crashAfter(random.nextInt(60));
                 try {
                     scenario.verb.accept(world.bus);

@@ -125,7 +125,7 @@ class DriverLoaderTest {
                 "good",
                 "",
                 "return List.of(parent(host.setting(\"parent\").orElseThrow(),"
-                    + " host.allocateAperture(\"a\", 4)));");
+                        + " host.allocateAperture(\"a\", 4)));");
 
         List<DriverReport> reports =
                 loader.addAll(
