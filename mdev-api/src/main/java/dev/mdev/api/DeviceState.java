@@ -11,7 +11,9 @@ import java.io.IOException;
 /// order:
 ///
 ///     here:   stop, save, the host copies the pages, then close, or resume if the guest stays
-///     there:  create, stop, the host fills the pages, restore, resume
+///     there:  create, stop, the host fills the pages, restore, resume once a guest has it
+///
+/// Between stop and resume the device may also be reset, saved again, or closed.
 public interface DeviceState {
     /// Stops what the device does by itself: when this returns, and until [#resume], it touches
     /// neither its pages nor guest memory, and raises no interrupt. A device without a thread of

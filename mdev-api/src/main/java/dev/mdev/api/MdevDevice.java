@@ -6,8 +6,8 @@ import java.util.Optional;
 
 /// One mediated device, as its driver implements it.
 ///
-/// The host calls the methods of one device one at a time unless said otherwise, holding no lock of
-/// its own: a method may call everything of its [MdevContext] and [Aperture]. Whatever a method
+/// The host calls the methods of one device one at a time, but for [#isConcurrent], holding no lock
+/// of its own: a method may call everything of its [MdevContext] and [Aperture]. Whatever a method
 /// throws is the guest's and the operator's to see as a failed access, and harms no other device.
 ///
 /// A driver with threads of its own guards its state with locks of its own. It must hold none that
@@ -49,6 +49,13 @@ public interface MdevDevice extends AutoCloseable {
     /// @param widthBytes 1, 2, 4 or 8; the offset need not be a multiple of it
     /// @param value the value, in the low bytes; the others are zero
     default void write(int region, long offsetBytes, int widthBytes, long value) {}
+
+    /// Whether the device takes guests' accesses, [#validateMapRequest], [#read] and [#write], from
+    /// several threads at a time, and guards its state itself. All other methods are called alone
+    /// all the same: none of the three runs meanwhile. The same at each call.
+    default boolean isConcurrent() {
+        return false;
+    }
 
     /// How the device introduces itself. The same at each call.
     default PciIdentity identity() {
@@ -101,7 +108,9 @@ public interface MdevDevice extends AutoCloseable {
     /// touched after it returned.
     ///
     /// Called only of a device that is movable and not assigned, and nothing of it is mapped. If it
-    /// throws, the device keeps its old share, and must go on with that.
+    /// has a [#state], that was told to stop before the pages were copied, and is told to go on
+    /// afterwards; a device without one touches its pages in callbacks only. If this throws, the
+    /// device keeps its old share, and must go on with that.
     ///
     /// @param share the new share, one entry for each demand of the type, in that order
     default void shareMoved(List<PoolShare> share) {

@@ -47,6 +47,9 @@ record BusContext(
     static void bind(Mdev mdev, MdevDevice made) {
         mdev.own(made);
         mdev.bind(made, orThrow(mdev.calls().call("regions", () -> PciProfile.of(made))));
+        if (orThrow(mdev.calls().call("isConcurrent", made::isConcurrent))) {
+            mdev.calls().allowConcurrency();
+        }
     }
 
     static <T> T orThrow(DriverOutcome<T> outcome) {

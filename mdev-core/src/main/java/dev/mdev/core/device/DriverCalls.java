@@ -6,10 +6,14 @@ import dev.mdev.api.MdevException;
 import org.jspecify.annotations.Nullable;
 
 import java.time.Duration;
+import java.util.Comparator;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.ReentrantLock;
+import java.util.concurrent.locks.Lock;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.Supplier;
 
 /// The turnstile in front of one driver object: lets one call in at a time, measures it, and turns
@@ -23,10 +27,18 @@ final class DriverCalls {
     private final String owner;
     private final Duration deadline;
     private final CallObserver observer;
-    private final ReentrantLock serial = new ReentrantLock(true);
 
-    /// The outermost call that is running. Written by the holder of `serial`.
+    /// The turn: written by who calls alone, read by those who may call beside each other.
+    private final ReentrantReadWriteLock serial = new ReentrantReadWriteLock(true);
+
+    /// Whether the object takes some of its calls beside each other.
+    private volatile boolean concurrent;
+
+    /// The outermost call that is running alone. Written by the write lock's holder.
     private volatile @Nullable Running running;
+
+    /// The outermost calls that are running beside each other.
+    private final Set<Running> beside = ConcurrentHashMap.newKeySet();
 
     /// @param owner the object's name, for messages
     /// @param deadline the longest a call may take, and wait for its turn
@@ -52,36 +64,91 @@ final class DriverCalls {
         void finished(String owner, String callback, long durationNanos);
     }
 
-    /// Calls driver code.
+    /// Lets the calls of [#access] run beside each other, since the object wants it so.
+    void allowConcurrency() {
+        concurrent = true;
+    }
+
+    /// Calls driver code while no other call runs.
     ///
     /// @param callback the method's name, for messages
+    /// @return EDEADLK from inside an [#access] that runs beside others: it would wait for itself
     <T> DriverOutcome<T> call(String callback, Supplier<T> body) {
+        if (concurrent && serial.getReadHoldCount() > 0) {
+            return failed(Errno.EDEADLK, callback, "called by a callback that is not alone");
+        }
+        Optional<DriverOutcome<T>> refused = await(serial.writeLock(), callback);
+        return refused.isPresent() ? refused.get() : callInTurn(callback, body);
+    }
+
+    /// Calls driver code for a guest's access: beside other accesses, if the object wants it so.
+    ///
+    /// @param callback the method's name, for messages
+    <T> DriverOutcome<T> access(String callback, Supplier<T> body) {
+        if (!concurrent || serial.isWriteLockedByCurrentThread()) {
+            return call(callback, body);
+        }
+        Optional<DriverOutcome<T>> refused = await(serial.readLock(), callback);
+        return refused.isPresent() ? refused.get() : callBeside(callback, body);
+    }
+
+    private <T> Optional<DriverOutcome<T>> await(Lock turn, String callback) {
         try {
-            if (!serial.tryLock(deadline.toNanos(), TimeUnit.NANOSECONDS)) {
-                return busy(callback);
-            }
+            return turn.tryLock(deadline.toNanos(), TimeUnit.NANOSECONDS)
+                    ? Optional.empty()
+                    : Optional.of(busy(callback));
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            return new DriverOutcome.Failed<>(
-                    Errno.EINTR, owner + " " + callback + ": interrupted while waiting");
+            return Optional.of(
+                    new DriverOutcome.Failed<>(
+                            Errno.EINTR, owner + " " + callback + ": interrupted while waiting"));
         }
-        return callInTurn(callback, body);
     }
 
     /// Calls driver code, however long it takes until its turn comes: for the one call that must be
     /// made, on a thread that has nothing else to do.
     <T> DriverOutcome<T> callWheneverFree(String callback, Supplier<T> body) {
-        serial.lock();
+        serial.writeLock().lock();
         return callInTurn(callback, body);
     }
 
-    /// Calls driver code; the caller holds `serial`, once more than after it.
+    /// Calls driver code; the caller holds the write lock, once more than after it.
     private <T> DriverOutcome<T> callInTurn(String callback, Supplier<T> body) {
         Running outer = running;
         long start = System.nanoTime();
         if (outer == null) {
             running = new Running(callback, start, Thread.currentThread());
         }
+        try {
+            return outcomeOf(callback, body);
+        } finally {
+            if (outer == null) {
+                running = null;
+            }
+            serial.writeLock().unlock();
+            observer.finished(owner, callback, System.nanoTime() - start);
+        }
+    }
+
+    /// Calls driver code; the caller holds the read lock, once more than after it.
+    private <T> DriverOutcome<T> callBeside(String callback, Supplier<T> body) {
+        boolean outermost = serial.getReadHoldCount() == 1;
+        Running mine = new Running(callback, System.nanoTime(), Thread.currentThread());
+        if (outermost) {
+            beside.add(mine);
+        }
+        try {
+            return outcomeOf(callback, body);
+        } finally {
+            if (outermost) {
+                beside.remove(mine);
+            }
+            serial.readLock().unlock();
+            observer.finished(owner, callback, System.nanoTime() - mine.sinceNanos());
+        }
+    }
+
+    private <T> DriverOutcome<T> outcomeOf(String callback, Supplier<T> body) {
         try {
             T value = body.get();
             return value == null
@@ -91,12 +158,6 @@ final class DriverCalls {
             return failed(e.errno(), callback, e.getMessage());
         } catch (RuntimeException | LinkageError | StackOverflowError | AssertionError e) {
             return failed(Errno.EIO, callback, "threw " + e);
-        } finally {
-            if (outer == null) {
-                running = null;
-            }
-            serial.unlock();
-            observer.finished(owner, callback, System.nanoTime() - start);
         }
     }
 
@@ -105,8 +166,7 @@ final class DriverCalls {
     }
 
     private <T> DriverOutcome<T> busy(String callback) {
-        Running other = running;
-        String with = other == null ? "other calls" : other.callback();
+        String with = running().map(Running::callback).orElse("other calls");
         return failed(
                 Errno.ETIMEDOUT,
                 callback,
@@ -119,15 +179,19 @@ final class DriverCalls {
         return owner;
     }
 
-    /// The call that is running, if one is.
+    /// The call that is running, the oldest if there are several.
     Optional<Running> running() {
-        return Optional.ofNullable(running);
+        return Optional.ofNullable(running)
+                .or(() -> beside.stream().max(Comparator.comparingLong(DriverCalls::ageNanos)));
     }
 
-    /// The call that has been running longer than the deadline, if one has.
+    private static long ageNanos(Running call) {
+        return System.nanoTime() - call.sinceNanos();
+    }
+
+    /// The call that has been running longer than the deadline, the oldest if there are several.
     Optional<Running> overdue() {
-        return Optional.ofNullable(running)
-                .filter(call -> System.nanoTime() - call.sinceNanos() > deadline.toNanos());
+        return running().filter(call -> System.nanoTime() - call.sinceNanos() > deadline.toNanos());
     }
 
     @Override

@@ -1,5 +1,6 @@
 package dev.mdev.core.device;
 
+import dev.mdev.api.DeviceState;
 import dev.mdev.api.Errno;
 import dev.mdev.api.GuestMemory;
 import dev.mdev.api.Interrupts;
@@ -56,6 +57,9 @@ public final class Mdev {
     /// Set when the device is ended, before its mappings are revoked: from then on its driver is
     /// asked nothing more.
     private volatile boolean ended;
+
+    /// Whether the driver was told to stop and not yet to go on. Changed in the device's turn.
+    private volatile boolean stopped;
 
     /// Counts assignments that ended. A register access that was under way when its machine lost
     /// the device, and gets its turn later, is refused by it.
@@ -280,7 +284,7 @@ public final class Mdev {
             return new RegionAccess.Failed(Errno.EINVAL, outside.get());
         }
         DriverOutcome<Long> outcome =
-                calls.call(
+                calls.access(
                         "read",
                         () -> {
                             requireEpoch(assigned);
@@ -303,12 +307,18 @@ public final class Mdev {
         if (outside.isPresent()) {
             return new RegionAccess.Failed(Errno.EINVAL, outside.get());
         }
-        return call(
-                "write",
-                made -> {
-                    requireEpoch(assigned);
-                    made.write(region, offsetBytes, widthBytes, value & maskOf(widthBytes));
-                });
+        return outcomeOf(
+                calls.access(
+                        "write",
+                        () -> {
+                            requireEpoch(assigned);
+                            driver().write(
+                                            region,
+                                            offsetBytes,
+                                            widthBytes,
+                                            value & maskOf(widthBytes));
+                            return true;
+                        }));
     }
 
     private void requireEpoch(long assigned) {
@@ -338,13 +348,16 @@ public final class Mdev {
     }
 
     private RegionAccess call(String callback, Consumer<MdevDevice> body) {
-        DriverOutcome<Boolean> outcome =
+        return outcomeOf(
                 calls.call(
                         callback,
                         () -> {
                             body.accept(driver());
                             return true;
-                        });
+                        }));
+    }
+
+    private static RegionAccess outcomeOf(DriverOutcome<Boolean> outcome) {
         return switch (outcome) {
             case DriverOutcome.Returned<Boolean> _ -> new RegionAccess.Done(0);
             case DriverOutcome.Failed<Boolean> failed ->
@@ -431,6 +444,54 @@ public final class Mdev {
         return BusContext.orThrow(calls.call(callback, () -> question.apply(driver())));
     }
 
+    /// Whether the device does nothing by itself until somebody gets it.
+    boolean isStopped() {
+        return stopped;
+    }
+
+    /// Lets the device do nothing by itself. It may be so already, if it was restored while nobody
+    /// had it.
+    ///
+    /// @throws MdevException what the driver threw
+    void stop(DeviceState state) {
+        var _ =
+                ask(
+                        "stop",
+                        _ -> {
+                            if (!stopped) {
+                                state.stop();
+                                stopped = true;
+                            }
+                            return true;
+                        });
+    }
+
+    /// Lets the device go on.
+    ///
+    /// @throws MdevException what the driver threw
+    void resume(DeviceState state) {
+        var _ =
+                ask(
+                        "resume",
+                        _ -> {
+                            if (stopped) {
+                                stopped = false;
+                                state.resume();
+                            }
+                            return true;
+                        });
+    }
+
+    /// Lets a device go on that was restored while nobody had it: what it was doing needs a guest.
+    /// For its new holder, once the device reaches the guest's memory. Does nothing otherwise.
+    ///
+    /// @throws MdevException what the driver threw
+    public void resumeRestored() {
+        if (stopped) {
+            ask("state", MdevDevice::state).ifPresent(this::resume);
+        }
+    }
+
     /// Takes back every mapping; the next access faults.
     void revokeAll() {
         mappings.zapAll();
@@ -459,10 +520,14 @@ public final class Mdev {
 
     /// Gives the device other pages. Nobody may have the device.
     ///
-    /// @param copy copies the content; runs while no other call of the device does
+    /// @param copy copies the content; runs while no other call of the device does, and the device
+    ///   does nothing by itself
     /// @throws MdevException what the driver threw; the device has its old pages then
     void moveTo(List<PoolShare> target, Runnable copy) {
         List<PoolShare> old = share;
+        Optional<DeviceState> running =
+                stopped ? Optional.empty() : ask("state", MdevDevice::state);
+        running.ifPresent(this::stop);
         RegionAccess moved =
                 call(
                         "shareMoved",
@@ -471,8 +536,11 @@ public final class Mdev {
                             share = List.copyOf(target);
                             made.shareMoved(target);
                         });
-        if (moved instanceof RegionAccess.Failed failed) {
+        if (moved instanceof RegionAccess.Failed) {
             share = old;
+        }
+        running.ifPresent(this::resume);
+        if (moved instanceof RegionAccess.Failed failed) {
             throw new MdevException(failed.errno(), failed.reason());
         }
     }

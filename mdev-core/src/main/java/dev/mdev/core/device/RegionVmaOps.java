@@ -72,7 +72,7 @@ final class RegionVmaOps implements VmaOps {
                         reasonOf(fault));
         long start = System.nanoTime();
         DriverOutcome<MapDecision> outcome =
-                calls.call(CALLBACK, () -> device.get().validateMapRequest(request));
+                calls.access(CALLBACK, () -> device.get().validateMapRequest(request));
         Answer answer =
                 switch (outcome) {
                     case DriverOutcome.Returned<MapDecision> returned ->

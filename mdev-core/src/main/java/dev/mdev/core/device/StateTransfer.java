@@ -87,7 +87,7 @@ final class StateTransfer {
                 mdev.revokeAll();
                 DeviceState state = stateOf(mdev);
                 StateWriter writer = new StateWriter(counted);
-                whileStopped(mdev, state, () -> save(mdev, state, writer));
+                whileStopped(mdev, state, false, () -> save(mdev, state, writer));
                 if (!mdev.holder().equals(holder)) {
                     throw new MdevException(
                             Errno.EBUSY, "mdev=%s changed hands while saved".formatted(uuid));
@@ -104,29 +104,28 @@ final class StateTransfer {
     }
 
     /// Does something while the device does nothing by itself.
-    private static void whileStopped(Mdev mdev, DeviceState state, Work work) throws IOException {
-        tell(mdev, "stop", state::stop);
+    ///
+    /// @param waits whether it goes on only when somebody gets it; else it does at once, unless it
+    ///   was waiting already
+    private static void whileStopped(Mdev mdev, DeviceState state, boolean waits, Work work)
+            throws IOException {
+        boolean goesOn = !mdev.isStopped();
+        mdev.stop(state);
         try {
             work.run();
         } catch (IOException | RuntimeException | Error e) {
             try {
-                tell(mdev, "resume", state::resume);
+                if (goesOn) {
+                    mdev.resume(state);
+                }
             } catch (MdevException suppressed) {
                 e.addSuppressed(suppressed);
             }
             throw e;
         }
-        tell(mdev, "resume", state::resume);
-    }
-
-    private static void tell(Mdev mdev, String callback, Runnable what) {
-        var _ =
-                mdev.ask(
-                        callback,
-                        _ -> {
-                            what.run();
-                            return true;
-                        });
+        if (goesOn && !waits) {
+            mdev.resume(state);
+        }
     }
 
     private static void save(Mdev mdev, DeviceState state, StateWriter writer) throws IOException {
@@ -184,7 +183,9 @@ final class StateTransfer {
                 header = reader.header();
                 requireFitting(mdev, header);
                 mdev.revokeAll();
-                whileStopped(mdev, state, () -> restore(mdev, state, header, reader));
+                // What the device was doing may need its guest: it goes on when it has one.
+                boolean waits = mdev.holder().isEmpty();
+                whileStopped(mdev, state, waits, () -> restore(mdev, state, header, reader));
             }
             bus.observer().event(new MdevEvent.StateRestored(uuid, header.uuid()));
         }

@@ -27,6 +27,10 @@ public final class Vcpu {
     @GuardedBy("lock")
     private @Nullable Task task;
 
+    /// Whether somebody wants no program to begin.
+    @GuardedBy("lock")
+    private boolean paused;
+
     @GuardedBy("lock")
     private boolean closed;
 
@@ -50,7 +54,8 @@ public final class Vcpu {
     /// processor is in a driver's callback that does not return, the future fails with ETIMEDOUT,
     /// and the processor stays busy until the callback returns.
     ///
-    /// @throws MdevException EBUSY if a program is running, ESHUTDOWN if the machine is closed
+    /// @throws MdevException EBUSY if a program is running or the machine is paused, ESHUTDOWN if
+    ///   the machine is closed
     public CompletableFuture<ProgramResult> execute(GuestProgram program, Duration deadline) {
         CompletableFuture<ProgramResult> result = new CompletableFuture<>();
         Task mine = new Task(new ProgramRun(engine, mmio, program), result);
@@ -61,6 +66,9 @@ public final class Vcpu {
             }
             if (task != null) {
                 throw new MdevException(Errno.EBUSY, "vcpu=" + id + " executes a program");
+            }
+            if (paused) {
+                throw new MdevException(Errno.EBUSY, "vcpu=" + id + " is paused");
             }
             task = mine;
             work.signal();
@@ -136,6 +144,31 @@ public final class Vcpu {
         }
         if (current != null) {
             stop(current);
+        }
+    }
+
+    /// Lets no program begin until [#resume].
+    ///
+    /// @return false if one is running, or somebody else paused the processor: nothing changed then
+    boolean tryPause() {
+        lock.lock();
+        try {
+            if (task != null || paused) {
+                return false;
+            }
+            paused = true;
+            return true;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    void resume() {
+        lock.lock();
+        try {
+            paused = false;
+        } finally {
+            lock.unlock();
         }
     }
 

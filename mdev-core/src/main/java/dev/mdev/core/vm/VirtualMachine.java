@@ -8,6 +8,7 @@ import dev.mdev.api.RegionInfo;
 import dev.mdev.api.page.Page;
 import dev.mdev.api.page.Prot;
 import dev.mdev.core.addr.GfnRange;
+import dev.mdev.core.device.DeviceHolder;
 import dev.mdev.core.device.Mdev;
 import dev.mdev.core.engine.Engine;
 import dev.mdev.core.engine.GuestAccess;
@@ -57,6 +58,7 @@ public final class VirtualMachine implements AutoCloseable {
 
     private final PciBus bus = new PciBus();
     private final BarMapper barMapper;
+    private final DeviceHolder holder = new Holder();
 
     /// What is under way that a machine cannot be closed in.
     @GuardedBy("structure")
@@ -189,6 +191,7 @@ public final class VirtualMachine implements AutoCloseable {
                         .ifPresent(failure -> {
                             throw failure;
                         });
+                mdev.resumeRestored();
             } catch (RuntimeException e) {
                 forget(device);
                 takeOut(device);
@@ -202,7 +205,7 @@ public final class VirtualMachine implements AutoCloseable {
 
     /// Puts a device on the bus, with nothing of it decoded yet.
     private AttachedDevice plug(Mdev mdev, AttachOptions options) {
-        long epoch = mdev.assign(spec.name());
+        long epoch = mdev.assign(holder);
         try {
             structure.lock();
             try {
@@ -428,6 +431,38 @@ public final class VirtualMachine implements AutoCloseable {
     private void freeRam() {
         if (ram != null) {
             memory.free(ram);
+        }
+    }
+
+    /// The machine as its devices' holder: who wants to save one may pause it between programs.
+    private final class Holder implements DeviceHolder {
+        @Override
+        public String name() {
+            return spec.name();
+        }
+
+        @Override
+        public Optional<Pause> pause() {
+            try {
+                beginOperation();
+            } catch (MdevException e) {
+                // It is being closed, and will let its devices go.
+                return Optional.empty();
+            }
+            List<Vcpu> paused = new ArrayList<>();
+            for (Vcpu vcpu : vcpus) {
+                if (!vcpu.tryPause()) {
+                    resume(paused);
+                    return Optional.empty();
+                }
+                paused.add(vcpu);
+            }
+            return Optional.of(() -> resume(paused));
+        }
+
+        private void resume(List<Vcpu> paused) {
+            paused.forEach(Vcpu::resume);
+            endOperation();
         }
     }
 }

@@ -233,6 +233,34 @@ class DefragTest {
     }
 
     @Test
+    void whileADeviceMovesItDoesNothingByItself() {
+        fragment();
+        DefragPlan plan = world.bus.explain("gpu0", "t8").plan().orElseThrow();
+        UUID uuid = plan.moves().getFirst().uuid();
+        world.driver.calls.clear();
+
+        world.bus.defragment(plan);
+
+        assertThat(world.driver.calls)
+                .containsExactly("stop " + uuid, "move " + uuid, "resume " + uuid);
+        world.driver.calls.clear();
+        world.driver.onMove =
+                device -> {
+                    throw new MdevException(Errno.EIO, "engine busy");
+                };
+        DefragPlan.Move move = plan.moves().getFirst();
+        DefragPlan back =
+                new DefragPlan(
+                        "gpu0",
+                        "t8",
+                        List.of(new DefragPlan.Move(uuid, move.pool(), move.to(), move.from())));
+
+        assertFails(() -> world.bus.defragment(back), Errno.EIO);
+
+        assertThat(world.driver.calls).containsExactly("stop " + uuid, "resume " + uuid);
+    }
+
+    @Test
     void whileADeviceMovesNobodyGetsIt() {
         fragment();
         DefragPlan plan = world.bus.explain("gpu0", "t8").plan().orElseThrow();
