@@ -7,7 +7,7 @@ import java.util.Objects;
 ///
 /// Outcomes that are expected are values ([MapDecision]), never this exception. The message names
 /// the values that led here, as `name=value`, addresses in hex.
-public final class MdevException extends RuntimeException {
+public class MdevException extends RuntimeException {
     private static final long serialVersionUID = 1L;
 
     private final Errno errno;

@@ -52,11 +52,12 @@ record BusContext(
         }
     }
 
+    /// @throws DriverException what the driver threw
     static <T> T orThrow(DriverOutcome<T> outcome) {
         return switch (outcome) {
             case DriverOutcome.Returned<T> returned -> returned.value();
             case DriverOutcome.Failed<T> failed ->
-                    throw new MdevException(failed.errno(), failed.reason());
+                    throw new DriverException(failed.errno(), failed.reason());
         };
     }
 

@@ -31,7 +31,7 @@ final class Ender {
     }
 
     /// Ends a device, and its definition if it has one: either may be missing, but not both.
-    Optional<String> remove(UUID uuid, Removal how) {
+    RemovalReport remove(UUID uuid, Removal how) {
         try (Registry.Claim _ = bus.registry().claimToEnd(uuid, Duration.ZERO)) {
             Optional<Registry.Entry> entry = bus.registry().find(uuid);
             if (entry.isPresent()) {
@@ -41,14 +41,14 @@ final class Ender {
                 throw new MdevException(Errno.ENODEV, "mdev=" + uuid);
             }
             new DefinitionVerbs(bus).undefineClaimed(uuid);
-            return Optional.empty();
+            return RemovalReport.INACTIVE;
         }
     }
 
     /// Ends a device. What is defined stays.
     ///
     /// @param wait how long to wait for somebody who does something else to it
-    Optional<String> stop(UUID uuid, Removal how, Duration wait) {
+    RemovalReport stop(UUID uuid, Removal how, Duration wait) {
         try (Registry.Claim _ = bus.registry().claimToEnd(uuid, wait)) {
             Registry.Entry entry =
                     bus.registry()
@@ -60,28 +60,32 @@ final class Ender {
         }
     }
 
-    private Optional<String> end(Registry.Entry entry, Removal how, Verb verb) {
+    private RemovalReport end(Registry.Entry entry, Removal how, Verb verb) {
         requireEndable(entry);
         Mdev mdev = entry.required();
-        takeBack(mdev, how);
+        TakenBack from = takeBack(mdev, how);
         boolean wasDefined = bus.definitions().find(mdev.uuid()).isPresent();
         long op = begin(mdev, entry.owner(), verb);
         if (verb == Verb.REMOVE && wasDefined) {
             bus.observer().event(new MdevEvent.Undefined(mdev.uuid()));
         }
-        return DeviceEnd.begin(
-                        bus,
-                        exits,
-                        mdev,
-                        trouble -> {
-                            bus.ledger().end(op, true);
-                            bus.observer()
-                                    .event(
-                                            new MdevEvent.Stopped(
-                                                    mdev.uuid(), mdev.parent().name(), trouble));
-                            bus.observer().removed(mdev);
-                        })
-                .await();
+        Optional<String> trouble =
+                DeviceEnd.begin(
+                                bus,
+                                exits,
+                                mdev,
+                                said -> {
+                                    bus.ledger().end(op, true);
+                                    bus.observer()
+                                            .event(
+                                                    new MdevEvent.Stopped(
+                                                            mdev.uuid(),
+                                                            mdev.parent().name(),
+                                                            said));
+                                    bus.observer().removed(mdev);
+                                })
+                        .await();
+        return new RemovalReport(from.holder(), from.taken(), trouble);
     }
 
     private static void requireEndable(Registry.Entry entry) {
@@ -103,17 +107,21 @@ final class Ender {
         }
     }
 
+    /// Who had a device, and whether it was taken.
+    private record TakenBack(Optional<String> holder, boolean taken) {}
+
     /// Waits until nobody has the device, or takes it all the same.
-    private void takeBack(Mdev mdev, Removal how) {
+    private TakenBack takeBack(Mdev mdev, Removal how) {
         Assignment assignment = mdev.assignment();
         Optional<DeviceHolder> holder = assignment.beginRemoval();
+        Optional<String> name = holder.map(DeviceHolder::name);
         if (holder.isEmpty()) {
-            return;
+            return new TakenBack(name, false);
         }
         try {
             ask(mdev, holder.get(), how.grace());
             if (assignment.awaitLetGo(how.grace())) {
-                return;
+                return new TakenBack(name, false);
             }
             if (!how.force()) {
                 throw new MdevException(
@@ -128,6 +136,7 @@ final class Ender {
                                                 : ""));
             }
             bus.observer().event(new MdevEvent.Revoked(mdev.uuid(), holder.get().name()));
+            return new TakenBack(name, true);
         } catch (RuntimeException | Error e) {
             assignment.cancelRemoval();
             throw e;

@@ -385,7 +385,7 @@ public final class Mdev {
     /// @throws MdevException what the driver threw
     public void reset() {
         if (reset(epoch) instanceof RegionAccess.Failed failed) {
-            throw new MdevException(failed.errno(), failed.reason());
+            throw new DriverException(failed.errno(), failed.reason());
         }
     }
 
@@ -502,7 +502,7 @@ public final class Mdev {
     /// @throws MdevException what the driver threw
     void resetDriver() {
         if (call("reset", MdevDevice::reset) instanceof RegionAccess.Failed failed) {
-            throw new MdevException(failed.errno(), failed.reason());
+            throw new DriverException(failed.errno(), failed.reason());
         }
     }
 
@@ -541,7 +541,7 @@ public final class Mdev {
         }
         running.ifPresent(this::resume);
         if (moved instanceof RegionAccess.Failed failed) {
-            throw new MdevException(failed.errno(), failed.reason());
+            throw new DriverException(failed.errno(), failed.reason());
         }
     }
 

@@ -13,6 +13,7 @@ import dev.mdev.core.ledger.DefinitionStore;
 import dev.mdev.core.ledger.Ledger;
 import dev.mdev.core.ledger.MdevDefinition;
 import dev.mdev.core.ledger.QuarantinedDefinition;
+import dev.mdev.core.ledger.Unfinished;
 import dev.mdev.core.store.MemoryFiles;
 import dev.mdev.core.store.StateFiles;
 
@@ -359,30 +360,30 @@ public final class MdevBus implements AutoCloseable {
 
     /// Ends a device; what is defined stays.
     ///
-    /// @return what its driver said when it was closed, if that failed; the device is gone all the
+    /// @return who had it, and what its driver said when it was closed; the device is gone all the
     ///   same
     /// @throws MdevException ENODEV if it is not active; EPERM if it is somebody else's; EBUSY if
     ///   it is assigned, saying to whom, or lost; ETIMEDOUT if its driver does not let go: it is
     ///   lost then, and keeps its pages until the driver does
-    public Optional<String> stop(UUID uuid, Removal how) {
+    public RemovalReport stop(UUID uuid, Removal how) {
         return ender.stop(uuid, how, Duration.ZERO);
     }
 
     /// Ends a device that nobody has, and scrubs its pages; a definition of it is deleted.
     ///
-    /// @return what its driver said when it was closed, if that failed; the device is gone all the
+    /// @return who had it, and what its driver said when it was closed; the device is gone all the
     ///   same
     /// @throws MdevException as [#remove(UUID, Removal)]
-    public Optional<String> remove(UUID uuid) {
+    public RemovalReport remove(UUID uuid) {
         return remove(uuid, Removal.IF_UNUSED);
     }
 
     /// Ends a device and deletes its definition, or whatever of the two there is.
     ///
-    /// @return what its driver said when it was closed, if that failed; the device is gone all the
+    /// @return who had it, and what its driver said when it was closed; the device is gone all the
     ///   same
     /// @throws MdevException ENODEV if there is neither; else as [#stop]
-    public Optional<String> remove(UUID uuid, Removal how) {
+    public RemovalReport remove(UUID uuid, Removal how) {
         return ender.remove(uuid, how);
     }
 
@@ -498,6 +499,18 @@ public final class MdevBus implements AutoCloseable {
     }
 
     // Events.
+
+    /// What of its files a bus found when it was opened. The verbs that a crash had interrupted are
+    /// not unfinished any more.
+    public Ledger.Opening opening() {
+        return bus.ledger().opening();
+    }
+
+    /// The verbs that are under way, or whose end the files did not take: those end when the bus is
+    /// opened again.
+    public List<Unfinished> unfinished() {
+        return bus.ledger().unfinished();
+    }
 
     /// The events that are kept and came after number `sequence`, oldest first: all after it if the
     /// first has the next number, else some were dropped.

@@ -98,6 +98,11 @@ public final class Ledger {
         return opening;
     }
 
+    /// The verbs that began and have not ended, oldest first.
+    public List<Unfinished> unfinished() {
+        return ask(LedgerState::unfinished);
+    }
+
     /// Records that a verb begins, durably, and that the pages of the subject's share may hold
     /// somebody's bytes from now on.
     ///

@@ -100,7 +100,7 @@ public final class DriverLoader implements AutoCloseable {
                 }
                 ServiceLoader.Provider<ParentDriver> provider = providers.next();
                 // The framework's own drivers are seen through every loader.
-                if (provider.type().getClassLoader() == loader) {
+                if (loader.equals(provider.type().getClassLoader())) {
                     reports.add(add(jar, provider, bus, settings));
                 }
             } catch (ServiceConfigurationError | LinkageError | RuntimeException e) {

@@ -348,7 +348,8 @@ class DefragTest {
                     assertThat(e.errno()).isEqualTo(Errno.EUSERS);
                 }
             }
-            made.removeIf(uuid -> random.nextBoolean() && small0.bus.remove(uuid).isEmpty());
+            made.removeIf(
+                    uuid -> random.nextBoolean() && small0.bus.remove(uuid).trouble().isEmpty());
             FitReport report = small0.bus.explain("gpu0", "wanted");
             List<int[]> devices = new ArrayList<>();
             for (UUID uuid : made) {

@@ -183,7 +183,7 @@ class LifeCycleTest {
         world.bus.create(THREE, "gpu0", TYPE);
 
         for (UUID uuid : List.of(ONE, TWO, THREE)) {
-            assertThat(world.bus.remove(uuid)).isEmpty();
+            assertThat(world.bus.remove(uuid).trouble()).isEmpty();
             assertFacts(uuid, false, false);
             assertFails(() -> world.bus.remove(uuid), Errno.ENODEV);
         }

@@ -13,6 +13,7 @@ import org.junit.jupiter.api.Timeout;
 
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
@@ -88,7 +89,8 @@ class RemovalTest {
         Mdev mdev = create(ONE);
         mdev.assign(holder("vm7", mdev::unassign));
 
-        assertThat(world.bus.remove(ONE, Removal.asking(LONG))).isEmpty();
+        assertThat(world.bus.remove(ONE, Removal.asking(LONG)))
+                .isEqualTo(new RemovalReport(Optional.of("vm7"), false, Optional.empty()));
 
         assertThat(world.bus.status(ONE)).isEmpty();
         assertThat(freePages()).isEqualTo(16);
@@ -135,7 +137,8 @@ class RemovalTest {
         long epoch = mdev.assign(holder("vm7", () -> LifeCycleTest.await(letGo)));
         CardDriver.Device device = world.driver.device(ONE);
 
-        assertThat(world.bus.remove(ONE, Removal.forcing(SHORT))).isEmpty();
+        assertThat(world.bus.remove(ONE, Removal.forcing(SHORT)))
+                .isEqualTo(new RemovalReport(Optional.of("vm7"), true, Optional.empty()));
 
         assertThat(world.bus.status(ONE)).isEmpty();
         assertThat(device.closed).isTrue();
@@ -217,7 +220,7 @@ class RemovalTest {
         assertThat(freePages()).isEqualTo(8);
         assertFails(() -> world.bus.remove(ONE), Errno.EBUSY, "lost");
         assertFails(() -> create(ONE), Errno.EEXIST, "LOST");
-        assertThat(world.bus.remove(TWO)).as("others go on").isEmpty();
+        assertThat(world.bus.remove(TWO).trouble()).as("others go on").isEmpty();
         assertThat(world.facts(MdevEvent.Lost.class))
                 .singleElement()
                 .satisfies(lost -> assertThat(lost.heldPages()).isEqualTo(4));
@@ -273,7 +276,7 @@ class RemovalTest {
                     throw new IllegalStateException("fan broke");
                 };
 
-        assertThat(world.bus.remove(ONE).orElseThrow()).contains("fan broke");
+        assertThat(world.bus.remove(ONE).trouble().orElseThrow()).contains("fan broke");
 
         assertThat(world.bus.status(ONE)).isEmpty();
         assertThat(freePages()).isEqualTo(16);

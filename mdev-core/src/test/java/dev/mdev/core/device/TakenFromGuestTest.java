@@ -25,6 +25,7 @@ import java.lang.foreign.ValueLayout;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
@@ -79,7 +80,8 @@ class TakenFromGuestTest {
             Thread.onSpinWait();
         }
 
-        assertThat(bus.remove(uuid, Removal.forcing(Duration.ofMillis(20)))).isEmpty();
+        assertThat(bus.remove(uuid, Removal.forcing(Duration.ofMillis(20))))
+                .isEqualTo(new RemovalReport(Optional.of("vm"), true, Optional.empty()));
 
         ProgramResult result = writer.get(DEADLINE.toSeconds(), TimeUnit.SECONDS);
         assertThat(result.end()).isEqualTo(ProgramResult.End.FAULTED);

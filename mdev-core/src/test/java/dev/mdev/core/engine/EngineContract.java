@@ -480,7 +480,7 @@ public abstract class EngineContract {
                             assertThat(e.errno()).isEqualTo(Errno.EUSERS);
                             assertThat(e).hasMessageContaining("64 pages");
                         });
-        assertThat(bus.remove(one.uuid())).isEmpty();
+        assertThat(bus.remove(one.uuid()).trouble()).isEmpty();
         create();
     }
 
