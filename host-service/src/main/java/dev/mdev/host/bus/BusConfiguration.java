@@ -4,10 +4,14 @@ import dev.mdev.core.device.MdevBus;
 import dev.mdev.core.device.MdevObserver;
 import dev.mdev.core.engine.Engine;
 import dev.mdev.core.hostmm.HostMemory;
+import dev.mdev.core.store.DirectoryFiles;
+import dev.mdev.core.store.MemoryFiles;
+import dev.mdev.core.store.StateFiles;
 
 import org.springframework.beans.factory.ObjectProvider;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
+import org.springframework.context.annotation.DependsOn;
 
 /// The core's objects as beans. Spring closes them in the reverse order: machines, bus, memory.
 @Configuration(proxyBeanMethods = false)
@@ -22,12 +26,30 @@ class BusConfiguration {
         return engines.engine();
     }
 
+    /// The bus closes them.
+    @Bean(destroyMethod = "")
+    StateFiles stateFiles(BusProperties properties) {
+        return properties.stateDir() == null
+                ? new MemoryFiles()
+                : new DirectoryFiles(properties.stateDir());
+    }
+
     @Bean
+    Plugins plugins(BusProperties properties) {
+        return new Plugins(properties.pluginDir());
+    }
+
+    /// Depends on the plugins so that it is closed before their jars are.
+    @Bean
+    @DependsOn("plugins")
     MdevBus mdevBus(
-            HostMemory memory, BusProperties properties, ObjectProvider<MdevObserver> observers) {
+            HostMemory memory,
+            StateFiles files,
+            BusProperties properties,
+            ObjectProvider<MdevObserver> observers) {
         return new MdevBus(
                 memory,
-                properties.driverDeadline(),
-                new Observers(observers.orderedStream().toList()));
+                files,
+                properties.options(new Observers(observers.orderedStream().toList())));
     }
 }

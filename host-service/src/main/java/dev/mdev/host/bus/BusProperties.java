@@ -1,9 +1,13 @@
 package dev.mdev.host.bus;
 
+import dev.mdev.core.device.BusOptions;
+import dev.mdev.core.device.MdevObserver;
+
 import org.jspecify.annotations.Nullable;
 import org.springframework.boot.context.properties.ConfigurationProperties;
 import org.springframework.boot.context.properties.bind.DefaultValue;
 
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Map;
 
@@ -12,15 +16,36 @@ import java.util.Map;
 /// @param engine who runs the guests: an engine's name, or `auto` for the best one that works here
 /// @param driverDeadline the longest that a callback of a driver may take before callers give up
 ///   waiting for their turn and the device is shown as overdue
+/// @param slowCallback from how long on a callback that returned is reported as slow; a tenth of
+///   the deadline if absent
+/// @param stateDir where definitions and the journal are; nothing is remembered beyond the process
+///   if absent
+/// @param pluginDir a folder with drivers as jars, each of which gets a class loader of its own
 /// @param drivers settings of each driver, by its name
 @ConfigurationProperties("mdev")
 public record BusProperties(
         @DefaultValue("auto") String engine,
         @DefaultValue("5s") Duration driverDeadline,
+        @Nullable Duration slowCallback,
+        @Nullable Path stateDir,
+        @Nullable Path pluginDir,
         @Nullable Map<String, Map<String, String>> drivers) {
+
+    /// How the bus is to behave.
+    BusOptions options(MdevObserver observer) {
+        BusOptions usual = BusOptions.of(driverDeadline, observer);
+        return slowCallback == null
+                ? usual
+                : new BusOptions(driverDeadline, slowCallback, usual.keptEvents(), observer);
+    }
+
+    /// The settings of all drivers, by their names.
+    Map<String, Map<String, String>> settings() {
+        return drivers == null ? Map.of() : drivers;
+    }
 
     /// The settings of one driver.
     Map<String, String> settingsOf(String driver) {
-        return drivers == null ? Map.of() : drivers.getOrDefault(driver, Map.of());
+        return settings().getOrDefault(driver, Map.of());
     }
 }

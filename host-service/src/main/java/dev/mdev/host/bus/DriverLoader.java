@@ -4,6 +4,7 @@ import dev.mdev.api.MdevException;
 import dev.mdev.api.ParentDriver;
 import dev.mdev.core.device.MdevBus;
 import dev.mdev.core.device.Parent;
+import dev.mdev.core.loader.DriverReport;
 
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -17,27 +18,33 @@ import java.util.List;
 import java.util.ServiceConfigurationError;
 import java.util.ServiceLoader;
 
-/// Finds the drivers on the class path and lets each find its devices, before the first request. A
-/// driver that fails is recorded and left out; the others work.
+/// Finds the drivers on the class path and in the plugin folder, and lets each find its devices,
+/// before the first request. A driver that fails is recorded and left out; the others work.
 @Component
 public final class DriverLoader implements SmartInitializingSingleton {
     private static final Logger log = LoggerFactory.getLogger(DriverLoader.class);
 
     private final MdevBus bus;
     private final BusProperties properties;
+    private final Plugins plugins;
     private final ObjectProvider<ParentDriver> extra;
 
     private volatile List<LoadedDriver> drivers = List.of();
 
-    DriverLoader(MdevBus bus, BusProperties properties, ObjectProvider<ParentDriver> extra) {
+    DriverLoader(
+            MdevBus bus,
+            BusProperties properties,
+            Plugins plugins,
+            ObjectProvider<ParentDriver> extra) {
         this.bus = bus;
         this.properties = properties;
+        this.plugins = plugins;
         this.extra = extra;
     }
 
     /// What became of a driver.
     ///
-    /// @param name the driver's name, or the class that could not be made
+    /// @param name the driver's name, or the jar that has none
     /// @param parents its devices
     /// @param trouble why it has none, if it failed; else empty
     public record LoadedDriver(String name, List<String> parents, String trouble) {}
@@ -64,6 +71,7 @@ public final class DriverLoader implements SmartInitializingSingleton {
             }
         }
         extra.orderedStream().map(this::load).forEach(loaded::add);
+        loaded.addAll(loadPlugins());
         drivers = List.copyOf(loaded);
         List<String> unknown =
                 properties.drivers() == null
@@ -76,6 +84,31 @@ public final class DriverLoader implements SmartInitializingSingleton {
         if (!unknown.isEmpty()) {
             log.warn("settings for drivers that are not here: {}", unknown);
         }
+    }
+
+    private List<LoadedDriver> loadPlugins() {
+        try {
+            return plugins.addAll(bus, properties.settings()).stream()
+                    .map(DriverLoader::plugin)
+                    .toList();
+        } catch (MdevException e) {
+            log.error("the plugin folder is left out: {}", e.toString());
+            return List.of(
+                    new LoadedDriver(
+                            String.valueOf(properties.pluginDir()), List.of(), e.toString()));
+        }
+    }
+
+    private static LoadedDriver plugin(DriverReport report) {
+        String jar = String.valueOf(report.jar().getFileName());
+        String name = report.driver().orElse(jar);
+        String trouble = report.trouble().orElse("");
+        if (trouble.isEmpty()) {
+            log.info("driver {} of {} has parents {}", name, jar, report.parents());
+        } else {
+            log.error("driver {} of {} is left out: {}", name, jar, trouble);
+        }
+        return new LoadedDriver(name, report.parents(), trouble);
     }
 
     private LoadedDriver load(ParentDriver driver) {

@@ -1,8 +1,11 @@
 package dev.mdev.host.bus;
 
+import dev.mdev.core.device.CallReport;
 import dev.mdev.core.device.FaultRecord;
 import dev.mdev.core.device.Mdev;
+import dev.mdev.core.device.MdevEvent;
 import dev.mdev.core.device.MdevObserver;
+import dev.mdev.core.device.ScrubReport;
 
 import java.util.List;
 
@@ -19,6 +22,27 @@ record Observers(List<MdevObserver> all) implements MdevObserver {
     public void called(Mdev mdev, String callback, long durationNanos) {
         for (MdevObserver observer : all) {
             observer.called(mdev, callback, durationNanos);
+        }
+    }
+
+    @Override
+    public void event(MdevEvent event) {
+        for (MdevObserver observer : all) {
+            observer.event(event);
+        }
+    }
+
+    @Override
+    public void scrubbed(ScrubReport report) {
+        for (MdevObserver observer : all) {
+            observer.scrubbed(report);
+        }
+    }
+
+    @Override
+    public void slowCallback(CallReport report) {
+        for (MdevObserver observer : all) {
+            observer.slowCallback(report);
         }
     }
 

@@ -1,15 +1,23 @@
 package dev.mdev.host.doctor;
 
+import dev.mdev.core.device.Activity;
 import dev.mdev.core.device.MdevBus;
 import dev.mdev.core.engine.EngineProbe;
+import dev.mdev.core.ledger.Ledger;
+import dev.mdev.core.ledger.QuarantinedDefinition;
+import dev.mdev.core.ledger.Unfinished;
+import dev.mdev.core.ledger.Verb;
+import dev.mdev.host.bus.BusProperties;
 import dev.mdev.host.bus.DriverLoader;
 import dev.mdev.host.bus.Engines;
 
+import org.jspecify.annotations.Nullable;
 import org.springframework.web.bind.annotation.GetMapping;
 import org.springframework.web.bind.annotation.RequestMapping;
 import org.springframework.web.bind.annotation.RestController;
 
 import java.util.List;
+import java.util.UUID;
 
 /// `/api/v1/doctor`.
 @RestController
@@ -17,11 +25,13 @@ import java.util.List;
 class DoctorController {
     private final Engines engines;
     private final DriverLoader drivers;
+    private final BusProperties properties;
     private final MdevBus bus;
 
-    DoctorController(Engines engines, DriverLoader drivers, MdevBus bus) {
+    DoctorController(Engines engines, DriverLoader drivers, BusProperties properties, MdevBus bus) {
         this.engines = engines;
         this.drivers = drivers;
+        this.properties = properties;
         this.bus = bus;
     }
 
@@ -29,11 +39,41 @@ class DoctorController {
     ///
     /// @param java the Java runtime's version
     /// @param overdue driver callbacks that have been running for longer than they may
+    /// @param lost devices that do not end, and what they are stuck in
+    /// @param state what is remembered over restarts, and how it was found
     record Report(
             String java,
             List<EngineReport> engines,
             List<DriverLoader.LoadedDriver> drivers,
-            List<String> overdue) {}
+            List<String> overdue,
+            List<String> lost,
+            StateReport state) {}
+
+    /// What is remembered over restarts.
+    ///
+    /// @param directory where; absent if nothing is
+    /// @param torn whether the last process died while it wrote a line, of which nobody was told
+    /// @param damage what was wrong with the journal at the start, if it had lost lines; all pages
+    ///   were scrubbed again then
+    /// @param resolved verbs that were interrupted by the end of the last process, and were brought
+    ///   to their ends
+    /// @param unfinished verbs that are under way
+    /// @param quarantined files that should be definitions and are not
+    record StateReport(
+            @Nullable String directory,
+            boolean torn,
+            @Nullable String damage,
+            List<VerbReport> resolved,
+            List<VerbReport> unfinished,
+            List<QuarantinedDefinition> quarantined) {}
+
+    /// A verb of several steps.
+    record VerbReport(Verb verb, UUID mdev, String parent, List<String> steps) {
+        static VerbReport of(Unfinished verb) {
+            return new VerbReport(
+                    verb.verb(), verb.subject().uuid(), verb.subject().parent(), verb.steps());
+        }
+    }
 
     /// One engine.
     ///
@@ -52,7 +92,25 @@ class DoctorController {
                         .flatMap(mdev ->
                                 mdev.overdueCallback().stream()
                                         .map(call -> "mdev=%s %s".formatted(mdev.uuid(), call)))
-                        .toList());
+                        .toList(),
+                bus.statuses().stream()
+                        .filter(it -> it.activity() == Activity.LOST)
+                        .map(it -> "mdev=%s %s".formatted(it.uuid(), it.trouble().orElse("")))
+                        .toList(),
+                state());
+    }
+
+    private StateReport state() {
+        Ledger.Opening opening = bus.opening();
+        return new StateReport(
+                properties.stateDir() == null
+                        ? null
+                        : properties.stateDir().toAbsolutePath().toString(),
+                opening.torn(),
+                opening.damage().orElse(null),
+                opening.unfinished().stream().map(VerbReport::of).toList(),
+                bus.unfinished().stream().map(VerbReport::of).toList(),
+                bus.quarantined());
     }
 
     private static EngineReport report(Engines.Report engine) {

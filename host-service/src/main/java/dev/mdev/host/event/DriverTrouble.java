@@ -1,5 +1,6 @@
 package dev.mdev.host.event;
 
+import dev.mdev.core.device.CallReport;
 import dev.mdev.core.device.FaultRecord;
 import dev.mdev.core.device.Mdev;
 import dev.mdev.core.device.MdevObserver;
@@ -7,18 +8,17 @@ import dev.mdev.core.device.MdevObserver;
 import org.springframework.stereotype.Component;
 
 import java.util.Map;
-import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
 
-/// Notes what happens on the device bus. A guest that touches the same bad page in a loop must not
+/// Notes what goes wrong with drivers. A guest that touches the same bad page in a loop must not
 /// fill the log, so that a device's troubles are noted once a second, with the number left out.
 @Component
 class DriverTrouble implements MdevObserver {
     private static final long PAUSE_NANOS = 1_000_000_000;
 
     private final EventLog events;
-    private final Map<UUID, Throttle> throttles = new ConcurrentHashMap<>();
+    private final Map<String, Throttle> throttles = new ConcurrentHashMap<>();
 
     DriverTrouble(EventLog events) {
         this.events = events;
@@ -34,8 +34,7 @@ class DriverTrouble implements MdevObserver {
     }
 
     private void note(Mdev mdev, Event.Kind kind, FaultRecord fault) {
-        Throttle throttle = throttles.computeIfAbsent(mdev.uuid(), _ -> new Throttle());
-        long leftOut = throttle.admit(System.nanoTime());
+        long leftOut = admit(subjectOf(mdev));
         if (leftOut < 0) {
             return;
         }
@@ -48,7 +47,29 @@ class DriverTrouble implements MdevObserver {
                                 fault.request().page(),
                                 fault.request().access(),
                                 fault.answer(),
-                                leftOut == 0 ? "" : " (" + leftOut + " more before this one)"));
+                                leftOut(leftOut)));
+    }
+
+    private long admit(String subject) {
+        return throttles.computeIfAbsent(subject, _ -> new Throttle()).admit(System.nanoTime());
+    }
+
+    private static String leftOut(long number) {
+        return number == 0 ? "" : " (" + number + " more before this one)";
+    }
+
+    /// Of a callback that is not over, an event of the bus tells.
+    @Override
+    public void slowCallback(CallReport report) {
+        if (!report.finished()) {
+            return;
+        }
+        String subject = BusEvents.subjectOf(report);
+        long leftOut = admit("slow " + subject);
+        if (leftOut >= 0) {
+            events.add(
+                    Event.Kind.CALLBACK_SLOW, subject, BusEvents.words(report) + leftOut(leftOut));
+        }
     }
 
     @Override
@@ -58,7 +79,8 @@ class DriverTrouble implements MdevObserver {
 
     @Override
     public void removed(Mdev mdev) {
-        throttles.remove(mdev.uuid());
+        throttles.remove(subjectOf(mdev));
+        throttles.remove("slow " + subjectOf(mdev));
         events.add(Event.Kind.MDEV_REMOVED, subjectOf(mdev), mdev.toString());
     }
 

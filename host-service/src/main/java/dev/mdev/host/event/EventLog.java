@@ -31,17 +31,10 @@ public final class EventLog {
 
     /// Notes that something happened.
     public void add(Event.Kind kind, String subject, String detail) {
-        switch (kind) {
-            case GRANT_REFUSED, DRIVER_FAILED -> log.warn("{} {} {}", kind, subject, detail);
-            case MDEV_CREATED,
-                    MDEV_REMOVED,
-                    MDEV_REVOKED,
-                    MDEV_RESET,
-                    MACHINE_CREATED,
-                    MACHINE_DELETED,
-                    MDEV_ATTACHED,
-                    MDEV_DETACHED ->
-                    log.info("{} {} {}", kind, subject, detail);
+        if (kind.isTrouble()) {
+            log.warn("{} {} {}", kind, subject, detail);
+        } else {
+            log.info("{} {} {}", kind, subject, detail);
         }
         lock.lock();
         try {

@@ -1,6 +1,5 @@
 package dev.mdev.host.mdev;
 
-import dev.mdev.core.device.Mdev;
 import dev.mdev.host.problem.ProblemException;
 import dev.mdev.host.problem.Violation;
 import dev.mdev.host.web.Items;
@@ -22,6 +21,7 @@ import org.springframework.web.bind.annotation.ResponseStatus;
 import org.springframework.web.bind.annotation.RestController;
 
 import java.net.URI;
+import java.time.Duration;
 import java.util.List;
 import java.util.UUID;
 
@@ -41,8 +41,7 @@ class MdevController {
     Items<MdevView> list(@RequestParam(required = false) @Nullable String parent) {
         return new Items<>(
                 mdevs.list().stream()
-                        .filter(mdev -> parent == null || mdev.parent().name().equals(parent))
-                        .map(MdevView::of)
+                        .filter(mdev -> parent == null || mdev.parent().equals(parent))
                         .toList());
     }
 
@@ -60,25 +59,47 @@ class MdevController {
                     List.of(new Violation("/uuid", "not the UUID of the path")));
         }
         MdevService.Ensured ensured = mdevs.ensure(uuid, spec);
-        return ensured.made()
-                ? created(ensured.mdev())
-                : ResponseEntity.ok(MdevView.of(ensured.mdev()));
+        return ensured.made() ? created(ensured.mdev()) : ResponseEntity.ok(ensured.mdev());
     }
 
-    private static ResponseEntity<MdevView> created(Mdev mdev) {
-        return ResponseEntity.created(URI.create("/api/v1/mdevs/" + mdev.uuid()))
-                .body(MdevView.of(mdev));
+    private static ResponseEntity<MdevView> created(MdevView mdev) {
+        return ResponseEntity.created(URI.create("/api/v1/mdevs/" + mdev.uuid())).body(mdev);
     }
 
     @GetMapping("/{uuid}")
     MdevView read(@PathVariable UUID uuid) {
-        return MdevView.of(mdevs.get(uuid));
+        return mdevs.view(uuid);
     }
 
+    /// Ends a device and deletes its definition. Who gives a grace time is told who had the device.
     @DeleteMapping("/{uuid}")
-    @ResponseStatus(HttpStatus.NO_CONTENT)
-    void remove(@PathVariable UUID uuid) {
-        mdevs.remove(uuid);
+    ResponseEntity<RemovalView> remove(
+            @PathVariable UUID uuid,
+            @RequestParam(required = false) @Nullable Duration grace,
+            @RequestParam(required = false) @Nullable Boolean force) {
+        RemovalView removed = mdevs.remove(uuid, new RemovalRequest(grace, force));
+        return grace == null ? ResponseEntity.noContent().build() : ResponseEntity.ok(removed);
+    }
+
+    /// Starts a device that is defined.
+    @PostMapping("/{uuid}/start")
+    MdevView start(@PathVariable UUID uuid) {
+        return mdevs.start(uuid);
+    }
+
+    /// Ends a device; what is defined stays.
+    @PostMapping("/{uuid}/stop")
+    RemovalView stop(
+            @PathVariable UUID uuid,
+            @RequestParam(required = false) @Nullable Duration grace,
+            @RequestParam(required = false) @Nullable Boolean force) {
+        return mdevs.stop(uuid, new RemovalRequest(grace, force));
+    }
+
+    /// Takes over a device that somebody else made.
+    @PostMapping("/{uuid}/adopt")
+    MdevView adopt(@PathVariable UUID uuid) {
+        return mdevs.adopt(uuid);
     }
 
     @GetMapping("/{uuid}/faults")

@@ -3,9 +3,12 @@ package dev.mdev.host.mdev;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.RegionInfo;
+import dev.mdev.core.device.DriverException;
 import dev.mdev.core.device.Mdev;
 import dev.mdev.core.device.MdevBus;
+import dev.mdev.core.device.MdevStatus;
 import dev.mdev.core.device.Parent;
+import dev.mdev.core.ledger.MdevDefinition;
 import dev.mdev.host.event.Event;
 import dev.mdev.host.event.EventLog;
 import dev.mdev.host.problem.Problem;
@@ -31,30 +34,64 @@ public class MdevService {
         this.events = events;
     }
 
-    List<Mdev> list() {
-        return bus.mdevs();
+    /// Everything that is known: devices that exist, whosever they are, and definitions.
+    List<MdevView> list() {
+        return bus.statuses().stream().map(this::view).toList();
+    }
+
+    private MdevView view(MdevStatus status) {
+        return MdevView.of(status, bus.find(status.uuid()));
+    }
+
+    /// What is known of a device.
+    ///
+    /// @throws ProblemException if nothing is
+    MdevView view(UUID uuid) {
+        return view(status(uuid));
+    }
+
+    private MdevStatus status(UUID uuid) {
+        return bus.status(uuid)
+                .orElseThrow(() -> ProblemException.notFound("there is no mdev=" + uuid));
     }
 
     /// A device by its uuid.
     ///
-    /// @throws ProblemException if there is none
+    /// @throws ProblemException if there is none, or it cannot be used
     public Mdev get(UUID uuid) {
-        return bus.find(uuid)
-                .orElseThrow(() -> ProblemException.notFound("there is no mdev=" + uuid));
+        Optional<Mdev> mdev = bus.find(uuid);
+        if (mdev.isPresent()) {
+            return mdev.get();
+        }
+        MdevStatus status = status(uuid);
+        throw new ProblemException(
+                Problem.WRONG_STATE,
+                "mdev=%s cannot be used: activity=%s owner=%s%s"
+                        .formatted(
+                                uuid,
+                                status.activity(),
+                                status.owner(),
+                                status.trouble().map(what -> ", " + what).orElse("")));
     }
 
     /// Makes a device.
     ///
     /// @throws MdevException EEXIST if the uuid is taken, EUSERS if it does not fit
     /// @throws ProblemException if there is no such parent or type, or the driver failed
-    Mdev create(UUID uuid, MdevSpec spec) {
+    MdevView create(UUID uuid, MdevSpec spec) {
         requireKnown(spec);
+        if (spec.autostart() != null && !spec.persists()) {
+            throw invalid("/autostart", "only a device that persists starts by itself");
+        }
         try {
-            return bus.create(uuid, spec.parent(), spec.type());
-        } catch (MdevException e) {
-            if (e.errno() == Errno.EEXIST || e.errno() == Errno.EUSERS) {
-                throw e;
-            }
+            Mdev made =
+                    spec.persists()
+                            ? bus.create(
+                                    new MdevDefinition(
+                                            uuid, spec.parent(), spec.type(), spec.autostarts()))
+                            : bus.create(uuid, spec.parent(), spec.type());
+            return view(made.uuid());
+        } catch (DriverException e) {
             throw ProblemException.driverFailed(e);
         }
     }
@@ -76,10 +113,12 @@ public class MdevService {
         return ProblemException.invalid(List.of(new Violation(pointer, detail)));
     }
 
-    /// Makes sure that a device is there.
+    /// Makes sure that a device is there, and written down if it is to be. That it is written down
+    /// although the request does not ask for it is no difference.
     ///
     /// @return the device, and whether it was made just now
-    /// @throws ProblemException if there is one of another type or on another parent
+    /// @throws ProblemException if there is one of another type or on another parent, or it is
+    ///   defined and not active
     Ensured ensure(UUID uuid, MdevSpec spec) {
         try {
             return new Ensured(create(uuid, spec), true);
@@ -87,12 +126,27 @@ public class MdevService {
             if (e.errno() != Errno.EEXIST) {
                 throw e;
             }
-            Mdev existing = bus.find(uuid).orElseThrow(() -> beingChanged(uuid));
-            if (existing.parent().name().equals(spec.parent())
-                    && existing.type().id().equals(spec.type())) {
-                return new Ensured(existing, false);
+            MdevStatus there = bus.status(uuid).orElseThrow(() -> beingChanged(uuid));
+            if (!there.parent().equals(spec.parent()) || !there.type().equals(spec.type())) {
+                throw new ProblemException(
+                        Problem.EXISTS,
+                        "mdev=%s exists, and is different: parent=%s type=%s"
+                                .formatted(uuid, there.parent(), there.type()));
             }
-            throw new ProblemException(Problem.EXISTS, existing + " exists, and is different");
+            get(uuid);
+            if (spec.persists()) {
+                persist(there, spec.autostarts());
+            }
+            return new Ensured(view(uuid), false);
+        }
+    }
+
+    private void persist(MdevStatus there, boolean autostart) {
+        Optional<MdevDefinition> definition = there.definition();
+        if (definition.isEmpty()) {
+            bus.promote(there.uuid(), autostart);
+        } else if (definition.get().autostart() != autostart) {
+            bus.setAutostart(there.uuid(), autostart);
         }
     }
 
@@ -102,15 +156,64 @@ public class MdevService {
     }
 
     /// What [#ensure] came to.
-    record Ensured(Mdev mdev, boolean made) {}
+    record Ensured(MdevView mdev, boolean made) {}
 
-    /// Ends a device. Its pages are scrubbed.
+    /// Starts a device that is defined.
     ///
-    /// @throws MdevException EBUSY if a machine has it
-    void remove(UUID uuid) {
-        get(uuid);
-        Optional<String> trouble = bus.remove(uuid);
-        trouble.ifPresent(what -> events.add(Event.Kind.DRIVER_FAILED, "mdevs/" + uuid, what));
+    /// @throws MdevException ENOENT if it is not defined, EEXIST if it is active, EUSERS if it does
+    ///   not fit
+    /// @throws ProblemException if its parent is not there, or the driver failed
+    MdevView start(UUID uuid) {
+        bus.definitions().stream()
+                .filter(definition -> definition.uuid().equals(uuid))
+                .filter(definition -> !isThere(definition.parent()))
+                .findFirst()
+                .ifPresent(definition -> {
+                    throw new ProblemException(
+                            Problem.WRONG_STATE,
+                            "parent=%s of mdev=%s is not there"
+                                    .formatted(definition.parent(), uuid));
+                });
+        try {
+            bus.start(uuid);
+        } catch (DriverException e) {
+            throw ProblemException.driverFailed(e);
+        }
+        return view(uuid);
+    }
+
+    private boolean isThere(String parent) {
+        return bus.parents().stream().anyMatch(it -> it.name().equals(parent));
+    }
+
+    /// Ends a device; what is defined stays. Its pages are scrubbed.
+    ///
+    /// @throws MdevException EBUSY if somebody has it, ETIMEDOUT if its driver does not let go
+    RemovalView stop(UUID uuid, RemovalRequest how) {
+        status(uuid);
+        return RemovalView.of(uuid, bus.stop(uuid, how.removal()));
+    }
+
+    /// Ends a device and deletes its definition. Its pages are scrubbed.
+    ///
+    /// @throws MdevException EBUSY if somebody has it, ETIMEDOUT if its driver does not let go
+    RemovalView remove(UUID uuid, RemovalRequest how) {
+        status(uuid);
+        return RemovalView.of(uuid, bus.remove(uuid, how.removal()));
+    }
+
+    /// Takes over a device that somebody else made.
+    ///
+    /// @throws MdevException EPERM if it is not foreign
+    /// @throws ProblemException if the driver failed
+    MdevView adopt(UUID uuid) {
+        status(uuid);
+        try {
+            bus.adopt(uuid);
+        } catch (DriverException e) {
+            throw ProblemException.driverFailed(e);
+        }
+        return view(uuid);
     }
 
     /// Takes back what guests have mapped of a device.

@@ -4,15 +4,18 @@ import dev.mdev.api.PoolShare;
 import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.core.device.Mdev;
+import dev.mdev.core.device.MdevStatus;
 
 import org.jspecify.annotations.Nullable;
 
 import java.time.Instant;
 import java.util.List;
+import java.util.Optional;
 import java.util.UUID;
 
 /// A device, as clients see it.
 ///
+/// @param state what is true of it. What follows is there only of a device that is active and ours
 /// @param machine who has it, if somebody has
 /// @param faults answered so far for guests, mapping ahead not counted
 /// @param residentPages pages that are mapped now
@@ -21,7 +24,8 @@ record MdevView(
         UUID uuid,
         String parent,
         String type,
-        Instant created,
+        StateView state,
+        @Nullable Instant created,
         @Nullable String machine,
         long faults,
         long residentPages,
@@ -36,13 +40,34 @@ record MdevView(
     /// What the device has of one of its parent's pools.
     record Share(String pool, long pages, int extents) {}
 
-    static MdevView of(Mdev mdev) {
+    /// @param mdev the device, if it can be used
+    static MdevView of(MdevStatus status, Optional<Mdev> mdev) {
+        return mdev.map(it -> of(status, it)).orElseGet(() -> of(status));
+    }
+
+    private static MdevView of(MdevStatus status) {
+        return new MdevView(
+                status.uuid(),
+                status.parent(),
+                status.type(),
+                StateView.of(status),
+                null,
+                status.holder().orElse(null),
+                0,
+                0,
+                null,
+                List.of(),
+                List.of());
+    }
+
+    private static MdevView of(MdevStatus status, Mdev mdev) {
         return new MdevView(
                 mdev.uuid(),
                 mdev.parent().name(),
                 mdev.type().id(),
+                StateView.of(status),
                 mdev.created(),
-                mdev.holder().orElse(null),
+                status.holder().orElse(null),
                 mdev.faultCount(),
                 mdev.residentPages(),
                 mdev.overdueCallback().orElse(null),

@@ -1,9 +1,12 @@
 package dev.mdev.host.metric;
 
+import dev.mdev.core.device.CallReport;
 import dev.mdev.core.device.FaultRecord;
 import dev.mdev.core.device.Mdev;
 import dev.mdev.core.device.MdevObserver;
+import dev.mdev.core.device.ScrubReport;
 
+import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Timer;
 
@@ -80,6 +83,33 @@ class BusMeters implements MdevObserver {
         callbacks
                 .computeIfAbsent(new Callback(mdev.parent().driverName(), callback), this::timerOf)
                 .record(durationNanos, TimeUnit.NANOSECONDS);
+    }
+
+    @Override
+    public void slowCallback(CallReport report) {
+        Counter.builder("mdevhost.driver.slow.callbacks")
+                .description(
+                        "Callbacks of drivers that took long (finished), or that were seen running"
+                                + " for longer than they may")
+                .tag("callback", report.callback())
+                .tag("finished", Boolean.toString(report.finished()))
+                .register(registry)
+                .increment();
+    }
+
+    @Override
+    public void scrubbed(ScrubReport report) {
+        Counter.builder("mdevhost.scrubbed")
+                .description("Bytes that were set to zero and read back as such")
+                .baseUnit("bytes")
+                .tag("parent", report.parent())
+                .register(registry)
+                .increment((double) report.bytes());
+        Counter.builder("mdevhost.scrub.failed.pages")
+                .description("Pages that could not be scrubbed, each time it was tried")
+                .tag("parent", report.parent())
+                .register(registry)
+                .increment((double) report.failedPages());
     }
 
     private Timer timerOf(Callback callback) {

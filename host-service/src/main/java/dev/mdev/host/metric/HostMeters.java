@@ -1,6 +1,7 @@
 package dev.mdev.host.metric;
 
 import dev.mdev.api.MdevType;
+import dev.mdev.core.device.Activity;
 import dev.mdev.core.device.MdevBus;
 import dev.mdev.core.device.Parent;
 import dev.mdev.core.device.PoolUsage;
@@ -33,6 +34,12 @@ class HostMeters {
         Gauge.builder("mdevhost.machines", machines, MachineService::count)
                 .description("Virtual machines")
                 .register(registry);
+        Gauge.builder("mdevhost.mdevs.lost", bus, HostMeters::lost)
+                .description("Devices that do not end, whose pages are held")
+                .register(registry);
+        Gauge.builder("mdevhost.definitions.quarantined", bus, it -> it.quarantined().size())
+                .description("Files that should be definitions and are not")
+                .register(registry);
         for (Parent parent : bus.parents()) {
             Gauge.builder("mdevhost.mdevs", bus, it -> mdevsOf(it, parent))
                     .description("Mediated devices")
@@ -41,6 +48,10 @@ class HostMeters {
             parent.types().forEach(type -> addType(parent, type));
             parent.usage().forEach(usage -> addPool(parent, usage.pool()));
         }
+    }
+
+    private static double lost(MdevBus bus) {
+        return bus.statuses().stream().filter(it -> it.activity() == Activity.LOST).count();
     }
 
     private static double mdevsOf(MdevBus bus, Parent parent) {

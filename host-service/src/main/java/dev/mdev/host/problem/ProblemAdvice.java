@@ -52,6 +52,13 @@ class ProblemAdvice extends ResponseEntityExceptionHandler {
         return answer(Problems.of(Problem.CONTENT_TOO_LARGE, e.getMessage()), headers);
     }
 
+    /// Only the servlet container can cut a connection, and does for whatever it meets here.
+    @ExceptionHandler
+    void onBrokenStream(BrokenStreamException e) {
+        log.warn("a response ends early: {}", e.getMessage(), e);
+        throw e;
+    }
+
     @ExceptionHandler
     ResponseEntity<Object> onAnythingElse(Exception e) {
         log.error("a request met a mistake in this service", e);

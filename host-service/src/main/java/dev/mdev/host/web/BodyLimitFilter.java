@@ -21,19 +21,22 @@ import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
+import java.util.regex.Pattern;
 
 /// Refuses bodies that are too large: at once if the length is announced, else as soon as too much
 /// was read.
 @Component
 @Order(Ordered.HIGHEST_PRECEDENCE + 1)
 final class BodyLimitFilter extends OncePerRequestFilter {
-    private final long limitBytes;
+    private static final Pattern STATE = Pattern.compile("/api/v1/mdevs/[^/]+/state");
+
+    private final WebProperties properties;
     private final HandlerExceptionResolver resolver;
 
     BodyLimitFilter(
             WebProperties properties,
             @Qualifier("handlerExceptionResolver") HandlerExceptionResolver resolver) {
-        this.limitBytes = properties.maxBody().toBytes();
+        this.properties = properties;
         this.resolver = resolver;
     }
 
@@ -41,22 +44,33 @@ final class BodyLimitFilter extends OncePerRequestFilter {
     protected void doFilterInternal(
             HttpServletRequest request, HttpServletResponse response, FilterChain chain)
             throws ServletException, IOException {
+        long limitBytes = limitFor(request);
         if (request.getContentLengthLong() > limitBytes) {
             resolver.resolveException(
                     request, response, null, new ContentTooLargeException(limitBytes));
             return;
         }
-        chain.doFilter(new Limited(request), response);
+        chain.doFilter(new Limited(request, limitBytes), response);
     }
 
-    private final class Limited extends HttpServletRequestWrapper {
-        Limited(HttpServletRequest request) {
+    /// A device's state is not kept in memory as a whole, and may be large.
+    private long limitFor(HttpServletRequest request) {
+        return STATE.matcher(request.getRequestURI()).matches()
+                ? properties.maxState().toBytes()
+                : properties.maxBody().toBytes();
+    }
+
+    private static final class Limited extends HttpServletRequestWrapper {
+        private final long limitBytes;
+
+        Limited(HttpServletRequest request, long limitBytes) {
             super(request);
+            this.limitBytes = limitBytes;
         }
 
         @Override
         public ServletInputStream getInputStream() throws IOException {
-            return new LimitedStream(super.getInputStream());
+            return new LimitedStream(super.getInputStream(), limitBytes);
         }
 
         @Override
@@ -66,12 +80,14 @@ final class BodyLimitFilter extends OncePerRequestFilter {
         }
     }
 
-    private final class LimitedStream extends ServletInputStream {
+    private static final class LimitedStream extends ServletInputStream {
         private final ServletInputStream in;
+        private final long limitBytes;
         private long readBytes;
 
-        LimitedStream(ServletInputStream in) {
+        LimitedStream(ServletInputStream in, long limitBytes) {
             this.in = in;
+            this.limitBytes = limitBytes;
         }
 
         @Override

@@ -7,5 +7,7 @@ import org.springframework.util.unit.DataSize;
 /// What the operator may set of the web layer.
 ///
 /// @param maxBody the largest body of a request
+/// @param maxState the largest state of a device that is restored
 @ConfigurationProperties("mdev.web")
-record WebProperties(@DefaultValue("1MB") DataSize maxBody) {}
+record WebProperties(
+        @DefaultValue("1MB") DataSize maxBody, @DefaultValue("64GB") DataSize maxState) {}

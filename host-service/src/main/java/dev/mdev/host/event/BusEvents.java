@@ -1,0 +1,120 @@
+package dev.mdev.host.event;
+
+import dev.mdev.core.device.CallReport;
+import dev.mdev.core.device.MdevEvent;
+import dev.mdev.core.device.MdevObserver;
+
+import org.springframework.stereotype.Component;
+
+import java.time.Duration;
+import java.util.UUID;
+
+/// Notes what happens on the device bus.
+@Component
+final class BusEvents implements MdevObserver {
+    private final EventLog events;
+
+    BusEvents(EventLog events) {
+        this.events = events;
+    }
+
+    @Override
+    public void event(MdevEvent event) {
+        switch (event.fact()) {
+            case MdevEvent.ParentArrived it ->
+                    parent(
+                            Event.Kind.PARENT_ARRIVED,
+                            it.parent(),
+                            "driver=%s freePages=%d".formatted(it.driver(), it.freePages()));
+            case MdevEvent.ParentLeft it ->
+                    parent(Event.Kind.PARENT_LEFT, it.parent(), it.trouble().orElse(""));
+            case MdevEvent.Defined it ->
+                    mdev(
+                            Event.Kind.MDEV_DEFINED,
+                            it.definition().uuid(),
+                            it.definition().toString());
+            case MdevEvent.Undefined it -> mdev(Event.Kind.MDEV_UNDEFINED, it.uuid(), "");
+            case MdevEvent.DefinitionQuarantined it ->
+                    events.add(
+                            Event.Kind.DEFINITION_QUARANTINED,
+                            "definitions/" + it.file(),
+                            it.reason());
+            case MdevEvent.StartFailed it ->
+                    mdev(
+                            Event.Kind.START_FAILED,
+                            it.uuid(),
+                            "parent=%s %s".formatted(it.parent(), it.reason()));
+            case MdevEvent.Stopped it ->
+                    it.trouble().ifPresent(what -> mdev(Event.Kind.DRIVER_FAILED, it.uuid(), what));
+            case MdevEvent.ReleaseRequested it ->
+                    mdev(
+                            Event.Kind.RELEASE_REQUESTED,
+                            it.uuid(),
+                            "holder=%s graceMillis=%d"
+                                    .formatted(it.holder(), it.grace().toMillis()));
+            case MdevEvent.Revoked it ->
+                    mdev(Event.Kind.MDEV_TAKEN, it.uuid(), "holder=" + it.holder());
+            case MdevEvent.Lost it ->
+                    mdev(
+                            Event.Kind.MDEV_LOST,
+                            it.uuid(),
+                            "%s; heldPages=%d".formatted(it.reason(), it.heldPages()));
+            case MdevEvent.Recovered it -> mdev(Event.Kind.MDEV_RECOVERED, it.uuid(), "");
+            case MdevEvent.ForeignFound it ->
+                    mdev(
+                            Event.Kind.FOREIGN_FOUND,
+                            it.uuid(),
+                            "parent=%s type=%s".formatted(it.parent(), it.type()));
+            case MdevEvent.ForeignGone it -> mdev(Event.Kind.FOREIGN_GONE, it.uuid(), "");
+            case MdevEvent.Moved it ->
+                    mdev(
+                            Event.Kind.MDEV_MOVED,
+                            it.uuid(),
+                            "pool=%s pages=%d".formatted(it.pool(), it.npages()));
+            case MdevEvent.PagesQuarantined it ->
+                    parent(
+                            Event.Kind.PAGES_QUARANTINED,
+                            it.parent(),
+                            "firstPage=%d pages=%d %s"
+                                    .formatted(it.firstPage(), it.npages(), it.reason()));
+            case MdevEvent.CallbackOverdue it ->
+                    events.add(Event.Kind.CALLBACK_OVERDUE, subjectOf(it.call()), words(it.call()));
+            case MdevEvent.Resolved it ->
+                    mdev(
+                            Event.Kind.VERB_RESOLVED,
+                            it.uuid(),
+                            "verb=%s done=%b".formatted(it.verb(), it.done()));
+            case MdevEvent.JournalTrouble it ->
+                    events.add(Event.Kind.JOURNAL_TROUBLE, "journal", it.reason());
+            case MdevEvent.StateSaved it ->
+                    mdev(Event.Kind.STATE_SAVED, it.uuid(), "bytes=" + it.bytes());
+            case MdevEvent.StateRestored it ->
+                    mdev(Event.Kind.STATE_RESTORED, it.uuid(), "from=" + it.from());
+            case MdevEvent.RestoreFailed it ->
+                    mdev(Event.Kind.RESTORE_FAILED, it.uuid(), it.reason());
+            // Of these, who made, attached or detached the device tells.
+            case MdevEvent.Started _, MdevEvent.Assigned _, MdevEvent.Unassigned _ -> {}
+        }
+    }
+
+    private void mdev(Event.Kind kind, UUID uuid, String detail) {
+        events.add(kind, "mdevs/" + uuid, detail);
+    }
+
+    private void parent(Event.Kind kind, String name, String detail) {
+        events.add(kind, "parents/" + name, detail);
+    }
+
+    /// Whose callback it is: an owner such as `mdev=UUID` becomes `mdevs/UUID`.
+    static String subjectOf(CallReport call) {
+        return call.owner().replaceFirst("=", "s/");
+    }
+
+    static String words(CallReport call) {
+        return "callback=%s millis=%d thread=%s"
+                .formatted(
+                        call.callback(),
+                        Duration.ofNanos(call.durationNanos()).toMillis(),
+                        call.thread());
+    }
+}

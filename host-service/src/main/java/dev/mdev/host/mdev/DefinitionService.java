@@ -1,0 +1,114 @@
+package dev.mdev.host.mdev;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.core.device.MdevBus;
+import dev.mdev.core.device.Parent;
+import dev.mdev.core.ledger.MdevDefinition;
+import dev.mdev.host.problem.Problem;
+import dev.mdev.host.problem.ProblemException;
+import dev.mdev.host.problem.Violation;
+
+import org.springframework.stereotype.Service;
+
+import java.util.List;
+import java.util.Optional;
+import java.util.UUID;
+
+/// Devices that are written down.
+///
+/// All methods may be called by any thread.
+@Service
+class DefinitionService {
+    private final MdevBus bus;
+
+    DefinitionService(MdevBus bus) {
+        this.bus = bus;
+    }
+
+    /// What [#define] came to.
+    ///
+    /// @param now whether there was no definition before
+    record Defined(MdevDefinition definition, boolean now) {}
+
+    List<MdevDefinition> list() {
+        return bus.definitions();
+    }
+
+    private Optional<MdevDefinition> find(UUID uuid) {
+        return list().stream().filter(definition -> definition.uuid().equals(uuid)).findFirst();
+    }
+
+    /// A definition by its uuid.
+    ///
+    /// @throws ProblemException if there is none
+    MdevDefinition get(UUID uuid) {
+        return find(uuid)
+                .orElseThrow(
+                        () -> ProblemException.notFound("mdev=%s is not defined".formatted(uuid)));
+    }
+
+    /// Writes a definition down; of one that is there, changes whether it starts by itself. A
+    /// device of the uuid that is active must be the same.
+    ///
+    /// @throws MdevException EEXIST if a device has the uuid that is another
+    /// @throws ProblemException if the definition that is there is another, or the parent has no
+    ///   such type
+    Defined define(UUID uuid, DefinitionSpec spec) {
+        MdevDefinition wanted =
+                new MdevDefinition(
+                        uuid,
+                        spec.parent(),
+                        spec.type(),
+                        spec.autostart() != null && spec.autostart());
+        requireType(wanted);
+        try {
+            bus.define(wanted);
+            return new Defined(wanted, true);
+        } catch (MdevException e) {
+            Optional<MdevDefinition> there = find(uuid);
+            if (e.errno() != Errno.EEXIST || there.isEmpty()) {
+                throw e;
+            }
+            return new Defined(change(there.get(), wanted), false);
+        }
+    }
+
+    private MdevDefinition change(MdevDefinition there, MdevDefinition wanted) {
+        if (there.equals(wanted)) {
+            return there;
+        }
+        if (!there.withAutostart(wanted.autostart()).equals(wanted)) {
+            throw new ProblemException(Problem.EXISTS, "defined, and different: " + there);
+        }
+        return bus.setAutostart(there.uuid(), wanted.autostart());
+    }
+
+    private void requireType(MdevDefinition wanted) {
+        for (Parent parent : bus.parents()) {
+            if (parent.name().equals(wanted.parent())
+                    && parent.types().stream().noneMatch(it -> it.id().equals(wanted.type()))) {
+                throw ProblemException.invalid(
+                        List.of(
+                                new Violation(
+                                        "/type",
+                                        "parent=%s has no type=%s"
+                                                .formatted(wanted.parent(), wanted.type()))));
+            }
+        }
+    }
+
+    /// Deletes a definition.
+    ///
+    /// @throws MdevException ENOENT if there is none
+    void undefine(UUID uuid) {
+        bus.undefine(uuid);
+    }
+
+    /// Deletes a file that should be a definition and is not.
+    ///
+    /// @throws MdevException ENOENT if there is none of that name
+    void discard(String file) {
+        bus.discardQuarantined(file);
+    }
+}

@@ -1,0 +1,69 @@
+package dev.mdev.host.mdev;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.core.device.DriverException;
+import dev.mdev.core.device.MdevBus;
+import dev.mdev.host.problem.ContentTooLargeException;
+import dev.mdev.host.problem.Problem;
+import dev.mdev.host.problem.ProblemException;
+
+import org.springframework.stereotype.Service;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.util.UUID;
+
+/// Saves and restores devices.
+@Service
+class StateService {
+    private final MdevBus bus;
+    private final MdevService mdevs;
+
+    StateService(MdevBus bus, MdevService mdevs) {
+        this.bus = bus;
+        this.mdevs = mdevs;
+    }
+
+    /// Writes a device's state.
+    ///
+    /// @throws MdevException EBUSY if its machine executes a program, EOPNOTSUPP if its driver
+    ///   saves no devices
+    void save(UUID uuid, OutputStream out) throws IOException {
+        var _ = mdevs.get(uuid);
+        try {
+            bus.save(uuid, out);
+        } catch (DriverException e) {
+            throw ProblemException.driverFailed(e);
+        }
+    }
+
+    /// Sets a device to a state. A device that got a part of one is reset.
+    ///
+    /// @throws MdevException EBUSY if its machine executes a program, EINVAL if the state is not of
+    ///   such a device, EOPNOTSUPP if its driver restores no devices
+    /// @throws ProblemException if the stream is malformed, or ends early
+    void restore(UUID uuid, InputStream in) throws IOException {
+        var _ = mdevs.get(uuid);
+        try {
+            bus.restore(uuid, in);
+        } catch (MdevException e) {
+            if (e.errno() == Errno.EPROTO) {
+                throw malformed(e.getMessage());
+            }
+            if (e instanceof DriverException driver) {
+                throw ProblemException.driverFailed(driver);
+            }
+            throw e;
+        } catch (ContentTooLargeException e) {
+            throw e;
+        } catch (IOException e) {
+            throw malformed("the state cannot be read to its end: " + e);
+        }
+    }
+
+    private static ProblemException malformed(String what) {
+        return new ProblemException(Problem.MALFORMED, what);
+    }
+}

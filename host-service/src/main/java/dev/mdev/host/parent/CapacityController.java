@@ -1,0 +1,83 @@
+package dev.mdev.host.parent;
+
+import dev.mdev.core.device.DefragPlan;
+import dev.mdev.core.device.DriverException;
+import dev.mdev.core.device.MdevBus;
+import dev.mdev.host.problem.Problem;
+import dev.mdev.host.problem.ProblemException;
+
+import jakarta.validation.Valid;
+
+import org.springframework.http.HttpStatus;
+import org.springframework.web.bind.annotation.GetMapping;
+import org.springframework.web.bind.annotation.PathVariable;
+import org.springframework.web.bind.annotation.PostMapping;
+import org.springframework.web.bind.annotation.RequestBody;
+import org.springframework.web.bind.annotation.RequestMapping;
+import org.springframework.web.bind.annotation.ResponseStatus;
+import org.springframework.web.bind.annotation.RestController;
+
+/// `/api/v1/parents/{name}`: what a parent has to hand out, and making room.
+@RestController
+@RequestMapping("/api/v1/parents/{name}")
+class CapacityController {
+    private final MdevBus bus;
+
+    CapacityController(MdevBus bus) {
+        this.bus = bus;
+    }
+
+    @GetMapping("/capacity")
+    CapacityView capacity(@PathVariable String name) {
+        return CapacityView.of(bus, bus.parent(name));
+    }
+
+    /// Whether one more device of a type fits; if not, why, and which moves would make room.
+    @GetMapping("/types/{type}/explain")
+    FitView explain(@PathVariable String name, @PathVariable String type) {
+        return FitView.of(bus.explain(name, type));
+    }
+
+    /// Makes the moves of a plan, if it is still what it was when the client saw it.
+    ///
+    /// @throws ProblemException if there is no such plan any more, or a driver failed
+    @PostMapping("/types/{type}/defragment")
+    FitView defragment(
+            @PathVariable String name,
+            @PathVariable String type,
+            @Valid @RequestBody PlanRequest request) {
+        DefragPlan plan =
+                bus.explain(name, type)
+                        .plan()
+                        .filter(it -> PlanView.idOf(it).equals(request.plan()))
+                        .orElseThrow(() ->
+                                new ProblemException(
+                                        Problem.WRONG_STATE,
+                                        "plan=%s is not what would make room now"
+                                                .formatted(request.plan())));
+        try {
+            bus.defragment(plan);
+        } catch (DriverException e) {
+            throw ProblemException.driverFailed(e);
+        }
+        return explain(name, type);
+    }
+
+    /// Looks again which devices somebody else made or ended on a parent.
+    @PostMapping("/rescan")
+    @ResponseStatus(HttpStatus.NO_CONTENT)
+    void rescan(@PathVariable String name) {
+        try {
+            bus.rescan(name);
+        } catch (DriverException e) {
+            throw ProblemException.driverFailed(e);
+        }
+    }
+
+    /// Scrubs a parent's quarantined pages again.
+    @PostMapping("/repair")
+    @ResponseStatus(HttpStatus.NO_CONTENT)
+    void repair(@PathVariable String name) {
+        bus.repair(name);
+    }
+}
