@@ -8,6 +8,7 @@ module dev.mdev.api {
 
     exports dev.mdev.api;
     exports dev.mdev.api.page;
+    exports dev.mdev.api.register;
 
     uses dev.mdev.api.ParentDriver;
 }

@@ -1,8 +1,10 @@
 package dev.mdev.gpu;
 
+import static dev.mdev.api.LinearMemory.Layouts.INT;
+import static dev.mdev.api.LinearMemory.Layouts.LONG;
+
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 
 /// A command to the engine, 64 bytes in the ring, little-endian:
 ///
@@ -35,7 +37,7 @@ record Command(
         long rowBytes,
         long rows,
         long fence,
-        boolean restIsZero) {
+        MemorySegment raw) {
     static final int SIZE = 64;
 
     static final int NOP = 0;
@@ -48,11 +50,7 @@ record Command(
     static final int INTERRUPT = 1;
     static final int STORE_FENCE = 2;
 
-    static final ValueLayout.OfInt INT =
-            ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-    static final ValueLayout.OfLong LONG =
-            ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-
+    /// @param bytes 64 of them, which nobody changes afterwards
     static Command decode(MemorySegment bytes) {
         int head = bytes.get(INT, 0x00);
         return new Command(
@@ -66,24 +64,17 @@ record Command(
                 Integer.toUnsignedLong(bytes.get(INT, 0x20)),
                 Integer.toUnsignedLong(bytes.get(INT, 0x24)),
                 bytes.get(LONG, 0x28),
-                (bytes.get(LONG, 0x30) | bytes.get(LONG, 0x38)) == 0);
+                bytes);
     }
 
-    void encode(MemorySegment bytes) {
-        bytes.asSlice(0, SIZE).fill((byte) 0);
-        bytes.set(INT, 0x00, opcode | (flags << 16));
-        bytes.set(INT, 0x04, value);
-        bytes.set(LONG, 0x08, destination);
-        bytes.set(LONG, 0x10, source);
-        bytes.set(INT, 0x18, (int) destinationPitch);
-        bytes.set(INT, 0x1C, (int) sourcePitch);
-        bytes.set(INT, 0x20, (int) rowBytes);
-        bytes.set(INT, 0x24, (int) rows);
-        bytes.set(LONG, 0x28, fence);
+    /// The command as it was in the ring.
+    byte[] bytes() {
+        return raw.toArray(ValueLayout.JAVA_BYTE);
     }
 
     /// What is wrong with the command, for a device with that much VRAM.
     QueueError check(long vramBytes) {
+        boolean restIsZero = (raw.get(LONG, 0x30) | raw.get(LONG, 0x38)) == 0;
         if (!restIsZero || (flags & ~(INTERRUPT | STORE_FENCE)) != 0) {
             return QueueError.BAD_FIELD;
         }

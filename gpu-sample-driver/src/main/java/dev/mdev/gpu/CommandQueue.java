@@ -7,6 +7,7 @@ import dev.mdev.api.GuestMemory;
 import dev.mdev.api.Interrupts;
 import dev.mdev.api.MdevContext;
 import dev.mdev.api.MdevException;
+import dev.mdev.api.register.RegisterBlock;
 
 import org.jspecify.annotations.Nullable;
 
@@ -38,6 +39,7 @@ final class CommandQueue implements RegisterBlock {
     private final int weight;
     private final Vram vram;
     private final Doorbell doorbell;
+    private final FencePage fencePage;
     private final GuestMemory guestMemory;
     private final Interrupts interrupts;
     private final Blitter blitter;
@@ -64,14 +66,20 @@ final class CommandQueue implements RegisterBlock {
     @GuardedBy("this")
     private long errors;
 
-    CommandQueue(int weight, Vram vram, Doorbell doorbell, MdevContext context) {
-        this.weight = weight;
+    CommandQueue(Vram vram, Doorbell doorbell, FencePage fencePage, MdevContext context) {
+        this.weight = weightFor(vram.sizeBytes());
         this.vram = vram;
         this.doorbell = doorbell;
+        this.fencePage = fencePage;
         this.guestMemory = context.guestMemory();
         this.interrupts = context.interrupts();
         this.blitter = new Blitter(vram, guestMemory);
         this.state = new QueueState(weight);
+    }
+
+    /// A share of the engine as large as that of the VRAM: 1 for 16 MiB, 2 for 32 MiB, and so on.
+    private static int weightFor(long vramBytes) {
+        return (int) Math.max(1, Long.highestOneBit(vramBytes) >> 24);
     }
 
     int weight() {
@@ -128,25 +136,27 @@ final class CommandQueue implements RegisterBlock {
             @Nullable Command job,
             long jobDoneBytes) {}
 
-    /// Lets the engine in, or says by null that it must stay out.
+    /// Marks the queue as running, or says that it must stay out.
     private synchronized @Nullable Now enter() {
-        running = state.enabled && pauses == 0;
+        running = state.isEnabled() && pauses == 0;
         if (!running) {
             return null;
         }
-        long index = Integer.toUnsignedLong(state.head) & (state.ringEntries - 1);
+        int head = (int) state.get(QueueState.HEAD);
+        long entries = state.get(QueueState.RING_ENTRIES);
+        long index = Integer.toUnsignedLong(head) & (entries - 1);
         return new Now(
                 state.generation,
-                state.head,
-                state.ringBase + index * Command.SIZE,
-                state.ringEntries,
+                head,
+                state.get(QueueState.RING_BASE) + index * Command.SIZE,
+                entries,
                 state.job,
                 state.jobDoneBytes);
     }
 
     private synchronized void leave(long used) {
         running = false;
-        state.workUnits += used;
+        state.set(QueueState.WORK_UNITS, state.get(QueueState.WORK_UNITS) + used);
         units += used;
         notifyAll();
     }
@@ -163,13 +173,12 @@ final class CommandQueue implements RegisterBlock {
             return Math.ceilDiv(moved, UNIT_BYTES);
         } catch (MdevException e) {
             fail(now, e.errno() == Errno.EIO ? QueueError.INTERNAL : QueueError.DMA_FAULT);
-            return COMMAND_UNITS;
         } catch (RuntimeException e) {
             // A bug, which is to stop this device and not the engine.
             LOGGER.log(System.Logger.Level.ERROR, "the engine failed at " + now, e);
             fail(now, QueueError.INTERNAL);
-            return COMMAND_UNITS;
         }
+        return COMMAND_UNITS;
     }
 
     private long fetch(Now now) {
@@ -189,74 +198,70 @@ final class CommandQueue implements RegisterBlock {
             fail(now, error);
             return COMMAND_UNITS;
         }
-        if (command.storesFence()) {
-            MemorySegment value = MemorySegment.ofArray(new byte[Long.BYTES]);
-            value.set(Command.LONG, 0, command.fence());
-            guestMemory.write(command.destination(), value);
+        if (command.opcode() == Command.FENCE) {
+            publish(command);
         }
         advance(now, command, 0);
         return COMMAND_UNITS;
     }
 
+    /// Tells of a fence where guests look without asking: before the register and the interrupt.
+    private void publish(Command fence) {
+        if (fence.storesFence()) {
+            guestMemory.store(fence.destination(), Long.BYTES, fence.fence());
+        }
+        fencePage.publish(fence.fence());
+    }
+
     /// Writes down how far a command is.
-    private void advance(Now now, Command command, long doneBytes) {
-        boolean interrupt = false;
-        synchronized (this) {
-            if (state.generation != now.generation) {
-                return;
-            }
-            boolean isDone = doneBytes == command.totalBytes();
-            state.job = isDone ? null : command;
-            state.jobDoneBytes = isDone ? 0 : doneBytes;
-            if (isDone) {
-                state.head++;
-                commands++;
-                if (command.opcode() == Command.FENCE) {
-                    state.fence = command.fence();
-                }
-                interrupt = command.wantsInterrupt() && raiseLocked(QueueState.IRQ_DONE);
-            }
+    private synchronized void advance(Now now, Command command, long doneBytes) {
+        if (state.generation != now.generation) {
+            return;
         }
-        if (interrupt) {
-            interrupts.trigger(0);
+        if (doneBytes < command.totalBytes()) {
+            state.setJob(command, doneBytes);
+            return;
+        }
+        state.setJob(null, 0);
+        state.set(QueueState.HEAD, now.head + 1L);
+        commands++;
+        if (command.opcode() == Command.FENCE) {
+            state.set(QueueState.FENCE, command.fence());
+        }
+        if (command.wantsInterrupt()) {
+            raiseLocked(QueueState.IRQ_DONE);
         }
     }
 
-    private void fail(Now now, QueueError error) {
-        boolean interrupt;
-        synchronized (this) {
-            if (state.generation != now.generation) {
-                return;
-            }
-            interrupt = failLocked(error);
-        }
-        if (interrupt) {
-            interrupts.trigger(0);
+    private synchronized void fail(Now now, QueueError error) {
+        if (state.generation == now.generation) {
+            stopLocked(error);
         }
     }
 
     @GuardedBy("this")
-    private boolean failLocked(QueueError error) {
-        state.enabled = false;
-        state.error = error;
-        state.job = null;
-        state.jobDoneBytes = 0;
+    private void stopLocked(QueueError error) {
+        state.set(QueueState.CONTROL, 0);
+        state.set(QueueState.ERROR, error.ordinal());
+        state.setJob(null, 0);
         errors++;
-        return raiseLocked(QueueState.IRQ_ERROR);
+        raiseLocked(QueueState.IRQ_ERROR);
     }
 
-    /// @return whether the interrupt message is to be sent
+    /// Sends the interrupt message unless it is masked. That never blocks, so the lock may be held.
     @GuardedBy("this")
-    private boolean raiseLocked(int bit) {
-        state.irqStatus |= bit;
-        return (state.irqMask & bit) != 0;
+    private void raiseLocked(int bit) {
+        state.set(QueueState.IRQ_STATUS, state.get(QueueState.IRQ_STATUS) | bit);
+        if ((state.get(QueueState.IRQ_MASK) & bit) != 0) {
+            interrupts.trigger(0);
+        }
     }
 
     // The host's side.
 
     @Override
-    public int widthAt(int offset) {
-        return QueueState.widthOf(offset);
+    public synchronized int widthAt(int offset) {
+        return state.widthAt(offset);
     }
 
     @Override
@@ -288,32 +293,29 @@ final class CommandQueue implements RegisterBlock {
             // First, as it may fail. The engine does not look before the queue is enabled.
             doorbell.setTail(0);
         }
-        boolean interrupt = false;
         synchronized (this) {
             if (!enable) {
-                state.enabled = false;
-            } else if (!state.enabled && state.hasGoodRing()) {
+                state.set(QueueState.CONTROL, 0);
+            } else if (!state.isEnabled() && state.hasGoodRing()) {
                 state.start();
-            } else if (!state.enabled) {
-                interrupt = failLocked(QueueError.BAD_RING);
+            } else if (!state.isEnabled()) {
+                stopLocked(QueueError.BAD_RING);
             }
         }
-        if (interrupt) {
+    }
+
+    private synchronized void storeToState(int offset, long value, long mask) {
+        boolean wasQuiet = pendingLocked() == 0;
+        state.store(offset, value, mask);
+        // What was pending when it is unmasked is sent now.
+        if (wasQuiet && pendingLocked() != 0) {
             interrupts.trigger(0);
         }
     }
 
-    private void storeToState(int offset, long value, long mask) {
-        boolean interrupt;
-        synchronized (this) {
-            long before = state.irqStatus & state.irqMask;
-            state.store(offset, value, mask);
-            // What was pending when it is unmasked is sent now.
-            interrupt = before == 0 && (state.irqStatus & state.irqMask) != 0;
-        }
-        if (interrupt) {
-            interrupts.trigger(0);
-        }
+    @GuardedBy("this")
+    private long pendingLocked() {
+        return state.get(QueueState.IRQ_STATUS) & state.get(QueueState.IRQ_MASK);
     }
 
     /// Keeps the engine out, and waits until it is. Each call needs an [#unpause].
@@ -339,6 +341,7 @@ final class CommandQueue implements RegisterBlock {
     /// Brings back the state after creation. Paused.
     void reset() {
         doorbell.reset();
+        fencePage.reset();
         synchronized (this) {
             state.reset();
         }

@@ -1,5 +1,7 @@
 package dev.mdev.gpu;
 
+import dev.mdev.api.register.RegisterBlock;
+
 import java.io.DataInput;
 import java.io.DataOutput;
 import java.io.IOException;
@@ -36,7 +38,7 @@ final class Dispi implements RegisterBlock {
     private static final int ID_5 = 0xB0C5;
     private static final int MAX_XRES = 16000;
     private static final int MAX_YRES = 12000;
-    private static final int MAX_BPP = 32;
+    private static final int[] LIMITS = {MAX_XRES, MAX_YRES, 32};
 
     private final Vram vram;
     private final int[] registers = new int[VIDEO_MEMORY_64K];
@@ -83,15 +85,8 @@ final class Dispi implements RegisterBlock {
         if (index == VIDEO_MEMORY_64K) {
             return vram.sizeBytes() >>> 16;
         }
-        if ((registers[ENABLE] & GET_CAPS) != 0) {
-            return switch (index) {
-                case XRES -> MAX_XRES;
-                case YRES -> MAX_YRES;
-                case BPP -> MAX_BPP;
-                default -> registers[index];
-            };
-        }
-        return registers[index];
+        boolean isLimit = (registers[ENABLE] & GET_CAPS) != 0 && index >= XRES && index <= BPP;
+        return isLimit ? LIMITS[index - XRES] : registers[index];
     }
 
     @Override

@@ -5,10 +5,9 @@ import dev.mdev.api.MapDecision;
 import dev.mdev.api.MapRequest;
 import dev.mdev.api.MdevContext;
 import dev.mdev.api.PoolShare;
+import dev.mdev.api.ShareMemory;
 import dev.mdev.api.page.Page;
 import dev.mdev.api.page.Prot;
-
-import java.lang.foreign.MemorySegment;
 
 /// A device's doorbell page, mapped straight through to the guest: its first word is the tail of the
 /// ring, and a guest rings by storing to it, without leaving its processor.
@@ -29,31 +28,21 @@ import java.lang.foreign.MemorySegment;
 ///
 /// All methods may be called by any thread.
 final class Doorbell {
-    private final Aperture aperture;
     private final MdevContext context;
-    private volatile Place place;
+    private final ShareMemory page;
 
     /// Whether the guest may have the page mapped.
     private volatile boolean live;
 
     Doorbell(Aperture aperture, MdevContext context) {
-        this.aperture = aperture;
         this.context = context;
-        this.place = placeIn(context.share(GpuParent.DOORBELL));
-    }
-
-    /// Where the page is.
-    private record Place(long pfn, long offsetBytes) {}
-
-    private Place placeIn(PoolShare share) {
-        long pfn = share.extents().getFirst().firstPfn();
-        return new Place(pfn, Page.bytesOf(pfn - aperture.pfns().firstPfn()));
+        this.page = ShareMemory.inOrder(aperture, context.share(GpuParent.DOORBELL));
     }
 
     /// Goes on with another page, which has the content of the old one. The guest has no mapping
     /// and the engine does not run.
     void moveTo(PoolShare share) {
-        place = placeIn(share);
+        page.moveTo(share);
     }
 
     /// The answer to a guest that touched the page. It is not mapped ahead: that would be a ring
@@ -63,7 +52,7 @@ final class Doorbell {
             return new MapDecision.Deny("a doorbell is mapped when it is rung");
         }
         live = true;
-        return MapDecision.grantPage(request, place.pfn(), Prot.READ_WRITE);
+        return MapDecision.grantPage(request, page.runAt(0).pfns().firstPfn(), Prot.READ_WRITE);
     }
 
     boolean isLive() {
@@ -74,41 +63,26 @@ final class Doorbell {
     /// [#tail], and the next faults. Call it with no lock held.
     void arm() {
         live = false;
-        context.revoke(GpuDevice.QUEUE_BAR, 0, 1);
+        context.revoke(GpuDevice.QUEUE_BAR, GpuDevice.DOORBELL_PAGE, 1);
     }
 
     /// The ring's tail, as the guest stored it last.
     int tail() {
-        byte[] word = new byte[Integer.BYTES];
-        aperture.read(place.offsetBytes(), MemorySegment.ofArray(word));
-        return MemorySegment.ofArray(word).get(Command.INT, 0);
+        return (int) page.load(0, Integer.BYTES);
     }
 
     void setTail(int tail) {
-        byte[] word = new byte[Integer.BYTES];
-        MemorySegment.ofArray(word).set(Command.INT, 0, tail);
-        aperture.write(place.offsetBytes(), MemorySegment.ofArray(word));
+        page.store(0, Integer.BYTES, tail);
     }
 
-    /// A guest's access to the page where it cannot be mapped.
-    long read(int inPage, int widthBytes) {
-        byte[] bytes = new byte[Long.BYTES];
-        aperture.read(
-                place.offsetBytes() + inPage, MemorySegment.ofArray(bytes).asSlice(0, widthBytes));
-        return MemorySegment.ofArray(bytes).get(Command.LONG, 0);
-    }
-
-    /// Likewise.
-    void write(int inPage, int widthBytes, long value) {
-        byte[] bytes = new byte[Long.BYTES];
-        MemorySegment.ofArray(bytes).set(Command.LONG, 0, value);
-        aperture.write(
-                place.offsetBytes() + inPage, MemorySegment.ofArray(bytes).asSlice(0, widthBytes));
+    /// The page's content, for a guest that cannot have it mapped.
+    ShareMemory content() {
+        return page;
     }
 
     /// Brings back the state after creation. The page is not mapped.
     void reset() {
         live = false;
-        aperture.fill(place.offsetBytes(), Page.SIZE, (byte) 0);
+        page.fill(0, Page.SIZE, (byte) 0);
     }
 }

@@ -10,7 +10,9 @@ import dev.mdev.api.MapRequest;
 import dev.mdev.api.MdevContext;
 import dev.mdev.api.MdevDevice;
 import dev.mdev.api.MdevException;
+import dev.mdev.api.MsixPlacement;
 import dev.mdev.api.PciIdentity;
+import dev.mdev.api.PciOptions;
 import dev.mdev.api.PoolShare;
 import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
@@ -19,7 +21,6 @@ import dev.mdev.api.page.Page;
 import java.io.DataInput;
 import java.io.DataOutput;
 import java.io.IOException;
-import java.lang.foreign.MemorySegment;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -32,7 +33,9 @@ import java.util.Optional;
 /// | BAR 0 | VRAM; its size is rounded up to a power of two, and what is past the VRAM is a guard | [Vram], mapped as it is touched |
 /// | BAR 2 | a page of registers for the display | [MmioPage], trapped |
 /// | BAR 4 page 0 | the doorbell | [Doorbell], mapped straight through |
-/// | BAR 4 page 1 | a page of registers for the queue | [CommandQueue], trapped |
+/// | BAR 4 page 1 | a page of registers for the queue, and the MSI-X table, which is the host's | [CommandQueue], trapped |
+/// | BAR 4 page 2 | the last fence | [FencePage], mapped read-only |
+/// | BAR 4 page 3 | a guard: who runs past the end is told so | denied |
 ///
 /// The host may be unable to map, as when the machine monitor of the guest does not: then accesses
 /// to mappable areas come here too.
@@ -41,8 +44,13 @@ final class GpuDevice implements MdevDevice, Display, DeviceState {
     static final int MMIO_BAR = 2;
     static final int QUEUE_BAR = 4;
 
-    /// Offset of the queue's registers in BAR 4.
-    static final int QUEUE_PAGE = Page.SIZE;
+    static final int DOORBELL_PAGE = 0;
+    static final int REGISTER_PAGE = 1;
+    static final int FENCE_PAGE = 2;
+    private static final int QUEUE_BAR_PAGES = 4;
+
+    /// Where in BAR 4 the MSI-X table and the pending bits are: the second half of the registers.
+    private static final MsixPlacement MSIX = new MsixPlacement(QUEUE_BAR, 0x1800, 0x1C00);
 
     /// QEMU's standard VGA without the legacy part, which guests have drivers for: vendor and
     /// device, a display controller that is no VGA, and the revision from which on it has the byte
@@ -51,7 +59,7 @@ final class GpuDevice implements MdevDevice, Display, DeviceState {
             new PciIdentity(0x1234, 0x1111, 0x03_8000, 2, 0x1AF4, 0x1100);
 
     /// A message, since the legacy line has machine monitors unmap BARs at each interrupt.
-    private static final IrqInfo IRQS = new IrqInfo(false, 1, 0);
+    private static final IrqInfo IRQS = new IrqInfo(false, 0, 1);
 
     private static final int STATE_VERSION = 1;
 
@@ -59,6 +67,7 @@ final class GpuDevice implements MdevDevice, Display, DeviceState {
     private final Vram vram;
     private final MmioPage mmio;
     private final Doorbell doorbell;
+    private final FencePage fencePage;
     private final CommandQueue queue;
     private final List<RegionInfo> regions;
     private boolean stopped;
@@ -68,7 +77,8 @@ final class GpuDevice implements MdevDevice, Display, DeviceState {
         this.vram = new Vram(aperture, context.share(GpuParent.VRAM), settings);
         this.mmio = new MmioPage(vram);
         this.doorbell = new Doorbell(aperture, context);
-        this.queue = new CommandQueue(weightFor(vram.sizeBytes()), vram, doorbell, context);
+        this.fencePage = new FencePage(aperture, context);
+        this.queue = new CommandQueue(vram, doorbell, fencePage, context);
         this.regions = regionsFor(vram.sizeBytes());
         engine.add(queue);
     }
@@ -82,13 +92,15 @@ final class GpuDevice implements MdevDevice, Display, DeviceState {
                 new RegionInfo(
                         QUEUE_BAR,
                         "queue",
-                        2 * Page.SIZE,
-                        List.of(new RegionArea(0, Page.SIZE, RegionArea.Kind.LAZY))));
+                        QUEUE_BAR_PAGES * Page.SIZE,
+                        List.of(
+                                lazyPages(DOORBELL_PAGE, REGISTER_PAGE),
+                                lazyPages(FENCE_PAGE, QUEUE_BAR_PAGES))));
     }
 
-    /// A share of the engine as large as that of the VRAM: 1 for 16 MiB, 2 for 32 MiB, and so on.
-    private static int weightFor(long vramBytes) {
-        return (int) Math.max(1, Long.highestOneBit(vramBytes) >> 24);
+    private static RegionArea lazyPages(int first, int end) {
+        return new RegionArea(
+                Page.addressOf(first), Page.addressOf(end - first), RegionArea.Kind.LAZY);
     }
 
     @Override
@@ -107,74 +119,84 @@ final class GpuDevice implements MdevDevice, Display, DeviceState {
     }
 
     @Override
+    public PciOptions pci() {
+        return new PciOptions(false, Optional.of(MSIX), List.of());
+    }
+
+    @Override
     public MapDecision validateMapRequest(MapRequest request) {
         return switch (request.region()) {
             case VRAM_BAR -> vram.decide(request);
-            case QUEUE_BAR -> {
+            case QUEUE_BAR -> decideQueuePage(request);
+            default -> new MapDecision.Trap();
+        };
+    }
+
+    private MapDecision decideQueuePage(MapRequest request) {
+        return switch ((int) request.page()) {
+            case DOORBELL_PAGE -> {
                 MapDecision decision = doorbell.decide(request);
                 engine.wake();
                 yield decision;
             }
-            default -> new MapDecision.Trap();
+            case FENCE_PAGE -> fencePage.decide(request);
+            default -> new MapDecision.Deny("a guard page");
         };
     }
 
     @Override
     public long read(int region, long offsetBytes, int widthBytes) {
         return switch (region) {
-            case VRAM_BAR -> readVram(offsetBytes, widthBytes);
+            case VRAM_BAR -> vram.load(insideVram(offsetBytes, widthBytes), widthBytes);
             case MMIO_BAR -> mmio.read((int) offsetBytes, widthBytes);
-            default ->
-                    isInDoorbell(offsetBytes, widthBytes)
-                            ? doorbell.read((int) offsetBytes, widthBytes)
-                            : queue.read((int) offsetBytes - QUEUE_PAGE, widthBytes);
+            default -> {
+                int inPage = insidePage(offsetBytes, widthBytes);
+                yield switch ((int) Page.numberOf(offsetBytes)) {
+                    case DOORBELL_PAGE -> doorbell.content().load(inPage, widthBytes);
+                    case REGISTER_PAGE -> queue.read(inPage, widthBytes);
+                    case FENCE_PAGE -> fencePage.content().load(inPage, widthBytes);
+                    default -> throw denied(region, offsetBytes);
+                };
+            }
         };
     }
 
     @Override
     public void write(int region, long offsetBytes, int widthBytes, long value) {
         switch (region) {
-            case VRAM_BAR -> writeVram(offsetBytes, widthBytes, value);
+            case VRAM_BAR -> vram.store(insideVram(offsetBytes, widthBytes), widthBytes, value);
             case MMIO_BAR -> mmio.write((int) offsetBytes, widthBytes, value);
             default -> {
-                if (isInDoorbell(offsetBytes, widthBytes)) {
-                    doorbell.write((int) offsetBytes, widthBytes, value);
-                } else {
-                    queue.write((int) offsetBytes - QUEUE_PAGE, widthBytes, value);
+                int inPage = insidePage(offsetBytes, widthBytes);
+                switch ((int) Page.numberOf(offsetBytes)) {
+                    case DOORBELL_PAGE -> doorbell.content().store(inPage, widthBytes, value);
+                    case REGISTER_PAGE -> queue.write(inPage, widthBytes, value);
+                    default -> throw denied(region, offsetBytes);
                 }
                 engine.wake();
             }
         }
     }
 
-    /// @throws MdevException EINVAL for an access to both pages: no instruction of a guest makes
-    ///   one
-    private static boolean isInDoorbell(long offsetBytes, int widthBytes) {
-        if (offsetBytes < QUEUE_PAGE && offsetBytes + widthBytes > QUEUE_PAGE) {
+    private long insideVram(long offsetBytes, int widthBytes) {
+        if (offsetBytes > vram.sizeBytes() - widthBytes) {
+            throw denied(VRAM_BAR, offsetBytes);
+        }
+        return offsetBytes;
+    }
+
+    /// @throws MdevException EINVAL for an access to two pages: no instruction of a guest makes one
+    private static int insidePage(long offsetBytes, int widthBytes) {
+        int inPage = Page.offsetOf(offsetBytes);
+        if (inPage > Page.SIZE - widthBytes) {
             throw new MdevException(Errno.EINVAL, "offsetBytes=0x%x".formatted(offsetBytes));
         }
-        return offsetBytes < QUEUE_PAGE;
+        return inPage;
     }
 
-    private long readVram(long offsetBytes, int widthBytes) {
-        requireVram(offsetBytes, widthBytes);
-        byte[] bytes = new byte[Long.BYTES];
-        vram.read(offsetBytes, MemorySegment.ofArray(bytes).asSlice(0, widthBytes));
-        return MemorySegment.ofArray(bytes).get(Command.LONG, 0);
-    }
-
-    private void writeVram(long offsetBytes, int widthBytes, long value) {
-        requireVram(offsetBytes, widthBytes);
-        byte[] bytes = new byte[Long.BYTES];
-        MemorySegment.ofArray(bytes).set(Command.LONG, 0, value);
-        vram.write(offsetBytes, MemorySegment.ofArray(bytes).asSlice(0, widthBytes));
-    }
-
-    private void requireVram(long offsetBytes, int widthBytes) {
-        if (offsetBytes > vram.sizeBytes() - widthBytes) {
-            throw new MdevException(
-                    Errno.EACCES, "past the end of VRAM: offsetBytes=0x%x".formatted(offsetBytes));
-        }
+    private static MdevException denied(int region, long offsetBytes) {
+        return new MdevException(
+                Errno.EACCES, "region=%d offsetBytes=0x%x".formatted(region, offsetBytes));
     }
 
     @Override

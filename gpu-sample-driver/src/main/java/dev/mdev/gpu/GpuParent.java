@@ -14,58 +14,51 @@ import java.util.List;
 
 /// One GPU.
 ///
-///     aperture:  | VRAM: vram-mib                                | doorbells: 1 page a device |
-///     pools:     | vram (handed out in steps of 1 MiB)           | doorbell                   |
-final class GpuParent implements ParentDevice {
+///     aperture:  | VRAM: vram-mib                       | doorbells: 1 a device | fences: 1 a device |
+///     pools:     | vram (handed out in steps of 1 MiB)  | doorbell              | fence              |
+///
+/// @param engine what all devices of this GPU share
+record GpuParent(
+        String name,
+        GpuSettings settings,
+        Aperture aperture,
+        List<ResourcePool> pools,
+        Engine engine)
+        implements ParentDevice {
     static final String VRAM = "vram";
     static final String DOORBELL = "doorbell";
+    static final String FENCE = "fence";
 
     /// VRAM is handed out in steps of 1 MiB, in as many extents as it takes.
     static final long VRAM_STEP_PAGES = Page.countFor(1 << 20);
 
-    private final String name;
-    private final GpuSettings settings;
-    private final Aperture aperture;
-    private final Engine engine;
-    private final List<ResourcePool> pools;
-    private final List<MdevType> types;
-
-    private GpuParent(String name, GpuSettings settings, Aperture aperture, Engine engine) {
-        this.name = name;
-        this.engine = engine;
-        this.settings = settings;
-        this.aperture = aperture;
-        long firstPfn = aperture.pfns().firstPfn();
-        long vramPages = pagesOfMib(settings.vramMib());
-        this.pools =
-                List.of(
-                        new ResourcePool(VRAM, new PfnRange(firstPfn, vramPages)),
-                        new ResourcePool(
-                                DOORBELL, new PfnRange(firstPfn + vramPages, doorbells(settings))));
-        this.types =
-                settings.typesMib().stream()
-                        .filter(mib -> mib <= settings.vramMib())
-                        .map(mib -> typeOf(mib, settings.vramMib() / mib))
-                        .toList();
-    }
-
     static GpuParent allocate(String name, GpuSettings settings, ParentHost host, Engine engine) {
-        long npages = pagesOfMib(settings.vramMib()) + doorbells(settings);
-        return new GpuParent(name, settings, host.allocateAperture(name, npages), engine);
+        long vramPages = settings.vramMib() * VRAM_STEP_PAGES;
+        // As many as there can be devices of the smallest type.
+        long devices = Math.max(1, settings.vramMib() / settings.typesMib().getFirst());
+        Aperture aperture = host.allocateAperture(name, vramPages + 2 * devices);
+        PfnRange vram = new PfnRange(aperture.pfns().firstPfn(), vramPages);
+        PfnRange doorbells = new PfnRange(vram.endPfn(), devices);
+        PfnRange fences = new PfnRange(doorbells.endPfn(), devices);
+        List<ResourcePool> pools =
+                List.of(
+                        new ResourcePool(VRAM, vram),
+                        new ResourcePool(DOORBELL, doorbells),
+                        new ResourcePool(FENCE, fences));
+        return new GpuParent(name, settings, aperture, pools, engine);
     }
 
-    /// The engine that all devices of this GPU share.
-    Engine engine() {
-        return engine;
+    @Override
+    public String description() {
+        return "Sample GPU with " + settings.vramMib() + " MiB of VRAM";
     }
 
-    /// As many as there can be devices of the smallest type.
-    private static long doorbells(GpuSettings settings) {
-        return Math.max(1, settings.vramMib() / settings.typesMib().getFirst());
-    }
-
-    private static long pagesOfMib(int mib) {
-        return mib * VRAM_STEP_PAGES;
+    @Override
+    public List<MdevType> types() {
+        return settings.typesMib().stream()
+                .filter(mib -> mib <= settings.vramMib())
+                .map(mib -> typeOf(mib, settings.vramMib() / mib))
+                .toList();
     }
 
     private static MdevType typeOf(int mib, int maxInstances) {
@@ -75,34 +68,10 @@ final class GpuParent implements ParentDevice {
                 mib + " MiB of VRAM, one doorbell page",
                 MdevType.VFIO_PCI,
                 List.of(
-                        new MdevType.Demand(VRAM, pagesOfMib(mib), VRAM_STEP_PAGES, false),
-                        new MdevType.Demand(DOORBELL, 1, 1, true)),
+                        new MdevType.Demand(VRAM, mib * VRAM_STEP_PAGES, VRAM_STEP_PAGES, false),
+                        new MdevType.Demand(DOORBELL, 1, 1, true),
+                        new MdevType.Demand(FENCE, 1, 1, true)),
                 maxInstances);
-    }
-
-    @Override
-    public String name() {
-        return name;
-    }
-
-    @Override
-    public String description() {
-        return "Sample GPU with " + settings.vramMib() + " MiB of VRAM";
-    }
-
-    @Override
-    public Aperture aperture() {
-        return aperture;
-    }
-
-    @Override
-    public List<ResourcePool> pools() {
-        return pools;
-    }
-
-    @Override
-    public List<MdevType> types() {
-        return types;
     }
 
     @Override

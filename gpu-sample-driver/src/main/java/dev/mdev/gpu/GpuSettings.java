@@ -1,10 +1,7 @@
 package dev.mdev.gpu;
 
-import dev.mdev.api.Errno;
-import dev.mdev.api.MdevException;
 import dev.mdev.api.ParentHost;
 
-import java.util.Arrays;
 import java.util.List;
 
 /// What the operator may set for this driver.
@@ -23,49 +20,10 @@ record GpuSettings(
 
     static GpuSettings from(ParentHost host) {
         return new GpuSettings(
-                number(host, "count", 1, 0, 16),
-                number(host, "vram-mib", 256, 16, 65536),
-                numbers(host, "types-mib", "16,32,64,128", 1, 1024),
-                number(host, "grant-pages", 1, 1, 262_144),
-                flag(host, "permute"));
-    }
-
-    private static int number(ParentHost host, String key, int preset, int least, int most) {
-        return host.setting(key).map(text -> parse(key, text, least, most)).orElse(preset);
-    }
-
-    private static List<Integer> numbers(
-            ParentHost host, String key, String preset, int least, int most) {
-        return Arrays.stream(host.setting(key).orElse(preset).split(",", -1))
-                .map(text -> parse(key, text, least, most))
-                .sorted()
-                .distinct()
-                .toList();
-    }
-
-    private static boolean flag(ParentHost host, String key) {
-        String text = host.setting(key).orElse("false").strip();
-        return switch (text) {
-            case "true" -> true;
-            case "false" -> false;
-            default -> throw bad(key, text, "true or false");
-        };
-    }
-
-    private static int parse(String key, String text, int least, int most) {
-        try {
-            int value = Integer.parseInt(text.strip());
-            if (value >= least && value <= most) {
-                return value;
-            }
-        } catch (NumberFormatException e) {
-            // Falls through: the same message serves a text that is no number.
-        }
-        throw bad(key, text, least + " to " + most);
-    }
-
-    private static MdevException bad(String key, String text, String wanted) {
-        return new MdevException(
-                Errno.EINVAL, "setting=%s value=\"%s\" wanted=%s".formatted(key, text, wanted));
+                host.number("count", 1, 0, 16),
+                host.number("vram-mib", 256, 16, 65536),
+                host.numbers("types-mib", "16,32,64,128", 1, 1024),
+                host.number("grant-pages", 1, 1, 262_144),
+                host.flag("permute"));
     }
 }

@@ -1,6 +1,9 @@
 package dev.mdev.gpu;
 
 import dev.mdev.api.Display;
+import dev.mdev.api.Edid;
+import dev.mdev.api.register.RegisterBlock;
+import dev.mdev.api.register.RegisterFile;
 
 import java.io.DataInput;
 import java.io.DataOutput;
@@ -35,25 +38,33 @@ final class MmioPage implements RegisterBlock {
     static final int VRAM_BYTES = 0x810;
 
     static final int ID_VALUE = 0x5047_444D;
-    static final int LITTLE_ENDIAN = 0x1E1E_1E1E;
-    static final int BIG_ENDIAN = 0xBEBE_BEBE;
+    static final long LITTLE_ENDIAN = 0x1E1E_1E1EL;
+    static final long BIG_ENDIAN = 0xBEBE_BEBEL;
 
     private final Vram vram;
     private final byte[] edid = Edid.block();
     private final VgaPorts vga = new VgaPorts();
     private final Dispi dispi;
-    private boolean bigEndian;
-    private int scratch;
+    private final RegisterFile own;
 
     MmioPage(Vram vram) {
         this.vram = vram;
         this.dispi = new Dispi(vram);
+        this.own =
+                new RegisterFile()
+                        .constant(EXTENSION_SIZE, Integer.BYTES, 8)
+                        .readOnly(BYTE_ORDER, Integer.BYTES, LITTLE_ENDIAN)
+                        .constant(ID, Integer.BYTES, ID_VALUE)
+                        .constant(VERSION, Integer.BYTES, 1)
+                        .plain(SCRATCH, Integer.BYTES, -1)
+                        .constant(VRAM_BYTES, Long.BYTES, vram.sizeBytes());
     }
 
     Optional<Display.Picture> picture() {
         if (!vga.isScreenOn()) {
             return Optional.empty();
         }
+        boolean bigEndian = own.get(BYTE_ORDER) == BIG_ENDIAN;
         ScanOut.Format format = new ScanOut.Format(vga, bigEndian, dispi.hasWideDac());
         return dispi.mode().flatMap(mode -> ScanOut.picture(mode, format, vram));
     }
@@ -61,8 +72,7 @@ final class MmioPage implements RegisterBlock {
     void reset() {
         vga.reset();
         dispi.reset();
-        bigEndian = false;
-        scratch = 0;
+        own.reset();
     }
 
     @Override
@@ -70,10 +80,7 @@ final class MmioPage implements RegisterBlock {
         if (offset < DISPI) {
             return 1;
         }
-        if (offset < EXTENSION_SIZE) {
-            return Short.BYTES;
-        }
-        return (offset & -Long.BYTES) == VRAM_BYTES ? Long.BYTES : Integer.BYTES;
+        return offset < DISPI + Dispi.SIZE ? Short.BYTES : own.widthAt(offset);
     }
 
     @Override
@@ -87,15 +94,7 @@ final class MmioPage implements RegisterBlock {
         if (offset >= DISPI && offset < DISPI + Dispi.SIZE) {
             return dispi.load(offset - DISPI);
         }
-        return switch (offset) {
-            case EXTENSION_SIZE -> 8;
-            case BYTE_ORDER -> Integer.toUnsignedLong(bigEndian ? BIG_ENDIAN : LITTLE_ENDIAN);
-            case ID -> ID_VALUE;
-            case VERSION -> 1;
-            case SCRATCH -> Integer.toUnsignedLong(scratch);
-            case VRAM_BYTES -> vram.sizeBytes();
-            default -> 0;
-        };
+        return own.load(offset);
     }
 
     @Override
@@ -105,24 +104,24 @@ final class MmioPage implements RegisterBlock {
         } else if (offset >= DISPI && offset < DISPI + Dispi.SIZE) {
             dispi.store(offset - DISPI, value, mask);
         } else if (offset == BYTE_ORDER) {
-            int order = (int) RegisterBlock.merge(load(BYTE_ORDER), value, mask);
-            bigEndian = order == BIG_ENDIAN || (bigEndian && order != LITTLE_ENDIAN);
-        } else if (offset == SCRATCH) {
-            scratch = (int) RegisterBlock.merge(scratch, value, mask);
+            long order = RegisterBlock.merge(own.get(BYTE_ORDER), value, mask);
+            if (order == BIG_ENDIAN || order == LITTLE_ENDIAN) {
+                own.set(BYTE_ORDER, order);
+            }
+        } else {
+            own.store(offset, value, mask);
         }
     }
 
     void save(DataOutput out) throws IOException {
         vga.save(out);
         dispi.save(out);
-        out.writeBoolean(bigEndian);
-        out.writeInt(scratch);
+        own.save(out);
     }
 
     void restore(DataInput in) throws IOException {
         vga.restore(in);
         dispi.restore(in);
-        bigEndian = in.readBoolean();
-        scratch = in.readInt();
+        own.restore(in);
     }
 }

@@ -1,5 +1,8 @@
 package dev.mdev.gpu;
 
+import dev.mdev.api.register.RegisterBlock;
+import dev.mdev.api.register.RegisterFile;
+
 import org.jspecify.annotations.Nullable;
 
 import java.io.DataInput;
@@ -7,14 +10,14 @@ import java.io.DataOutput;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 
-/// The registers of a command queue, offsets within its page, and what it is doing:
+/// The registers of a command queue, offsets within its page, and the command it is doing:
 ///
 /// | offset | register | |
 /// |---|---|---|
 /// | 0x00 | CONTROL | bit 0: enabled. Setting it starts an empty ring and forgets the last error; an error clears it |
 /// | 0x04 | STATUS | bit 0: enabled; bit 1: stopped by an error; bit 2: a command is being done |
-/// | 0x08 | RING_BASE | 64 bits, address in guest memory |
-/// | 0x10 | RING_ENTRIES | commands of 64 bytes |
+/// | 0x08 | RING_BASE | 64 bits, address in guest memory; cannot be changed while enabled |
+/// | 0x10 | RING_ENTRIES | commands of 64 bytes; cannot be changed while enabled |
 /// | 0x14 | HEAD | read only; commands done since the start |
 /// | 0x18 | TAIL | commands given since the start; the same word as the first of the doorbell page |
 /// | 0x1c | ERROR | read only, a [QueueError] |
@@ -24,7 +27,7 @@ import java.lang.foreign.MemorySegment;
 /// | 0x30 | WORK_UNITS | read only, 64 bits: units of work done since the reset |
 /// | 0x38 | WEIGHT | read only: the device's share of the engine, relative to others |
 ///
-/// Guarded by its queue's lock. CONTROL and TAIL are the queue's own doing.
+/// Guarded by its queue's lock. Stores to CONTROL and TAIL are the queue's own doing.
 final class QueueState implements RegisterBlock {
     static final int CONTROL = 0x00;
     static final int STATUS = 0x04;
@@ -44,16 +47,7 @@ final class QueueState implements RegisterBlock {
 
     private static final long MOST_ENTRIES = 65536;
 
-    private final int weight;
-
-    boolean enabled;
-    long ringBase;
-    long ringEntries;
-    int head;
-    QueueError error = QueueError.NONE;
-    long fence;
-    long irqStatus;
-    long irqMask;
+    private final RegisterFile registers;
 
     /// The command that was begun, and how far it is.
     @Nullable Command job;
@@ -63,108 +57,87 @@ final class QueueState implements RegisterBlock {
     /// Counts starts and resets: what was begun before one is not to be finished after it.
     int generation;
 
-    long workUnits;
-
     QueueState(int weight) {
-        this.weight = weight;
+        registers =
+                new RegisterFile()
+                        .readOnly(CONTROL, Integer.BYTES, 0)
+                        .constant(STATUS, Integer.BYTES, 0)
+                        .plain(RING_BASE, Long.BYTES, -1)
+                        .plain(RING_ENTRIES, Integer.BYTES, -1)
+                        .readOnly(HEAD, Integer.BYTES, 0)
+                        .constant(TAIL, Integer.BYTES, 0)
+                        .readOnly(ERROR, Integer.BYTES, 0)
+                        .readOnly(FENCE, Long.BYTES, 0)
+                        .status(IRQ_STATUS, Integer.BYTES, IRQ_DONE | IRQ_ERROR)
+                        .plain(IRQ_MASK, Integer.BYTES, IRQ_DONE | IRQ_ERROR)
+                        .readOnly(WORK_UNITS, Long.BYTES, 0)
+                        .constant(WEIGHT, Integer.BYTES, weight);
+    }
+
+    long get(int register) {
+        return registers.get(register);
+    }
+
+    void set(int register, long value) {
+        registers.set(register, value);
+    }
+
+    boolean isEnabled() {
+        return get(CONTROL) != 0;
     }
 
     boolean hasGoodRing() {
-        return Long.bitCount(ringEntries) == 1
-                && ringEntries >= 2
-                && ringEntries <= MOST_ENTRIES
-                && ringBase % Command.SIZE == 0;
+        long entries = get(RING_ENTRIES);
+        return Long.bitCount(entries) == 1
+                && entries >= 2
+                && entries <= MOST_ENTRIES
+                && get(RING_BASE) % Command.SIZE == 0;
     }
 
     void start() {
-        enabled = true;
-        head = 0;
-        error = QueueError.NONE;
-        job = null;
-        jobDoneBytes = 0;
+        set(CONTROL, 1);
+        set(HEAD, 0);
+        set(ERROR, QueueError.NONE.ordinal());
+        setJob(null, 0);
         generation++;
+    }
+
+    void setJob(@Nullable Command command, long doneBytes) {
+        job = command;
+        jobDoneBytes = doneBytes;
     }
 
     void reset() {
         start();
-        enabled = false;
-        ringBase = 0;
-        ringEntries = 0;
-        fence = 0;
-        irqStatus = 0;
-        irqMask = 0;
-        workUnits = 0;
+        registers.reset();
     }
 
     @Override
     public int widthAt(int offset) {
-        return widthOf(offset);
-    }
-
-    static int widthOf(int offset) {
-        return switch (offset & -Long.BYTES) {
-            case RING_BASE, FENCE, WORK_UNITS -> Long.BYTES;
-            default -> Integer.BYTES;
-        };
+        return registers.widthAt(offset);
     }
 
     @Override
     public long load(int offset) {
-        return switch (offset) {
-            case CONTROL -> enabled ? 1 : 0;
-            case STATUS ->
-                    (enabled ? 1 : 0) | (error != QueueError.NONE ? 2 : 0) | (job != null ? 4 : 0);
-            case RING_BASE -> ringBase;
-            case RING_ENTRIES -> ringEntries;
-            case HEAD -> Integer.toUnsignedLong(head);
-            case ERROR -> error.ordinal();
-            case FENCE -> fence;
-            case IRQ_STATUS -> irqStatus;
-            case IRQ_MASK -> irqMask;
-            case WORK_UNITS -> workUnits;
-            case WEIGHT -> weight;
-            default -> 0;
-        };
+        return offset == STATUS
+                ? get(CONTROL) | (get(ERROR) != 0 ? 2 : 0) | (job != null ? 4 : 0)
+                : registers.load(offset);
     }
 
     @Override
     public void store(int offset, long value, long mask) {
-        switch (offset) {
-            case RING_BASE -> {
-                if (!enabled) {
-                    ringBase = RegisterBlock.merge(ringBase, value, mask);
-                }
-            }
-            case RING_ENTRIES -> {
-                if (!enabled) {
-                    ringEntries = RegisterBlock.merge(ringEntries, value, mask);
-                }
-            }
-            case IRQ_STATUS -> irqStatus &= ~(value & mask);
-            case IRQ_MASK ->
-                    irqMask = RegisterBlock.merge(irqMask, value, mask) & (IRQ_DONE | IRQ_ERROR);
-            default -> {
-                // Read only, or nothing there.
-            }
+        boolean isRing = offset == RING_BASE || offset == RING_ENTRIES;
+        if (!isRing || !isEnabled()) {
+            registers.store(offset, value, mask);
         }
     }
 
     void save(DataOutput out) throws IOException {
-        out.writeBoolean(enabled);
-        out.writeLong(ringBase);
-        out.writeInt((int) ringEntries);
-        out.writeInt(head);
-        out.writeByte(error.ordinal());
-        out.writeLong(fence);
-        out.writeByte((int) irqStatus);
-        out.writeByte((int) irqMask);
-        out.writeLong(workUnits);
+        registers.save(out);
         Command begun = job;
         out.writeBoolean(begun != null);
         if (begun != null) {
-            byte[] bytes = new byte[Command.SIZE];
-            begun.encode(MemorySegment.ofArray(bytes));
-            out.write(bytes);
+            out.write(begun.bytes());
             out.writeLong(jobDoneBytes);
         }
     }
@@ -172,31 +145,20 @@ final class QueueState implements RegisterBlock {
     /// @throws IOException if it is nothing that [#save] writes; this is half changed then
     void restore(DataInput in, long vramBytes) throws IOException {
         reset();
-        boolean wasEnabled = in.readBoolean();
-        ringBase = in.readLong();
-        ringEntries = Integer.toUnsignedLong(in.readInt());
-        head = in.readInt();
-        int code = in.readUnsignedByte();
-        require(code < QueueError.values().length, "error=" + code);
-        error = QueueError.values()[code];
-        fence = in.readLong();
-        irqStatus = in.readUnsignedByte() & (IRQ_DONE | IRQ_ERROR);
-        irqMask = in.readUnsignedByte() & (IRQ_DONE | IRQ_ERROR);
-        workUnits = in.readLong();
-        require(workUnits >= 0, "workUnits=" + workUnits);
+        registers.restore(in);
+        require(get(ERROR) < QueueError.values().length, "error=" + get(ERROR));
+        require(get(WORK_UNITS) >= 0, "workUnits=" + get(WORK_UNITS));
+        require(get(CONTROL) <= 1, "control=" + get(CONTROL));
+        require(!isEnabled() || hasGoodRing(), "enabled with a bad ring");
         if (in.readBoolean()) {
             byte[] bytes = new byte[Command.SIZE];
             in.readFully(bytes);
             Command begun = Command.decode(MemorySegment.ofArray(bytes));
-            jobDoneBytes = in.readLong();
+            long done = in.readLong();
             require(begun.check(vramBytes) == QueueError.NONE, "bad command under way");
-            require(
-                    jobDoneBytes >= 0 && jobDoneBytes < begun.totalBytes(),
-                    "jobDoneBytes=" + jobDoneBytes);
-            job = begun;
+            require(done >= 0 && done < begun.totalBytes(), "jobDoneBytes=" + done);
+            setJob(begun, done);
         }
-        require(!wasEnabled || hasGoodRing(), "enabled with a bad ring");
-        enabled = wasEnabled;
     }
 
     private static void require(boolean condition, String message) throws IOException {

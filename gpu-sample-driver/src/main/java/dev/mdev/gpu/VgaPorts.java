@@ -1,5 +1,7 @@
 package dev.mdev.gpu;
 
+import dev.mdev.api.register.RegisterBlock;
+
 import java.io.DataInput;
 import java.io.DataOutput;
 import java.io.IOException;
@@ -32,14 +34,16 @@ final class VgaPorts implements RegisterBlock {
 
     private final byte[] palette = new byte[3 * 256];
 
+    /// Where in the palette guests read and write next.
+    private int readAt;
+
+    private int writeAt;
+
     // Each fits a byte.
+    private int dacState;
     private int attributeIndex;
     private int attributeFlipFlop;
     private int misc;
-    private int dacReadIndex;
-    private int dacWriteIndex;
-    private int dacByte;
-    private int dacState;
     private int inputStatus;
 
     VgaPorts() {
@@ -65,13 +69,12 @@ final class VgaPorts implements RegisterBlock {
 
     void reset() {
         Arrays.fill(palette, (byte) 0);
+        readAt = 0;
+        writeAt = 0;
+        dacState = 0;
         attributeIndex = SCREEN_ON;
         attributeFlipFlop = 0;
         misc = 0;
-        dacReadIndex = 0;
-        dacWriteIndex = 0;
-        dacByte = 0;
-        dacState = 0;
         inputStatus = 0;
     }
 
@@ -85,7 +88,7 @@ final class VgaPorts implements RegisterBlock {
         return switch (port) {
             case ATTRIBUTE_WRITE -> attributeFlipFlop == 0 ? attributeIndex : 0;
             case DAC_READ_INDEX -> dacState;
-            case DAC_WRITE_INDEX -> dacWriteIndex;
+            case DAC_WRITE_INDEX -> writeAt / 3;
             case DAC_DATA -> readPalette();
             case MISC_READ -> misc;
             case INPUT_STATUS_1 -> readInputStatus();
@@ -94,11 +97,8 @@ final class VgaPorts implements RegisterBlock {
     }
 
     private long readPalette() {
-        int value = palette[3 * dacReadIndex + dacByte] & 0xFF;
-        if (++dacByte == 3) {
-            dacByte = 0;
-            dacReadIndex = (dacReadIndex + 1) & 0xFF;
-        }
+        int value = palette[readAt] & 0xFF;
+        readAt = (readAt + 1) % palette.length;
         return value;
     }
 
@@ -124,51 +124,42 @@ final class VgaPorts implements RegisterBlock {
             }
             case MISC_WRITE -> misc = value & ~0x10;
             case DAC_READ_INDEX -> {
-                dacReadIndex = value;
-                dacByte = 0;
+                readAt = 3 * value;
                 dacState = 3;
             }
             case DAC_WRITE_INDEX -> {
-                dacWriteIndex = value;
-                dacByte = 0;
+                writeAt = 3 * value;
                 dacState = 0;
             }
-            case DAC_DATA -> writePalette(value);
+            case DAC_DATA -> {
+                palette[writeAt] = (byte) value;
+                writeAt = (writeAt + 1) % palette.length;
+            }
             default -> {
                 // Nothing there.
             }
         }
     }
 
-    private void writePalette(int value) {
-        palette[3 * dacWriteIndex + dacByte] = (byte) value;
-        if (++dacByte == 3) {
-            dacByte = 0;
-            dacWriteIndex = (dacWriteIndex + 1) & 0xFF;
-        }
-    }
-
     void save(DataOutput out) throws IOException {
         out.write(palette);
+        out.writeShort(readAt);
+        out.writeShort(writeAt);
+        out.writeByte(dacState);
         out.writeByte(attributeIndex);
         out.writeByte(attributeFlipFlop);
         out.writeByte(misc);
-        out.writeByte(dacReadIndex);
-        out.writeByte(dacWriteIndex);
-        out.writeByte(dacByte);
-        out.writeByte(dacState);
         out.writeByte(inputStatus);
     }
 
     void restore(DataInput in) throws IOException {
         in.readFully(palette);
+        readAt = in.readUnsignedShort() % palette.length;
+        writeAt = in.readUnsignedShort() % palette.length;
+        dacState = in.readUnsignedByte() & 3;
         attributeIndex = in.readUnsignedByte() & 0x3F;
         attributeFlipFlop = in.readUnsignedByte() & 1;
         misc = in.readUnsignedByte();
-        dacReadIndex = in.readUnsignedByte();
-        dacWriteIndex = in.readUnsignedByte();
-        dacByte = in.readUnsignedByte() % 3;
-        dacState = in.readUnsignedByte() & 3;
         inputStatus = in.readUnsignedByte() & RETRACE;
     }
 }

@@ -3,6 +3,7 @@ package dev.mdev.gpu;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.mdev.api.LinearMemory.Layouts;
 import dev.mdev.api.MapDecision;
 import dev.mdev.api.MdevDevice;
 import dev.mdev.api.MdevException;
@@ -189,7 +190,7 @@ final class GpuEngineTest {
     private void uploadRamp(int width) {
         byte[] line = new byte[4 * width];
         for (int x = 0; x < width; x++) {
-            MemorySegment.ofArray(line).set(Command.INT, 4L * x, ramp(x));
+            MemorySegment.ofArray(line).set(Layouts.INT, 4L * x, ramp(x));
         }
         mdev.guestMemory().poke(DATA, MemorySegment.ofArray(line));
     }
@@ -238,17 +239,14 @@ final class GpuEngineTest {
 
     /// Bytes of a command, one of which is changed.
     private static byte[] with(Command command, int offset, int value) {
-        byte[] bytes = new byte[Command.SIZE];
-        command.encode(MemorySegment.ofArray(bytes));
+        byte[] bytes = command.bytes();
         bytes[offset] = (byte) value;
         bytes[offset + 1 < Command.SIZE ? offset + 1 : offset] |= (byte) (value >>> 8);
         return bytes;
     }
 
     private void expect(QueueError error, Command command) {
-        byte[] bytes = new byte[Command.SIZE];
-        command.encode(MemorySegment.ofArray(bytes));
-        expect(error, bytes);
+        expect(error, command.bytes());
     }
 
     private void expect(QueueError error, byte[] command) {
@@ -421,7 +419,7 @@ final class GpuEngineTest {
             Arrays.fill(bytes, 0x30, 0x40, (byte) 0);
             for (int at = 0x08; at < 0x28; at += 4) {
                 if (random.nextInt(3) > 0) {
-                    MemorySegment.ofArray(bytes).set(Command.INT, at, random.nextInt(4096));
+                    MemorySegment.ofArray(bytes).set(Layouts.INT, at, random.nextInt(4096));
                 }
             }
             guest.putRaw(bytes);

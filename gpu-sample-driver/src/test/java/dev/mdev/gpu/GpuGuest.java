@@ -1,5 +1,6 @@
 package dev.mdev.gpu;
 
+import dev.mdev.api.LinearMemory.Layouts;
 import dev.mdev.api.page.Page;
 import dev.mdev.api.testkit.InMemoryMdev;
 
@@ -12,6 +13,9 @@ final class GpuGuest {
     static final int VRAM = GpuDevice.VRAM_BAR;
     static final int MMIO = GpuDevice.MMIO_BAR;
     static final int QUEUE = GpuDevice.QUEUE_BAR;
+
+    /// Offset of the queue's registers in their BAR.
+    static final long REGISTERS = Page.bytesOf(GpuDevice.REGISTER_PAGE);
 
     static final long RING = 0x10_0000;
     static final int RING_ENTRIES = 64;
@@ -51,9 +55,7 @@ final class GpuGuest {
 
     /// Puts a command into the ring; the engine sees it by the next [#ring].
     void put(Command command) {
-        byte[] bytes = new byte[Command.SIZE];
-        command.encode(MemorySegment.ofArray(bytes));
-        putRaw(bytes);
+        putRaw(command.bytes());
     }
 
     void putRaw(byte[] command) {
@@ -81,19 +83,19 @@ final class GpuGuest {
     }
 
     long queue(int register) {
-        return mdev.guest().load(QUEUE, GpuDevice.QUEUE_PAGE + register, 4);
+        return mdev.guest().load(QUEUE, REGISTERS + register, 4);
     }
 
     long queueLong(int register) {
-        return mdev.guest().load(QUEUE, GpuDevice.QUEUE_PAGE + register, 8);
+        return mdev.guest().load(QUEUE, REGISTERS + register, 8);
     }
 
     void setQueue(int register, long value) {
-        mdev.guest().store(QUEUE, GpuDevice.QUEUE_PAGE + register, 4, value);
+        mdev.guest().store(QUEUE, REGISTERS + register, 4, value);
     }
 
     private void storeLong(int register, long value) {
-        mdev.guest().store(QUEUE, GpuDevice.QUEUE_PAGE + register, 8, value);
+        mdev.guest().store(QUEUE, REGISTERS + register, 8, value);
     }
 
     QueueError error() {
@@ -127,7 +129,7 @@ final class GpuGuest {
         byte[] bytes = new byte[lengthBytes];
         MemorySegment to = MemorySegment.ofArray(bytes);
         for (int i = 0; i < lengthBytes; i += 8) {
-            to.set(Command.LONG, i, mdev.guest().load(VRAM, i, 8));
+            to.set(Layouts.LONG, i, mdev.guest().load(VRAM, i, 8));
         }
         return bytes;
     }
@@ -139,40 +141,45 @@ final class GpuGuest {
     }
 
     static Command nop() {
-        return new Command(Command.NOP, 0, 0, 0, 0, 0, 0, 0, 0, 0, true);
+        return command(Command.NOP, 0, 0, 0, 0, 0, Rows.NONE);
     }
 
     static Command fill(int value, Rows to) {
-        return new Command(
-                Command.FILL, 0, value, to.start, 0, to.pitch, 0, to.rowBytes, to.rows, 0, true);
+        return command(Command.FILL, 0, value, 0, 0, 0, to);
     }
 
     static Command copy(int opcode, Rows to, long source, long sourcePitch) {
-        return new Command(
-                opcode,
-                0,
-                0,
-                to.start,
-                source,
-                to.pitch,
-                sourcePitch,
-                to.rowBytes,
-                to.rows,
-                0,
-                true);
+        return command(opcode, 0, 0, source, sourcePitch, 0, to);
     }
 
     static Command fence(long value) {
-        return new Command(Command.FENCE, Command.INTERRUPT, 0, 0, 0, 0, 0, 0, 0, value, true);
+        return command(Command.FENCE, Command.INTERRUPT, 0, 0, 0, value, Rows.NONE);
     }
 
     static Command fenceTo(long value, long address) {
-        return new Command(
-                Command.FENCE, Command.STORE_FENCE, 0, address, 0, 0, 0, 0, 0, value, true);
+        Rows to = new Rows(address, 0, 0, 0);
+        return command(Command.FENCE, Command.STORE_FENCE, 0, 0, 0, value, to);
+    }
+
+    private static Command command(
+            int opcode, int flags, int value, long source, long sourcePitch, long fence, Rows to) {
+        MemorySegment bytes = MemorySegment.ofArray(new byte[Command.SIZE]);
+        bytes.set(Layouts.INT, 0x00, opcode | (flags << 16));
+        bytes.set(Layouts.INT, 0x04, value);
+        bytes.set(Layouts.LONG, 0x08, to.start);
+        bytes.set(Layouts.LONG, 0x10, source);
+        bytes.set(Layouts.INT, 0x18, (int) to.pitch);
+        bytes.set(Layouts.INT, 0x1C, (int) sourcePitch);
+        bytes.set(Layouts.INT, 0x20, (int) to.rowBytes);
+        bytes.set(Layouts.INT, 0x24, (int) to.rows);
+        bytes.set(Layouts.LONG, 0x28, fence);
+        return Command.decode(bytes);
     }
 
     /// Where rows are.
     record Rows(long start, long pitch, long rowBytes, long rows) {
+        static final Rows NONE = new Rows(0, 0, 0, 0);
+
         static Rows of(long start, long bytes) {
             return new Rows(start, 0, bytes, 1);
         }

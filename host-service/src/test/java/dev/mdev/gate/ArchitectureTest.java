@@ -42,6 +42,7 @@ class ArchitectureTest {
             Map.ofEntries(
                     row("api.page"),
                     row("api", "api.page"),
+                    row("api.register"),
                     row("core.addr", "api", "api.page"),
                     row("core.sync", "api"),
                     row("core.memslot", "api", "api.page", "core.addr", "core.sync"),
@@ -110,7 +111,7 @@ class ArchitectureTest {
                             "core.hostmm",
                             "core.engine",
                             "core.device"),
-                    row("gpu", "api", "api.page"));
+                    row("gpu", "api", "api.page", "api.register"));
 
     private static Map.Entry<String, Set<String>> row(String name, String... mayUse) {
         return Map.entry(name, Set.of(mayUse));

@@ -16,7 +16,7 @@ import java.lang.foreign.MemorySegment;
 /// Each method may throw [MdevException] with EIO when the host cannot reach the content. A driver
 /// lets that pass to its caller, or tells its guest that the work failed; it must not keep half of
 /// a change of its own state.
-public interface Aperture {
+public interface Aperture extends LinearMemory {
     /// The pages of the aperture. Page numbers are the host's; a driver gets an offset by
     /// subtracting the first.
     PfnRange pfns();
@@ -25,12 +25,14 @@ public interface Aperture {
     /// first byte.
     ///
     /// @throws IndexOutOfBoundsException if the bytes are not all inside the aperture
+    @Override
     void read(long offsetBytes, MemorySegment destination);
 
     /// Copies `source.byteSize()` bytes into the aperture, starting `offsetBytes` after its first
     /// byte.
     ///
     /// @throws IndexOutOfBoundsException if the bytes are not all inside the aperture
+    @Override
     void write(long offsetBytes, MemorySegment source);
 
     /// Sets `lengthBytes` bytes to `value`.

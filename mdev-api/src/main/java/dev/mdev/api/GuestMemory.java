@@ -10,12 +10,13 @@ import java.lang.foreign.MemorySegment;
 /// All methods may be called by any thread, from inside callbacks too. What a device writes is
 /// dirty-logged like the guest's own stores. A device can only reach guest memory while it is
 /// assigned and the guest lets it master the bus.
-public interface GuestMemory {
+public interface GuestMemory extends LinearMemory {
     /// Copies from guest memory.
     ///
     /// @param iova first address; need not be aligned
     /// @throws MdevException EFAULT where there is no memory, with what was copied before that in
     ///   `destination`; ENODEV if the device may not master the bus
+    @Override
     void read(long iova, MemorySegment destination);
 
     /// Copies to guest memory.
@@ -23,6 +24,7 @@ public interface GuestMemory {
     /// @param iova first address; need not be aligned
     /// @throws MdevException EFAULT where there is no memory or it is read-only, with what was
     ///   copied before that left in place; ENODEV if the device may not master the bus
+    @Override
     void write(long iova, MemorySegment source);
 
     /// Holds pages of guest memory, for a device that works on them for longer. They stay until

@@ -1,5 +1,7 @@
 package dev.mdev.api;
 
+import java.util.Arrays;
+import java.util.List;
 import java.util.Optional;
 
 /// What the host offers a driver that looks for its devices. Valid only during
@@ -15,4 +17,33 @@ public interface ParentHost {
 
     /// A setting that the operator made for this driver, such as `vram-mib`, if it was made.
     Optional<String> setting(String key);
+
+    /// A setting that is a number.
+    ///
+    /// @param preset its value if it was not made
+    /// @throws MdevException EINVAL if it was made and is no number from `least` to `most`; the
+    ///   message says so
+    default int number(String key, int preset, int least, int most) {
+        return setting(key).map(text -> SettingText.number(key, text, least, most)).orElse(preset);
+    }
+
+    /// A setting that is a list of numbers, separated by commas, in any order.
+    ///
+    /// @param preset its text if it was not made
+    /// @return the numbers in ascending order, each once; at least one
+    /// @throws MdevException as [#number] does
+    default List<Integer> numbers(String key, String preset, int least, int most) {
+        return Arrays.stream(setting(key).orElse(preset).split(",", -1))
+                .map(text -> SettingText.number(key, text, least, most))
+                .sorted()
+                .distinct()
+                .toList();
+    }
+
+    /// A setting that is `true` or `false`; the latter if it was not made.
+    ///
+    /// @throws MdevException EINVAL if it is neither
+    default boolean flag(String key) {
+        return setting(key).map(text -> SettingText.flag(key, text)).orElse(false);
+    }
 }

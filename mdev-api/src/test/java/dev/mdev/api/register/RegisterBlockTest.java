@@ -1,4 +1,4 @@
-package dev.mdev.gpu;
+package dev.mdev.api.register;
 
 import static org.assertj.core.api.Assertions.assertThat;
 

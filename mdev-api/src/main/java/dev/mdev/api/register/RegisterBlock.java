@@ -1,10 +1,10 @@
-package dev.mdev.gpu;
+package dev.mdev.api.register;
 
 /// Registers that are accessed as guests like: with any width, at any offset.
 ///
 /// An implementation only knows whole registers. [#read] and [#write] cut an access into the
 /// registers that it touches, in ascending order, each of them once.
-interface RegisterBlock {
+public interface RegisterBlock {
     /// The width in bytes of the register that `offset` lies in: 1, 2, 4 or 8. A register lies at a
     /// multiple of its width.
     int widthAt(int offset);

@@ -1,10 +1,12 @@
-package dev.mdev.gpu;
+package dev.mdev.api;
 
 import java.nio.charset.StandardCharsets;
 
-/// What the monitor says of itself: one block of VESA Enhanced EDID 1.4, 1024x768 preferred.
-final class Edid {
-    static final int SIZE = 128;
+/// What the monitor says of itself that the host puts behind each [Display]: one block of VESA
+/// Enhanced EDID 1.4, 1024x768 preferred. A device hands it to its guest in its own way.
+public final class Edid {
+    /// Bytes of the block.
+    public static final int SIZE = 128;
 
     private static final int PREFERRED_TIMING = 54;
     private static final int RANGE_LIMITS = 72;
@@ -13,7 +15,8 @@ final class Edid {
 
     private Edid() {}
 
-    static byte[] block() {
+    /// The block, a new array at each call.
+    public static byte[] block() {
         byte[] edid = new byte[SIZE];
         put(edid, 0, 0x00, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x00);
         // Manufacturer "MDV" in three times 5 bits, product 1, no serial number, week 1 of 2025.

@@ -1,0 +1,185 @@
+package dev.mdev.api;
+
+import dev.mdev.api.page.Page;
+import dev.mdev.api.page.PfnRange;
+import dev.mdev.api.page.Prot;
+
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+
+/// A device's share of a pool as one piece of memory: its pages are 0, 1, 2..., wherever in the
+/// aperture they lie.
+///
+///     share:     | 0 1 2 3 | 4 5 |            | 0 | 1 | 2 | 3 | 4 | 5 |   scattered
+///     aperture:  | 9 a b c | 3 4 |            | 9 | 4 | c | 3 | b | a |
+///
+/// Which physical page belongs to a page of the share changes only by [#moveTo]. All methods may be
+/// called by any thread.
+public final class ShareMemory implements LinearMemory {
+    /// A prime, more than any share has pages: multiplying by it modulo the number of pages hits
+    /// every page once.
+    private static final long SCATTER = 0x9E37_79B1L;
+
+    private final Aperture aperture;
+    private volatile List<Run> runs;
+    private final long npages;
+    private final boolean scattered;
+
+    private ShareMemory(Aperture aperture, PoolShare share, boolean scattered) {
+        this.aperture = aperture;
+        this.runs = runsOf(share);
+        this.npages = share.npages();
+        this.scattered = scattered;
+    }
+
+    /// The pages in the order of the share's extents.
+    public static ShareMemory inOrder(Aperture aperture, PoolShare share) {
+        return new ShareMemory(aperture, share, false);
+    }
+
+    /// The pages mixed up, the same way each time: for tests that nobody relies on their order.
+    public static ShareMemory scattered(Aperture aperture, PoolShare share) {
+        return new ShareMemory(aperture, share, true);
+    }
+
+    /// Goes on with other pages, which the host gave the content of the old ones
+    /// ([MdevDevice#shareMoved]).
+    ///
+    /// @throws IllegalArgumentException if they are not as many
+    public void moveTo(PoolShare share) {
+        if (share.npages() != npages) {
+            throw new IllegalArgumentException(
+                    "npages=%d were=%d".formatted(share.npages(), npages));
+        }
+        runs = runsOf(share);
+    }
+
+    private static List<Run> runsOf(PoolShare share) {
+        List<Run> runs = new ArrayList<>();
+        long page = 0;
+        for (PfnRange extent : share.extents()) {
+            Run last = runs.isEmpty() ? null : runs.getLast();
+            if (last != null && last.pfns().endPfn() == extent.firstPfn()) {
+                runs.removeLast();
+                long both = last.pfns().npages() + extent.npages();
+                runs.add(new Run(last.firstPage(), new PfnRange(last.pfns().firstPfn(), both)));
+            } else {
+                runs.add(new Run(page, extent));
+            }
+            page += extent.npages();
+        }
+        return List.copyOf(runs);
+    }
+
+    /// Pages of the share that are neighbours in the aperture too.
+    ///
+    /// @param firstPage the share's page that the first of `pfns` is
+    public record Run(long firstPage, PfnRange pfns) {
+        /// The first page after the run.
+        public long endPage() {
+            return firstPage + pfns.npages();
+        }
+
+        /// A grant of as much of this run as the request's window and `mostPages` allow, for a
+        /// region whose page 0 is the share's page 0.
+        ///
+        /// What is longer than `mostPages` is cut at multiples of it, so that the grants for
+        /// neighbouring faults do not overlap; where the run ends in such a piece the grant is
+        /// moved, so that it is no shorter than it could be.
+        ///
+        /// @param request the touched page is in this run
+        public MapDecision.Grant grant(MapRequest request, long mostPages, Prot prot) {
+            long first = Math.max(request.firstPage(), firstPage);
+            long end = Math.min(request.endPage(), endPage());
+            if (end - first > mostPages) {
+                long page = request.page();
+                first = Math.clamp(page - page % mostPages, first, end - mostPages);
+                end = first + mostPages;
+            }
+            long firstPfn = pfns.firstPfn() + (first - firstPage);
+            return new MapDecision.Grant(first, new PfnRange(firstPfn, end - first), prot);
+        }
+    }
+
+    /// The longest run that `page` is in.
+    ///
+    /// @throws IndexOutOfBoundsException if the share has no such page
+    public Run runAt(long page) {
+        if (page < 0 || page >= npages) {
+            throw new IndexOutOfBoundsException("page=" + page + " npages=" + npages);
+        }
+        long inOrder = scattered ? page * SCATTER % npages : page;
+        List<Run> current = runs;
+        int i = 0;
+        while (inOrder >= current.get(i).endPage()) {
+            i++;
+        }
+        Run run = current.get(i);
+        if (!scattered) {
+            return run;
+        }
+        long pfn = run.pfns().firstPfn() + (inOrder - run.firstPage());
+        return new Run(page, new PfnRange(pfn, 1));
+    }
+
+    /// Pages of the share.
+    public long npages() {
+        return npages;
+    }
+
+    /// Bytes of the share.
+    public long sizeBytes() {
+        return Page.bytesOf(npages);
+    }
+
+    /// @throws IndexOutOfBoundsException if the bytes are not all in the share; those before may
+    ///   have been copied
+    @Override
+    public void read(long offsetBytes, MemorySegment destination) {
+        forEachPiece(
+                offsetBytes,
+                destination.byteSize(),
+                (inAperture, done, length) ->
+                        aperture.read(inAperture, destination.asSlice(done, length)));
+    }
+
+    /// @throws IndexOutOfBoundsException if the bytes are not all in the share; those before may
+    ///   have been copied
+    @Override
+    public void write(long offsetBytes, MemorySegment source) {
+        forEachPiece(
+                offsetBytes,
+                source.byteSize(),
+                (inAperture, done, length) ->
+                        aperture.write(inAperture, source.asSlice(done, length)));
+    }
+
+    /// Sets `lengthBytes` bytes to `value`.
+    ///
+    /// @throws IndexOutOfBoundsException if the bytes are not all in the share; those before may
+    ///   have been set
+    public void fill(long offsetBytes, long lengthBytes, byte value) {
+        forEachPiece(
+                offsetBytes,
+                lengthBytes,
+                (inAperture, _, length) -> aperture.fill(inAperture, length, value));
+    }
+
+    private interface Piece {
+        void accept(long inAperture, long done, long length);
+    }
+
+    private void forEachPiece(long offsetBytes, long lengthBytes, Piece piece) {
+        long done = 0;
+        while (done < lengthBytes) {
+            long offset = offsetBytes + done;
+            Run run = runAt(Page.numberOf(offset));
+            long inRun = offset - Page.addressOf(run.firstPage());
+            long length = Math.min(lengthBytes - done, Page.bytesOf(run.pfns().npages()) - inRun);
+            long firstPage = run.pfns().firstPfn() - aperture.pfns().firstPfn();
+            piece.accept(Page.addressOf(firstPage) + inRun, done, length);
+            done += length;
+        }
+    }
+}

@@ -1,0 +1,164 @@
+package dev.mdev.api.register;
+
+import java.io.DataInput;
+import java.io.DataOutput;
+import java.io.IOException;
+import java.util.TreeMap;
+
+/// Registers that are declared one by one, in the manner of QEMU's `RegisterAccessInfo`; they are
+/// reset, saved and restored together. What lies between them reads as zero and ignores stores.
+///
+/// [#load] and [#store] are what guests do, [#get] and [#set] what the device itself does. Not
+/// thread-safe.
+public final class RegisterFile implements RegisterBlock {
+    private enum Kind {
+        CONSTANT,
+        READ_ONLY,
+        PLAIN,
+        STATUS
+    }
+
+    private static final class Register {
+        final int widthBytes;
+        final Kind kind;
+        final long resetValue;
+        final long guestBits;
+        long value;
+
+        Register(int widthBytes, Kind kind, long resetValue, long guestBits) {
+            this.widthBytes = widthBytes;
+            this.kind = kind;
+            this.resetValue = resetValue;
+            this.guestBits = guestBits;
+            this.value = resetValue;
+        }
+
+        long widthMask() {
+            return -1L >>> (Long.SIZE - Byte.SIZE * widthBytes);
+        }
+    }
+
+    private final TreeMap<Integer, Register> registers = new TreeMap<>();
+
+    /// Adds a register whose value never changes. It is not saved.
+    public RegisterFile constant(int offset, int widthBytes, long value) {
+        return add(offset, new Register(widthBytes, Kind.CONSTANT, value, 0));
+    }
+
+    /// Adds a register that only the device sets.
+    public RegisterFile readOnly(int offset, int widthBytes, long resetValue) {
+        return add(offset, new Register(widthBytes, Kind.READ_ONLY, resetValue, 0));
+    }
+
+    /// Adds a register that keeps what guests store to it.
+    ///
+    /// @param writable the bits that they can change; the others stay zero
+    public RegisterFile plain(int offset, int widthBytes, long writable) {
+        return add(offset, new Register(widthBytes, Kind.PLAIN, 0, writable));
+    }
+
+    /// Adds a register whose bits the device sets, and guests clear by storing ones.
+    public RegisterFile status(int offset, int widthBytes, long bits) {
+        return add(offset, new Register(widthBytes, Kind.STATUS, 0, bits));
+    }
+
+    private RegisterFile add(int offset, Register register) {
+        int width = register.widthBytes;
+        if (width > Long.BYTES || Integer.bitCount(width) != 1 || offset % width != 0) {
+            throw new IllegalArgumentException("offset=0x%x width=%d".formatted(offset, width));
+        }
+        for (int i = 0; i < width; i++) {
+            if (startOf(offset + i) >= 0 || registers.containsKey(offset + i)) {
+                throw new IllegalArgumentException("offset=0x%x is taken".formatted(offset + i));
+            }
+        }
+        registers.put(offset, register);
+        return this;
+    }
+
+    /// The offset of the register that `offset` lies in, or -1.
+    private int startOf(int offset) {
+        var floor = registers.floorEntry(offset);
+        boolean inside = floor != null && offset < floor.getKey() + floor.getValue().widthBytes;
+        return inside ? floor.getKey() : -1;
+    }
+
+    /// The value of the register at `offset`.
+    ///
+    /// @throws IllegalArgumentException if none is declared there
+    public long get(int offset) {
+        return at(offset).value;
+    }
+
+    /// Sets the register at `offset`, whatever guests may do to it.
+    ///
+    /// @throws IllegalArgumentException if none is declared there
+    public void set(int offset, long value) {
+        Register register = at(offset);
+        register.value = value & register.widthMask();
+    }
+
+    private Register at(int offset) {
+        Register register = registers.get(offset);
+        if (register == null) {
+            throw new IllegalArgumentException("no register at offset=0x%x".formatted(offset));
+        }
+        return register;
+    }
+
+    @Override
+    public int widthAt(int offset) {
+        int start = startOf(offset);
+        return start < 0 ? 1 : at(start).widthBytes;
+    }
+
+    @Override
+    public long load(int offset) {
+        Register register = registers.get(offset);
+        return register == null ? 0 : register.value;
+    }
+
+    @Override
+    public void store(int offset, long value, long mask) {
+        Register register = registers.get(offset);
+        if (register == null) {
+            return;
+        }
+        long bits = mask & register.guestBits;
+        switch (register.kind) {
+            case PLAIN -> register.value = RegisterBlock.merge(register.value, value, bits);
+            case STATUS -> register.value &= ~(value & bits);
+            case CONSTANT, READ_ONLY -> {
+                // The device's own.
+            }
+        }
+    }
+
+    /// Brings all registers back to what they were declared with.
+    public void reset() {
+        registers.values().forEach(register -> register.value = register.resetValue);
+    }
+
+    /// Writes all registers that are no constants, 8 bytes each, by ascending offsets.
+    public void save(DataOutput out) throws IOException {
+        for (Register register : registers.values()) {
+            if (register.kind != Kind.CONSTANT) {
+                out.writeLong(register.value);
+            }
+        }
+    }
+
+    /// Reads what [#save] of a file with the same declarations wrote. Bits that a register cannot
+    /// have are dropped; whether the values make sense together is for the caller to check.
+    public void restore(DataInput in) throws IOException {
+        for (Register register : registers.values()) {
+            switch (register.kind) {
+                case PLAIN, STATUS -> register.value = in.readLong() & register.guestBits;
+                case READ_ONLY -> register.value = in.readLong() & register.widthMask();
+                case CONSTANT -> {
+                    // Not saved.
+                }
+            }
+        }
+    }
+}
