@@ -55,6 +55,10 @@ final class CommandQueue implements RegisterBlock {
     @GuardedBy("this")
     private int pauses;
 
+    /// The start that the round under way works for.
+    @GuardedBy("this")
+    private int roundGeneration;
+
     // For operators: since creation, whatever the guest resets.
 
     @GuardedBy("this")
@@ -88,6 +92,11 @@ final class CommandQueue implements RegisterBlock {
 
     // The engine's side.
 
+    /// Begins a round: a queue that is started later waits for the next.
+    synchronized void beginRound() {
+        roundGeneration = state.generation;
+    }
+
     /// Does one step of work.
     ///
     /// @param budgetUnits the most that moving bytes may cost
@@ -110,6 +119,7 @@ final class CommandQueue implements RegisterBlock {
     ///
     /// @return whether there is nothing to do
     boolean armIfIdle() {
+        beginRound();
         Now now = enter();
         if (now == null) {
             return true;
@@ -138,7 +148,8 @@ final class CommandQueue implements RegisterBlock {
 
     /// Marks the queue as running, or says that it must stay out.
     private synchronized @Nullable Now enter() {
-        running = state.isEnabled() && pauses == 0;
+        boolean joined = state.generation == roundGeneration;
+        running = state.isEnabled() && joined && pauses == 0;
         if (!running) {
             return null;
         }

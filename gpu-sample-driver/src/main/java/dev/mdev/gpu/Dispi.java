@@ -12,7 +12,8 @@ import java.util.Optional;
 /// standard VGA has them and Linux's `bochs` driver uses them.
 ///
 /// What makes no sense is brought to the nearest that does, as soon as the display is on: there is
-/// no way to tell a guest of an error.
+/// no way to tell a guest of an error. Widths are not rounded to multiples of 8, as QEMU's
+/// `bochs-display` does not and its `VGA` does: a guest in 1366x768 would see a staircase.
 final class Dispi implements RegisterBlock {
     static final int ID = 0;
     static final int XRES = 1;
@@ -138,8 +139,8 @@ final class Dispi implements RegisterBlock {
             }
             default -> registers[BPP] = 8;
         }
-        registers[XRES] = Math.clamp(registers[XRES] & ~7, 8, MAX_XRES);
-        registers[VIRT_WIDTH] = Math.clamp(registers[VIRT_WIDTH] & ~7, registers[XRES], MAX_XRES);
+        registers[XRES] = Math.clamp(registers[XRES], 8, MAX_XRES);
+        registers[VIRT_WIDTH] = Math.clamp(registers[VIRT_WIDTH], registers[XRES], MAX_XRES);
         long line = lineBytes();
         int mostLines = (int) Math.min(0xFFFF, vram.sizeBytes() / line);
         registers[YRES] = Math.clamp(registers[YRES], 1, Math.min(MAX_YRES, mostLines));

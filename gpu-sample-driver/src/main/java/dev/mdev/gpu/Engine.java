@@ -16,6 +16,9 @@ import java.util.concurrent.locks.LockSupport;
 /// [#SLICE_UNITS]; what it overdraws, by a part of a step, it pays in its next round; what it
 /// leaves unused is lost, as nobody saves up while idle. Work is counted in units, never in time,
 /// so that the same commands are always scheduled in the same way.
+///
+/// A queue that stops is out of the round, and one that is started joins the next: so a flood of
+/// bad commands costs the others one command a round, however fast its guest starts over.
 final class Engine implements AutoCloseable {
     /// Units a round for a device of weight 1: 64 KiB moved.
     static final long SLICE_UNITS = 1024;
@@ -43,9 +46,10 @@ final class Engine implements AutoCloseable {
     @GuardedBy("this")
     private boolean closed;
 
+    /// @param name the GPU's, for the thread's
     /// @param hasThread false for tests, which then run rounds themselves
     Engine(String name, boolean hasThread) {
-        this.name = name;
+        this.name = name + "-engine";
         this.hasThread = hasThread;
     }
 
@@ -77,6 +81,7 @@ final class Engine implements AutoCloseable {
         credits.keySet().retainAll(queues);
         long total = 0;
         for (CommandQueue queue : queues) {
+            queue.beginRound();
             long credit = credits.getOrDefault(queue, 0L) + queue.weight() * SLICE_UNITS;
             while (credit > 0) {
                 long used = queue.step(credit);

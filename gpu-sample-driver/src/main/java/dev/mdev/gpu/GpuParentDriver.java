@@ -35,11 +35,9 @@ public final class GpuParentDriver implements ParentDriver {
     public List<ParentDevice> probe(ParentHost host) {
         GpuSettings settings = GpuSettings.from(host);
         return IntStream.range(0, settings.count())
-                .<ParentDevice>mapToObj(i -> allocate("gpu" + i, settings, host))
+                .<ParentDevice>mapToObj(i ->
+                        GpuParent.allocate(
+                                "gpu" + i, settings, host, new Engine("gpu" + i, hasThreads)))
                 .toList();
-    }
-
-    private GpuParent allocate(String gpu, GpuSettings settings, ParentHost host) {
-        return GpuParent.allocate(gpu, settings, host, new Engine(gpu + "-engine", hasThreads));
     }
 }

@@ -15,6 +15,7 @@ import java.io.DataInput;
 import java.io.DataOutput;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.BitSet;
 
 /// One device's VRAM: what a touched page of BAR 0 is mapped to, and which pages hold something.
@@ -69,9 +70,27 @@ final class Vram implements LinearMemory {
         used.set((int) firstPage, (int) endPage);
     }
 
+    /// Pages that hold nothing read as zero and are left alone: looking at a page of a device that
+    /// keeps its memory in a file would make the page.
     @Override
     public void read(long offsetBytes, MemorySegment destination) {
-        pages.read(offsetBytes, destination);
+        long done = 0;
+        while (done < destination.byteSize()) {
+            long at = offsetBytes + done;
+            long inPage = Page.SIZE - (long) Page.offsetOf(at);
+            long length = Math.min(destination.byteSize() - done, inPage);
+            MemorySegment piece = destination.asSlice(done, length);
+            if (isUsed(Page.numberOf(at))) {
+                pages.read(at, piece);
+            } else {
+                piece.fill((byte) 0);
+            }
+            done += length;
+        }
+    }
+
+    private synchronized boolean isUsed(long page) {
+        return used.get((int) page);
     }
 
     @Override
@@ -105,30 +124,26 @@ final class Vram implements LinearMemory {
         }
     }
 
-    /// Writes which pages are used; what they hold is carried by the host.
+    /// Writes which pages are used, one bit each; what they hold is carried by the host.
     void save(DataOutput out) throws IOException {
         byte[] bits;
         synchronized (this) {
             bits = used.toByteArray();
         }
-        out.writeInt(bits.length);
-        out.write(bits);
+        out.write(Arrays.copyOf(bits, bytesOfBits()));
     }
 
     void restore(DataInput in) throws IOException {
-        int length = in.readInt();
-        if (length < 0 || length > (pages.npages() + 7) / 8) {
-            throw new IOException("bytes of used pages: " + length);
-        }
-        byte[] bits = new byte[length];
+        byte[] bits = new byte[bytesOfBits()];
         in.readFully(bits);
-        BitSet read = BitSet.valueOf(bits);
-        if (read.length() > pages.npages()) {
-            throw new IOException("used page: " + (read.length() - 1));
-        }
         synchronized (this) {
             used.clear();
-            used.or(read);
+            used.or(BitSet.valueOf(bits));
         }
+    }
+
+    /// Exactly one bit a page: shares are multiples of 256 pages.
+    private int bytesOfBits() {
+        return (int) pages.npages() / Byte.SIZE;
     }
 }

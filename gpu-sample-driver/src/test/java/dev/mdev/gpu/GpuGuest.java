@@ -98,6 +98,11 @@ final class GpuGuest {
         mdev.guest().store(QUEUE, REGISTERS + register, 8, value);
     }
 
+    /// The last fence, as the guest sees it without leaving its processor.
+    long fencePage() {
+        return mdev.guest().load(QUEUE, Page.bytesOf(GpuDevice.FENCE_PAGE), 8);
+    }
+
     QueueError error() {
         return QueueError.values()[(int) queue(QueueState.ERROR)];
     }

@@ -61,11 +61,48 @@ final class GpuStateTest {
             GpuGuest.drain(engine);
             assertThat(to.error()).isEqualTo(QueueError.NONE);
             assertThat(to.queueLong(QueueState.FENCE)).as("rounds=%d", rounds).isEqualTo(1234);
+            assertThat(to.fencePage()).as("rounds=%d", rounds).isEqualTo(1234);
             assertThat(Arrays.mismatch(to.loadVram(4 * MIB), expected))
                     .as("rounds=%d", rounds)
                     .isEqualTo(-1);
             to.mdev().close();
         }
+    }
+
+    /// In the middle of a command, and of the ring: what is left is done over there, and only
+    /// there.
+    @Test
+    void aDeviceThatMovesInTheMiddleOfACommandDeliversItsFencesOverThere() {
+        GpuGuest from = device();
+        from.start();
+        from.put(GpuGuest.fence(1));
+        from.put(GpuGuest.fill(0x5A5A_5A5A, Rows.of(0, MIB)));
+        from.put(GpuGuest.fence(2));
+        from.put(GpuGuest.fill(0x2B2B_2B2B, Rows.of(MIB, 4096)));
+        from.put(GpuGuest.fence(3));
+        from.ring();
+        engine.runRound();
+        assertThat(from.queue(QueueState.STATUS)).as("enabled, in a command").isEqualTo(1 | 4);
+        assertThat(from.queue(QueueState.HEAD)).isEqualTo(1);
+        assertThat(from.fencePage()).isEqualTo(1);
+        assertThat(from.mdev().interrupts().count(0)).isEqualTo(1);
+
+        GpuGuest to = move(from);
+        assertThat(to.queue(QueueState.STATUS)).isEqualTo(1 | 4);
+        assertThat(to.queue(QueueState.HEAD)).isEqualTo(1);
+        assertThat(to.fencePage()).as("before the engine runs").isEqualTo(1);
+        GpuGuest.drain(engine);
+        assertThat(to.queue(QueueState.HEAD)).isEqualTo(5);
+        assertThat(to.fencePage()).isEqualTo(3);
+        assertThat(to.mdev().interrupts().count(0)).as("fences 2 and 3").isEqualTo(2);
+        byte[] vram = to.loadVram(MIB + 4096);
+        assertThat(Arrays.copyOf(vram, MIB)).containsOnly(0x5A);
+        assertThat(Arrays.copyOfRange(vram, MIB, MIB + 4096)).containsOnly(0x2B);
+        to.resumeAt(5);
+        to.put(GpuGuest.fence(4));
+        to.ring();
+        GpuGuest.drain(engine);
+        assertThat(to.fencePage()).as("the ring goes on").isEqualTo(4);
     }
 
     /// As a host moves a device, with the guest's memory.

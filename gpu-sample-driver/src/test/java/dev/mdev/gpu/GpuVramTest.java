@@ -3,9 +3,12 @@ package dev.mdev.gpu;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.mdev.api.Aperture;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.ParentDriver;
+import dev.mdev.api.PoolShare;
 import dev.mdev.api.page.Page;
+import dev.mdev.api.page.PfnRange;
 import dev.mdev.api.testkit.AccessResult;
 import dev.mdev.api.testkit.InMemoryHost;
 import dev.mdev.api.testkit.InMemoryMdev;
@@ -14,6 +17,9 @@ import dev.mdev.api.testkit.Windows;
 
 import org.junit.jupiter.api.Test;
 
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.ServiceLoader;
 import java.util.SplittableRandom;
@@ -54,6 +60,41 @@ final class GpuVramTest {
             mdev.guest().load(VRAM, 9 * Page.SIZE, 4);
             var vram = host.parent().device().pools().getFirst().pfns();
             assertThat(host.parent().aperture().residentPages(vram)).isEqualTo(2);
+        }
+    }
+
+    /// Where looking at a page makes it, a picture must not look at pages that nobody touched.
+    @Test
+    void pagesThatHoldNothingAreNotEvenLookedAt() {
+        List<Long> looks = new ArrayList<>();
+        Aperture aperture =
+                new Aperture() {
+                    @Override
+                    public PfnRange pfns() {
+                        return new PfnRange(0, 16);
+                    }
+
+                    @Override
+                    public void read(long offsetBytes, MemorySegment destination) {
+                        looks.add(offsetBytes);
+                        destination.fill((byte) 1);
+                    }
+
+                    @Override
+                    public void write(long offsetBytes, MemorySegment source) {}
+
+                    @Override
+                    public void fill(long offsetBytes, long lengthBytes, byte value) {}
+                };
+        PoolShare share = new PoolShare(GpuParent.VRAM, List.of(new PfnRange(0, 16)));
+        Vram vram = new Vram(aperture, share, new GpuSettings(1, 16, List.of(16), 1, false));
+        vram.write(5 * Page.SIZE + 7, MemorySegment.ofArray(new byte[1]));
+        byte[] seen = new byte[4 * Page.SIZE];
+        vram.read(3 * Page.SIZE + 100, MemorySegment.ofArray(seen));
+        assertThat(looks).containsExactly(5L * Page.SIZE);
+        for (int i = 0; i < seen.length; i++) {
+            int page = (3 * Page.SIZE + 100 + i) / Page.SIZE;
+            assertThat(seen[i]).isEqualTo((byte) (page == 5 ? 1 : 0));
         }
     }
 

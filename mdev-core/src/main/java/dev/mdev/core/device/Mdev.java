@@ -365,6 +365,18 @@ public final class Mdev {
         };
     }
 
+    /// What the device puts out as a display, whoever has it.
+    ///
+    /// @throws MdevException what the driver threw, ETIMEDOUT if it is busy for too long
+    public Scanout scanout() {
+        DriverOutcome<Scanout> outcome = calls.call("picture", () -> Scanout.of(driver()));
+        return switch (outcome) {
+            case DriverOutcome.Returned<Scanout> returned -> returned.value();
+            case DriverOutcome.Failed<Scanout> failed ->
+                    throw new MdevException(failed.errno(), failed.reason());
+        };
+    }
+
     /// Takes back what is mapped of a region: see [MdevContext#revoke].
     public void revoke(int region, long firstPage, long npages) {
         RegionInfo info = region(region);

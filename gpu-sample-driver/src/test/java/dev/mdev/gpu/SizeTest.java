@@ -1,0 +1,34 @@
+package dev.mdev.gpu;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import org.junit.jupiter.api.Test;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+
+/// The driver is to be read in an hour.
+final class SizeTest {
+    /// As the driver author's guide counts: neither empty, nor a comment, import or package.
+    private static final Pattern NO_CODE = Pattern.compile("\\s*($|//|import |package ).*");
+
+    @Test
+    void theDriverHasLessThan1500Lines() throws IOException {
+        List<Path> files;
+        try (Stream<Path> all = Files.walk(Path.of("src/main/java"))) {
+            files = all.filter(path -> path.toString().endsWith(".java")).toList();
+        }
+        long lines = 0;
+        for (Path file : files) {
+            lines +=
+                    Files.readAllLines(file).stream()
+                            .filter(line -> !NO_CODE.matcher(line).matches())
+                            .count();
+        }
+        assertThat(lines).isBetween(1000L, 1499L);
+    }
+}
