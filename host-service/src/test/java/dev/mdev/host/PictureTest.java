@@ -1,0 +1,98 @@
+package dev.mdev.host;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import org.junit.jupiter.api.Test;
+
+import java.awt.image.BufferedImage;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.util.Map;
+import java.util.UUID;
+
+import javax.imageio.ImageIO;
+
+/// What a device shows, over HTTP.
+class PictureTest extends HostTest {
+    /// 32 bits a pixel, 96 by 64, on; then a gradient: pixel i has the colour 0x010203 * i.
+    private static final String PROGRAM =
+            """
+            {"steps":[
+              {"op":"write","at":{"mdev":"%1$s","bar":2,"offset":"0x506"},"width":2,"value":32},
+              {"op":"write","at":{"mdev":"%1$s","bar":2,"offset":"0x502"},"width":2,"value":96},
+              {"op":"write","at":{"mdev":"%1$s","bar":2,"offset":"0x504"},"width":2,"value":64},
+              {"op":"write","at":{"mdev":"%1$s","bar":2,"offset":"0x508"},"width":2,"value":%2$d},
+              {"op":"write","at":{"mdev":"%1$s","bar":0},"width":4,"count":3000,"step":66051}]}
+            """;
+
+    @Test
+    void theGuestsPictureIsAPng() throws Exception {
+        UUID mdev = api.createMdev("gpu0", "gpu-sample-16m");
+        api.createMachine("vm1", mdev);
+        api.run("vm1", PROGRAM.formatted(mdev, 0x41)).requireStatus(200);
+
+        HttpResponse<byte[]> response = get(mdev);
+
+        assertThat(response.statusCode()).isEqualTo(200);
+        assertThat(response.headers().firstValue("Content-Type")).contains("image/png");
+        assertThat(response.headers().firstValue("Cache-Control")).contains("no-store");
+        BufferedImage image = read(response.body());
+        assertThat(image.getWidth()).isEqualTo(96);
+        assertThat(image.getHeight()).isEqualTo(64);
+        for (int i = 0; i < 96 * 64; i++) {
+            int expected = i < 3000 ? (i * 0x01_02_03) & 0xFF_FFFF : 0;
+            assertThat(image.getRGB(i % 96, i / 96) & 0xFF_FFFF)
+                    .as("pixel %d", i)
+                    .isEqualTo(expected);
+        }
+        // Looking maps nothing: 12,000 bytes are three pages.
+        assertThat(api.get("/api/v1/mdevs/" + mdev).numberAt("/residentPages")).isEqualTo(3);
+    }
+
+    @Test
+    void theSamePictureGivesTheSameBytes() throws Exception {
+        UUID mdev = api.createMdev("gpu0", "gpu-sample-16m");
+        api.createMachine("vm1", mdev);
+        api.run("vm1", PROGRAM.formatted(mdev, 0x41)).requireStatus(200);
+        assertThat(get(mdev).body()).isEqualTo(get(mdev).body());
+    }
+
+    @Test
+    void whatHasNoPictureSaysWhy() {
+        UUID off = api.createMdev("gpu0", "gpu-sample-16m");
+        Answer dark = api.get(pathOf(off)).requireProblem(409, "wrong-state");
+        assertThat(dark.at("/detail")).contains("shows nothing");
+        UUID blind = api.createMdev(HostileDriver.PARENT, "denies");
+        Answer none = api.get(pathOf(blind)).requireProblem(404, "not-found");
+        assertThat(none.at("/detail")).contains("is no display");
+        api.get(pathOf(UUID.randomUUID())).requireProblem(404, "not-found");
+    }
+
+    @Test
+    void aClientThatWantsSomethingElseIsToldSo() {
+        UUID mdev = api.createMdev("gpu0", "gpu-sample-16m");
+        api.send("GET", pathOf(mdev), "", Map.of("Accept", "text/plain"))
+                .requireProblem(406, "not-acceptable");
+        api.send("POST", pathOf(mdev), "", Map.of()).requireProblem(405, "method-not-allowed");
+    }
+
+    private static String pathOf(UUID mdev) {
+        return "/api/v1/mdevs/%s/picture".formatted(mdev);
+    }
+
+    private HttpResponse<byte[]> get(UUID mdev) throws IOException, InterruptedException {
+        URI uri = URI.create("http://127.0.0.1:" + port() + pathOf(mdev));
+        try (HttpClient http = HttpClient.newHttpClient()) {
+            return http.send(
+                    HttpRequest.newBuilder(uri).build(), HttpResponse.BodyHandlers.ofByteArray());
+        }
+    }
+
+    private static BufferedImage read(byte[] png) throws IOException {
+        return ImageIO.read(new ByteArrayInputStream(png));
+    }
+}
