@@ -7,7 +7,8 @@ import dev.mdev.api.page.Access;
 /// @param region the region's index
 /// @param page the touched page, counted from the region's start
 /// @param firstPage the lowest page a grant may start at, at most `page`
-/// @param endPage the page that a grant must not reach, more than `page`
+/// @param endPage the page that a grant must not reach, more than `page`. In an area that declares
+///   [RegionArea#aheadPages] the host would like all pages up to here; a grant may cover fewer
 /// @param access what the guest does
 /// @param reason why there is no mapping
 public record MapRequest(

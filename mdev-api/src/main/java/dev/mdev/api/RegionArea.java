@@ -7,7 +7,16 @@ import dev.mdev.api.page.Page;
 /// @param offsetBytes where it starts in the region, a multiple of the page size
 /// @param sizeBytes its size, a multiple of the page size, at least one page
 /// @param kind how accesses are served
-public record RegionArea(long offsetBytes, long sizeBytes, Kind kind) {
+/// @param aheadPages of a lazy area: the most pages that the host may ask for at a time. The window
+///   of a request is then what the host wants: the touched page, and after it as many as are likely
+///   to be touched next, up to this number. With 0, the default, the host does not guess: the
+///   window is all that a grant may cover, and how much of it is granted is for the driver alone
+public record RegionArea(long offsetBytes, long sizeBytes, Kind kind, int aheadPages) {
+    /// An area where the host does not guess.
+    public RegionArea(long offsetBytes, long sizeBytes, Kind kind) {
+        this(offsetBytes, sizeBytes, kind, 0);
+    }
+
     /// How accesses to an area are served.
     public enum Kind {
         /// Each access is a call of [MdevDevice#read] or [MdevDevice#write].
@@ -24,9 +33,12 @@ public record RegionArea(long offsetBytes, long sizeBytes, Kind kind) {
                 || sizeBytes < 1
                 || offsetBytes > Long.MAX_VALUE - sizeBytes
                 || !Page.isAligned(offsetBytes)
-                || !Page.isAligned(sizeBytes)) {
+                || !Page.isAligned(sizeBytes)
+                || aheadPages < 0
+                || (aheadPages > 0 && kind != Kind.LAZY)) {
             throw new IllegalArgumentException(
-                    "offsetBytes=0x%x sizeBytes=0x%x".formatted(offsetBytes, sizeBytes));
+                    "offsetBytes=0x%x sizeBytes=0x%x kind=%s aheadPages=%d"
+                            .formatted(offsetBytes, sizeBytes, kind, aheadPages));
         }
     }
 

@@ -74,6 +74,14 @@ public record RegionInfo(
                         : List.of(new RegionArea(0, sizeBytes, kind)));
     }
 
+    /// A region that is lazy as a whole, and where the host may ask for more than the touched page.
+    ///
+    /// @param aheadPages the most pages it may ask for at a time; 0 for the window to be all of it
+    public static RegionInfo lazy(int index, String name, long sizeBytes, int aheadPages) {
+        RegionArea all = new RegionArea(0, sizeBytes, RegionArea.Kind.LAZY, aheadPages);
+        return new RegionInfo(index, name, sizeBytes, List.of(all));
+    }
+
     /// The same region as a BAR of another kind.
     public RegionInfo withBar(BarInfo other) {
         return new RegionInfo(index, name, sizeBytes, areas, other);

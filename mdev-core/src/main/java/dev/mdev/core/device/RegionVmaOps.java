@@ -35,6 +35,8 @@ final class RegionVmaOps implements VmaOps {
 
     private final PageSet touched;
 
+    private final MapAhead ahead;
+
     /// @param device the driver's object; throws if it is not to be called any more
     RegionVmaOps(
             int region,
@@ -49,6 +51,7 @@ final class RegionVmaOps implements VmaOps {
         this.sink = checks.sink();
         this.firstPage = Page.numberOf(area.offsetBytes());
         this.touched = new PageSet(Page.numberOf(area.sizeBytes()));
+        this.ahead = new MapAhead(area.aheadPages());
     }
 
     /// Where answers are checked, and where faults are reported.
@@ -70,6 +73,11 @@ final class RegionVmaOps implements VmaOps {
                         fault.endPage(),
                         fault.access(),
                         reasonOf(fault));
+        return ahead.fault(request, this::ask);
+    }
+
+    /// @param isTrial whether a failure fails no guest, but is followed by a smaller question
+    private Fill ask(MapRequest request, boolean isTrial) {
         long start = System.nanoTime();
         DriverOutcome<MapDecision> outcome =
                 calls.access(CALLBACK, () -> device.get().validateMapRequest(request));
@@ -83,10 +91,11 @@ final class RegionVmaOps implements VmaOps {
                                     failed.reason(),
                                     new Fill.Fail(failed.errno(), failed.reason()));
                 };
+        boolean harmless = isTrial && answer.fill() instanceof Fill.Fail;
         sink.faulted(
                 new FaultRecord(
                         Instant.now(),
-                        request,
+                        harmless ? MapAhead.asPrefetch(request) : request,
                         answer.outcome(),
                         answer.text(),
                         System.nanoTime() - start));
@@ -145,5 +154,10 @@ final class RegionVmaOps implements VmaOps {
         for (long page = installedFirstPage; page < installedFirstPage + npages; page++) {
             touched.add(page - firstPage);
         }
+    }
+
+    @Override
+    public void removed(long page) {
+        ahead.revoked();
     }
 }

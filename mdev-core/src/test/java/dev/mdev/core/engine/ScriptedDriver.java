@@ -40,6 +40,9 @@ public final class ScriptedDriver implements ParentDriver {
             (device, request) ->
                     MapDecision.grantPage(request, device.pfnOf(request.page()), Prot.READ_WRITE);
 
+    /// What the lazy area declares ([RegionArea#aheadPages]); to be set before a device is made.
+    public volatile int aheadPages;
+
     public final List<Device> devices = new CopyOnWriteArrayList<>();
     public @Nullable Aperture aperture;
 
@@ -130,9 +133,10 @@ public final class ScriptedDriver implements ParentDriver {
 
         @Override
         public List<RegionInfo> regions() {
+            long sizeBytes = Page.bytesOf(DEVICE_PAGES);
+            RegionArea lazy = new RegionArea(0, sizeBytes, RegionArea.Kind.LAZY, aheadPages);
             return List.of(
-                    RegionInfo.of(
-                            LAZY_BAR, "vram", Page.bytesOf(DEVICE_PAGES), RegionArea.Kind.LAZY),
+                    new RegionInfo(LAZY_BAR, "vram", sizeBytes, List.of(lazy)),
                     RegionInfo.of(TRAPPED_BAR, "regs", Page.SIZE, RegionArea.Kind.TRAPPED));
         }
 
