@@ -93,7 +93,8 @@ final class Dispi implements RegisterBlock {
     @Override
     public void store(int offset, long bits, long mask) {
         int index = offset / Short.BYTES;
-        if (index == VIDEO_MEMORY_64K) {
+        if (index == VIRT_HEIGHT || index == VIDEO_MEMORY_64K) {
+            // They follow from the others.
             return;
         }
         int value = (int) RegisterBlock.merge(registers[index], bits, mask);
@@ -104,9 +105,6 @@ final class Dispi implements RegisterBlock {
                 }
             }
             case ENABLE -> enable(value);
-            case VIRT_HEIGHT -> {
-                // Follows from the others.
-            }
             case BANK -> registers[BANK] = value & (int) ((vram.sizeBytes() >>> 16) - 1);
             default -> {
                 registers[index] = value;

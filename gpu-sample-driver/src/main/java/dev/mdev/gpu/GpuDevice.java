@@ -79,15 +79,15 @@ final class GpuDevice implements MdevDevice, Display, DeviceState {
         this.doorbell = new Doorbell(aperture, context);
         this.fencePage = new FencePage(aperture, context);
         this.queue = new CommandQueue(vram, doorbell, fencePage, context);
-        this.regions = regionsFor(vram.sizeBytes());
+        this.regions = regionsFor(vram.sizeBytes(), settings.aheadPages());
         engine.add(queue);
     }
 
-    private static List<RegionInfo> regionsFor(long vramBytes) {
+    private static List<RegionInfo> regionsFor(long vramBytes, int aheadPages) {
         long highest = Long.highestOneBit(vramBytes);
         long barBytes = highest == vramBytes ? vramBytes : highest << 1;
         return List.of(
-                RegionInfo.of(VRAM_BAR, "vram", barBytes, RegionArea.Kind.LAZY),
+                RegionInfo.lazy(VRAM_BAR, "vram", barBytes, aheadPages),
                 RegionInfo.of(MMIO_BAR, "mmio", Page.SIZE, RegionArea.Kind.TRAPPED),
                 new RegionInfo(
                         QUEUE_BAR,

@@ -12,8 +12,6 @@ import java.util.stream.IntStream;
 /// A driver of real hardware would look at the bus here; this one makes as many GPUs as the
 /// operator's settings say ([GpuSettings]).
 public final class GpuParentDriver implements ParentDriver {
-    static final String NAME = "gpu-sample";
-
     private final boolean hasThreads;
 
     /// For [java.util.ServiceLoader]. All work is left to [#probe].
@@ -28,7 +26,7 @@ public final class GpuParentDriver implements ParentDriver {
 
     @Override
     public String name() {
-        return NAME;
+        return "gpu-sample";
     }
 
     @Override

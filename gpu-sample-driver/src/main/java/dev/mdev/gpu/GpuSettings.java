@@ -12,11 +12,17 @@ import java.util.List;
 /// | `vram-mib` | VRAM of each GPU in MiB | 16 to 65536 | 256 |
 /// | `types-mib` | VRAM of each type in MiB, separated by commas | 1 to 1024 each | 16,32,64,128 |
 /// | `grant-pages` | the most pages that one fault maps | 1 to 262144 | 1 |
+/// | `ahead-pages` | the most pages that the host may ask for at a fault, when faults come in order | 0 to 512 | 0 |
 /// | `permute` | scatter the guest's pages over its share, for tests | true, false | false |
 ///
 /// One page a fault is the slowest and the plainest: every first touch is seen.
 record GpuSettings(
-        int count, int vramMib, List<Integer> typesMib, int grantPages, boolean permute) {
+        int count,
+        int vramMib,
+        List<Integer> typesMib,
+        int grantPages,
+        int aheadPages,
+        boolean permute) {
 
     static GpuSettings from(ParentHost host) {
         return new GpuSettings(
@@ -24,6 +30,7 @@ record GpuSettings(
                 host.number("vram-mib", 256, 16, 65536),
                 host.numbers("types-mib", "16,32,64,128", 1, 1024),
                 host.number("grant-pages", 1, 1, 262_144),
+                host.number("ahead-pages", 0, 0, 512),
                 host.flag("permute"));
     }
 }

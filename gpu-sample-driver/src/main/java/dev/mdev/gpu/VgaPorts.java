@@ -41,14 +41,10 @@ final class VgaPorts implements RegisterBlock {
 
     // Each fits a byte.
     private int dacState;
-    private int attributeIndex;
+    private int attributeIndex = SCREEN_ON;
     private int attributeFlipFlop;
     private int misc;
     private int inputStatus;
-
-    VgaPorts() {
-        reset();
-    }
 
     boolean isScreenOn() {
         return (attributeIndex & SCREEN_ON) != 0;

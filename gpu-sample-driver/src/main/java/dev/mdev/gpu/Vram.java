@@ -36,7 +36,7 @@ final class Vram implements LinearMemory {
                 settings.permute()
                         ? ShareMemory.scattered(aperture, share)
                         : ShareMemory.inOrder(aperture, share);
-        this.grantPages = settings.grantPages();
+        this.grantPages = Math.max(settings.grantPages(), settings.aheadPages());
     }
 
     /// Goes on with other pages, which have the content of the old ones. The guest has no mapping
@@ -55,7 +55,7 @@ final class Vram implements LinearMemory {
     }
 
     /// The answer to a guest that touched BAR 0: the longest run around the page that is in one
-    /// piece in the aperture and lies in the request's window, cut to what the setting allows.
+    /// piece in the aperture and lies in the request's window, cut to what the settings allow.
     MapDecision decide(MapRequest request) {
         long page = request.page();
         if (page >= pages.npages()) {
