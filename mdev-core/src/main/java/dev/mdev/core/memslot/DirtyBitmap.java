@@ -103,7 +103,7 @@ public final class DirtyBitmap {
     /// Sets the bit of page `index`.
     public void set(long index) {
         int word = wordOf(index);
-        WORDS.getAndBitwiseOr(live, word, 1L << index);
+        or(live, word, 1L << index);
         flagGroup(word);
     }
 
@@ -115,7 +115,7 @@ public final class DirtyBitmap {
             return;
         }
         wordOf((long) word * Long.SIZE + (Long.SIZE - 1 - Long.numberOfLeadingZeros(bits)));
-        WORDS.getAndBitwiseOr(live, word, bits);
+        or(live, word, bits);
         flagGroup(word);
     }
 
@@ -135,7 +135,12 @@ public final class DirtyBitmap {
     ///
     /// @return those of `bits` that were set
     public long clear(int word, long bits) {
-        return bits & (long) WORDS.getAndBitwiseAnd(live, word, ~bits);
+        while (true) {
+            long before = (long) WORDS.getVolatile(live, word);
+            if ((before & bits) == 0 || WORDS.compareAndSet(live, word, before, before & ~bits)) {
+                return before & bits;
+            }
+        }
     }
 
     /// Whether no bit is set. Costs next to nothing if none has been for a while.
@@ -171,7 +176,7 @@ public final class DirtyBitmap {
                 }
             } finally {
                 if (groups != 0) {
-                    WORDS.getAndBitwiseOr(summary, i, groups);
+                    or(summary, i, groups);
                 }
             }
         }
@@ -310,8 +315,17 @@ public final class DirtyBitmap {
         int group = word >>> GROUP_SHIFT;
         int i = group >>> GROUP_SHIFT;
         if (((long) WORDS.getVolatile(summary, i) & 1L << group) == 0) {
-            WORDS.getAndBitwiseOr(summary, i, 1L << group);
+            or(summary, i, 1L << group);
         }
+    }
+
+    /// As `getAndBitwiseOr`, which is such a loop too; here a search of interleavings can look into
+    /// it.
+    private static void or(long[] words, int i, long bits) {
+        long before;
+        do {
+            before = (long) WORDS.getVolatile(words, i);
+        } while (!WORDS.compareAndSet(words, i, before, before | bits));
     }
 
     private static int groupOf(int summaryWord, long groups) {

@@ -43,12 +43,22 @@ public final class AccessGate {
     /// its cached translations before its next one. Must not be called by a thread that is inside,
     /// or with a leaf lock held.
     public void flush() {
+        tryFlush(Long.MAX_VALUE);
+    }
+
+    /// As [#flush], but gives up on a vCPU after it was looked at `maxLooks` times: a search of
+    /// interleavings cannot follow a thread that waits in a loop.
+    ///
+    /// @return false if it gave up: an access may be running still
+    boolean tryFlush(long maxLooks) {
         for (Seat seat : seats) {
             seat.request();
         }
+        boolean all = true;
         for (Seat seat : seats) {
-            seat.awaitAcknowledged();
+            all &= seat.awaitAcknowledged(maxLooks);
         }
+        return all;
     }
 
     /// One vCPU's place at the gate. All methods but those of the gate are called by its thread.
@@ -94,16 +104,20 @@ public final class AccessGate {
             REQUESTED.incrementAndGet(this);
         }
 
-        private void awaitAcknowledged() {
+        private boolean awaitAcknowledged(long maxLooks) {
             long wanted = requested;
-            for (int tries = 0; inside && acknowledged < wanted; tries++) {
-                if (tries < SPINS) {
+            for (long looks = 0; looks < maxLooks; looks++) {
+                if (!inside || acknowledged >= wanted) {
+                    return true;
+                }
+                if (looks < SPINS) {
                     Thread.onSpinWait();
                 } else {
                     // The vCPU's thread may have lost its processor in the middle of an access.
                     LockSupport.parkNanos(this, PARK_NANOS);
                 }
             }
+            return false;
         }
     }
 }

@@ -2,22 +2,23 @@ package dev.mdev.core.memslot;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.mdev.core.support.Together;
+
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.Timeout.ThreadMode;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.util.concurrent.Callable;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
+import java.util.SplittableRandom;
 
 /// Real threads: guests that write, a VMM that collects and copies. When all is over, the copy is
 /// what was written. Mistakes are planted to show that the test can fail.
-@Timeout(120)
+@Timeout(value = 120, threadMode = ThreadMode.SEPARATE_THREAD)
 class DirtyRaceTest {
     private static final int WRITES = 150_000 * Integer.getInteger("mdev.rounds", 1);
+
+    private static final long RESETS = 300_000L * Integer.getInteger("mdev.rounds", 1);
 
     /// How a planted machine is wrong.
     private enum Mistake {
@@ -63,6 +64,7 @@ class DirtyRaceTest {
 
     @Test
     void aProducerThatPublishesBeforeItFillsIsFound() throws Exception {
+        SplittableRandom random = new SplittableRandom(1);
         MemorySegment memory = RingBench.allocate(RingBench.SIZE_BYTES);
         Producer producer =
                 at -> {
@@ -72,11 +74,87 @@ class DirtyRaceTest {
                     }
                     long entry = position * DirtyRingEntry.SIZE_BYTES;
                     memory.set(ValueLayout.JAVA_INT, entry, DirtyRingEntry.DIRTY);
+                    Together.pause(random);
                     memory.set(ValueLayout.JAVA_INT, entry + 4, (int) at);
                     memory.set(ValueLayout.JAVA_LONG, entry + 8, at * 3);
                     return true;
                 };
         assertThat(torn(memory, producer, () -> emptyHarvested(memory))).isPositive();
+    }
+
+    @Test
+    void aResetProtectsWhatWasPushed() {
+        RingBench bench = new RingBench();
+        Memslot slot = bench.logged(1, RESETS);
+        DirtyRing ring = bench.vcpu(0);
+        DirtyRingHarvester harvester = RingBench.harvester(ring);
+        PageCounter protectedPages = new PageCounter();
+        Together.run(
+                () -> {
+                    for (long page = 0; page < RESETS; page++) {
+                        while (ring.isSoftFull()) {
+                            Thread.onSpinWait();
+                        }
+                        ring.push(slot.slotNumber(), page);
+                    }
+                },
+                () -> {
+                    SplittableRandom random = new SplittableRandom(1);
+                    while (protectedPages.next < RESETS && !protectedPages.wrong) {
+                        harvester.harvest((_, _) -> {}, random.nextInt(RingBench.ENTRIES));
+                        bench.rings.reset(protectedPages);
+                    }
+                });
+        assertThat(protectedPages.wrong).isFalse();
+        assertThat(ring.overruns()).isZero();
+    }
+
+    @Test
+    void aResetThatFreesAnEntryBeforeItReadsItIsFound() {
+        MemorySegment memory = RingBench.allocate(RingBench.SIZE_BYTES);
+        boolean[] wrong = new boolean[1];
+        Together.run(
+                () -> {
+                    for (long page = 0; page < RESETS && !wrong[0]; page++) {
+                        long position = page % RingBench.ENTRIES;
+                        while (DirtyRingEntry.flagsAcquire(memory, position) != 0 && !wrong[0]) {
+                            Thread.onSpinWait();
+                        }
+                        DirtyRingEntry.publishRelease(memory, position, 1, page);
+                    }
+                },
+                () -> {
+                    DirtyRingHarvester harvester = new DirtyRingHarvester(memory);
+                    SplittableRandom random = new SplittableRandom(1);
+                    for (long page = 0; page < RESETS && !wrong[0]; ) {
+                        long position = page % RingBench.ENTRIES;
+                        harvester.harvest((_, _) -> {}, RingBench.ENTRIES);
+                        if (DirtyRingEntry.flagsAcquire(memory, position) == DirtyRingEntry.RESET) {
+                            DirtyRingEntry.markEmptyRelease(memory, position);
+                            Together.pause(random);
+                            wrong[0] = DirtyRingEntry.offset(memory, position) != page;
+                            page++;
+                        }
+                    }
+                });
+        assertThat(wrong[0]).isTrue();
+    }
+
+    /// Expects pages in ascending order, each once.
+    private static final class PageCounter implements DirtyProtector {
+        private long next;
+        private boolean wrong;
+
+        @Override
+        public void protect(Memslot slot, long baseIndex, long bits) {
+            for (long left = bits; left != 0; left &= left - 1) {
+                wrong |= baseIndex + Long.numberOfTrailingZeros(left) != next;
+                next++;
+            }
+        }
+
+        @Override
+        public void flush() {}
     }
 
     private static void emptyHarvested(MemorySegment memory) {
@@ -100,7 +178,7 @@ class DirtyRaceTest {
         long count = 2L * WRITES;
         int[] torn = new int[1];
         DirtyRingHarvester harvester = new DirtyRingHarvester(memory);
-        Callable<Void> pushing =
+        Together.Part pushing =
                 () -> {
                     for (long at = 0; at < count; ) {
                         if (producer.push(at)) {
@@ -109,9 +187,8 @@ class DirtyRaceTest {
                             Thread.yield();
                         }
                     }
-                    return null;
                 };
-        Callable<Void> harvesting =
+        Together.Part harvesting =
                 () -> {
                     long[] at = new long[1];
                     while (at[0] < count) {
@@ -123,9 +200,8 @@ class DirtyRaceTest {
                                 64);
                         reset.run();
                     }
-                    return null;
                 };
-        together(pushing, harvesting);
+        Together.run(pushing, harvesting);
         return torn[0];
     }
 
@@ -135,12 +211,11 @@ class DirtyRaceTest {
         DirtyModes modes =
                 new DirtyModes(slots, DirtyHardware.x86(), DirtyModes.RingDefect.AVOIDED);
         DirtyLog log = new DirtyLog(slots, modes, guest);
-        Callable<Void> collect =
+        Together.Part collect =
                 () -> {
                     DirtyBitmap found = new DirtyBitmap(GatedGuest.PAGES);
                     log.collect(GatedGuest.SLOT, found::setAll);
                     found.harvest(guest::copy);
-                    return null;
                 };
         return writeAndCollect(guest, collect);
     }
@@ -153,7 +228,7 @@ class DirtyRaceTest {
             RingBench.harvester(rings[0]), RingBench.harvester(rings[1])
         };
         guest.leavesWhen(vcpu -> rings[vcpu].mustExit());
-        Callable<Void> collect =
+        Together.Part collect =
                 () -> {
                     DirtyBitmap found = new DirtyBitmap(GatedGuest.PAGES);
                     for (DirtyRingHarvester harvester : harvesters) {
@@ -161,40 +236,23 @@ class DirtyRaceTest {
                     }
                     bench.rings.reset(guest);
                     found.harvest(guest::copy);
-                    return null;
                 };
         long lost = writeAndCollect(guest, collect);
         assertThat(rings[0].overruns() + rings[1].overruns()).isZero();
         return lost;
     }
 
-    private static long writeAndCollect(GatedGuest guest, Callable<Void> collect) throws Exception {
-        together(
+    private static long writeAndCollect(GatedGuest guest, Together.Part collect) throws Exception {
+        Together.run(
                 () -> guest.run(0, WRITES),
                 () -> guest.run(1, WRITES),
                 () -> {
                     while (!guest.isDone()) {
-                        collect.call();
+                        collect.run();
                     }
-                    return null;
                 });
         // What the last rounds left over.
-        collect.call();
+        collect.run();
         return guest.pagesThatDiffer();
-    }
-
-    @SafeVarargs
-    private static void together(Callable<Void>... parts) throws Exception {
-        try (ExecutorService threads = Executors.newFixedThreadPool(parts.length)) {
-            Future<?>[] futures = new Future<?>[parts.length];
-            for (int i = 0; i < parts.length; i++) {
-                futures[i] = threads.submit(parts[i]);
-            }
-            for (Future<?> future : futures) {
-                future.get();
-            }
-        } catch (ExecutionException e) {
-            throw new AssertionError(e.getCause());
-        }
     }
 }

@@ -2,7 +2,6 @@ package dev.mdev.core.memslot;
 
 import java.util.Objects;
 import java.util.SplittableRandom;
-import java.util.concurrent.Callable;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 import java.util.concurrent.atomic.AtomicLongArray;
@@ -41,7 +40,7 @@ final class GatedGuest implements DirtyProtector {
     }
 
     /// Writes pages on the thread of a vCPU.
-    Void run(int vcpuId, int writes) {
+    void run(int vcpuId, int writes) {
         try {
             SplittableRandom random = new SplittableRandom(vcpuId);
             for (int i = 0; i < writes; i++) {
@@ -53,13 +52,6 @@ final class GatedGuest implements DirtyProtector {
         } finally {
             running.decrementAndGet();
         }
-        return done();
-    }
-
-    /// The only value of its type, for [Callable].
-    @SuppressWarnings("NullAway")
-    private static Void done() {
-        return null;
     }
 
     private void write(int page, int vcpuId) {
