@@ -1,6 +1,7 @@
 package dev.mdev.core.mmu;
 
 import dev.mdev.api.page.Access;
+import dev.mdev.api.page.Page;
 import dev.mdev.core.addr.GfnRange;
 import dev.mdev.core.addr.HvaRange;
 import dev.mdev.core.hostmm.FaultResult;
@@ -240,6 +241,24 @@ public final class Stage2Mmu {
             }
         } finally {
             roots.lock.unlock();
+        }
+    }
+
+    /// Tells those who watch the page, if any, that a store to it was emulated: its bytes are in
+    /// memory (Linux `kvm_page_track_write`). Called by the vCPU's thread.
+    ///
+    /// @param gpa the first byte; all are in one page
+    public void emulatedWrite(VcpuMemslots vcpu, long gpa, int widthBytes) {
+        boolean watched;
+        int section = slots.srcu().readLock();
+        try {
+            Memslot slot = vcpu.find(Page.numberOf(gpa));
+            watched = slot != null && tracking.isWatched(slot, Page.numberOf(gpa));
+        } finally {
+            slots.srcu().readUnlock(section);
+        }
+        if (watched) {
+            tracking.written(gpa, widthBytes);
         }
     }
 

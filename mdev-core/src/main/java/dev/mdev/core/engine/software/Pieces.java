@@ -19,14 +19,16 @@ final class Pieces {
     /// What is stored, or what of a load has come together.
     private long value;
 
-    /// Pieces that memory was tried for.
-    private int memoryDone;
+    private boolean emulated;
 
-    /// Pieces that were looked at for an MMIO exit.
-    private int mmioDone;
+    /// A bit for each piece that is done in memory, or found to have none behind it.
+    private int tried;
 
     /// A bit for each piece without memory behind it.
     private int mmioPieces;
+
+    /// Pieces that were looked at for an MMIO exit.
+    private int mmioDone;
 
     /// @param value what is stored; 0 for a load
     Pieces(long gpa, int widthBytes, long value) {
@@ -41,15 +43,18 @@ final class Pieces {
         return value;
     }
 
-    private int count() {
+    /// Pieces there are: 1 or 2.
+    int count() {
         return firstBytes == widthBytes ? 1 : 2;
     }
 
-    private long gpa(int piece) {
+    /// Where a piece is.
+    long gpa(int piece) {
         return piece == 0 ? firstGpa : firstGpa + firstBytes;
     }
 
-    private int bytes(int piece) {
+    /// How many bytes it has.
+    int bytes(int piece) {
         return piece == 0 ? firstBytes : widthBytes - firstBytes;
     }
 
@@ -62,48 +67,62 @@ final class Pieces {
         return bits == Long.SIZE ? -1L : (1L << bits) - 1;
     }
 
-    /// Whether a piece is left that memory was not tried for.
-    boolean hasMemoryPiece() {
-        return memoryDone < count();
+    /// Whether the access is done by the machine in the processor's place, piece by piece.
+    boolean isEmulated() {
+        return emulated;
     }
 
-    /// Where that piece is.
-    long memoryGpa() {
-        return gpa(memoryDone);
+    void emulate() {
+        emulated = true;
     }
 
-    /// How many bytes it has.
-    int memoryBytes() {
-        return bytes(memoryDone);
-    }
-
-    /// Its bytes, of a store.
-    MemorySegment memoryPiece() {
-        byte[] bytes = new byte[memoryBytes()];
-        for (int i = 0; i < bytes.length; i++) {
-            bytes[i] = (byte) (value >>> (shift(memoryDone) + i * Byte.SIZE));
+    /// The first piece that is neither done in memory nor known to have none, or negative.
+    int nextUntried() {
+        for (int piece = 0; piece < count(); piece++) {
+            if ((tried & 1 << piece) == 0) {
+                return piece;
+            }
         }
-        return MemorySegment.ofArray(bytes);
+        return -1;
     }
 
-    /// Somebody else did that piece.
-    void skipMemory() {
-        memoryDone++;
+    /// A piece is done in memory.
+    void markDone(int piece) {
+        tried |= 1 << piece;
     }
 
-    /// There is no memory behind that piece.
-    void markMmio() {
-        mmioPieces |= 1 << memoryDone;
-        memoryDone++;
+    /// There is no memory behind a piece.
+    void markMmio(int piece) {
+        tried |= 1 << piece;
+        mmioPieces |= 1 << piece;
     }
 
-    /// Does that piece in memory.
-    void access(Access kind, MemorySegment memory, long offset) {
-        int piece = memoryDone++;
-        if (count() == 1) {
-            accessWhole(kind, memory, offset);
-            return;
+    /// The bytes of a piece of a store.
+    MemorySegment stored(int piece) {
+        MemorySegment bytes = MemorySegment.ofArray(new byte[bytes(piece)]);
+        copyBytes(piece, Access.WRITE, bytes, 0);
+        return bytes;
+    }
+
+    /// A piece of a load is done.
+    void addLoaded(int piece, MemorySegment bytes) {
+        markDone(piece);
+        copyBytes(piece, Access.READ, bytes, 0);
+    }
+
+    /// Does a piece in memory.
+    void access(int piece, Access kind, MemorySegment memory, long offset) {
+        markDone(piece);
+        if (count() == 2) {
+            copyBytes(piece, kind, memory, offset);
+        } else if (kind == Access.WRITE) {
+            GuestBytes.store(memory, offset, widthBytes, value);
+        } else {
+            value = GuestBytes.load(memory, offset, widthBytes);
         }
+    }
+
+    private void copyBytes(int piece, Access kind, MemorySegment memory, long offset) {
         for (int i = 0; i < bytes(piece); i++) {
             int at = shift(piece) + i * Byte.SIZE;
             if (kind == Access.WRITE) {
@@ -114,15 +133,7 @@ final class Pieces {
         }
     }
 
-    private void accessWhole(Access kind, MemorySegment memory, long offset) {
-        if (kind == Access.WRITE) {
-            GuestBytes.store(memory, offset, widthBytes, value);
-        } else {
-            value = GuestBytes.load(memory, offset, widthBytes);
-        }
-    }
-
-    /// The exit for the next piece without memory.
+    /// Goes to the next piece without memory.
     ///
     /// @return false if there is none left
     boolean nextMmio() {

@@ -9,6 +9,7 @@ import dev.mdev.core.engine.VcpuExit;
 import dev.mdev.core.memslot.AccessOutcome;
 import dev.mdev.core.memslot.DirtyRing;
 import dev.mdev.core.memslot.HostMemoryAccess;
+import dev.mdev.core.memslot.Memslot;
 import dev.mdev.core.memslot.VcpuMemoryAccess;
 import dev.mdev.core.memslot.VcpuMemslots;
 import dev.mdev.core.mmu.AccessGate;
@@ -18,13 +19,19 @@ import dev.mdev.core.mmu.Tlb;
 
 import org.jspecify.annotations.Nullable;
 
+import java.lang.foreign.MemorySegment;
+
 /// A virtual processor in Java.
 ///
-/// An access that stays in one page and hits the TLB is done at once. Everything else goes the way
-/// of Linux's instruction emulator: the access is cut into at most two pieces at the page boundary;
-/// pieces with memory behind them are done at once, in order; pieces without become MMIO exits, in
-/// order, after that. So a store that crosses from a hole into memory has its memory half stored
-/// when the exit for the hole is seen.
+/// An access that stays in one page and hits the TLB is done at once. Everything else is cut into
+/// at most two pieces at the page boundary, and goes one of two ways:
+///
+/// - As a processor does it: both pages are translated before the first byte moves. If one fails,
+///   nothing is stored.
+/// - If a page is no memory, as Linux's instruction emulator does it: pieces with memory behind
+///   them are done at once, in order; pieces without become MMIO exits, in order, after that. So a
+///   store that crosses from a hole into memory has its memory half stored when the exit for the
+///   hole is seen, and memory that fails beside a hole is no failure but one more exit.
 public final class SoftwareVcpu implements VcpuEngine {
     private static final GuestAccess NOTHING =
             new GuestAccess.Store(new GuestAccess.Span(0, 1, 0, 0), 0, 0);
@@ -94,6 +101,10 @@ public final class SoftwareVcpu implements VcpuEngine {
     public VcpuExit run() {
         seat.enter();
         try {
+            VcpuExit rest = restOfEmulation();
+            if (rest != null) {
+                return rest;
+            }
             if (ringIsFull()) {
                 return kicked ? interrupted() : new VcpuExit.DirtyRingFull();
             }
@@ -108,6 +119,15 @@ public final class SoftwareVcpu implements VcpuEngine {
         } finally {
             seat.leave();
         }
+    }
+
+    /// The next MMIO exit of an access that is being emulated: it comes before anything that is
+    /// looked at when the guest is entered (Linux `complete_emulated_mmio`).
+    private @Nullable VcpuExit restOfEmulation() {
+        Pieces current = pieces;
+        return current != null && current.nextUntried() < 0 && current.nextMmio()
+                ? current.mmioExit(access.access())
+                : null;
     }
 
     private VcpuExit runLoad(GuestAccess.Load load) {
@@ -170,13 +190,17 @@ public final class SoftwareVcpu implements VcpuEngine {
     ///
     /// @return the TLB's entry, or negative
     private int cached(long gpa, int widthBytes, Access kind) {
+        lookAtGate();
+        return Page.offsetOf(gpa) > Page.SIZE - widthBytes ? -1 : find(Page.numberOf(gpa), kind);
+    }
+
+    private void lookAtGate() {
         if (seat.flushRequested()) {
             seat.acknowledgeAfter(tlb::flush);
         }
-        if (Page.offsetOf(gpa) > Page.SIZE - widthBytes) {
-            return -1;
-        }
-        long gfn = Page.numberOf(gpa);
+    }
+
+    private int find(long gfn, Access kind) {
         return kind == Access.READ ? tlb.findForRead(gfn) : tlb.findForWrite(gfn);
     }
 
@@ -193,8 +217,11 @@ public final class SoftwareVcpu implements VcpuEngine {
     ///
     /// @return an exit, or null when the access is finished
     private @Nullable VcpuExit step(Pieces current, Access kind) {
-        while (current.hasMemoryPiece()) {
-            VcpuExit exit = memoryPiece(current, kind);
+        if (current.nextUntried() >= 0) {
+            VcpuExit exit = current.isEmulated() ? null : executed(current, kind);
+            if (exit == null && current.isEmulated()) {
+                exit = emulated(current, kind);
+            }
             if (exit != null) {
                 return exit;
             }
@@ -202,23 +229,29 @@ public final class SoftwareVcpu implements VcpuEngine {
         return current.nextMmio() ? current.mmioExit(kind) : null;
     }
 
-    /// Does a piece in memory, or finds that it has none behind it.
-    private @Nullable VcpuExit memoryPiece(Pieces current, Access kind) {
-        long gpa = current.memoryGpa();
-        long gfn = Page.numberOf(gpa);
+    /// Does an access as a processor does: all of its pages are translated, with the right to be
+    /// accessed, before the first byte moves. If one of them is no memory, or watched, nothing is
+    /// done yet and the access is to be emulated.
+    ///
+    /// The gate is looked at once for all pages. So none of the translations is revoked before the
+    /// last byte has moved: whoever revokes one waits for this processor.
+    private @Nullable VcpuExit executed(Pieces current, Access kind) {
         while (true) {
             if (kicked) {
                 return interrupted();
             }
-            int entry = cached(gpa, 1, kind);
-            if (entry < 0) {
-                entry = mmu.translate(slots, gfn, kind, tlb);
-            }
-            if (entry >= 0) {
-                current.access(kind, tlb.memory(entry), tlb.offset(entry, gpa));
+            lookAtGate();
+            int missing = pieceWithoutTranslation(current, kind);
+            if (missing < 0) {
+                for (int piece = 0; piece < current.count(); piece++) {
+                    long gpa = current.gpa(piece);
+                    int entry = find(Page.numberOf(gpa), kind);
+                    current.access(piece, kind, tlb.memory(entry), tlb.offset(entry, gpa));
+                }
                 return null;
             }
-            FaultOutcome outcome = faultOutside(gfn, kind);
+            long gpa = current.gpa(missing);
+            FaultOutcome outcome = faultOutside(Page.numberOf(gpa), kind);
             if (ringIsFull()) {
                 // The fault may have logged a page: the guest is entered again after a reset only.
                 return new VcpuExit.DirtyRingFull();
@@ -226,17 +259,13 @@ public final class SoftwareVcpu implements VcpuEngine {
             switch (outcome) {
                 case FaultOutcome.Retry _ -> {}
                 case FaultOutcome.Mmio _ -> {
-                    current.markMmio();
+                    current.markMmio(missing);
+                    current.emulate();
                     return null;
                 }
                 case FaultOutcome.Tracked _ -> {
-                    int width = current.memoryBytes();
-                    if (accessor.write(gpa, current.memoryPiece()) instanceof AccessOutcome.Ok) {
-                        current.skipMemory();
-                        mmu.tracking().written(gpa, width);
-                        return null;
-                    }
-                    // The page went away in between: look again.
+                    current.emulate();
+                    return null;
                 }
                 case FaultOutcome.Failed failed -> {
                     // As KVM_RUN: a fault that a signal interrupted is no fault.
@@ -245,6 +274,69 @@ public final class SoftwareVcpu implements VcpuEngine {
                             : new VcpuExit.Fault(gpa, kind, failed.errno(), failed.reason());
                 }
             }
+        }
+    }
+
+    /// The first piece whose page is neither in the TLB nor in the tables, or negative. Pages side
+    /// by side do not drive each other out of the TLB.
+    private int pieceWithoutTranslation(Pieces current, Access kind) {
+        for (int piece = 0; piece < current.count(); piece++) {
+            long gfn = Page.numberOf(current.gpa(piece));
+            if (find(gfn, kind) < 0 && mmu.translate(slots, gfn, kind, tlb) < 0) {
+                return piece;
+            }
+        }
+        return -1;
+    }
+
+    /// Does an access in the processor's place (Linux `emulator_read_write`): each piece that
+    /// memory can serve is done at once, in order, and logged; every other becomes an MMIO exit,
+    /// for whatever reason memory cannot serve it.
+    private @Nullable VcpuExit emulated(Pieces current, Access kind) {
+        for (int piece = current.nextUntried(); piece >= 0; piece = current.nextUntried()) {
+            if (kicked) {
+                return interrupted();
+            }
+            // Memory may have to be faulted in.
+            seat.leave();
+            try {
+                emulate(current, piece, kind);
+            } finally {
+                seat.enter();
+            }
+        }
+        return null;
+    }
+
+    private void emulate(Pieces current, int piece, Access kind) {
+        long gpa = current.gpa(piece);
+        MemorySegment bytes =
+                kind == Access.WRITE
+                        ? current.stored(piece)
+                        : MemorySegment.ofArray(new byte[current.bytes(piece)]);
+        AccessOutcome outcome =
+                kind == Access.WRITE ? accessor.write(gpa, bytes) : accessor.read(gpa, bytes);
+        if (outcome.isOk()) {
+            if (kind == Access.WRITE) {
+                current.markDone(piece);
+                mmu.emulatedWrite(slots, gpa, current.bytes(piece));
+            } else {
+                current.addLoaded(piece, bytes);
+            }
+        } else if (!isChanging(Page.numberOf(gpa))) {
+            current.markMmio(piece);
+        }
+    }
+
+    /// Whether the frame's slot is being deleted or moved, so that there is neither memory nor
+    /// none.
+    private boolean isChanging(long gfn) {
+        int section = slots.spaces().srcu().readLock();
+        try {
+            Memslot slot = slots.find(gfn);
+            return slot != null && slot.isInvalid();
+        } finally {
+            slots.spaces().srcu().readUnlock(section);
         }
     }
 

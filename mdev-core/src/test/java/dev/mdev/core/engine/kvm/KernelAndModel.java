@@ -18,7 +18,6 @@ import dev.mdev.core.memslot.AddressSpaces;
 import dev.mdev.core.memslot.DirtyLogClear;
 import dev.mdev.core.memslot.DirtyModes;
 import dev.mdev.core.memslot.DirtyRingHarvester;
-import dev.mdev.core.memslot.Memslot;
 import dev.mdev.core.memslot.UserMemoryRegion;
 
 import org.jspecify.annotations.Nullable;
@@ -151,24 +150,6 @@ final class KernelAndModel implements AutoCloseable {
         List<String> ours = modelAccess(access, gpa, width, value, ourValues);
         agree(access + " gpa=0x%x width=%d".formatted(gpa, width), ours, theirs);
         agree("loaded", ourValues, theirValues);
-        if (theirs.getLast().equals("EFAULT") && access == Access.WRITE) {
-            forgiveHalfAStore(gpa, width);
-        }
-    }
-
-    /// A processor looks at both pages of a store before it stores anything; the model takes one
-    /// page after the other, as the kernel's emulator does. So if the second page fails, the model
-    /// has stored what goes to the first. That is the one difference between the two.
-    private void forgiveHalfAStore(long gpa, int width) {
-        int first = Page.SIZE - Page.offsetOf(gpa);
-        Memslot slot = slots.find(Page.numberOf(gpa));
-        if (first >= width || slot == null || slot.isReadonly()) {
-            return;
-        }
-        long offset = slot.hvaOf(Page.numberOf(gpa)) - modelHva + Page.offsetOf(gpa);
-        if (offset >= 0 && offset < kernel.memory().byteSize()) {
-            MemorySegment.copy(kernel.memory(), offset, block.segment(), offset, first);
-        }
     }
 
     private List<String> modelAccess(

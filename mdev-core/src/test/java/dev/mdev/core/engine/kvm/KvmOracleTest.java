@@ -86,14 +86,56 @@ class KvmOracleTest {
             }
             default -> {
                 for (int i = 0; i < 4; i++) {
-                    pair.access(
-                            random.nextInt(4) == 0 ? Access.READ : Access.WRITE,
-                            Page.addressOf(random.nextLong(GFNS)),
-                            8,
-                            random.nextLong());
+                    anyAccess(pair, random);
                 }
             }
         }
+    }
+
+    /// What the page of half an access can be.
+    private enum Behind {
+        MEMORY,
+        READ_ONLY_MEMORY,
+        NOTHING,
+        UNMAPPED_HOST_MEMORY
+    }
+
+    /// An access that crosses pages, for each pair of what can be behind the two.
+    @Test
+    void accessesThatCrossPagesAreAsInTheKernel() {
+        for (Access access : Access.values()) {
+            try (KernelAndModel pair = new KernelAndModel(0)) {
+                int gfn = 1;
+                for (Behind first : Behind.values()) {
+                    for (Behind second : Behind.values()) {
+                        put(pair, gfn, first);
+                        put(pair, gfn + 1, second);
+                        for (int bytes = 1; bytes < Long.BYTES; bytes += 2) {
+                            long gpa = Page.addressOf(gfn + 1L) - bytes;
+                            pair.access(access, gpa, Long.BYTES, 0x1122334455667788L * bytes);
+                        }
+                        pair.get(gfn, false);
+                        pair.get(gfn + 1, false);
+                        pair.compareMemory();
+                        gfn += 3;
+                    }
+                }
+            }
+        }
+    }
+
+    private static void put(KernelAndModel pair, int gfn, Behind behind) {
+        if (behind == Behind.NOTHING) {
+            return;
+        }
+        boolean isMapped = behind != Behind.UNMAPPED_HOST_MEMORY;
+        pair.set(
+                new UserMemoryRegion(
+                        gfn,
+                        behind == Behind.READ_ONLY_MEMORY ? 3 : 1,
+                        Page.addressOf(gfn),
+                        Page.SIZE,
+                        Page.addressOf(isMapped ? gfn : KernelAndModel.NPAGES + gfn)));
     }
 
     /// Every refusal of a ring, in the order the kernel has them; none is ever enabled but the
