@@ -97,6 +97,16 @@ final class BarMapper {
         }
     }
 
+    /// Starts or stops logging the writes to mapped areas, also those that appear later.
+    void setLogging(boolean on) {
+        layout.lock();
+        try {
+            barSlots.setLogging(on);
+        } finally {
+            layout.unlock();
+        }
+    }
+
     private final class Settlement implements PinRelease.Change {
         private final AttachedDevice device;
         private Plan plan = Plan.NOTHING;

@@ -6,6 +6,7 @@ import dev.mdev.core.addr.GfnRange;
 import dev.mdev.core.hostmm.Vma;
 import dev.mdev.core.memslot.AddressSpaces;
 import dev.mdev.core.memslot.Memslot;
+import dev.mdev.core.memslot.SlotFlags;
 import dev.mdev.core.memslot.UserMemoryRegion;
 
 import java.util.ArrayList;
@@ -21,6 +22,9 @@ final class BarSlots {
     private final int firstSlot;
     private final BitSet used = new BitSet();
     private final Map<Piece, Placed> placed = new HashMap<>();
+
+    /// What new slots begin with.
+    private int flags;
 
     /// @param firstSlot the lowest slot number that is the BARs'
     BarSlots(AddressSpaces slots, int firstSlot) {
@@ -83,6 +87,20 @@ final class BarSlots {
         return failures;
     }
 
+    /// Starts or stops logging, in the slots there are and in those to come. If a slot refuses, all
+    /// are as before.
+    void setLogging(boolean on) {
+        int before = flags;
+        flags = on ? SlotFlags.LOG_DIRTY_PAGES : 0;
+        try {
+            placed.forEach((piece, at) -> set(piece, at.slot, flags, at.gpa));
+        } catch (RuntimeException refusal) {
+            flags = before;
+            placed.forEach((piece, at) -> set(piece, at.slot, flags, at.gpa));
+            throw refusal;
+        }
+    }
+
     private static void attempt(
             Piece piece, Map<AttachedDevice, MdevException> failures, Runnable change) {
         try {
@@ -126,7 +144,7 @@ final class BarSlots {
 
     private void create(Piece piece, long gpa) {
         int slot = used.nextClearBit(firstSlot);
-        set(piece, slot, 0, gpa);
+        set(piece, slot, flags, gpa);
         used.set(slot);
         placed.put(piece, new Placed(slot, gpa));
     }

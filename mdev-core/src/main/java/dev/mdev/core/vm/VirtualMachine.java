@@ -16,7 +16,9 @@ import dev.mdev.core.engine.GuestEngine;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.hostmm.Vma;
 import dev.mdev.core.memslot.AddressSpaces;
+import dev.mdev.core.memslot.Memslot;
 import dev.mdev.core.memslot.SlotConfig;
+import dev.mdev.core.memslot.SlotFlags;
 import dev.mdev.core.memslot.UserMemoryRegion;
 
 import org.jspecify.annotations.Nullable;
@@ -328,6 +330,53 @@ public final class VirtualMachine implements AutoCloseable {
                         change.run();
                     }
                 });
+    }
+
+    /// Starts or stops logging the writes to all of the guest's memory: RAM and the mapped areas of
+    /// devices, also of those whose slots appear later (QEMU `memory_global_dirty_log_start`). To
+    /// start what is started changes nothing.
+    ///
+    /// A slot that goes takes its log along, as when a BAR is not decoded any more; a
+    /// [dev.mdev.core.memslot.DirtyBackingView] keeps what was in it.
+    ///
+    /// @throws MdevException ESHUTDOWN if the machine is closed, ENOMEM if there is no memory for
+    ///   the bitmaps; logging is then as before
+    public void setDirtyLogging(boolean on) {
+        beginOperation();
+        try {
+            boolean ramBefore = setRamLogging(on);
+            try {
+                barMapper.setLogging(on);
+            } catch (RuntimeException refusal) {
+                setRamLogging(ramBefore);
+                throw refusal;
+            }
+        } finally {
+            endOperation();
+        }
+    }
+
+    /// @return whether RAM was logged before
+    private boolean setRamLogging(boolean on) {
+        slots.slotsLock().lock();
+        try {
+            Memslot slot = slots.slotOf(RAM_SLOT);
+            if (slot == null) {
+                return false;
+            }
+            UserMemoryRegion region = slot.region();
+            int others = region.flags() & ~SlotFlags.LOG_DIRTY_PAGES;
+            slots.setUserMemoryRegion(
+                    new UserMemoryRegion(
+                            RAM_SLOT,
+                            on ? others | SlotFlags.LOG_DIRTY_PAGES : others,
+                            region.gpa(),
+                            region.sizeBytes(),
+                            region.hva()));
+            return slot.logsDirty();
+        } finally {
+            slots.slotsLock().unlock();
+        }
     }
 
     /// Marks as dirty what devices have pinned for writing: to be called before a dirty log is
