@@ -11,6 +11,8 @@ import dev.mdev.core.device.IrqRequest;
 import dev.mdev.core.device.Mdev;
 import dev.mdev.core.device.PciFunction;
 import dev.mdev.core.device.RegionAccess;
+import dev.mdev.core.sys.EventFd;
+import dev.mdev.core.sys.Syscalls;
 
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -107,6 +109,21 @@ class PciFunctionTest {
         function.writeConfig(function.config().capability(0x13) + 4, 1, 1);
         machine.device(0).context.interrupts().trigger(0);
         assertThat(signals).as("a reset keeps what is bound").hasValue(2);
+    }
+
+    @Test
+    void anInterruptReachesTheEventfdThatItsVectorIsBoundTo() {
+        function.connect(machine.device(0).memory());
+        int msix = function.config().capability(0x11);
+        try (EventFd event = new EventFd(Syscalls.ofThisProcess(), "vector0")) {
+            function.interrupts().setIrqs(IrqRequest.bind(IrqRequest.MSIX, 1, event::signal));
+            function.writeConfig(msix + 2, 2, 1 << 15);
+
+            machine.device(0).context.interrupts().trigger(0);
+            machine.device(0).context.interrupts().trigger(0);
+
+            assertThat(event.take()).isEqualTo(2);
+        }
     }
 
     @Test

@@ -1,0 +1,73 @@
+package dev.mdev.core.sys;
+
+import dev.mdev.api.Errno;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/// An event counter of the kernel (`eventfd(2)`): one side signals, the other waits for the
+/// descriptor to become readable. It is how an interrupt reaches a VMM, or KVM (`KVM_IRQFD`),
+/// without another thread of ours: `eventFd::signal` is an interrupt's sink.
+///
+/// [#signal] may be called by any thread and does not wait; not while or after it is closed.
+public final class EventFd implements AutoCloseable {
+    private final Libc libc;
+    private final NativeFd fd;
+
+    /// Makes one that counts nothing yet.
+    ///
+    /// @param name for messages
+    /// @throws dev.mdev.api.MdevException EMFILE if there are too many descriptors
+    public EventFd(Syscalls sys, String name) {
+        this(sys, sys.eventfd(name));
+    }
+
+    /// Uses one that somebody else made.
+    ///
+    /// @param fd becomes this object's; must not block
+    public EventFd(Syscalls sys, NativeFd fd) {
+        this.libc = sys.libc();
+        this.fd = fd;
+    }
+
+    /// For whoever waits for it.
+    public NativeFd fd() {
+        return fd;
+    }
+
+    /// Counts one. Where the counter is at its end already, the reader has yet to see the event
+    /// before, and this one with it.
+    public void signal() {
+        try (Arena scratch = Arena.ofConfined()) {
+            MemorySegment one = scratch.allocate(ValueLayout.JAVA_LONG);
+            one.set(ValueLayout.JAVA_LONG, 0, 1);
+            if (libc.write(fd.number(), one.address(), Long.BYTES) < 0
+                    && libc.errno() != Errno.EAGAIN.code()) {
+                throw Syscalls.failure(libc.errno(), "write to " + fd);
+            }
+        }
+    }
+
+    /// Takes what was counted since the last time.
+    ///
+    /// @return 0 if there was nothing
+    public long take() {
+        try (Arena scratch = Arena.ofConfined()) {
+            MemorySegment count = scratch.allocate(ValueLayout.JAVA_LONG);
+            if (libc.read(fd.number(), count.address(), Long.BYTES) < 0) {
+                int errno = libc.errno();
+                if (errno != Errno.EAGAIN.code()) {
+                    throw Syscalls.failure(errno, "read of " + fd);
+                }
+                return 0;
+            }
+            return count.get(ValueLayout.JAVA_LONG, 0);
+        }
+    }
+
+    @Override
+    public void close() {
+        fd.close();
+    }
+}
