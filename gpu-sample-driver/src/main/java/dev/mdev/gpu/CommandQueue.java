@@ -36,7 +36,6 @@ final class CommandQueue implements RegisterBlock {
     /// The most bytes of one step: how long others wait at [#pause].
     private static final long STEP_BYTES = 1 << 16;
 
-    private final int weight;
     private final Vram vram;
     private final Doorbell doorbell;
     private final FencePage fencePage;
@@ -71,23 +70,18 @@ final class CommandQueue implements RegisterBlock {
     private long errors;
 
     CommandQueue(Vram vram, Doorbell doorbell, FencePage fencePage, MdevContext context) {
-        this.weight = weightFor(vram.sizeBytes());
         this.vram = vram;
         this.doorbell = doorbell;
         this.fencePage = fencePage;
         this.guestMemory = context.guestMemory();
         this.interrupts = context.interrupts();
         this.blitter = new Blitter(vram, guestMemory);
-        this.state = new QueueState(weight);
+        this.state = new QueueState(weight());
     }
 
     /// A share of the engine as large as that of the VRAM: 1 for 16 MiB, 2 for 32 MiB, and so on.
-    private static int weightFor(long vramBytes) {
-        return (int) Math.max(1, Long.highestOneBit(vramBytes) >> 24);
-    }
-
     int weight() {
-        return weight;
+        return (int) Math.max(1, Long.highestOneBit(vram.sizeBytes()) >> 24);
     }
 
     // The engine's side.

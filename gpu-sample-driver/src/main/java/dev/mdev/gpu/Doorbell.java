@@ -4,7 +4,6 @@ import dev.mdev.api.Aperture;
 import dev.mdev.api.MapDecision;
 import dev.mdev.api.MapRequest;
 import dev.mdev.api.MdevContext;
-import dev.mdev.api.PoolShare;
 import dev.mdev.api.ShareMemory;
 import dev.mdev.api.page.Page;
 import dev.mdev.api.page.Prot;
@@ -37,12 +36,6 @@ final class Doorbell {
     Doorbell(Aperture aperture, MdevContext context) {
         this.context = context;
         this.page = ShareMemory.inOrder(aperture, context.share(GpuParent.DOORBELL));
-    }
-
-    /// Goes on with another page, which has the content of the old one. The guest has no mapping
-    /// and the engine does not run.
-    void moveTo(PoolShare share) {
-        page.moveTo(share);
     }
 
     /// The answer to a guest that touched the page. It is not mapped ahead: that would be a ring

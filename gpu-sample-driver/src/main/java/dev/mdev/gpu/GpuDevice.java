@@ -94,13 +94,8 @@ final class GpuDevice implements MdevDevice, Display, DeviceState {
                         "queue",
                         QUEUE_BAR_PAGES * Page.SIZE,
                         List.of(
-                                lazyPages(DOORBELL_PAGE, REGISTER_PAGE),
-                                lazyPages(FENCE_PAGE, QUEUE_BAR_PAGES))));
-    }
-
-    private static RegionArea lazyPages(int first, int end) {
-        return new RegionArea(
-                Page.addressOf(first), Page.addressOf(end - first), RegionArea.Kind.LAZY);
+                                RegionArea.lazyPages(DOORBELL_PAGE, REGISTER_PAGE),
+                                RegionArea.lazyPages(FENCE_PAGE, QUEUE_BAR_PAGES))));
     }
 
     @Override
@@ -224,12 +219,9 @@ final class GpuDevice implements MdevDevice, Display, DeviceState {
     /// The host has stopped the device, so the engine does not work in its pages.
     @Override
     public void shareMoved(List<PoolShare> share) {
-        vram.moveTo(in(share, GpuParent.VRAM));
-        doorbell.moveTo(in(share, GpuParent.DOORBELL));
-    }
-
-    private static PoolShare in(List<PoolShare> share, String pool) {
-        return share.stream().filter(part -> part.pool().equals(pool)).findFirst().orElseThrow();
+        vram.moveTo(share);
+        doorbell.content().moveTo(share);
+        fencePage.content().moveTo(share);
     }
 
     @Override

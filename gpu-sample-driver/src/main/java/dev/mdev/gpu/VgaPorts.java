@@ -18,7 +18,6 @@ final class VgaPorts implements RegisterBlock {
     /// Offsets from port 0x3c0.
     static final int ATTRIBUTE_WRITE = 0x00;
 
-    static final int ATTRIBUTE_READ = 0x01;
     static final int MISC_WRITE = 0x02;
     static final int DAC_READ_INDEX = 0x07;
     static final int DAC_WRITE_INDEX = 0x08;

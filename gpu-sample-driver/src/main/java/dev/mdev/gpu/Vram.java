@@ -17,6 +17,7 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.BitSet;
+import java.util.List;
 
 /// One device's VRAM: what a touched page of BAR 0 is mapped to, and which pages hold something.
 ///
@@ -41,8 +42,8 @@ final class Vram implements LinearMemory {
 
     /// Goes on with other pages, which have the content of the old ones. The guest has no mapping
     /// and the engine does not run.
-    void moveTo(PoolShare share) {
-        pages.moveTo(share);
+    void moveTo(List<PoolShare> shares) {
+        pages.moveTo(shares);
     }
 
     long sizeBytes() {

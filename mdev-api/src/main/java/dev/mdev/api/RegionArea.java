@@ -17,6 +17,13 @@ public record RegionArea(long offsetBytes, long sizeBytes, Kind kind, int aheadP
         this(offsetBytes, sizeBytes, kind, 0);
     }
 
+    /// A lazy area from one page of the region up to, but not with, another, where the host does
+    /// not guess.
+    public static RegionArea lazyPages(long firstPage, long endPage) {
+        return new RegionArea(
+                Page.addressOf(firstPage), Page.bytesOf(endPage - firstPage), Kind.LAZY);
+    }
+
     /// How accesses to an area are served.
     public enum Kind {
         /// Each access is a call of [MdevDevice#read] or [MdevDevice#write].

@@ -22,12 +22,14 @@ public final class ShareMemory implements LinearMemory {
     private static final long SCATTER = 0x9E37_79B1L;
 
     private final Aperture aperture;
+    private final String pool;
     private volatile List<Run> runs;
     private final long npages;
     private final boolean scattered;
 
     private ShareMemory(Aperture aperture, PoolShare share, boolean scattered) {
         this.aperture = aperture;
+        this.pool = share.pool();
         this.runs = runsOf(share);
         this.npages = share.npages();
         this.scattered = scattered;
@@ -43,16 +45,22 @@ public final class ShareMemory implements LinearMemory {
         return new ShareMemory(aperture, share, true);
     }
 
-    /// Goes on with other pages, which the host gave the content of the old ones
-    /// ([MdevDevice#shareMoved]).
+    /// Goes on with other pages of the same pool, which the host gave the content of the old ones.
     ///
-    /// @throws IllegalArgumentException if they are not as many
-    public void moveTo(PoolShare share) {
-        if (share.npages() != npages) {
+    /// @param shares the device's, as [MdevDevice#shareMoved] gets them
+    /// @throws java.util.NoSuchElementException if there is none of the pool
+    /// @throws IllegalArgumentException if the pages are not as many
+    public void moveTo(List<PoolShare> shares) {
+        PoolShare moved =
+                shares.stream()
+                        .filter(share -> share.pool().equals(pool))
+                        .findFirst()
+                        .orElseThrow();
+        if (moved.npages() != npages) {
             throw new IllegalArgumentException(
-                    "npages=%d were=%d".formatted(share.npages(), npages));
+                    "npages=%d were=%d".formatted(moved.npages(), npages));
         }
-        runs = runsOf(share);
+        runs = runsOf(moved);
     }
 
     private static List<Run> runsOf(PoolShare share) {
