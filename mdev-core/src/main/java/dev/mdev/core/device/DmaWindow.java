@@ -43,8 +43,9 @@ import java.util.concurrent.locks.ReentrantLock;
 /// ## Dirty logging
 ///
 /// A page is marked after each write to it. A page pinned for writing is also marked when it is
-/// pinned and when it is unpinned, and [#markPinned] marks all of them: to be called before a dirty
-/// log is read, since to the guest's owner they count as dirty all the while.
+/// pinned and when it is unpinned. To the guest's owner it counts as dirty all the while: whoever
+/// follows slots calls [#markPinned] when a slot begins to log, and before its log is read (Linux
+/// `vfio_dma_populate_bitmap`).
 ///
 /// All methods may be called by any thread.
 public final class DmaWindow implements GuestMemory {
@@ -255,16 +256,16 @@ public final class DmaWindow implements GuestMemory {
         return hit.size();
     }
 
-    /// Marks every page pinned for writing as dirty.
-    public void markPinned() {
-        List<PinnedPages> all;
+    /// Marks the pages of a range that are pinned for writing as dirty.
+    public void markPinned(GfnRange gfns) {
+        List<PinnedPages> hit;
         lock.lock();
         try {
-            all = List.copyOf(pins);
+            hit = pins.stream().filter(pin -> pin.gfns.overlaps(gfns)).toList();
         } finally {
             lock.unlock();
         }
-        all.forEach(PinnedPages::mark);
+        hit.forEach(pin -> pin.mark(gfns));
     }
 
     /// Cuts the device off: closes all pins, and refuses everything from here on. When it returns,
@@ -295,12 +296,19 @@ public final class DmaWindow implements GuestMemory {
         }
 
         void mark() {
+            mark(gfns);
+        }
+
+        /// Marks those pages that are in a range too.
+        void mark(GfnRange part) {
             if (access == Access.READ) {
                 return;
             }
+            long first = Math.max(gfns.firstGfn(), part.firstGfn());
+            long end = Math.min(gfns.endGfn(), part.endGfn());
             int section = slots.srcu().readLock();
             try {
-                for (long gfn = gfns.firstGfn(); gfn < gfns.endGfn(); gfn++) {
+                for (long gfn = first; gfn < end; gfn++) {
                     Memslot slot = slots.find(gfn);
                     if (slot != null) {
                         slots.markDirty(slot, gfn, DirtySink.NO_VCPU);

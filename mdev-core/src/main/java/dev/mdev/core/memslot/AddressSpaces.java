@@ -101,6 +101,17 @@ public final class AddressSpaces {
         }
     }
 
+    /// Asks the listeners to mark what they know of in a slot's log. The caller holds the slots
+    /// lock.
+    void beforeHarvest(Memslot slot) {
+        updater.lock.lock();
+        try {
+            updater.beforeHarvest(slot);
+        } finally {
+            updater.lock.unlock();
+        }
+    }
+
     /// Slots that log, in all address spaces.
     public int loggingSlots() {
         return updater.loggingSlots();

@@ -9,7 +9,8 @@ import java.lang.foreign.MemorySegment;
 /// `kvm_get_dirty_log_protect` and `kvm_clear_dirty_log_protect`), with their order of checks.
 ///
 /// A page whose bit was taken is write-protected again before the call returns, so that its next
-/// write sets the bit anew. A copy of the page is good only if it is made after that.
+/// write sets the bit anew. A copy of the page is good only if it is made after that. What is
+/// written without a fault is marked each time by who knows of it ([SlotListener#beforeHarvest]).
 ///
 /// All methods take the slots lock and may be called by any thread that is in no read section.
 public final class DirtyLog {
@@ -41,6 +42,7 @@ public final class DirtyLog {
             Memslot slot = slotOf(slotNumber);
             DirtyBitmap bitmap = bitmapOf(slot, slotNumber);
             protector.drain(slot);
+            slots.beforeHarvest(slot);
             if (modes.isManualProtect()) {
                 checkRoom(target, bitmap, slotNumber);
                 bitmap.copyLive(target);
@@ -116,6 +118,7 @@ public final class DirtyLog {
                 return false;
             }
             protector.drain(slot);
+            slots.beforeHarvest(slot);
             boolean any =
                     bitmap.harvest((word, bits) -> {
                         protect(slot, word, bits);

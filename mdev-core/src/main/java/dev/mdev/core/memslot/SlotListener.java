@@ -25,6 +25,11 @@ public interface SlotListener {
     /// Gives up what an earlier [#prepare] of this change got, since another listener refused it.
     default void abort(SlotChange change) {}
 
+    /// Makes known what was written, or may have been, without any page having been faulted for it,
+    /// such as by a device with pinned pages: its marks are wanted now, as the slot's log is about
+    /// to be read. Called with the slots lock held.
+    default void beforeHarvest(Memslot slot) {}
+
     /// Hears of a new generation of an address space just before readers see it (Linux
     /// `kvm_arch_memslots_updated`).
     default void generationChanged(int asId, long generation) {}

@@ -43,6 +43,13 @@ final class SlotUpdater {
         listeners.add(listener);
     }
 
+    @GuardedBy("lock")
+    void beforeHarvest(Memslot slot) {
+        for (SlotListener listener : listeners) {
+            listener.beforeHarvest(slot);
+        }
+    }
+
     void setBitmapPolicy(BitmapPolicy policy) {
         bitmapPolicy = policy;
     }

@@ -10,6 +10,9 @@ import java.util.Collection;
 /// Follows a machine's slots, so that no pin outlives the slot behind it even if whoever changed
 /// the slot did not ask first ([DmaWindow], "How memory goes away"). Drivers are not told here:
 /// slots change under a lock.
+///
+/// What is pinned for writing is dirty all the while: it is marked when a slot begins to log, and
+/// each time before its log is read.
 final class PinGuard implements SlotListener {
     private final Collection<AttachedDevice> devices;
 
@@ -28,5 +31,17 @@ final class PinGuard implements SlotListener {
     }
 
     @Override
-    public void commit(SlotChange change) {}
+    public void commit(SlotChange change) {
+        Memslot slot = change.newSlot();
+        if (slot != null && slot.logsDirty()) {
+            beforeHarvest(slot);
+        }
+    }
+
+    @Override
+    public void beforeHarvest(Memslot slot) {
+        if (slot.asId() == 0) {
+            devices.forEach(device -> device.dma().markPinned(slot.gfns()));
+        }
+    }
 }

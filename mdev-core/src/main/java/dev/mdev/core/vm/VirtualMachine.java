@@ -379,12 +379,6 @@ public final class VirtualMachine implements AutoCloseable {
         }
     }
 
-    /// Marks as dirty what devices have pinned for writing: to be called before a dirty log is
-    /// read.
-    public void markPinnedPages() {
-        barMapper.devices().forEach(device -> device.dma().markPinned());
-    }
-
     private void beginOperation() {
         structure.lock();
         try {

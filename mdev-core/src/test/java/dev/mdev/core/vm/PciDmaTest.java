@@ -15,7 +15,12 @@ import dev.mdev.api.GuestMemory.Pin;
 import dev.mdev.api.page.Access;
 import dev.mdev.api.page.Page;
 import dev.mdev.core.addr.GfnRange;
+import dev.mdev.core.memslot.AddressSpaces;
 import dev.mdev.core.memslot.DirtyBitmap;
+import dev.mdev.core.memslot.DirtyHardware;
+import dev.mdev.core.memslot.DirtyLog;
+import dev.mdev.core.memslot.DirtyModes;
+import dev.mdev.core.memslot.DirtyProtector;
 import dev.mdev.core.memslot.Memslot;
 import dev.mdev.core.memslot.SlotFlags;
 import dev.mdev.core.memslot.UserMemoryRegion;
@@ -27,6 +32,7 @@ import org.junit.jupiter.api.Timeout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
@@ -141,19 +147,62 @@ class PciDmaTest {
         assertThat(dirtyPages()).containsExactly(32, 33);
 
         freshLog();
-        assertThat(dirtyPages()).isEmpty();
-        machine.vm.markPinnedPages();
-        assertThat(dirtyPages()).containsExactly(32, 33);
-        freshLog();
+        assertThat(dirtyPages()).as("when the log begins").containsExactly(32, 33);
+        assertThat(harvest()).containsExactly(32, 33);
+        assertThat(harvest()).as("and at each harvest").containsExactly(32, 33);
+        assertThat(dirtyPages()).as("between two of them").isEmpty();
         write.write(Page.SIZE, MemorySegment.ofArray(new byte[1]));
         assertThat(dirtyPages()).containsExactly(33);
-        freshLog();
         write.close();
         read.close();
-        assertThat(dirtyPages()).containsExactly(32, 33);
-        freshLog();
-        machine.vm.markPinnedPages();
-        assertThat(dirtyPages()).isEmpty();
+        assertThat(harvest()).containsExactly(32, 33);
+        assertThat(harvest()).as("not pinned any more").isEmpty();
+    }
+
+    @Test
+    void onlyThePinnedPagesOfTheHarvestedSlotAreMarked() {
+        machine.attach();
+        GuestMemory memory = machine.device(0).memory();
+        long half = RAM_BYTES / 2;
+        UserMemoryRegion whole = ram().region();
+        machine.vm.slots().setUserMemoryRegion(UserMemoryRegion.deletionOf(0));
+        setSlot(0, 0, half, whole.hva());
+        setSlot(100, half, half, whole.hva() + half);
+        Pin across = memory.pin(half - Page.SIZE, 2, Access.WRITE);
+        assertThat(harvest(0)).containsExactly((int) (half / Page.SIZE) - 1);
+        assertThat(harvest(100)).containsExactly(0);
+        assertThat(harvest(0)).containsExactly((int) (half / Page.SIZE) - 1);
+        across.close();
+    }
+
+    private void setSlot(int id, long gpa, long sizeBytes, long hva) {
+        machine.vm
+                .slots()
+                .setUserMemoryRegion(
+                        new UserMemoryRegion(id, SlotFlags.LOG_DIRTY_PAGES, gpa, sizeBytes, hva));
+    }
+
+    private List<Integer> harvest() {
+        return harvest(0);
+    }
+
+    /// Reads and clears a slot's log as a VMM does (`KVM_GET_DIRTY_LOG`).
+    private List<Integer> harvest(int slot) {
+        AddressSpaces slots = machine.vm.slots();
+        DirtyModes modes =
+                new DirtyModes(slots, DirtyHardware.x86(), DirtyModes.RingDefect.AVOIDED);
+        DirtyProtector none =
+                new DirtyProtector() {
+                    @Override
+                    public void protect(Memslot slot, long baseIndex, long bits) {}
+
+                    @Override
+                    public void flush() {}
+                };
+        MemorySegment words = MemorySegment.ofArray(new long[(int) (RAM_BYTES / Page.SIZE / 64)]);
+        new DirtyLog(slots, modes, none).get(slot, words);
+        BitSet bits = BitSet.valueOf(words.toArray(ValueLayout.JAVA_LONG));
+        return bits.stream().boxed().toList();
     }
 
     @Test
