@@ -238,13 +238,15 @@ public class MdevService {
         return result;
     }
 
-    /// Revokes everything and puts a device into its first state.
+    /// Revokes everything and puts a device into its first state. A machine that has it sets it up
+    /// again, so that its BARs are where they were.
     ///
     /// @throws ProblemException if the driver failed
     void reset(UUID uuid) {
         Mdev mdev = get(uuid);
         try {
             mdev.reset();
+            mdev.runFirmware();
         } catch (MdevException e) {
             throw ProblemException.driverFailed(e);
         }

@@ -15,6 +15,10 @@ public interface GuestPort {
     /// with no lock held, before the driver is.
     void reset();
 
+    /// The host has reset the device: plays the firmware that the guest would have run at a start,
+    /// if the device was put in with firmware. Called with no lock held.
+    void runFirmware();
+
     /// Somebody wants to remove the device: asks the guest to let it go.
     void requestRelease();
 }

@@ -401,6 +401,16 @@ public final class Mdev {
         }
     }
 
+    /// Lets the machine that has the device set it up again after a [#reset], as firmware does:
+    /// BARs are where they were. Nothing happens if no machine has it, or one that leaves it to its
+    /// guest.
+    public void runFirmware() {
+        GuestPort port = guest.port();
+        if (port != null) {
+            port.runFirmware();
+        }
+    }
+
     /// The same, asked for by the guest.
     ///
     /// @param assigned the guest's assignment, as [#assign] returned it

@@ -40,6 +40,9 @@ public final class PciFunction {
 
         /// One more than the highest guest-physical address.
         long gpaLimit();
+
+        /// The host has reset the function: sets it up again, if that is the owner's doing.
+        default void runFirmware() {}
     }
 
     /// @param epoch what [Mdev#assign] returned
@@ -195,6 +198,11 @@ public final class PciFunction {
             if (config.reset()) {
                 owner.windowsChanged();
             }
+        }
+
+        @Override
+        public void runFirmware() {
+            owner.runFirmware();
         }
 
         @Override

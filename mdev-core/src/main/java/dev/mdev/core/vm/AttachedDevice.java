@@ -42,16 +42,19 @@ public final class AttachedDevice {
     /// Where the firmware puts BARs, by their index. Changed under the machine's lock.
     private final Map<Integer, Long> reservedGpas = new TreeMap<>();
 
+    private final boolean hasFirmware;
+
     private volatile @Nullable MdevException mappingFailure;
 
     /// @param epoch what [Mdev#assign] returned
     AttachedDevice(Mdev mdev, long epoch, int deviceNumber, Plug plug) {
         this.mdev = mdev;
         this.deviceNumber = deviceNumber;
+        hasFirmware = plug.options.firmware();
         interrupts = new DeviceInterrupts(mdev.vectors());
         function = new PciFunction(mdev, epoch, new Owner(plug.windowsChanged));
         interrupts.connect(function.interrupts());
-        dma = new DmaWindow(plug.slots, plug.mm, new BusGate(), plug.pinLimitPages);
+        dma = new DmaWindow(plug.slots, plug.mm, new BusGate(), plug.options.pinLimitPages());
         config = new ConfigAccess(function, address());
         for (RegionInfo region : function.regions()) {
             targets.put(region.index(), new Target(region.index()));
@@ -60,12 +63,11 @@ public final class AttachedDevice {
 
     /// What a machine offers a device.
     ///
-    /// @param pinLimitPages the most pages of guest memory it may pin
     /// @param windowsChanged to be told when its BARs are elsewhere
     record Plug(
             AddressSpaces slots,
             HostMm mm,
-            long pinLimitPages,
+            AttachOptions options,
             Consumer<AttachedDevice> windowsChanged) {}
 
     /// Reserves host addresses for what is mapped of its BARs.
@@ -214,6 +216,13 @@ public final class AttachedDevice {
         @Override
         public InterruptObserver observer() {
             return interrupts::interrupted;
+        }
+
+        @Override
+        public void runFirmware() {
+            if (hasFirmware) {
+                AttachedDevice.this.runFirmware();
+            }
         }
 
         @Override

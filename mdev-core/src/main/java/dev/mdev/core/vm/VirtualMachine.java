@@ -228,8 +228,7 @@ public final class VirtualMachine implements AutoCloseable {
                         mdev,
                         epoch,
                         bus.freeNumber(),
-                        new AttachedDevice.Plug(
-                                slots, guest.hostMm(), options.pinLimitPages(), barMapper::settle));
+                        new AttachedDevice.Plug(slots, guest.hostMm(), options, barMapper::settle));
         try {
             device.reserveAreas(guest.hostMm());
             reserveBarsLocked(device);

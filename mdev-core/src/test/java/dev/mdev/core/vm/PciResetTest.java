@@ -108,6 +108,28 @@ class PciResetTest {
     }
 
     @Test
+    void theHostRunsTheFirmwareOnlyOfMachinesThatHaveOne() {
+        AttachedDevice device = inUse();
+        var before = device.barGpas();
+        device.mdev().reset();
+        device.mdev().runFirmware();
+        assertThat(device.barGpas()).isEqualTo(before);
+
+        AttachedDevice bare =
+                machine.vm.attach(
+                        machine.create(),
+                        new AttachOptions(false, AttachOptions.DEFAULT_PIN_LIMIT_PAGES));
+        bare.mdev().reset();
+        bare.mdev().runFirmware();
+        assertThat(bare.barGpas()).isEmpty();
+
+        device.mdev().reset();
+        machine.vm.detach(device.mdev().uuid());
+        device.mdev().runFirmware();
+        assertThat(device.barGpas()).as("in no machine").isEmpty();
+    }
+
+    @Test
     void aResetThatTheDriverFailsIsAFaultOfTheGuestThatAsked() {
         AttachedDevice device = machine.attach();
         machine.device(0).whenReset =
