@@ -23,6 +23,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import java.util.UUID;
 import java.util.function.Consumer;
 import java.util.function.Function;
@@ -31,6 +33,9 @@ import java.util.function.Function;
 ///
 /// All methods may be called by any thread.
 public final class Mdev {
+    /// The most counters that a driver may have for a device.
+    public static final int MOST_COUNTERS = 256;
+
     private final UUID uuid;
     private final Parent parent;
     private final MdevType type;
@@ -375,6 +380,27 @@ public final class Mdev {
             case DriverOutcome.Failed<Scanout> failed ->
                     throw new MdevException(failed.errno(), failed.reason());
         };
+    }
+
+    /// What the driver counted for the device, by name.
+    ///
+    /// @throws MdevException what the driver threw, ETIMEDOUT if it is busy for too long, E2BIG if
+    ///   there are more than [#MOST_COUNTERS]
+    public SortedMap<String, Long> counters() {
+        DriverOutcome<SortedMap<String, Long>> outcome =
+                calls.call("counters", () -> new TreeMap<>(driver().counters()));
+        SortedMap<String, Long> counters =
+                switch (outcome) {
+                    case DriverOutcome.Returned<SortedMap<String, Long>> returned ->
+                            returned.value();
+                    case DriverOutcome.Failed<SortedMap<String, Long>> failed ->
+                            throw new MdevException(failed.errno(), failed.reason());
+                };
+        if (counters.size() > MOST_COUNTERS) {
+            throw new MdevException(
+                    Errno.E2BIG, "mdev=%s counters=%d".formatted(uuid, counters.size()));
+        }
+        return counters;
     }
 
     /// Takes back what is mapped of a region: see [MdevContext#revoke].

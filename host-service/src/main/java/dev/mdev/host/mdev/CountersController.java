@@ -1,0 +1,36 @@
+package dev.mdev.host.mdev;
+
+import dev.mdev.api.MdevException;
+import dev.mdev.host.problem.ProblemException;
+
+import org.springframework.web.bind.annotation.GetMapping;
+import org.springframework.web.bind.annotation.PathVariable;
+import org.springframework.web.bind.annotation.RequestMapping;
+import org.springframework.web.bind.annotation.RestController;
+
+import java.util.SortedMap;
+import java.util.UUID;
+
+/// `/api/v1/mdevs/{uuid}/counters`: what a device's driver counted for it.
+@RestController
+@RequestMapping("/api/v1/mdevs")
+class CountersController {
+    private final MdevService mdevs;
+
+    CountersController(MdevService mdevs) {
+        this.mdevs = mdevs;
+    }
+
+    /// @param counters by name; names end in their unit
+    record CountersView(UUID uuid, SortedMap<String, Long> counters) {}
+
+    /// @throws ProblemException if the driver failed
+    @GetMapping("/{uuid}/counters")
+    CountersView counters(@PathVariable UUID uuid) {
+        try {
+            return new CountersView(uuid, mdevs.get(uuid).counters());
+        } catch (MdevException e) {
+            throw ProblemException.driverFailed(e);
+        }
+    }
+}
