@@ -62,6 +62,30 @@ final class Api implements AutoCloseable {
         return send(request.build());
     }
 
+    /// The bytes that a path answers with.
+    HttpResponse<byte[]> bytes(String path) {
+        HttpRequest request =
+                HttpRequest.newBuilder(root.resolve(path)).timeout(Duration.ofSeconds(60)).build();
+        try {
+            return http.send(request, HttpResponse.BodyHandlers.ofByteArray());
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IllegalStateException(e);
+        }
+    }
+
+    /// Sends bytes.
+    Answer putBytes(String path, byte[] body) {
+        return send(
+                HttpRequest.newBuilder(root.resolve(path))
+                        .timeout(Duration.ofSeconds(60))
+                        .header("Content-Type", "application/octet-stream")
+                        .PUT(HttpRequest.BodyPublishers.ofByteArray(body))
+                        .build());
+    }
+
     Answer send(HttpRequest request) {
         try {
             HttpResponse<String> response =
@@ -92,6 +116,16 @@ final class Api implements AutoCloseable {
                 .at("/items")
                 .forEach(item -> names.add(item.at(pointer).asString()));
         return names;
+    }
+
+    /// Asks until an event of a kind came after event `after`.
+    void awaitEvent(long after, String kind) {
+        long end = System.nanoTime() + Duration.ofSeconds(60).toNanos();
+        while (!namesOf("/api/v1/events?limit=1000&after=" + after, "/kind").contains(kind)) {
+            if (System.nanoTime() - end > 0) {
+                throw new AssertionError("no event " + kind);
+            }
+        }
     }
 
     /// Makes a device and returns its uuid.

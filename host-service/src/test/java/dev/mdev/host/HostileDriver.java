@@ -11,6 +11,7 @@ import dev.mdev.api.MdevType;
 import dev.mdev.api.ParentDevice;
 import dev.mdev.api.ParentDriver;
 import dev.mdev.api.ParentHost;
+import dev.mdev.api.PoolShare;
 import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.api.ResourcePool;
@@ -75,7 +76,11 @@ final class HostileDriver implements ParentDriver {
         HANGS_DEAF,
         THROWS_AT_CREATE,
         THROWS_AT_RESET,
-        THROWS_AT_CLOSE;
+        THROWS_AT_CLOSE,
+        HANGS_AT_CREATE,
+        HANGS_AT_CLOSE,
+        MOVABLE,
+        BIG;
 
         String type() {
             return name().toLowerCase(java.util.Locale.ROOT).replace('_', '-');
@@ -151,9 +156,13 @@ final class HostileDriver implements ParentDriver {
                                     vice.type(),
                                     "",
                                     MdevType.VFIO_PCI,
-                                    List.of(new MdevType.Demand("pages", SHARE_PAGES, 1, true)),
+                                    List.of(new MdevType.Demand("pages", pagesOf(vice), 1, true)),
                                     64))
                     .toList();
+        }
+
+        private static long pagesOf(Vice vice) {
+            return vice == Vice.BIG ? 2 * SHARE_PAGES : SHARE_PAGES;
         }
 
         @Override
@@ -166,14 +175,29 @@ final class HostileDriver implements ParentDriver {
             if (vice == Vice.THROWS_AT_CREATE) {
                 throw new MdevException(Errno.ENODEV, "the firmware does not answer");
             }
-            return new Device(vice, aperture.pfns(), context.share("pages").extents().getFirst());
+            if (vice == Vice.HANGS_AT_CREATE) {
+                Stuck.hang(true);
+            }
+            return new Device(vice, aperture.pfns(), context);
         }
 
         @Override
         public void close() {}
     }
 
-    private record Device(Vice vice, PfnRange aperture, PfnRange share) implements MdevDevice {
+    private record Device(Vice vice, PfnRange aperture, MdevContext context) implements MdevDevice {
+        private PfnRange share() {
+            return context.share("pages").extents().getFirst();
+        }
+
+        @Override
+        public boolean isMovable() {
+            return vice == Vice.MOVABLE;
+        }
+
+        @Override
+        public void shareMoved(List<PoolShare> share) {}
+
         @Override
         public List<RegionInfo> regions() {
             return List.of(
@@ -184,8 +208,16 @@ final class HostileDriver implements ParentDriver {
         @SuppressWarnings("NullAway") // One vice is to answer null.
         public MapDecision validateMapRequest(MapRequest request) {
             long page = request.page();
+            PfnRange share = share();
             return switch (vice) {
-                case HONEST, THROWS_AT_CREATE, THROWS_AT_RESET, THROWS_AT_CLOSE ->
+                case HONEST,
+                        THROWS_AT_CREATE,
+                        THROWS_AT_RESET,
+                        THROWS_AT_CLOSE,
+                        HANGS_AT_CREATE,
+                        HANGS_AT_CLOSE,
+                        MOVABLE,
+                        BIG ->
                         grant(page, share.firstPfn() + page, 1);
                 case DENIES -> new MapDecision.Deny("no licence");
                 case TRAPS -> new MapDecision.Trap();
@@ -220,7 +252,9 @@ final class HostileDriver implements ParentDriver {
 
         /// A page of the aperture that is not this device's.
         private long someoneElse() {
-            return share.firstPfn() == aperture.firstPfn() ? share.endPfn() : aperture.firstPfn();
+            return share().firstPfn() == aperture.firstPfn()
+                    ? share().endPfn()
+                    : aperture.firstPfn();
         }
 
         @Override
@@ -242,6 +276,9 @@ final class HostileDriver implements ParentDriver {
         public void close() {
             if (vice == Vice.THROWS_AT_CLOSE) {
                 throw new IllegalStateException("cannot close");
+            }
+            if (vice == Vice.HANGS_AT_CLOSE) {
+                Stuck.hang(true);
             }
         }
     }

@@ -1,0 +1,105 @@
+package dev.mdev.host;
+
+import org.springframework.boot.SpringApplication;
+
+import java.io.IOException;
+import java.net.ServerSocket;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+
+/// The service in a process of its own, on a state directory, which can be killed.
+final class ServiceProcess implements AutoCloseable {
+    private static final Duration START = Duration.ofSeconds(90);
+
+    private final Process process;
+    private final Api api;
+
+    private ServiceProcess(Process process, Api api) {
+        this.process = process;
+        this.api = api;
+    }
+
+    /// What runs in the process: the service, and drivers of the tests.
+    static void main(String[] arguments) {
+        new SpringApplication(MdevHostApplication.class, HostileDriver.Beans.class).run(arguments);
+    }
+
+    /// Starts the service and waits until it answers.
+    ///
+    /// @param folder its state and its log are in there
+    static ServiceProcess start(Path folder, String... options)
+            throws IOException, InterruptedException {
+        int port;
+        try (ServerSocket free = new ServerSocket(0)) {
+            port = free.getLocalPort();
+        }
+        List<String> command = new ArrayList<>();
+        command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+        command.addAll(List.of("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto"));
+        command.add("--enable-native-access=ALL-UNNAMED");
+        command.addAll(List.of("-cp", System.getProperty("java.class.path")));
+        command.add(ServiceProcess.class.getName());
+        command.add("--server.port=" + port);
+        command.add("--mdev.state-dir=" + folder.resolve("state"));
+        command.add("--mdev.drivers.gpu-sample.vram-mib=32");
+        command.addAll(List.of(options));
+        Path log = folder.resolve("service.log");
+        Process process =
+                new ProcessBuilder(command)
+                        .redirectErrorStream(true)
+                        .redirectOutput(ProcessBuilder.Redirect.appendTo(log.toFile()))
+                        .start();
+        ServiceProcess service = new ServiceProcess(process, new Api(port));
+        try {
+            service.awaitReady(log);
+        } catch (Throwable e) {
+            service.close();
+            throw e;
+        }
+        return service;
+    }
+
+    private void awaitReady(Path log) throws IOException, InterruptedException {
+        long end = System.nanoTime() + START.toNanos();
+        while (!isReady()) {
+            if (process.waitFor(20, TimeUnit.MILLISECONDS) || System.nanoTime() - end > 0) {
+                throw new AssertionError("the service did not start:\n" + Files.readString(log));
+            }
+        }
+    }
+
+    private boolean isReady() {
+        try {
+            return api.get("/actuator/health/readiness").status() == 200;
+        } catch (java.io.UncheckedIOException e) {
+            return false;
+        }
+    }
+
+    Api api() {
+        return api;
+    }
+
+    /// Ends the process as a crash does, wherever it is (`kill -9`), and waits until it is gone.
+    void kill() throws InterruptedException {
+        process.destroyForcibly().waitFor();
+    }
+
+    /// Ends the process as an operator does.
+    void stop() throws InterruptedException {
+        process.destroy();
+        if (!process.waitFor(60, TimeUnit.SECONDS)) {
+            throw new AssertionError("the service does not stop");
+        }
+    }
+
+    @Override
+    public void close() throws InterruptedException {
+        api.close();
+        kill();
+    }
+}
