@@ -2,6 +2,7 @@ package dev.mdev.gpu;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.mdev.api.PoolShare;
 import dev.mdev.api.testkit.InMemoryHost;
 import dev.mdev.api.testkit.InMemoryMdev;
 import dev.mdev.gpu.GpuGuest.Rows;
@@ -11,6 +12,7 @@ import org.junit.jupiter.api.Test;
 
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 
 /// Moving a device in the middle of its work.
@@ -103,6 +105,28 @@ final class GpuStateTest {
         to.ring();
         GpuGuest.drain(engine);
         assertThat(to.fencePage()).as("the ring goes on").isEqualTo(4);
+    }
+
+    /// The host moves only devices that nobody has; that this one has a guest makes it harder.
+    @Test
+    void workGoesOnWhenThePagesAreOthers() {
+        GpuGuest reference = device();
+        submit(reference);
+        GpuGuest.drain(engine);
+        byte[] expected = reference.loadVram(4 * MIB);
+        GpuGuest guest = device();
+        submit(guest);
+        List<PoolShare> before = guest.mdev().share();
+        for (int moves = 0; moves < 8; moves++) {
+            engine.runRound();
+            assertThat(guest.mdev().move()).isTrue();
+        }
+        GpuGuest.drain(engine);
+
+        assertThat(guest.mdev().share()).isNotEqualTo(before);
+        assertThat(guest.error()).isEqualTo(QueueError.NONE);
+        assertThat(guest.queueLong(QueueState.FENCE)).isEqualTo(1234);
+        assertThat(Arrays.mismatch(guest.loadVram(4 * MIB), expected)).isEqualTo(-1);
     }
 
     /// As a host moves a device, with the guest's memory.

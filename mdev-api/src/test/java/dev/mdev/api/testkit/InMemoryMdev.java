@@ -36,7 +36,7 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
     private final InMemoryParent parent;
     private final UUID uuid;
     private final MdevType type;
-    private final List<PoolShare> share;
+    private volatile List<PoolShare> share;
     private final Callbacks callbacks;
     private final GuestMappings mappings = new GuestMappings();
     private final SimulatedGuest guest = new SimulatedGuest(this);
@@ -233,6 +233,36 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
         } catch (IOException e) {
             return false;
         }
+    }
+
+    /// Gives the device other pages with the content of its old ones, as the host does to make room
+    /// while nobody has the device: the guest must not run. The old pages are scrubbed and free
+    /// again.
+    ///
+    /// @return whether the driver lets its devices be moved
+    /// @throws MdevException EUSERS if there are no other pages; else what the driver threw, and
+    ///   the device has its old pages
+    public boolean move() {
+        if (!callbacks.call("isMovable", device::isMovable)) {
+            return false;
+        }
+        List<PoolShare> old = share;
+        List<PoolShare> target = parent.take(type);
+        mappings.clear();
+        callbacks.run("stop", () -> device.state().ifPresent(DeviceState::stop));
+        byte[] content = readPages();
+        share = target;
+        boolean moved = false;
+        try {
+            writePages(content);
+            callbacks.run("shareMoved", () -> device.shareMoved(target));
+            moved = true;
+        } finally {
+            share = moved ? target : old;
+            parent.giveBack(moved ? old : target);
+            resume();
+        }
+        return true;
     }
 
     /// Resets the device, as a guest or the host may at any time.

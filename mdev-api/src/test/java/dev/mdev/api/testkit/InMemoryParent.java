@@ -141,7 +141,10 @@ public final class InMemoryParent {
         }
     }
 
-    private List<PoolShare> take(MdevType type) {
+    /// Sets pages aside for one more device of a type.
+    ///
+    /// @throws MdevException EUSERS if there are none
+    List<PoolShare> take(MdevType type) {
         synchronized (this) {
             long same = mdevs.stream().filter(mdev -> mdev.type().equals(type)).count();
             Optional<List<PoolShare>> share =
@@ -173,7 +176,8 @@ public final class InMemoryParent {
                 .orElseThrow(() -> host.violation("a type demands of no pool: " + pool));
     }
 
-    private void giveBack(List<PoolShare> share) {
+    /// Scrubs pages and frees them.
+    void giveBack(List<PoolShare> share) {
         for (PoolShare part : share) {
             for (PfnRange extent : part.extents()) {
                 aperture.fill(
