@@ -124,6 +124,9 @@ class KilledServiceTest {
             assertThat(service.api().get("/api/v1/doctor").body().at("/state/resolved").size())
                     .as("an orderly end leaves nothing to be resolved")
                     .isZero();
+            assertThatThrownBy(() -> ServiceProcess.start(folder).close())
+                    .as("two services do not share a state directory")
+                    .hasMessageContaining("is in use");
         }
     }
 
@@ -131,13 +134,5 @@ class KilledServiceTest {
         api.put("/api/v1/mdevs/" + THREE, spec("hostile", "hangs-at-close", true))
                 .requireStatus(201);
         api.delete("/api/v1/mdevs/" + THREE);
-    }
-
-    @Test
-    void twoServicesDoNotShareAStateDirectory() throws Exception {
-        try (ServiceProcess _ = ServiceProcess.start(folder)) {
-            assertThatThrownBy(() -> ServiceProcess.start(folder).close())
-                    .hasMessageContaining("is in use");
-        }
     }
 }

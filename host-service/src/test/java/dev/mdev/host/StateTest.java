@@ -69,7 +69,7 @@ class StateTest extends HostTest {
     }
 
     @Test
-    void whatIsRestoredIntoAnIdleDeviceMovesWithItsPages() {
+    void whatIsRestoredIntoAnIdleDeviceIsThereWhenAMachineGetsIt() {
         UUID from = api.createMdev("gpu0", "gpu-sample-16m");
         api.createMachine("old", from);
         store("old", from);

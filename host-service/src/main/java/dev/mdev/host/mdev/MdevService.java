@@ -241,13 +241,14 @@ public class MdevService {
     /// Revokes everything and puts a device into its first state. A machine that has it sets it up
     /// again, so that its BARs are where they were.
     ///
+    /// @throws MdevException EAGAIN if something else is done to it
     /// @throws ProblemException if the driver failed
     void reset(UUID uuid) {
         Mdev mdev = get(uuid);
         try {
-            mdev.reset();
+            bus.reset(uuid);
             mdev.runFirmware();
-        } catch (MdevException e) {
+        } catch (DriverException e) {
             throw ProblemException.driverFailed(e);
         }
         events.add(Event.Kind.MDEV_RESET, "mdevs/" + uuid, "");

@@ -387,6 +387,16 @@ public final class MdevBus implements AutoCloseable {
         return ender.remove(uuid, how);
     }
 
+    /// Resets a device for its operator: not while something else is done to it.
+    ///
+    /// @throws MdevException ENODEV if it is not active, EAGAIN if it is being saved, restored,
+    ///   moved or ended; else what the driver threw
+    public void reset(UUID uuid) {
+        try (Registry.Claim _ = bus.registry().claim(uuid, "reset", Errno.EAGAIN)) {
+            find(uuid).orElseThrow(() -> new MdevException(Errno.ENODEV, "mdev=" + uuid)).reset();
+        }
+    }
+
     /// Takes over a device that somebody else made, as it is.
     ///
     /// @throws MdevException ENODEV if there is none, EPERM if it is not foreign; else what the

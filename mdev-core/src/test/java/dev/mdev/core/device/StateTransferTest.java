@@ -315,6 +315,7 @@ class StateTransferTest {
                         if (tries.getAndIncrement() == 0) {
                             assertFails(() -> mdev.assign("vm"), Errno.EBUSY);
                             assertFails(() -> source.bus.remove(ONE), Errno.EAGAIN);
+                            assertFails(() -> source.bus.reset(ONE), Errno.EAGAIN);
                         }
                     }
                 };
