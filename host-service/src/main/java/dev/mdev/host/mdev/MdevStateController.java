@@ -37,7 +37,7 @@ class MdevStateController {
             if (response.isCommitted()) {
                 throw new BrokenStreamException("the state of mdev=%s".formatted(uuid), e);
             }
-            response.reset();
+            response.resetBuffer();
             throw e;
         }
     }

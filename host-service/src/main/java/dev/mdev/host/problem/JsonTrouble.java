@@ -11,6 +11,7 @@ import tools.jackson.databind.exc.InvalidTypeIdException;
 import tools.jackson.databind.exc.MismatchedInputException;
 import tools.jackson.databind.exc.UnrecognizedPropertyException;
 
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
@@ -68,6 +69,9 @@ final class JsonTrouble {
     static String wordFor(Class<?> type) {
         if (type == UUID.class) {
             return "UUID";
+        }
+        if (type == Duration.class) {
+            return "duration such as 500ms or 5s";
         }
         if (type.isEnum()) {
             List<String> names = new ArrayList<>();
