@@ -404,7 +404,7 @@ class SlotRaceTest {
             return random -> {
                 MemslotSet set = spaces.active(0);
                 for (int i = 0; i < 64; i++) {
-                    long gfn = 0x20 + random.nextInt(SLOTS * 0x10);
+                    long gfn = 0x20 + random.nextLong(SLOTS * 0x10);
                     Memslot found = find(set, gfn, random);
                     if (found == null || !found.contains(gfn)) {
                         return true;

@@ -19,7 +19,7 @@ import java.util.List;
 /// what is searched must not use those.
 public final class Interleavings {
     /// How many interleavings a search looks at unless it finds what it searches for.
-    private static final int INVOCATIONS = Integer.getInteger("mdev.lincheck.invocations", 400);
+    private static final int INVOCATIONS = Integer.getInteger("mdev.lincheck.invocations", 250);
 
     private final Class<?> scenario;
     private final Class<?> specification;

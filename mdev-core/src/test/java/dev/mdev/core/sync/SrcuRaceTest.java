@@ -15,26 +15,33 @@ import java.util.List;
 /// taken back. A search that overlooks planted mistakes proves nothing: it has to find those too.
 @Timeout(value = 120, threadMode = ThreadMode.SEPARATE_THREAD)
 class SrcuRaceTest {
-    /// What a scenario's two threads do.
-    private enum Plan {
+    /// What a scenario's two threads do: the first operation, and all others.
+    enum Plan {
         /// The reader that a writer must wait for stalls before it counts itself in.
-        TWO_UPDATES(List.of("read"), List.of("update", "update")),
+        TWO_UPDATES("read", "update", "update"),
         /// Another section begins and ends while the writer sums.
-        NESTED_READ(List.of("readWithinRead"), List.of("update"));
+        NESTED_READ("readWithinRead", "update");
 
-        final List<String> reader;
-        final List<String> writer;
+        @SuppressWarnings("ImmutableEnumChecker") // of strings, and unmodifiable
+        private final List<String> operations;
 
-        Plan(List<String> reader, List<String> writer) {
-            this.reader = reader;
-            this.writer = writer;
+        Plan(String... operations) {
+            this.operations = List.of(operations);
+        }
+
+        List<String> reader() {
+            return operations.subList(0, 1);
+        }
+
+        List<String> writer() {
+            return operations.subList(1, operations.size());
         }
     }
 
     @ParameterizedTest
     @EnumSource
     void noReaderMeetsAVersionThatWasTakenBack(Plan plan) {
-        new Interleavings(Real.class, Specification.class).search(plan.reader, plan.writer);
+        new Interleavings(Real.class, Specification.class).search(plan.reader(), plan.writer());
     }
 
     @Test
@@ -54,7 +61,7 @@ class SrcuRaceTest {
 
     private static void searchPlanted(Class<?> scenario, Plan plan) {
         new Interleavings(scenario, Specification.class)
-                .searchPlanted(plan.reader, plan.writer, List.of());
+                .searchPlanted(plan.reader(), plan.writer(), List.of());
     }
 
     private static final class Version {

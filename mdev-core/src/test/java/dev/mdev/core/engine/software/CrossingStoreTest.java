@@ -144,7 +144,8 @@ class CrossingStoreTest {
 
         /// Stores a number to both halves.
         VcpuExit store(int value) {
-            return run(STORE_GPA, Long.BYTES, (long) value << Integer.SIZE | value & 0xffff_ffffL);
+            return run(
+                    STORE_GPA, Long.BYTES, ((long) value << Integer.SIZE) | (value & 0xffff_ffffL));
         }
 
         VcpuExit run(long gpa, int widthBytes, long value) {
