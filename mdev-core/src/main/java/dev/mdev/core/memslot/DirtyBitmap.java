@@ -1,5 +1,7 @@
 package dev.mdev.core.memslot;
 
+import org.jspecify.annotations.Nullable;
+
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandles;
@@ -11,25 +13,30 @@ import java.util.Arrays;
 /// `kvm_memory_slot.dirty_bitmap`). Bits at and after [#npages] are always 0.
 ///
 /// Any thread may set bits at any time. One thread at a time takes them, by a harvest or by clearing
-/// (for a slot's bitmap that is whoever holds the slots lock): of two harvests at once, one could
-/// find nothing while the other has yet to take what was there before. As in Linux there are two halves, the
-/// live one that is set and cleared, and a scratch one of the same size for whoever reads or clears
-/// the log, allocated together so that reading never runs out of memory. The scratch half is
-/// guarded by the slots lock and all zeros between uses.
+/// (for a slot's bitmap that is whoever holds the slots lock). As in Linux there are two halves of
+/// the same size, allocated together so that reading the log never runs out of memory.
+///
+/// ## Taking at the speed of memory
+///
+/// Linux exchanges each word for zero, one locked instruction a word. Here the halves themselves are
+/// exchanged, once, and the one that was live is then read and zeroed with plain loads and stores:
+///
+///     setter:     h = live;  h's word |= bit;  h's group flag;  again, if live is not h any more
+///     harvester:  h = live;  live = the other half;  read h, zero h
+///
+/// A bit whose [#set] has returned is in the half that was live when the setter looked last, so the
+/// next harvest takes that half and finds it. A setter that was overtaken by a harvest cannot know
+/// whether its bit was read before it was zeroed, and sets it again: such a page may be found twice,
+/// never not at all. Each exchange makes a new [Half] of the same arrays, so that a setter that
+/// sleeps through two of them sees that too; and what it leaves in the half that is not live shows
+/// up in a later harvest, once more than it was written. Nobody may use the other half as scratch.
 ///
 /// ## Skipping what is clear
 ///
-/// A third, small bitmap has a bit for each group of 64 words (4096 pages, 16 MiB of guest memory):
-///
-///     setter:     live word |= bit;            then, if clear, summary |= group
-///     harvester:  summary word -> 0;           then, in its groups, live words -> 0
-///
-/// Both use sequentially consistent accesses. A setter that finds its group's bit set does so before
-/// the harvester clears it, so its live bit precedes the harvester's look at the word; one that
-/// finds it clear sets it. Either way a bit whose [#set] has returned is found by a harvest that
-/// begins afterwards, unless an earlier one took it. A group's bit may be set with no live bit under
-/// it; that costs a look. A bit whose `set` is still running may be seen by [#test] and yet be left
-/// for the next harvest.
+/// Each half has a summary with a bit, a flag, for each group of 64 words (4096 pages, 16 MiB of
+/// guest memory), and a harvester looks only at groups that are flagged. A setter has set both, its
+/// bit and its group's flag, before it looks whether the half is still live. A flag may be set with
+/// no bit under it; that costs a look.
 ///
 /// A setter does not look first whether its bit is set already: its write of the page must be seen
 /// by whoever takes the bit, and a mere load would not order the two.
@@ -37,19 +44,37 @@ public final class DirtyBitmap {
     /// The most pages of a slot.
     public static final long MAX_PAGES = Integer.MAX_VALUE;
 
+    /// Words of a group.
+    static final int GROUP_WORDS = 64;
+
     private static final VarHandle WORDS = MethodHandles.arrayElementVarHandle(long[].class);
     private static final ValueLayout.OfLong WIRE_WORD =
             ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final int GROUP_SHIFT = 6;
-    private static final int GROUP_WORDS = 1 << GROUP_SHIFT;
 
     private final long npages;
-    private final long[] live;
-    private final long[] scratch;
-    private final long[] summary;
+    private volatile Half live;
 
-    /// The groups of `scratch` that are not all zeros.
-    private final long[] scratchSummary;
+    /// All zeros but for what overtaken setters left. Of whoever may harvest.
+    private Half other;
+
+    /// A group as it was taken, or a part of what a reader names. Of whoever may harvest.
+    private final long[] chunk = new long[GROUP_WORDS];
+
+    /// Words and their summary, from when they become live until they are live no more.
+    private static final class Half {
+        final long[] words;
+        final long[] summary;
+
+        Half(long[] words, long[] summary) {
+            this.words = words;
+            this.summary = summary;
+        }
+
+        Half anew() {
+            return new Half(words, summary);
+        }
+    }
 
     /// Makes a bitmap of zeros.
     ///
@@ -59,23 +84,26 @@ public final class DirtyBitmap {
             throw new IllegalArgumentException("npages=" + npages);
         }
         this.npages = npages;
+        this.live = emptyHalf(npages);
+        this.other = emptyHalf(npages);
+    }
+
+    private static Half emptyHalf(long npages) {
         int words = wordsFor(npages);
-        this.live = new long[words];
-        this.scratch = new long[words];
-        int groups = wordsFor((words + GROUP_WORDS - 1) >>> GROUP_SHIFT);
-        this.summary = new long[groups];
-        this.scratchSummary = new long[groups];
+        int groups = (words + GROUP_WORDS - 1) >>> GROUP_SHIFT;
+        return new Half(new long[words], new long[wordsFor(groups)]);
     }
 
     /// Makes a bitmap whose bits are all set; the bits after the last page stay 0.
     public static DirtyBitmap allOnes(long npages) {
         DirtyBitmap bitmap = new DirtyBitmap(npages);
-        Arrays.fill(bitmap.live, -1L);
+        Half half = bitmap.live;
+        Arrays.fill(half.words, -1L);
         if ((npages & (Long.SIZE - 1)) != 0) {
-            bitmap.live[bitmap.live.length - 1] = (1L << npages) - 1;
+            half.words[half.words.length - 1] = (1L << npages) - 1;
         }
-        for (int word = 0; word < bitmap.live.length; word += GROUP_WORDS) {
-            bitmap.flagGroup(word);
+        for (int word = 0; word < half.words.length; word += GROUP_WORDS) {
+            flagGroup(half, word);
         }
         return bitmap;
     }
@@ -92,19 +120,17 @@ public final class DirtyBitmap {
 
     /// Words of the live half.
     public int words() {
-        return live.length;
+        return live.words.length;
     }
 
     /// Bytes of the live half: what a reader of the log gets.
     public long sizeBytes() {
-        return (long) live.length * Long.BYTES;
+        return (long) words() * Long.BYTES;
     }
 
     /// Sets the bit of page `index`.
     public void set(long index) {
-        int word = wordOf(index);
-        or(live, word, 1L << index);
-        flagGroup(word);
+        setInLive(wordOf(index), 1L << index);
     }
 
     /// Sets bits of one word.
@@ -115,29 +141,38 @@ public final class DirtyBitmap {
             return;
         }
         wordOf((long) word * Long.SIZE + (Long.SIZE - 1 - Long.numberOfLeadingZeros(bits)));
-        or(live, word, bits);
-        flagGroup(word);
+        setInLive(word, bits);
+    }
+
+    private void setInLive(int word, long bits) {
+        Half half;
+        do {
+            half = live;
+            or(half.words, word, bits);
+            flagGroup(half, word);
+        } while (live != half);
     }
 
     /// Whether the bit of page `index` is set.
     public boolean test(long index) {
-        return ((long) WORDS.getVolatile(live, wordOf(index)) & 1L << index) != 0;
+        return ((long) WORDS.getVolatile(live.words, wordOf(index)) & 1L << index) != 0;
     }
 
-    /// Clears a word.
+    /// Clears a word. Only for whoever may harvest.
     ///
     /// @return the bits that were set
     public long getAndClear(int word) {
-        return (long) WORDS.getAndSet(live, word, 0L);
+        return (long) WORDS.getAndSet(live.words, word, 0L);
     }
 
-    /// Clears some bits of a word.
+    /// Clears some bits of a word. Only for whoever may harvest.
     ///
     /// @return those of `bits` that were set
     public long clear(int word, long bits) {
+        long[] words = live.words;
         while (true) {
-            long before = (long) WORDS.getVolatile(live, word);
-            if ((before & bits) == 0 || WORDS.compareAndSet(live, word, before, before & ~bits)) {
+            long before = (long) WORDS.getVolatile(words, word);
+            if ((before & bits) == 0 || WORDS.compareAndSet(words, word, before, before & ~bits)) {
                 return before & bits;
             }
         }
@@ -145,11 +180,12 @@ public final class DirtyBitmap {
 
     /// Whether no bit is set. Costs next to nothing if none has been for a while.
     public boolean isEmpty() {
-        for (int i = 0; i < summary.length; i++) {
-            for (long groups = (long) WORDS.getVolatile(summary, i);
+        Half half = live;
+        for (int i = 0; i < half.summary.length; i++) {
+            for (long groups = (long) WORDS.getVolatile(half.summary, i);
                     groups != 0;
                     groups &= groups - 1) {
-                if (!isGroupEmpty(groupOf(i, groups))) {
+                if (!isGroupEmpty(half, groupOf(i, groups))) {
                     return false;
                 }
             }
@@ -157,41 +193,136 @@ public final class DirtyBitmap {
         return true;
     }
 
-    /// Clears every word that has a set bit and hands it over, in ascending order. Words are
-    /// cleared one by one, so bits that are set meanwhile are found by this harvest or the next.
+    /// Clears every word that has a set bit and hands it over, in ascending order. Bits that are
+    /// set meanwhile are found by this harvest or the next.
     ///
     /// @param sink gets each word; if it throws, its word and all that follow stay set
     /// @return whether a bit was set
     public boolean harvest(DirtyWords sink) {
-        boolean any = false;
-        for (int i = 0; i < summary.length; i++) {
-            if ((long) WORDS.getVolatile(summary, i) == 0) {
-                continue;
+        return harvestGroups((firstWord, words, count) -> handOver(firstWord, words, count, sink));
+    }
+
+    /// Hands over the words of a group that have a set bit, and zeroes each when it is handed over:
+    /// what is left, if the sink throws, stays set.
+    static void handOver(int firstWord, long[] words, int count, DirtyWords sink) {
+        for (int i = 0; i < count; i++) {
+            long bits = words[i];
+            if (bits != 0) {
+                sink.accept(firstWord + i, bits);
+                words[i] = 0;
             }
-            long groups = (long) WORDS.getAndSet(summary, i, 0L);
-            try {
-                while (groups != 0) {
-                    any |= harvestGroup(groupOf(i, groups), sink);
-                    groups &= groups - 1;
+        }
+    }
+
+    /// Takes 64 words at once.
+    @FunctionalInterface
+    interface Groups {
+        /// @param firstWord the word that `words[0]` is; a multiple of 64
+        /// @param words not all 0; valid during the call
+        /// @param count how many, fewer than 64 only at the end
+        void accept(int firstWord, long[] words, int count);
+    }
+
+    /// As [#harvest], by groups.
+    ///
+    /// @param sink gets each group that has a set bit; if it throws, what it left in `words` and
+    ///   all that follows stays set
+    boolean harvestGroups(Groups sink) {
+        Half taken = live;
+        if (!isFlagged(taken)) {
+            return false;
+        }
+        live = other.anew();
+        other = taken;
+        boolean any = false;
+        int i = 0;
+        long groups = 0;
+        try {
+            for (; i < taken.summary.length; i++) {
+                groups = takeFlags(taken, i);
+                for (; groups != 0; groups &= groups - 1) {
+                    any |= takeGroup(taken, groupOf(i, groups), sink);
                 }
-            } finally {
-                if (groups != 0) {
-                    or(summary, i, groups);
-                }
+            }
+        } finally {
+            if (i < taken.summary.length) {
+                putBack(taken, i, groups);
             }
         }
         return any;
     }
 
+    private static boolean isFlagged(Half half) {
+        for (int i = 0; i < half.summary.length; i++) {
+            if ((long) WORDS.getVolatile(half.summary, i) != 0) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private static long takeFlags(Half taken, int i) {
+        return (long) WORDS.getVolatile(taken.summary, i) == 0
+                ? 0
+                : (long) WORDS.getAndSet(taken.summary, i, 0L);
+    }
+
+    private boolean takeGroup(Half taken, int group, Groups sink) {
+        int first = group << GROUP_SHIFT;
+        int count = Math.min(GROUP_WORDS, taken.words.length - first);
+        long seen = 0;
+        for (int i = 0; i < count; i++) {
+            long bits = (long) WORDS.getVolatile(taken.words, first + i);
+            chunk[i] = bits;
+            seen |= bits;
+        }
+        if (seen == 0) {
+            return false;
+        }
+        Arrays.fill(taken.words, first, first + count, 0);
+        boolean accepted = false;
+        try {
+            sink.accept(first, chunk, count);
+            accepted = true;
+        } finally {
+            if (!accepted) {
+                for (int i = 0; i < count; i++) {
+                    setAll(first + i, chunk[i]);
+                }
+            }
+        }
+        return true;
+    }
+
+    /// Sets again what was not handed over: the groups of a summary word but the lowest, which is
+    /// done, and those of all summary words after it.
+    private void putBack(Half taken, int summaryWord, long groups) {
+        long left = groups & (groups - 1);
+        for (int i = summaryWord; i < taken.summary.length; i++) {
+            for (; left != 0; left &= left - 1) {
+                takeGroup(
+                        taken,
+                        groupOf(i, left),
+                        (firstWord, words, count) -> {
+                            for (int word = 0; word < count; word++) {
+                                setAll(firstWord + word, words[word]);
+                            }
+                        });
+            }
+            left = i + 1 < taken.summary.length ? takeFlags(taken, i + 1) : 0;
+        }
+    }
+
     /// Hands over every word that has a set bit, in ascending order, and leaves it as it is.
     public void forEachWord(DirtyWords sink) {
-        for (int i = 0; i < summary.length; i++) {
-            for (long groups = (long) WORDS.getVolatile(summary, i);
+        Half half = live;
+        for (int i = 0; i < half.summary.length; i++) {
+            for (long groups = (long) WORDS.getVolatile(half.summary, i);
                     groups != 0;
                     groups &= groups - 1) {
                 int first = groupOf(i, groups) << GROUP_SHIFT;
-                for (int word = first; word < groupEnd(first); word++) {
-                    long bits = (long) WORDS.getVolatile(live, word);
+                for (int word = first; word < groupEnd(half, first); word++) {
+                    long bits = (long) WORDS.getVolatile(half.words, word);
                     if (bits != 0) {
                         sink.accept(word, bits);
                     }
@@ -207,33 +338,43 @@ public final class DirtyBitmap {
         return count[0];
     }
 
-    /// Moves the live half to the scratch half. The caller holds the slots lock.
+    /// Takes all bits, as [#harvestGroups], and copies the log out.
     ///
-    /// @param taken gets each word that has a set bit
-    /// @return whether a bit was set; end with [#zeroScratch] in any case
-    boolean takeSnapshot(DirtyWords taken) {
-        return harvest((word, bits) -> {
-            taken.accept(word, bits);
-            putScratch(word, bits);
-        });
+    /// @param target of at least [#sizeBytes] bytes; null if it cannot be copied
+    /// @return whether a bit was set
+    boolean harvestInto(@Nullable MemorySegment target, Groups sink) {
+        if (target == null) {
+            return harvestGroups(sink);
+        }
+        long[] doneBytes = new long[1];
+        boolean any =
+                harvestGroups((firstWord, words, count) -> {
+                    sink.accept(firstWord, words, count);
+                    long at = (long) firstWord * Long.BYTES;
+                    zero(target, doneBytes[0], at);
+                    MemorySegment.copy(words, 0, target, WIRE_WORD, at, count);
+                    doneBytes[0] = at + (long) count * Long.BYTES;
+                });
+        zero(target, doneBytes[0], sizeBytes());
+        return any;
     }
 
-    /// Copies the scratch half out. The caller holds the slots lock.
-    ///
-    /// @param target of at least [#sizeBytes] bytes
-    void copySnapshot(MemorySegment target) {
-        MemorySegment.copy(scratch, 0, target, WIRE_WORD, 0, scratch.length);
+    private static void zero(MemorySegment target, long fromBytes, long toBytes) {
+        if (fromBytes < toBytes) {
+            target.asSlice(fromBytes, toBytes - fromBytes).fill((byte) 0);
+        }
     }
 
     /// Copies the live half out, word by word.
     ///
     /// @param target of at least [#sizeBytes] bytes
     void copyLive(MemorySegment target) {
-        MemorySegment.copy(live, 0, target, WIRE_WORD, 0, live.length);
+        long[] words = live.words;
+        MemorySegment.copy(words, 0, target, WIRE_WORD, 0, words.length);
     }
 
-    /// Clears the bits that a reader names. They are copied to the scratch half first, so that the
-    /// reader cannot change them meanwhile. The caller holds the slots lock.
+    /// Clears the bits that a reader names. Each of its words is read once, so that the reader
+    /// cannot change it meanwhile. Only for whoever may harvest.
     ///
     /// @param firstWord the word that the first word of `named` is about
     /// @param nwords how many words; they lie within the bitmap, and `named` is as long
@@ -241,81 +382,36 @@ public final class DirtyBitmap {
     /// @return whether there were any
     boolean clearNamed(int firstWord, int nwords, MemorySegment named, DirtyWords cleared) {
         boolean any = false;
-        try {
-            MemorySegment.copy(named, WIRE_WORD, 0, scratch, 0, nwords);
-            for (int i = 0; i < nwords; i++) {
-                long bits = scratch[i] == 0 ? 0 : clear(firstWord + i, scratch[i]);
+        for (int done = 0; done < nwords; done += GROUP_WORDS) {
+            int count = Math.min(GROUP_WORDS, nwords - done);
+            MemorySegment.copy(named, WIRE_WORD, (long) done * Long.BYTES, chunk, 0, count);
+            for (int i = 0; i < count; i++) {
+                int word = firstWord + done + i;
+                long bits = chunk[i] == 0 ? 0 : clear(word, chunk[i]);
                 if (bits != 0) {
-                    cleared.accept(firstWord + i, bits);
+                    cleared.accept(word, bits);
                     any = true;
                 }
             }
-        } finally {
-            Arrays.fill(scratch, 0, nwords, 0);
         }
         return any;
     }
 
-    /// Forgets the scratch half's content.
-    void zeroScratch() {
-        for (int i = 0; i < scratchSummary.length; i++) {
-            for (long groups = scratchSummary[i]; groups != 0; groups &= groups - 1) {
-                int first = groupOf(i, groups) << GROUP_SHIFT;
-                Arrays.fill(scratch, first, groupEnd(first), 0);
-            }
-            scratchSummary[i] = 0;
-        }
-    }
-
-    private void putScratch(int word, long bits) {
-        scratch[word] = bits;
-        int group = word >>> GROUP_SHIFT;
-        scratchSummary[group >>> GROUP_SHIFT] |= 1L << group;
-    }
-
-    private boolean harvestGroup(int group, DirtyWords sink) {
+    private static boolean isGroupEmpty(Half half, int group) {
         int first = group << GROUP_SHIFT;
-        boolean any = false;
-        for (int word = first; word < groupEnd(first); word++) {
-            if ((long) WORDS.getVolatile(live, word) == 0) {
-                continue;
-            }
-            long bits = getAndClear(word);
-            if (bits != 0) {
-                handOver(word, bits, sink);
-                any = true;
-            }
-        }
-        return any;
-    }
-
-    private void handOver(int word, long bits, DirtyWords sink) {
-        boolean taken = false;
-        try {
-            sink.accept(word, bits);
-            taken = true;
-        } finally {
-            if (!taken) {
-                setAll(word, bits);
-            }
-        }
-    }
-
-    private boolean isGroupEmpty(int group) {
-        int first = group << GROUP_SHIFT;
-        for (int word = first; word < groupEnd(first); word++) {
-            if ((long) WORDS.getVolatile(live, word) != 0) {
+        for (int word = first; word < groupEnd(half, first); word++) {
+            if ((long) WORDS.getVolatile(half.words, word) != 0) {
                 return false;
             }
         }
         return true;
     }
 
-    private void flagGroup(int word) {
+    private static void flagGroup(Half half, int word) {
         int group = word >>> GROUP_SHIFT;
         int i = group >>> GROUP_SHIFT;
-        if (((long) WORDS.getVolatile(summary, i) & 1L << group) == 0) {
-            or(summary, i, 1L << group);
+        if (((long) WORDS.getVolatile(half.summary, i) & 1L << group) == 0) {
+            or(half.summary, i, 1L << group);
         }
     }
 
@@ -332,8 +428,8 @@ public final class DirtyBitmap {
         return (summaryWord << GROUP_SHIFT) + Long.numberOfTrailingZeros(groups);
     }
 
-    private int groupEnd(int firstWord) {
-        return Math.min(firstWord + GROUP_WORDS, live.length);
+    private static int groupEnd(Half half, int firstWord) {
+        return Math.min(firstWord + GROUP_WORDS, half.words.length);
     }
 
     private int wordOf(long index) {

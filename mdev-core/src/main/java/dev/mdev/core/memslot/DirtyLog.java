@@ -48,15 +48,14 @@ public final class DirtyLog {
                 bitmap.copyLive(target);
                 return;
             }
-            try {
-                if (bitmap.takeSnapshot((word, bits) -> protect(slot, word, bits))) {
-                    protector.flush();
-                }
-                checkRoom(target, bitmap, slotNumber);
-                bitmap.copySnapshot(target);
-            } finally {
-                bitmap.zeroScratch();
+            boolean any =
+                    bitmap.harvestInto(
+                            hasRoom(target, bitmap) ? target : null,
+                            (firstWord, words, count) -> protect(slot, firstWord, words, count));
+            if (any) {
+                protector.flush();
             }
+            checkRoom(target, bitmap, slotNumber);
         } finally {
             slots.slotsLock().unlock();
         }
@@ -120,9 +119,9 @@ public final class DirtyLog {
             protector.drain(slot);
             slots.beforeHarvest(slot);
             boolean any =
-                    bitmap.harvest((word, bits) -> {
-                        protect(slot, word, bits);
-                        sink.accept(word, bits);
+                    bitmap.harvestGroups((firstWord, words, count) -> {
+                        protect(slot, firstWord, words, count);
+                        DirtyBitmap.handOver(firstWord, words, count, sink);
                     });
             if (any) {
                 protector.flush();
@@ -131,6 +130,10 @@ public final class DirtyLog {
         } finally {
             slots.slotsLock().unlock();
         }
+    }
+
+    private void protect(Memslot slot, int firstWord, long[] words, int count) {
+        protector.protectWords(slot, (long) firstWord * Long.SIZE, words, count);
     }
 
     private void protect(Memslot slot, int word, long bits) {
@@ -174,8 +177,12 @@ public final class DirtyLog {
         }
     }
 
+    private static boolean hasRoom(MemorySegment target, DirtyBitmap bitmap) {
+        return target.byteSize() >= bitmap.sizeBytes() && !target.isReadOnly();
+    }
+
     private static void checkRoom(MemorySegment target, DirtyBitmap bitmap, int slotNumber) {
-        if (target.byteSize() < bitmap.sizeBytes() || target.isReadOnly()) {
+        if (!hasRoom(target, bitmap)) {
             throw new MdevException(
                     Errno.EFAULT,
                     "slot=0x%x sizeBytes=%d need=%d"

@@ -16,6 +16,19 @@ public interface DirtyProtector {
     /// @param bits which pages, bit i for page `baseIndex + i`; never 0, all within the slot
     void protect(Memslot slot, long baseIndex, long bits);
 
+    /// As [#protect], for words of a bitmap side by side.
+    ///
+    /// @param baseIndex index within the slot of the page of bit 0 of `words[0]`
+    /// @param words which pages; those of a word that is 0 are none
+    /// @param count how many words
+    default void protectWords(Memslot slot, long baseIndex, long[] words, int count) {
+        for (int i = 0; i < count; i++) {
+            if (words[i] != 0) {
+                protect(slot, baseIndex + (long) i * Long.SIZE, words[i]);
+            }
+        }
+    }
+
     /// Returns when no vCPU still has a right that was taken.
     void flush();
 

@@ -2,7 +2,6 @@ package dev.mdev.core.mmu;
 
 import com.google.errorprone.annotations.concurrent.GuardedBy;
 
-import dev.mdev.core.addr.GfnRange;
 import dev.mdev.core.memslot.DirtyProtector;
 import dev.mdev.core.memslot.Memslot;
 
@@ -24,19 +23,32 @@ final class MmuDirtyProtector implements DirtyProtector {
     public void protect(Memslot slot, long baseIndex, long bits) {
         roots.lock.lock();
         try {
-            long rest = bits;
-            while (rest != 0) {
-                int first = Long.numberOfTrailingZeros(rest);
-                int run = Long.numberOfTrailingZeros(~(rest >>> first));
-                GfnRange frames = new GfnRange(slot.baseGfn() + baseIndex + first, run);
-                if (roots.changeLocked(slot, frames, Stage2Table.Change.WRITE_PROTECT)) {
-                    roots.flushOwedLocked();
-                    unflushed++;
+            protectLocked(slot, slot.baseGfn() + baseIndex, bits);
+        } finally {
+            roots.lock.unlock();
+        }
+    }
+
+    @Override
+    public void protectWords(Memslot slot, long baseIndex, long[] words, int count) {
+        roots.lock.lock();
+        try {
+            for (int i = 0; i < count; i++) {
+                if (words[i] != 0) {
+                    long firstGfn = slot.baseGfn() + baseIndex + (long) i * Long.SIZE;
+                    protectLocked(slot, firstGfn, words[i]);
                 }
-                rest &= first + run == Long.SIZE ? 0 : -1L << (first + run);
             }
         } finally {
             roots.lock.unlock();
+        }
+    }
+
+    @GuardedBy("roots.lock")
+    private void protectLocked(Memslot slot, long firstGfn, long bits) {
+        if (roots.writeProtectLocked(slot, firstGfn, bits)) {
+            roots.flushOwedLocked();
+            unflushed++;
         }
     }
 

@@ -105,6 +105,23 @@ final class Stage2Roots {
         return any;
     }
 
+    /// Takes the right to write from leaves that map some of 64 frames, in each root that may have
+    /// them.
+    ///
+    /// @param bits which, bit i for frame `firstGfn + i`; all of the slot
+    /// @return whether one had it
+    @GuardedBy("lock")
+    boolean writeProtectLocked(Memslot slot, long firstGfn, long bits) {
+        if (!smramFlag) {
+            return roots[slot.asId()].writeProtectLocked(firstGfn, bits);
+        }
+        boolean any = false;
+        for (Stage2Table root : roots) {
+            any |= root.writeProtectLocked(firstGfn, bits);
+        }
+        return any;
+    }
+
     @GuardedBy("lock")
     boolean zapEverythingLocked() {
         boolean any = false;

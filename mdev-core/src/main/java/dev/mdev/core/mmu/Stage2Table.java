@@ -190,6 +190,60 @@ final class Stage2Table {
         return changeLocked(root, 0, range, change);
     }
 
+    /// Takes the right to write from the leaves that map some of 64 frames, huge ones as a whole.
+    /// The tree is walked down once for all frames of a node, and not at all below what is not
+    /// there.
+    ///
+    /// @param bits which frames, bit i for frame `firstGfn + i`
+    /// @return whether one had the right
+    boolean writeProtectLocked(long firstGfn, long bits) {
+        boolean any = false;
+        long left = bits;
+        while (left != 0) {
+            long gfn = firstGfn + Long.numberOfTrailingZeros(left);
+            Node node = root;
+            int index = indexAt(node.level, gfn);
+            while (node.level > LEVEL_4K && !Stage2Entry.isPresent(node.entryAcquire(index))) {
+                Node child = node.childAcquire(index);
+                if (child == null) {
+                    break;
+                }
+                node = child;
+                index = indexAt(node.level, gfn);
+            }
+            // What is found here is about all frames of the lowest node, or of one entry above it.
+            boolean lowest = node.level == LEVEL_4K;
+            long npages = lowest ? ENTRIES : pagesPerLeaf(node.level);
+            long found = framesUpTo(firstGfn, (gfn | (npages - 1)) + 1);
+            any |=
+                    lowest
+                            ? writeProtectLocked(node, firstGfn, left & found)
+                            : changeEntryLocked(node, index, Change.WRITE_PROTECT);
+            left &= ~found;
+        }
+        return any;
+    }
+
+    private boolean writeProtectLocked(Node node, long firstGfn, long bits) {
+        boolean any = false;
+        for (long left = bits; left != 0; left &= left - 1) {
+            int index = indexAt(LEVEL_4K, firstGfn + Long.numberOfTrailingZeros(left));
+            long entry = node.entryAcquire(index);
+            while (Stage2Entry.isWritable(entry)
+                    && !node.compareAndSet(index, entry, Stage2Entry.writeProtected(entry))) {
+                entry = node.entryAcquire(index);
+            }
+            any |= Stage2Entry.isWritable(entry);
+        }
+        return any;
+    }
+
+    /// The bits of frames from `firstGfn` on that lie before `endGfn`.
+    private static long framesUpTo(long firstGfn, long endGfn) {
+        long count = endGfn - firstGfn;
+        return count >= Long.SIZE ? -1L : (1L << count) - 1;
+    }
+
     private boolean changeLocked(Node node, long nodeGfn, GfnRange range, Change change) {
         long step = pagesPerLeaf(node.level);
         long firstIndex = Math.max(0, (range.firstGfn() - nodeGfn) / step);

@@ -57,6 +57,9 @@ public class DirtyLogBench {
         public void protect(Memslot slot, long baseIndex, long bits) {}
 
         @Override
+        public void protectWords(Memslot slot, long baseIndex, long[] words, int count) {}
+
+        @Override
         public void flush() {}
     }
 

@@ -1,6 +1,10 @@
 package dev.mdev.core.memslot;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
 import dev.mdev.core.memslot.PlantedBitmap.Mistake;
+import dev.mdev.core.memslot.PlantedBitmap.Place;
+import dev.mdev.core.support.Together;
 import dev.mdev.core.sync.Interleavings;
 
 import org.jetbrains.lincheck.datastructures.Operation;
@@ -11,145 +15,289 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 
-/// Searches the interleavings of setters and one harvester for one in which a bit is lost or comes
-/// twice. Only one thread at a time harvests or clears, as the slots lock has it: two harvesters at
-/// once are outside the contract. The planted mistakes show that the search finds such things.
-///
-/// One word is searched, as only a word is taken at once: a harvest of several words may find a bit
-/// of a later one and not of an earlier one, though that was set before.
+/// Searches the interleavings of writers, who write a page and set its bit, and one collector, who
+/// takes bits and copies their pages, for one after which the copy is not what was written. Only
+/// one thread at a time harvests or clears, as the slots lock has it: two at once are outside the
+/// contract. What takes more turns than a search can follow is left to real threads. The planted
+/// mistakes show that search and threads find such things.
 @Timeout(value = 120, threadMode = ThreadMode.SEPARATE_THREAD)
 class DirtyBitmapRaceTest {
-    /// What two threads do; what is left is harvested at the end.
-    private enum Plan {
-        SET_AND_HARVEST(List.of("set0", "set1"), List.of("harvest")),
-        TWO_SETTERS(List.of("set0"), List.of("set0", "harvest")),
-        SET_AND_CLEAR(List.of("set0", "set1"), List.of("clear0", "harvest"));
+    private static final int STRESS_WRITES = 100_000 * Integer.getInteger("mdev.rounds", 1);
+    private static final List<String> LAST = List.of("isCopyStale");
 
-        final List<String> first;
-        final List<String> second;
+    /// What two threads do, the first operation by the first of them; what is left is collected at
+    /// the end.
+    enum Plan {
+        WRITE_AND_COLLECT("write0", "write1", "collect"),
+        WRITE_SIDE_BY_SIDE("write0", "write1"),
+        WRITE_AND_CLEAR("write0", "write0", "clear0"),
+        COLLECT_ONES_OWN("write0", "write0", "isOwnWriteMissed");
 
-        Plan(List<String> first, List<String> second) {
-            this.first = first;
-            this.second = second;
+        @SuppressWarnings("ImmutableEnumChecker") // of strings, and unmodifiable
+        private final List<String> operations;
+
+        Plan(String... operations) {
+            this.operations = List.of(operations);
+        }
+
+        void search(Class<?> scenario) {
+            searchOf(scenario).search(first(), second(), LAST);
+        }
+
+        void searchPlanted(Class<?> scenario) {
+            searchOf(scenario).searchPlanted(first(), second(), LAST);
+        }
+
+        private static Interleavings searchOf(Class<?> scenario) {
+            return new Interleavings(scenario, Specification.class);
+        }
+
+        private List<String> first() {
+            return operations.subList(0, 1);
+        }
+
+        private List<String> second() {
+            return operations.subList(1, operations.size());
         }
     }
 
     @ParameterizedTest
     @EnumSource
-    void everyBitIsTakenOnce(Plan plan) {
-        search(Real.class).search(plan.first, plan.second, List.of("harvest"));
+    void whatIsWrittenIsCopied(Plan plan) {
+        plan.search(Real.class);
+    }
+
+    @Test
+    void whatIsWrittenByRealThreadsIsCopied() {
+        assertThat(isStaleAfterStress(new Real(), STRESS_WRITES)).isFalse();
     }
 
     @Test
     void thePlantedBitmapIsRightWithoutAMistake() {
-        Plan plan = Plan.SET_AND_HARVEST;
-        search(Right.class).search(plan.first, plan.second, List.of("harvest"));
+        Plan.WRITE_AND_COLLECT.search(Right.class);
     }
 
     @Test
-    void theSearchFindsAHarvestThatReadsAndThenZeroes() {
-        searchPlanted(ClearIsTwoSteps.class, Plan.SET_AND_HARVEST);
+    void aSetThatReadsAndThenWritesIsFound() {
+        Plan.WRITE_SIDE_BY_SIDE.searchPlanted(SetIsTwoSteps.class);
     }
 
     @Test
-    void theSearchFindsASetThatReadsAndThenWrites() {
-        searchPlanted(SetIsTwoSteps.class, Plan.SET_AND_HARVEST);
+    void aSetThatDoesNotLookAgainIsFound() {
+        Plan.WRITE_AND_COLLECT.searchPlanted(LooksOnce.class);
     }
 
     @Test
-    void theSearchFindsASummaryThatIsClearedAfterTheWord() {
-        searchPlanted(SummaryClearedLast.class, Plan.SET_AND_HARVEST);
+    void aHarvestThatReadsBeforeTheExchangeIsFound() {
+        Plan.WRITE_AND_COLLECT.searchPlanted(ReadsBeforeTheExchange.class);
     }
 
     @Test
-    void theSearchFindsASummaryThatIsSetBeforeTheWord() {
-        searchPlanted(SummarySetFirst.class, Plan.SET_AND_HARVEST);
+    void aSummaryThatOnlyTheFirstSetterSetsIsFound() {
+        Plan.COLLECT_ONES_OWN.searchPlanted(SummarySetByFirstSetterOnly.class);
     }
 
+    /// A setter sleeps while its half is taken away and comes back: more turns than a search can
+    /// follow, so they are told.
     @Test
-    void theSearchFindsASummaryThatOnlyTheFirstSetterSets() {
-        searchPlanted(SummarySetByFirstSetterOnly.class, Plan.TWO_SETTERS);
+    void aHalfThatComesBackUnnoticedIsFound() {
+        assertThat(harvestedAfterTwoExchanges(Mistake.REUSES_HALVES)).isZero();
+        assertThat(harvestedAfterTwoExchanges(Mistake.NONE)).isEqualTo(1);
     }
 
-    private static void searchPlanted(Class<?> scenario, Plan plan) {
-        search(scenario).searchPlanted(plan.first, plan.second, List.of("harvest"));
+    /// @return what is harvested after page 0 was set by a setter that came between the reading and
+    ///   the zeroing of its half, and slept through the next harvest
+    private static long harvestedAfterTwoExchanges(Mistake mistake) {
+        CountDownLatch wordRead = new CountDownLatch(1);
+        CountDownLatch bitSet = new CountDownLatch(1);
+        CountDownLatch exchangedTwice = new CountDownLatch(1);
+        CountDownLatch halfKnown = new CountDownLatch(1);
+        Thread harvester = Thread.currentThread();
+        PlantedBitmap bitmap =
+                new PlantedBitmap(
+                        mistake,
+                        place -> {
+                            boolean ofHarvester = Thread.currentThread() == harvester;
+                            if (ofHarvester && place == Place.WORD_READ) {
+                                wordRead.countDown();
+                                await(bitSet);
+                            } else if (!ofHarvester && place == Place.LIVE_LOADED) {
+                                halfKnown.countDown();
+                                await(wordRead);
+                            } else if (!ofHarvester && place == Place.BIT_SET) {
+                                bitSet.countDown();
+                                await(exchangedTwice);
+                            }
+                        });
+        Thread setter = Thread.ofPlatform().daemon().start(() -> bitmap.set(0));
+        await(halfKnown);
+        bitmap.set(1);
+        assertThat(bitmap.harvest()).isEqualTo(2);
+        bitmap.set(1);
+        assertThat(bitmap.harvest()).isEqualTo(2);
+        exchangedTwice.countDown();
+        try {
+            setter.join();
+        } catch (InterruptedException e) {
+            throw new AssertionError(e);
+        }
+        return bitmap.harvest();
     }
 
-    private static Interleavings search(Class<?> scenario) {
-        return new Interleavings(scenario, Sequential.class);
+    private static void await(CountDownLatch latch) {
+        try {
+            assertThat(latch.await(Together.LIMIT.toSeconds(), TimeUnit.SECONDS)).isTrue();
+        } catch (InterruptedException e) {
+            throw new AssertionError(e);
+        }
     }
 
-    /// What the operations do one after the other.
-    public static final class Sequential {
-        private long bits;
+    /// Lets two threads write a page each while one collects.
+    private static boolean isStaleAfterStress(Scenario scenario, int writes) {
+        AtomicInteger running = new AtomicInteger(2);
+        Together.run(
+                () -> {
+                    for (int i = 0; i < writes; i++) {
+                        scenario.write0();
+                    }
+                    running.decrementAndGet();
+                },
+                () -> {
+                    for (int i = 0; i < writes; i++) {
+                        scenario.write1();
+                    }
+                    running.decrementAndGet();
+                },
+                () -> {
+                    while (running.get() > 0) {
+                        scenario.collect();
+                    }
+                });
+        return scenario.isCopyStale();
+    }
 
-        public void set0() {
-            bits |= 1;
+    /// When all is collected, the copy is what was written.
+    public static final class Specification {
+        public void write0() {}
+
+        public void write1() {}
+
+        public void collect() {}
+
+        public void clear0() {}
+
+        public boolean isOwnWriteMissed() {
+            return false;
         }
 
-        public void set1() {
-            bits |= 2;
-        }
-
-        public long harvest() {
-            long taken = bits;
-            bits = 0;
-            return taken;
-        }
-
-        public long clear0() {
-            long taken = bits & 1;
-            bits &= ~1;
-            return taken;
+        public boolean isCopyStale() {
+            return false;
         }
     }
 
-    public static final class Real {
+    /// Two pages, and what was copied of them.
+    public abstract static class Scenario {
+        private final AtomicInteger page0 = new AtomicInteger();
+        private final AtomicInteger page1 = new AtomicInteger();
+        private volatile int copy0;
+        private volatile int copy1;
+
+        abstract void set(int page);
+
+        abstract long harvest();
+
+        abstract long clear(long bits);
+
+        @Operation
+        public void write0() {
+            page0.incrementAndGet();
+            set(0);
+        }
+
+        @Operation
+        public void write1() {
+            page1.incrementAndGet();
+            set(1);
+        }
+
+        @Operation
+        public void collect() {
+            copy(harvest());
+        }
+
+        @Operation
+        public void clear0() {
+            copy(clear(1));
+        }
+
+        /// What the collector itself has written is in the next harvest.
+        @Operation
+        public boolean isOwnWriteMissed() {
+            collect();
+            return copy0 == 0;
+        }
+
+        @Operation
+        public boolean isCopyStale() {
+            collect();
+            return copy0 != page0.get() || copy1 != page1.get();
+        }
+
+        private void copy(long bits) {
+            if ((bits & 1) != 0) {
+                copy0 = page0.get();
+            }
+            if ((bits & 2) != 0) {
+                copy1 = page1.get();
+            }
+        }
+    }
+
+    public static final class Real extends Scenario {
         private final DirtyBitmap bitmap = new DirtyBitmap(64);
 
-        @Operation
-        public void set0() {
-            bitmap.set(0);
+        @Override
+        void set(int page) {
+            bitmap.set(page);
         }
 
-        @Operation
-        public void set1() {
-            bitmap.set(1);
-        }
-
-        @Operation
-        public long harvest() {
+        @Override
+        long harvest() {
             long[] taken = new long[1];
             bitmap.harvest((_, bits) -> taken[0] = bits);
             return taken[0];
         }
 
-        @Operation
-        public long clear0() {
-            return bitmap.clear(0, 1);
+        @Override
+        long clear(long bits) {
+            return bitmap.clear(0, bits);
         }
     }
 
-    abstract static class Planted {
+    abstract static class Planted extends Scenario {
         private final PlantedBitmap bitmap;
 
         Planted(Mistake mistake) {
             bitmap = new PlantedBitmap(mistake);
         }
 
-        @Operation
-        public void set0() {
-            bitmap.set(0);
+        @Override
+        void set(int page) {
+            bitmap.set(page);
         }
 
-        @Operation
-        public void set1() {
-            bitmap.set(1);
+        @Override
+        long harvest() {
+            return bitmap.harvest();
         }
 
-        @Operation
-        public long harvest() {
+        @Override
+        long clear(long bits) {
+            // Takes more than it is asked for, which is copied too.
             return bitmap.harvest();
         }
     }
@@ -160,27 +308,21 @@ class DirtyBitmapRaceTest {
         }
     }
 
-    public static final class ClearIsTwoSteps extends Planted {
-        public ClearIsTwoSteps() {
-            super(Mistake.CLEAR_IS_TWO_STEPS);
-        }
-    }
-
     public static final class SetIsTwoSteps extends Planted {
         public SetIsTwoSteps() {
             super(Mistake.SET_IS_TWO_STEPS);
         }
     }
 
-    public static final class SummaryClearedLast extends Planted {
-        public SummaryClearedLast() {
-            super(Mistake.SUMMARY_CLEARED_LAST);
+    public static final class LooksOnce extends Planted {
+        public LooksOnce() {
+            super(Mistake.LOOKS_ONCE);
         }
     }
 
-    public static final class SummarySetFirst extends Planted {
-        public SummarySetFirst() {
-            super(Mistake.SUMMARY_SET_FIRST);
+    public static final class ReadsBeforeTheExchange extends Planted {
+        public ReadsBeforeTheExchange() {
+            super(Mistake.READS_BEFORE_THE_EXCHANGE);
         }
     }
 
