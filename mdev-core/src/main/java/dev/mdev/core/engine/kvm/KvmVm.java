@@ -202,7 +202,10 @@ final class KvmVm implements AutoCloseable {
         return result < 0 ? -sys.libc().errno() : result;
     }
 
-    private int tryIoctl(long request, long argument) {
+    /// Any request of the machine.
+    ///
+    /// @return 0, or the error number
+    int tryIoctl(long request, long argument) {
         return sys.libc().ioctl(fd.number(), request, argument) < 0 ? sys.libc().errno() : 0;
     }
 

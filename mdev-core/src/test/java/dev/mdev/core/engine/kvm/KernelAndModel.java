@@ -18,6 +18,8 @@ import dev.mdev.core.memslot.AddressSpaces;
 import dev.mdev.core.memslot.DirtyLogClear;
 import dev.mdev.core.memslot.DirtyModes;
 import dev.mdev.core.memslot.DirtyRingHarvester;
+import dev.mdev.core.memslot.GuestMemoryAccess;
+import dev.mdev.core.memslot.Memslot;
 import dev.mdev.core.memslot.UserMemoryRegion;
 
 import org.jspecify.annotations.Nullable;
@@ -79,6 +81,10 @@ final class KernelAndModel implements AutoCloseable {
 
     /// @param region its host address counts from the start of guest memory, unless it is far
     void set(UserMemoryRegion region) {
+        if (meetsTheModelsAddresses(region)) {
+            // Where the model has memory, the kernel has none.
+            return;
+        }
         int theirs = kernel.set(at(region, kernel.hva()));
         int ours = errnoOf(() -> slots.setUserMemoryRegion(at(region, modelHva)));
         agree("set " + region, ours, theirs);
@@ -98,6 +104,14 @@ final class KernelAndModel implements AutoCloseable {
 
     @Nullable UserMemoryRegion former(int slot) {
         return present.get(slot);
+    }
+
+    private boolean meetsTheModelsAddresses(UserMemoryRegion region) {
+        long end = modelHva + Page.bytesOf(NPAGES);
+        return region.hva() >= 0
+                && region.hva() < end
+                && region.sizeBytes() > modelHva - region.hva()
+                && at(region, 0).hva() == at(region, modelHva).hva();
     }
 
     private static UserMemoryRegion at(UserMemoryRegion region, long base) {
@@ -137,10 +151,50 @@ final class KernelAndModel implements AutoCloseable {
     }
 
     void enable(int capability, long value) {
+        enable(capability, 0, value);
+    }
+
+    void enable(int capability, int flags, long value) {
         agree(
-                "enable capability=%d value=0x%x".formatted(capability, value),
-                errnoOf(() -> guest.dirtyModes().enable(capability, 0, value)),
-                kernel.enableCap(capability, value));
+                "enable capability=%d flags=0x%x value=0x%x".formatted(capability, flags, value),
+                errnoOf(() -> guest.dirtyModes().enable(capability, flags, value)),
+                kernel.enableCap(capability, flags, value));
+    }
+
+    /// Writes guest memory by the accessors of a machine that runs a processor: a wall clock of 12
+    /// bytes that begins with a version, which is written before and after it. Its time differs, so
+    /// its place is zeroed then.
+    void writeWallClock(long gpa) {
+        kernel.writeWallClock(gpa);
+        GuestMemoryAccess machine = new GuestMemoryAccess(slots, guest.hostMemory());
+        guest.dirtyRings()
+                .actFor(
+                        0,
+                        () -> {
+                            MemorySegment version = MemorySegment.ofArray(new byte[4]);
+                            if (!machine.read(gpa, version).isOk()) {
+                                return;
+                            }
+                            machine.write(gpa, version);
+                            machine.write(gpa, MemorySegment.ofArray(new byte[12]));
+                            machine.write(gpa, version);
+                        });
+        history.add("wall clock gpa=0x%x".formatted(gpa));
+        forgetTime(gpa);
+    }
+
+    private void forgetTime(long gpa) {
+        for (long at = gpa; at < gpa + 12; at++) {
+            Memslot slot = slots.find(Page.numberOf(at));
+            if (slot == null || slot.isReadonly()) {
+                continue;
+            }
+            long offset = slot.hvaOf(Page.numberOf(at)) - modelHva + Page.offsetOf(at);
+            if (offset >= 0 && offset < kernel.memory().byteSize()) {
+                kernel.memory().set(ValueLayout.JAVA_BYTE, offset, (byte) 0);
+                block.segment().set(ValueLayout.JAVA_BYTE, offset, (byte) 0);
+            }
+        }
     }
 
     void access(Access access, long gpa, int width, long value) {
@@ -244,7 +298,7 @@ final class KernelAndModel implements AutoCloseable {
         }
     }
 
-    private static int errnoOf(Runnable request) {
+    static int errnoOf(Runnable request) {
         return -valueOrErrno(() -> {
             request.run();
             return 0;

@@ -13,6 +13,7 @@ import dev.mdev.core.sys.Syscalls;
 
 import org.junit.jupiter.api.Assumptions;
 
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
@@ -22,6 +23,10 @@ import java.util.List;
 /// numbers are values here, 0 for success.
 final class KvmOracle implements AutoCloseable {
     private static final int MAX_EXITS = 64;
+    private static final long KVM_SET_TSS_ADDR = 0xAE47;
+    private static final long KVM_SET_IDENTITY_MAP_ADDR = 0x4008_AE48L;
+    private static final long KVM_SET_MSRS = 0x4008_AE89L;
+    private static final int MSR_KVM_WALL_CLOCK_NEW = 0x4b56_4d00;
 
     private final KvmVm vm = KvmVm.create(Syscalls.ofThisProcess());
     private final FileMapping memory;
@@ -112,6 +117,46 @@ final class KvmOracle implements AutoCloseable {
 
     int enableCap(int capability, long value) {
         return vm.tryEnableCap(capability, value);
+    }
+
+    /// As [#enableCap], with flags, and for any machine.
+    static int enableCap(KvmVm vm, int capability, int flags, long value) {
+        try (Arena scratch = Arena.ofConfined()) {
+            MemorySegment argument = scratch.allocate(KvmAbi.EnableCap.SIZE, Long.BYTES);
+            argument.set(ValueLayout.JAVA_INT, KvmAbi.EnableCap.CAP, capability);
+            argument.set(ValueLayout.JAVA_INT, KvmAbi.EnableCap.FLAGS, flags);
+            argument.set(ValueLayout.JAVA_LONG, KvmAbi.EnableCap.ARGS, value);
+            return vm.tryIoctl(KvmAbi.KVM_ENABLE_CAP, argument.address());
+        }
+    }
+
+    int enableCap(int capability, int flags, long value) {
+        return enableCap(vm, capability, flags, value);
+    }
+
+    static int setTssAddress(KvmVm vm, long gpa) {
+        return vm.tryIoctl(KVM_SET_TSS_ADDR, gpa);
+    }
+
+    static int setIdentityMapAddress(KvmVm vm, long gpa) {
+        try (Arena scratch = Arena.ofConfined()) {
+            MemorySegment argument = scratch.allocate(ValueLayout.JAVA_LONG);
+            argument.set(ValueLayout.JAVA_LONG, 0, gpa);
+            return vm.tryIoctl(KVM_SET_IDENTITY_MAP_ADDR, argument.address());
+        }
+    }
+
+    /// Lets the kernel itself write 4, 12 and 4 bytes of guest memory, by its accessors: a wall
+    /// clock and its version, before and after.
+    void writeWallClock(long gpa) {
+        try (Arena scratch = Arena.ofConfined()) {
+            MemorySegment msrs = scratch.allocate(24, Long.BYTES);
+            msrs.set(ValueLayout.JAVA_INT, 0, 1);
+            msrs.set(ValueLayout.JAVA_INT, 8, MSR_KVM_WALL_CLOCK_NEW);
+            msrs.set(ValueLayout.JAVA_LONG, 16, gpa);
+            int done = vm.sys().ioctl(vcpu.fd(), KVM_SET_MSRS, msrs.address(), "KVM_SET_MSRS");
+            Assumptions.assumeTrue(done == 1, "this kernel has no wall clock");
+        }
     }
 
     /// @return entries, or the error number as a negative number

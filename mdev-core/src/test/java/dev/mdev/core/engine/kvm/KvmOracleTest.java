@@ -1,17 +1,30 @@
 package dev.mdev.core.engine.kvm;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.mdev.api.page.Access;
 import dev.mdev.api.page.Page;
+import dev.mdev.core.engine.software.SoftwareEngine;
+import dev.mdev.core.hostmm.HostMemory;
+import dev.mdev.core.hostmm.OffHeapBackend;
+import dev.mdev.core.memslot.AddressSpaces;
 import dev.mdev.core.memslot.DirtyLogClear;
 import dev.mdev.core.memslot.DirtyModes;
+import dev.mdev.core.memslot.HostMemoryAccess;
+import dev.mdev.core.memslot.InternalMemory;
+import dev.mdev.core.memslot.InternalSlots;
+import dev.mdev.core.memslot.SlotConfig;
 import dev.mdev.core.memslot.UserMemoryRegion;
+import dev.mdev.core.memslot.VendorModel;
 import dev.mdev.core.support.Seeded;
+import dev.mdev.core.sys.NativeFd;
+import dev.mdev.core.sys.Syscalls;
 
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 
+import java.time.Duration;
 import java.util.SplittableRandom;
 
 /// The same random requests and guest accesses to the kernel and to our model: every error number,
@@ -42,7 +55,8 @@ class KvmOracleTest {
     }
 
     private static void bitmapStep(KernelAndModel pair, SplittableRandom random) {
-        switch (random.nextInt(12)) {
+        switch (random.nextInt(13)) {
+            case 12 -> pair.writeWallClock(anyClock(random));
             case 0, 1, 2 -> pair.set(anyRegion(pair, random));
             case 3 -> pair.get(anySlot(random), random.nextInt(8) == 0);
             case 4 -> pair.clear(anyClear(random), manyBits(random));
@@ -73,7 +87,8 @@ class KvmOracleTest {
     }
 
     private static void ringStep(KernelAndModel pair, SplittableRandom random) {
-        switch (random.nextInt(16)) {
+        switch (random.nextInt(17)) {
+            case 16 -> pair.writeWallClock(anyClock(random));
             case 0 -> pair.set(anyRegion(pair, random));
             case 1 -> pair.get(anySlot(random), false);
             case 2 -> pair.clear(anyClear(random), random.nextLong());
@@ -89,6 +104,70 @@ class KvmOracleTest {
                     anyAccess(pair, random);
                 }
             }
+        }
+    }
+
+    /// Which bits may be given, and that flags may not.
+    @Test
+    void manualProtectionIsRefusedAsInTheKernel() {
+        try (KernelAndModel pair = new KernelAndModel(0)) {
+            for (int flags : new int[] {0, 1, -1}) {
+                for (long value : new long[] {0, 1, 2, 3, 4, 5, 7, 1L << 32, (1L << 32) | 1, -1}) {
+                    pair.enable(DirtyModes.MANUAL_PROTECT2, flags, value);
+                    pair.enable(DirtyModes.RING, flags, value * Page.SIZE);
+                    pair.enable(DirtyModes.RING_WITH_BITMAP, flags, value);
+                }
+            }
+        }
+    }
+
+    /// What is asked of a machine before and after it has its first processor. (A processor that
+    /// needs the pages would get them: such a one is not compared.)
+    @Test
+    void addressesOfInternalSlotsAreRefusedAsInTheKernel() {
+        AddressSpaces slots = new AddressSpaces(SlotConfig.withoutSmm());
+        try (KvmVm vm = KvmVm.create(Syscalls.ofThisProcess());
+                HostMemory memory = new HostMemory(new OffHeapBackend());
+                InternalSlots model =
+                        new InternalSlots(
+                                slots, VendorModel.NONE, new NoMemory(), hostOf(slots, memory))) {
+            assumeTrue(KvmOracle.setTssAddress(vm, 0x1234) == 0, "real mode needs help here");
+            compareAddresses(vm, model);
+            try (NativeFd _ = vm.createVcpu(0)) {
+                model.addVcpu(false);
+                compareAddresses(vm, model);
+            }
+        }
+    }
+
+    /// A processor that needs no pages never asks for memory.
+    private static final class NoMemory implements InternalMemory {
+        @Override
+        public long map(long sizeBytes) {
+            throw new AssertionError("sizeBytes=" + sizeBytes);
+        }
+
+        @Override
+        public void unmap(long hva, long sizeBytes) {
+            throw new AssertionError("hva=" + hva);
+        }
+    }
+
+    private static HostMemoryAccess hostOf(AddressSpaces slots, HostMemory memory) {
+        return new SoftwareEngine(Duration.ofSeconds(1)).createGuest(slots, memory).hostMemory();
+    }
+
+    private static void compareAddresses(KvmVm vm, InternalSlots model) {
+        long[] gpas = {
+            0, 0x1000, 0x1234, 0xffff_cfffL, 0xffff_d000L, 0xffff_d001L, 0xffff_ffffL, 1L << 32, -1
+        };
+        for (long gpa : gpas) {
+            assertThat(KernelAndModel.errnoOf(() -> model.setTssAddress(gpa)))
+                    .as("tss at 0x%x", gpa)
+                    .isEqualTo(KvmOracle.setTssAddress(vm, gpa));
+            assertThat(KernelAndModel.errnoOf(() -> model.setIdentityMapAddress(gpa)))
+                    .as("identity map at 0x%x", gpa)
+                    .isEqualTo(KvmOracle.setIdentityMapAddress(vm, gpa));
         }
     }
 
@@ -254,6 +333,12 @@ class KvmOracleTest {
                 anySlot(random),
                 random.nextInt(30) == 0 ? -1 : npages,
                 random.nextInt(30) == 0 ? random.nextLong() : first);
+    }
+
+    /// Often one that crosses pages.
+    private static long anyClock(SplittableRandom random) {
+        long offset = random.nextBoolean() ? 4 * random.nextLong(1021) : Page.SIZE - 8;
+        return Page.addressOf(random.nextLong(GFNS)) + offset;
     }
 
     private static void anyAccess(KernelAndModel pair, SplittableRandom random) {
