@@ -138,7 +138,7 @@ public final class SoftwareVcpu implements VcpuEngine {
                 return interrupted();
             }
             long gpa = span.gpaAt(completed);
-            int entry = pieces == null ? cached(gpa, width, Access.READ) : -1;
+            int entry = pieces == null ? translated(gpa, width, Access.READ) : -1;
             long value;
             if (entry >= 0) {
                 value = GuestBytes.load(tlb.memory(entry), tlb.offset(entry, gpa), width);
@@ -166,7 +166,7 @@ public final class SoftwareVcpu implements VcpuEngine {
             }
             long gpa = span.gpaAt(completed);
             long value = store.valueAt(completed);
-            int entry = pieces == null ? cached(gpa, width, Access.WRITE) : -1;
+            int entry = pieces == null ? translated(gpa, width, Access.WRITE) : -1;
             if (entry >= 0) {
                 GuestBytes.store(tlb.memory(entry), tlb.offset(entry, gpa), width, value);
             } else {
@@ -186,12 +186,18 @@ public final class SoftwareVcpu implements VcpuEngine {
         return new VcpuExit.Interrupted();
     }
 
-    /// Looks at the gate, then for a translation that serves the whole access.
+    /// Looks at the gate, then for a translation that serves the whole access: in the TLB, then in
+    /// the tables. Neither allocates.
     ///
     /// @return the TLB's entry, or negative
-    private int cached(long gpa, int widthBytes, Access kind) {
+    private int translated(long gpa, int widthBytes, Access kind) {
         lookAtGate();
-        return Page.offsetOf(gpa) > Page.SIZE - widthBytes ? -1 : find(Page.numberOf(gpa), kind);
+        if (Page.offsetOf(gpa) > Page.SIZE - widthBytes) {
+            return -1;
+        }
+        long gfn = Page.numberOf(gpa);
+        int entry = find(gfn, kind);
+        return entry >= 0 ? entry : mmu.translate(slots, gfn, kind, tlb);
     }
 
     private void lookAtGate() {
