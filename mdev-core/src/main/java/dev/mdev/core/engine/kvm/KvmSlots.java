@@ -15,10 +15,16 @@ import org.jspecify.annotations.Nullable;
 /// The kernel waits for virtual processors that are inside a page fault: a change of slots may take
 /// as long as the owner of a page takes to answer, and must not be made by that owner from within.
 final class KvmSlots implements SlotListener {
+    /// Beyond what a guest's program can name ([StubMemory]), and below the kernel's limit where
+    /// that is not the processor's address width.
+    static final long PARKING_GPA = 1L << 48;
+
     private final KvmVm vm;
+    private final KvmDirtyPages dirtyPages;
 
     KvmSlots(KvmVm vm) {
         this.vm = vm;
+        this.dirtyPages = new KvmDirtyPages(vm);
     }
 
     @Override
@@ -30,7 +36,45 @@ final class KvmSlots implements SlotListener {
                     "the engine's own slots begin at id=%d: %s"
                             .formatted(StubMemory.firstSlotId(), region));
         }
+        Memslot old = change.oldSlot();
+        if (old != null && losesLog(change)) {
+            keepLog(change.kind(), old);
+        }
         vm.setUserMemoryRegion(region);
+    }
+
+    private static boolean losesLog(SlotChange change) {
+        Memslot old = change.oldSlot();
+        Memslot slot = change.newSlot();
+        return old != null && old.logsDirty() && (slot == null || !slot.logsDirty());
+    }
+
+    /// Brings what the kernel has logged into the machine's bitmap, before the kernel drops it.
+    ///
+    /// A slot to be deleted is first moved to where no guest reaches it: a move keeps the log, and
+    /// from then on nothing can be added to it. Where the kernel refuses that, for lack of address
+    /// bits, what is written between this and the deletion is lost.
+    private void keepLog(SlotChange.Kind kind, Memslot old) {
+        UserMemoryRegion region = old.region();
+        boolean parked =
+                kind == SlotChange.Kind.DELETE
+                        && vm.trySetUserMemoryRegion(
+                                        new UserMemoryRegion(
+                                                region.slot(),
+                                                region.flags(),
+                                                PARKING_GPA,
+                                                region.sizeBytes(),
+                                                region.hva()))
+                                == 0;
+        boolean kept = false;
+        try {
+            dirtyPages.drain(old);
+            kept = true;
+        } finally {
+            if (parked && !kept) {
+                vm.setUserMemoryRegion(region);
+            }
+        }
     }
 
     @Override

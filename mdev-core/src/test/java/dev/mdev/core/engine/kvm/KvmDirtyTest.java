@@ -2,6 +2,7 @@ package dev.mdev.core.engine.kvm;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
@@ -10,12 +11,15 @@ import dev.mdev.api.page.Prot;
 import dev.mdev.core.engine.GuestAccess;
 import dev.mdev.core.engine.VcpuExit;
 import dev.mdev.core.hostmm.Vma;
+import dev.mdev.core.memslot.DirtyBackingView;
+import dev.mdev.core.memslot.DirtyBitmap;
 import dev.mdev.core.memslot.DirtyLogClear;
 import dev.mdev.core.memslot.DirtyModes;
 import dev.mdev.core.memslot.DirtyRingHarvester;
 import dev.mdev.core.memslot.DirtySink;
 import dev.mdev.core.memslot.SlotFlags;
 import dev.mdev.core.memslot.UserMemoryRegion;
+import dev.mdev.core.support.Together;
 
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -28,11 +32,15 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Objects;
+import java.util.SplittableRandom;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /// The kernel's dirty logs behind the machine's own.
 @ExtendWith(RealKvm.class)
 class KvmDirtyTest {
     private static final long NPAGES = 64;
+
+    private static final int DELETIONS = 50 * Integer.getInteger("mdev.rounds", 1);
 
     /// Large enough for a processor with page modification logging.
     private static final long RING_BYTES = 16L << 10;
@@ -100,6 +108,62 @@ class KvmDirtyTest {
     }
 
     @Test
+    void whatASlotHadLoggedWhenItWasDeletedOrCeasedToLogIsInTheViewByBackingMemory() {
+        DirtyBackingView view = DirtyBackingView.attach(machine.slots, machine.guest.dirtyLog());
+        DirtyBitmap dirty = view.addBlock(vma.range()).dirty();
+        UserMemoryRegion region = machine.show(vma, Machine.BAR_GPA, SlotFlags.LOG_DIRTY_PAGES);
+        Machine.Cpu cpu = machine.cpu();
+        cpu.store(Machine.gpa(3), 8, 1);
+        machine.slots.setUserMemoryRegion(UserMemoryRegion.deletionOf(region.slot()));
+        assertThat(dirty.getAndClear(0)).isEqualTo(1L << 3);
+
+        machine.slots.setUserMemoryRegion(region);
+        cpu.store(Machine.gpa(4), 8, 1);
+        machine.slots.setUserMemoryRegion(
+                new UserMemoryRegion(
+                        region.slot(), 0, region.gpa(), region.sizeBytes(), region.hva()));
+        assertThat(dirty.getAndClear(0)).isEqualTo(1L << 4);
+    }
+
+    /// A processor writes page after page while the slot is deleted.
+    @Test
+    void noPageIsWrittenAndMissedWhileItsSlotIsDeleted() {
+        assumeTrue(hasRoomToPark(), "too few bits of guest-physical addresses");
+        DirtyBackingView view = DirtyBackingView.attach(machine.slots, machine.guest.dirtyLog());
+        DirtyBitmap dirty = view.addBlock(vma.range()).dirty();
+        Machine.Cpu cpu = machine.cpu();
+        SplittableRandom random = new SplittableRandom(1);
+        for (int round = 1; round <= DELETIONS; round++) {
+            UserMemoryRegion region = machine.show(vma, Machine.BAR_GPA, SlotFlags.LOG_DIRTY_PAGES);
+            int value = round;
+            AtomicInteger stored = new AtomicInteger();
+            Together.run(
+                    () -> {
+                        for (int page = 0; page < NPAGES; page++) {
+                            cpu.store(Machine.gpa(page), 8, value);
+                            stored.incrementAndGet();
+                        }
+                    },
+                    () -> {
+                        int after = random.nextInt((int) NPAGES);
+                        while (stored.get() < after) {
+                            Thread.onSpinWait();
+                        }
+                        machine.slots.setUserMemoryRegion(
+                                UserMemoryRegion.deletionOf(region.slot()));
+                    });
+            for (int page = 0; page < NPAGES; page++) {
+                long at = Page.bytesOf(page);
+                // A page may be logged for a store that then found no slot.
+                if (machine.aperture.segment().get(ValueLayout.JAVA_LONG, at) == value) {
+                    assertThat(dirty.test(page)).as("round=%d page=%d", round, page).isTrue();
+                }
+            }
+            var _ = dirty.harvest((_, _) -> {});
+        }
+    }
+
+    @Test
     void ringsAreTheKernels() {
         machine.guest.enableDirtyTracking(DirtyModes.RING, 0, RING_BYTES);
         UserMemoryRegion region = machine.show(vma, Machine.BAR_GPA, SlotFlags.LOG_DIRTY_PAGES);
@@ -155,6 +219,19 @@ class KvmDirtyTest {
             assertThat(new HashSet<>(pages)).hasSize(2048);
             assertThat(pages).hasSizeLessThanOrEqualTo(2048 + stops);
         }
+    }
+
+    private boolean hasRoomToPark() {
+        UserMemoryRegion probe =
+                new UserMemoryRegion(
+                        7,
+                        0,
+                        KvmSlots.PARKING_GPA,
+                        vma.range().lengthBytes(),
+                        vma.range().startHva());
+        KvmVm vm = machine.guest.vm();
+        return vm.trySetUserMemoryRegion(probe) == 0
+                && vm.trySetUserMemoryRegion(UserMemoryRegion.deletionOf(7)) == 0;
     }
 
     private long read(UserMemoryRegion region) {
