@@ -63,6 +63,7 @@ final class ProgramRun {
         private long mmioExits;
         private long unassigned;
         private VcpuExit.@Nullable Fault fault;
+        private boolean interrupted;
 
         StepRun(GuestProgram.Step step) {
             this.step = step;
@@ -92,7 +93,7 @@ final class ProgramRun {
                         }
                     }
                 }
-                if (fault != null) {
+                if (fault != null || interrupted) {
                     return false;
                 }
             }
@@ -132,10 +133,7 @@ final class ProgramRun {
                     engine.completeMmioRead(-1);
                 }
                 case RegionAccess.Done done -> engine.completeMmioRead(done.value());
-                case RegionAccess.Failed failed ->
-                        fault =
-                                new VcpuExit.Fault(
-                                        read.gpa(), Access.READ, failed.errno(), failed.reason());
+                case RegionAccess.Failed failed -> fail(read.gpa(), Access.READ, failed);
             }
         }
 
@@ -145,10 +143,16 @@ final class ProgramRun {
             switch (outcome) {
                 case null -> unassigned++;
                 case RegionAccess.Done _ -> {}
-                case RegionAccess.Failed failed ->
-                        fault =
-                                new VcpuExit.Fault(
-                                        write.gpa(), Access.WRITE, failed.errno(), failed.reason());
+                case RegionAccess.Failed failed -> fail(write.gpa(), Access.WRITE, failed);
+            }
+        }
+
+        private void fail(long gpa, Access access, RegionAccess.Failed failed) {
+            if (stopped && failed.errno() == Errno.EINTR) {
+                // Whoever stops the program cut short the wait for a driver: that is no fault.
+                interrupted = true;
+            } else {
+                fault = new VcpuExit.Fault(gpa, access, failed.errno(), failed.reason());
             }
         }
 
