@@ -97,7 +97,7 @@ final class RegionVmaOps implements VmaOps {
                         Instant.now(),
                         harmless ? MapAhead.asPrefetch(request) : request,
                         answer.outcome(),
-                        answer.text(),
+                        answer.reply(),
                         System.nanoTime() - start));
         return answer.fill();
     }
@@ -138,16 +138,15 @@ final class RegionVmaOps implements VmaOps {
         }
         return new Answer(
                 FaultRecord.Outcome.GRANTED,
-                "grant pages [%d, %d) = %s %s"
-                        .formatted(
-                                grant.firstPage(),
-                                grant.firstPage() + grant.pfns().npages(),
-                                grant.pfns(),
-                                grant.prot()),
+                new FaultRecord.Reply.Granted(grant),
                 new Fill.Map(grant.firstPage(), grant.pfns(), grant.prot()));
     }
 
-    private record Answer(FaultRecord.Outcome outcome, String text, Fill fill) {}
+    private record Answer(FaultRecord.Outcome outcome, FaultRecord.Reply reply, Fill fill) {
+        Answer(FaultRecord.Outcome outcome, String words, Fill fill) {
+            this(outcome, new FaultRecord.Reply.Words(words), fill);
+        }
+    }
 
     @Override
     public void installed(long installedFirstPage, long npages) {
