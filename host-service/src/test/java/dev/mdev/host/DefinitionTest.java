@@ -26,7 +26,7 @@ class DefinitionTest extends HostTest {
                 .isEqualTo(assigned);
         assertThat(mdev.at("/state/owner")).isEqualTo("ours");
         assertThat(mdev.at("/state/activity")).isEqualTo(active ? "active" : "inactive");
-        assertThat(mdev.numberAt("/state/heldPages")).isEqualTo(active ? 4097 : 0);
+        assertThat(mdev.numberAt("/state/heldPages")).isEqualTo(active ? 4098 : 0);
         assertThat(mdev.body().at("/created").isMissingNode()).isEqualTo(!active);
     }
 
