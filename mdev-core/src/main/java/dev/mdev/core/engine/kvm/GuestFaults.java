@@ -70,7 +70,11 @@ final class GuestFaults {
                 return new Answer.Failed(e.errno(), e.getMessage());
             }
         }
-        return Answer.of(result);
+        // A slot that is taken away loses its host memory next: then the guest finds no memory, not
+        // memory that fails.
+        return result instanceof FaultResult.Failed && find(gpa) != slot
+                ? new Answer.Retry()
+                : Answer.of(result);
     }
 
     /// The host address of the page at `gpa`, or a number that is no page's.
