@@ -96,7 +96,7 @@ final class MapAhead {
 
     /// Whether the driver is there and said no. One that does not answer in time is not asked
     /// again.
-    private static boolean isWorthAnother(Errno errno) {
+    static boolean isWorthAnother(Errno errno) {
         return errno != Errno.ETIMEDOUT && errno != Errno.EINTR;
     }
 

@@ -91,7 +91,10 @@ final class RegionVmaOps implements VmaOps {
                                     failed.reason(),
                                     new Fill.Fail(failed.errno(), failed.reason()));
                 };
-        boolean harmless = isTrial && answer.fill() instanceof Fill.Fail;
+        boolean harmless =
+                isTrial
+                        && answer.fill() instanceof Fill.Fail fail
+                        && MapAhead.isWorthAnother(fail.errno());
         sink.faulted(
                 new FaultRecord(
                         Instant.now(),

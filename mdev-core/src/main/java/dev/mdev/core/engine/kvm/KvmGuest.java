@@ -224,8 +224,11 @@ public final class KvmGuest implements GuestEngine {
             return;
         }
         closed.countDown();
-        mm.close();
-        pageTable.close();
-        vm.close();
+        try {
+            mm.close();
+        } finally {
+            pageTable.close();
+            vm.close();
+        }
     }
 }

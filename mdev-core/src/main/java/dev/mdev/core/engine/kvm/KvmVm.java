@@ -117,7 +117,7 @@ final class KvmVm implements AutoCloseable {
         }
     }
 
-    /// Deletes a slot. Does nothing if the machine is closed: its slots went with it.
+    /// Deletes a slot. Does nothing if the machine is closed: its slots go with the last processor.
     ///
     /// @throws MdevException as the kernel refuses it
     void deleteSlotUnlessClosed(int slot) {

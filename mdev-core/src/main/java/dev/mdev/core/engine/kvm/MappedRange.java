@@ -14,6 +14,7 @@ import dev.mdev.core.sys.Syscalls;
 
 import org.jspecify.annotations.Nullable;
 
+import java.util.BitSet;
 import java.util.HashSet;
 import java.util.Set;
 import java.util.concurrent.locks.ReentrantLock;
@@ -51,6 +52,10 @@ import java.util.concurrent.locks.ReentrantLock;
 /// granted pages may be more than the kernel has mappings for.
 final class MappedRange implements VmaBudget.User {
     private static final int NO_FILE = -1;
+
+    /// In our books: what looks like the backdrop is none, but a mapping without faults.
+    private static final int NOT_REGISTERED = 1 << 16;
+
     private static final int MIN_EVICTED = 8;
     private static final int READ_WRITE = LinuxAbi.PROT_READ | LinuxAbi.PROT_WRITE;
 
@@ -72,9 +77,18 @@ final class MappedRange implements VmaBudget.User {
     @GuardedBy("lock")
     private boolean untouched = true;
 
-    /// Whether the backdrop is the block of the grants, and `UFFDIO_CONTINUE` is used.
+    /// Whether the backdrop is the block of the grants. Its pages exist in the file, so that they
+    /// are absent for nobody: it must be registered for minor faults too.
     @GuardedBy("lock")
     private boolean adopted;
+
+    /// Whether all of an adopted backdrop is registered, so that `UFFDIO_CONTINUE` works.
+    @GuardedBy("lock")
+    private boolean continuing;
+
+    /// Pages of the range that `UFFDIO_CONTINUE` entered: they have no mapping of their own.
+    @GuardedBy("lock")
+    private final BitSet continued = new BitSet();
 
     /// Granted pages that the kernel does not have.
     @GuardedBy("lock")
@@ -147,6 +161,9 @@ final class MappedRange implements VmaBudget.User {
     void map(HvaRange part, Target target, FileExtent block) {
         lock.lock();
         try {
+            if (shut) {
+                throw new MdevException(Errno.EFAULT, "shut: " + part);
+            }
             if (poisoned.stream().anyMatch(part::contains)) {
                 clearLocked(part);
             }
@@ -184,6 +201,7 @@ final class MappedRange implements VmaBudget.User {
         Target former = backdrop;
         backdrop = new Target(target.file(), start, READ_WRITE);
         adopted = true;
+        continuing = true;
         boolean shown = false;
         try {
             shown = showBackdropLocked(range) == 0;
@@ -192,6 +210,7 @@ final class MappedRange implements VmaBudget.User {
             if (!shown) {
                 // Not memory that faults can be registered for, such as a BAR of a PCI function.
                 adopted = false;
+                continuing = false;
                 backdrop = former;
                 var _ = showBackdropLocked(range);
             }
@@ -200,7 +219,7 @@ final class MappedRange implements VmaBudget.User {
 
     @GuardedBy("lock")
     private boolean isParallelLocked(HvaRange part, Target target) {
-        return adopted && backdropAtLocked(part.startHva()).equals(target);
+        return continuing && backdropAtLocked(part.startHva()).equals(target);
     }
 
     @GuardedBy("lock")
@@ -210,13 +229,15 @@ final class MappedRange implements VmaBudget.User {
 
     @GuardedBy("lock")
     private void continueLocked(HvaRange part, Target target) {
+        // Before the first page, so that whatever takes pages back knows of all of them.
+        continued.set(indexOf(part.startHva()), indexOf(part.endHva()));
         long done = 0;
         boolean allocated = false;
         while (done < part.lengthBytes()) {
             HvaRange rest = new HvaRange(part.startHva() + done, part.lengthBytes() - done);
-            Userfaultfd.Continued continued = uffd().tryContinue(rest);
-            done += continued.mappedBytes();
-            int errno = continued.errno();
+            Userfaultfd.Continued outcome = uffd().tryContinue(rest);
+            done += outcome.mappedBytes();
+            int errno = outcome.errno();
             if (errno == 0 || errno == Errno.EAGAIN.code()) {
                 continue;
             }
@@ -233,6 +254,10 @@ final class MappedRange implements VmaBudget.User {
         }
     }
 
+    private int indexOf(long hva) {
+        return (int) Page.numberOf(hva - range.startHva());
+    }
+
     @GuardedBy("lock")
     private void allocateLocked(HvaRange part, Target target) {
         if (sys.libc().fallocate(target.file(), 0, target.offsetBytes(), part.lengthBytes()) < 0) {
@@ -246,19 +271,25 @@ final class MappedRange implements VmaBudget.User {
     private void mapOverLocked(HvaRange part, Target target) {
         // One mapping more cuts another in two at worst.
         budget.take(2);
-        int errno = tryMmap(part, target, target.prot());
+        int errno = tryMmap(part, target, target.prot() & ~NOT_REGISTERED);
         if (errno != 0) {
             budget.add(-2);
             throw Syscalls.failure(errno, "mmap " + part);
         }
-        budget.add(vmas.set(part, target) - 2);
+        // The same as the backdrop, but not registered: the kernel does not merge the two.
+        boolean parallel = backdropAtLocked(part.startHva()).equals(target);
+        Target noted = parallel ? target.withProt(target.prot() | NOT_REGISTERED) : target;
+        continued.clear(indexOf(part.startHva()), indexOf(part.endHva()));
+        budget.add(vmas.set(part, noted) - 2);
     }
 
     /// Removes what is mapped in a part of the range.
     void zap(HvaRange part) {
         lock.lock();
         try {
-            zapLocked(part);
+            if (!shut) {
+                zapLocked(part);
+            }
         } finally {
             lock.unlock();
         }
@@ -267,8 +298,9 @@ final class MappedRange implements VmaBudget.User {
     @GuardedBy("lock")
     private void zapLocked(HvaRange part) {
         var _ = evicted.set(part, noneAt(part.startHva()));
-        if (adopted && poisoned.isEmpty() && showsOnlyBackdropLocked(part)) {
+        if (continuing && poisoned.isEmpty() && showsOnlyBackdropLocked(part)) {
             sys.madvise(part.startHva(), part.lengthBytes(), LinuxAbi.MADV_DONTNEED);
+            continued.clear(indexOf(part.startHva()), indexOf(part.endHva()));
         } else {
             clearLocked(part);
         }
@@ -278,7 +310,7 @@ final class MappedRange implements VmaBudget.User {
     private void clearLocked(HvaRange part) {
         if (showBackdropLocked(part) != 0) {
             // What is not registered must not be reached by mapping it in parallel.
-            adopted = false;
+            continuing = false;
         }
     }
 
@@ -310,12 +342,20 @@ final class MappedRange implements VmaBudget.User {
         if (errno != 0) {
             throw Syscalls.failure(errno, "mmap " + shown);
         }
-        budget.add(vmas.set(shown, target));
         poisoned.removeIf(shown::contains);
-        if (uffd == null) {
-            return 0;
-        }
-        errno = uffd.tryRegister(shown, adopted);
+        continued.clear(indexOf(shown.startHva()), indexOf(shown.endHva()));
+        errno = uffd == null ? 0 : openBackdropLocked(shown);
+        Target noted = errno == 0 ? target : target.withProt(LinuxAbi.PROT_NONE);
+        budget.add(vmas.set(shown, noted));
+        return errno;
+    }
+
+    /// Lets accesses to a part of the backdrop fault.
+    ///
+    /// @return 0, or why it could not be registered
+    @GuardedBy("lock")
+    private int openBackdropLocked(HvaRange shown) {
+        int errno = uffd().tryRegister(shown, adopted);
         if (errno != 0) {
             return errno;
         }
@@ -324,16 +364,29 @@ final class MappedRange implements VmaBudget.User {
                 : 0;
     }
 
-    /// Notes as evicted what is granted in a part of the range by a mapping of its own.
+    /// Notes as evicted what is granted in a part of the range.
     @GuardedBy("lock")
     private void noteEvictedLocked(HvaRange part) {
         for (Part piece : vmas.partsOf(part)) {
-            if (piece.target().equals(backdropAtLocked(piece.range().startHva()))
-                    || piece.target().prot() == LinuxAbi.PROT_NONE) {
-                continue;
+            if (piece.target().equals(backdropAtLocked(piece.range().startHva()))) {
+                noteContinuedEvictedLocked(piece.range());
+            } else if (piece.target().prot() != LinuxAbi.PROT_NONE) {
+                everEvicted = true;
+                var _ = evicted.set(piece.range(), piece.target());
             }
+        }
+    }
+
+    @GuardedBy("lock")
+    private void noteContinuedEvictedLocked(HvaRange part) {
+        int end = indexOf(part.endHva());
+        int first = continued.nextSetBit(indexOf(part.startHva()));
+        while (first >= 0 && first < end) {
+            int runEnd = Math.min(end, continued.nextClearBit(first));
+            long hva = range.startHva() + Page.addressOf(first);
             everEvicted = true;
-            var _ = evicted.set(piece.range(), piece.target());
+            var _ = evicted.set(HvaRange.ofPages(hva, runEnd - first), backdropAtLocked(hva));
+            first = continued.nextSetBit(runEnd);
         }
     }
 
@@ -387,10 +440,18 @@ final class MappedRange implements VmaBudget.User {
         try {
             HvaRange page = HvaRange.ofPages(Page.baseOf(hva), 1);
             Target target = evicted.partsOf(page).getFirst().target();
-            if (target.file() != NO_FILE) {
-                mapOverLocked(page, target);
-                var _ = evicted.set(page, noneAt(page.startHva()));
+            if (target.file() == NO_FILE || shut) {
+                return;
             }
+            if (poisoned.contains(page.startHva())) {
+                clearLocked(page);
+            }
+            if (isParallelLocked(page, target)) {
+                continueLocked(page, target);
+            } else {
+                mapOverLocked(page, target);
+            }
+            var _ = evicted.set(page, noneAt(page.startHva()));
         } finally {
             lock.unlock();
         }
@@ -402,6 +463,9 @@ final class MappedRange implements VmaBudget.User {
     void poison(HvaRange page) {
         lock.lock();
         try {
+            if (shut) {
+                return;
+            }
             int errno =
                     showsOnlyBackdropLocked(page) ? uffd().tryPoison(page) : Errno.EEXIST.code();
             if (errno == Errno.EEXIST.code()) {
@@ -423,10 +487,11 @@ final class MappedRange implements VmaBudget.User {
     private void forbidLocked(HvaRange page) {
         Target target = backdropAtLocked(page.startHva());
         try {
-            mapOverLocked(
-                    page, new Target(target.file(), target.offsetBytes(), LinuxAbi.PROT_NONE));
+            mapOverLocked(page, target.withProt(LinuxAbi.PROT_NONE));
+        } catch (MdevException e) {
+            // There was no room for it: they fault again, which is better than to sleep.
+            var _ = poisoned.remove(page.startHva());
         } finally {
-            // If there was no room for it they fault again, which is better than to sleep.
             uffd().wake(page);
         }
     }
@@ -438,7 +503,7 @@ final class MappedRange implements VmaBudget.User {
         lock.lock();
         try {
             HvaRange page = HvaRange.ofPages(Page.baseOf(hva), 1);
-            if (!poisoned.contains(page.startHva())) {
+            if (shut || !poisoned.contains(page.startHva())) {
                 return false;
             }
             clearLocked(page);
@@ -448,8 +513,8 @@ final class MappedRange implements VmaBudget.User {
         }
     }
 
-    /// Makes every touch of the range fail, and wakes those who wait in it. Nothing else may be
-    /// called afterwards.
+    /// Makes every touch of the range fail, and wakes those who wait in it. Nothing changes it any
+    /// more.
     void shut() {
         lock.lock();
         try {

@@ -87,7 +87,7 @@ final class MmapPageTable implements HostPageTable, AutoCloseable {
         try {
             ranges.put(range.startHva(), open(range, kind));
             return range;
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | Error e) {
             sys.munmap(range.startHva(), range.lengthBytes());
             throw e;
         }
@@ -113,11 +113,11 @@ final class MmapPageTable implements HostPageTable, AutoCloseable {
                 mapped.open();
                 return new Entry(
                         mapped, UffdFaultLoop.start(sys, uffd, new RangeAnswers(mapped), counters));
-            } catch (RuntimeException e) {
+            } catch (RuntimeException | Error e) {
                 mapped.shut();
                 throw e;
             }
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | Error e) {
             uffd.close();
             throw e;
         }

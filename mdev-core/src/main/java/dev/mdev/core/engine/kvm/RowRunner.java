@@ -50,6 +50,11 @@ final class RowRunner {
     private long overdueAt = -1;
 
     private long failedAt = -1;
+
+    /// Which access found which memory broken last.
+    private long brokenIndex = -1;
+
+    private long brokenHva;
     private int failures;
 
     RowRunner(StubVcpu stub, VcpuThread thread, GuestFaults faults, KvmCounters counters) {
@@ -91,6 +96,7 @@ final class RowRunner {
         stub.start(row);
         overdueAt = -1;
         failedAt = -1;
+        brokenIndex = -1;
     }
 
     RowStop run() {
@@ -183,10 +189,10 @@ final class RowRunner {
     }
 
     private @Nullable RowStop afterSignal() {
-        long brokenHva = thread.takeSignals();
+        long signalled = thread.takeSignals();
         Refusal refused = refusal.getAndSet(null);
         boolean late = overdue;
-        if (refused == null && brokenHva < 0 && !late) {
+        if (refused == null && signalled < 0 && !late) {
             return null;
         }
         StubVcpu.Position position = stub.position();
@@ -200,15 +206,24 @@ final class RowRunner {
                 return stop;
             }
         }
-        if (brokenHva >= 0 && !faults.unpoison(brokenHva)) {
+        if (signalled >= 0 && !faults.unpoison(signalled) && isBrokenAgain(index, signalled)) {
             counters.broken();
             return new RowStop.Failed(
                     index,
-                    pieceAt(index, Page.baseOf(brokenHva), stub.row().gpaAt(index)),
+                    pieceAt(index, Page.baseOf(signalled), stub.row().gpaAt(index)),
                     Errno.EHWPOISON,
-                    "broken memory at hva=0x%x".formatted(brokenHva));
+                    "broken memory at hva=0x%x".formatted(signalled));
         }
         return late ? afterDeadline(index) : null;
+    }
+
+    /// A page may have been poisoned for others, and made usable again since: by another processor,
+    /// or because it was granted. Memory that is broken is broken the second time too.
+    private boolean isBrokenAgain(long index, long hva) {
+        boolean again = brokenIndex == index && brokenHva == hva;
+        brokenIndex = again ? -1 : index;
+        brokenHva = hva;
+        return again;
     }
 
     private @Nullable RowStop afterRefusal(Refusal refused, long index) {

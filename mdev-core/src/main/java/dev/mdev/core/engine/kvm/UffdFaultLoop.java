@@ -113,8 +113,19 @@ final class UffdFaultLoop {
             MemorySegment event = events.asSlice(at, Msg.SIZE);
             if (event.get(ValueLayout.JAVA_BYTE, Msg.EVENT)
                     == UserfaultfdAbi.UFFD_EVENT_PAGEFAULT) {
-                answer(event);
+                answerOrWake(event);
             }
+        }
+    }
+
+    private void answerOrWake(MemorySegment event) {
+        try {
+            answer(event);
+        } catch (RuntimeException | Error e) {
+            counters.internalError();
+            // It faults again, and so do others: none of the batch is left asleep.
+            long hva = event.get(ValueLayout.JAVA_LONG, Msg.ADDRESS);
+            uffd.wake(HvaRange.ofPages(Page.baseOf(hva), 1));
         }
     }
 

@@ -22,6 +22,9 @@ final class VmaBudget {
 
     private static final long ROOM = 64;
 
+    /// How often somebody is asked to give mappings back: what one has may not be worth it.
+    private static final int ATTEMPTS = 4;
+
     /// Linux `DEFAULT_MAX_MAP_COUNT`.
     private static final long DEFAULT_LIMIT = 65530;
 
@@ -81,13 +84,19 @@ final class VmaBudget {
     ///
     /// @return how many were given back
     int makeRoom() {
-        if (used.get() + Math.min(ROOM, limit / 8) <= limit) {
-            return 0;
+        int given = 0;
+        for (int i = 0; i < ATTEMPTS && !hasRoom(); i++) {
+            given +=
+                    users.stream()
+                            .max(Comparator.comparingInt(User::evictableCount))
+                            .map(User::evictSome)
+                            .orElse(0);
         }
-        return users.stream()
-                .max(Comparator.comparingInt(User::evictableCount))
-                .map(User::evictSome)
-                .orElse(0);
+        return given;
+    }
+
+    private boolean hasRoom() {
+        return used.get() + Math.min(ROOM, limit / 8) <= limit;
     }
 
     /// Takes room for `count` mappings.

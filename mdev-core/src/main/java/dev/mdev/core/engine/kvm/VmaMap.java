@@ -29,6 +29,10 @@ final class VmaMap {
         Target plus(long bytes) {
             return new Target(file, offsetBytes + bytes, prot);
         }
+
+        Target withProt(int other) {
+            return new Target(file, offsetBytes, other);
+        }
     }
 
     /// A part of a range and what is mapped at its start.
