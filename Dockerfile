@@ -26,11 +26,13 @@ RUN mkdir /tmp/jna \
 FROM ${RUNTIME_IMAGE}
 WORKDIR /opt/mdev
 COPY --from=build /out/mdev-host.jar /tmp/mdev-host.jar
-# Unpacked, and with a cache of the classes that start-up loads, which shortens it.
+# Unpacked, and with a cache of the classes that start-up loads, which shortens it. The cache is for
+# exactly these options of the runtime, which the entry point has too.
 RUN java -Djarmode=tools -jar /tmp/mdev-host.jar extract --destination /opt/mdev \
     && rm /tmp/mdev-host.jar \
     && mkdir drivers \
     && java -XX:AOTCacheOutput=mdev-host.aot -Dspring.context.exit=onRefresh \
+        --enable-native-access=ALL-UNNAMED \
         -cp mdev-host.jar dev.mdev.host.MdevHostApplication
 COPY --from=build /out/libjnidispatch.so /opt/mdev/native/
 COPY docker-entrypoint.sh /opt/mdev/

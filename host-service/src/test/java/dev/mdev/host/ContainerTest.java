@@ -44,6 +44,8 @@ class ContainerTest {
             new GenericContainer<>(DockerImageName.parse(IMAGE))
                     .withImagePullPolicy(_ -> false)
                     .withExposedPorts(8080)
+                    // Otherwise a cache that does not fit is left out without a word.
+                    .withEnv("JAVA_OPTS", "-XX:AOTMode=on")
                     .withTmpFs(Map.of("/tmp", "rw,noexec,nosuid"))
                     .withCreateContainerCmdModifier(ContainerTest::allowNothing)
                     .waitingFor(Wait.forHealthcheck().withStartupTimeout(Duration.ofMinutes(2)));

@@ -1,5 +1,6 @@
 package dev.mdev.core.engine.kvm;
 
+import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.mdev.core.engine.EngineProbe;
@@ -14,8 +15,9 @@ import java.time.Duration;
 import java.util.List;
 import java.util.stream.Collectors;
 
-/// For tests that need `/dev/kvm` and `/dev/userfaultfd`: skips the class where they are missing,
-/// and kills the whole process if the class hangs.
+/// For tests that need `/dev/kvm` and `/dev/userfaultfd`: skips the class where they are missing
+/// (or fails, if the environment's `MDEV_REQUIRE_KVM` says that they are there), and kills the
+/// whole process if the class hangs.
 ///
 /// The killer is another process. A thread of this one could not do it: when a Java thread sleeps
 /// in a page fault, the next safepoint stops all others for good.
@@ -27,13 +29,15 @@ public final class RealKvm implements BeforeAllCallback, AfterAllCallback {
     @Override
     public void beforeAll(ExtensionContext context) throws IOException {
         EngineProbe probe = new KvmEngine(Duration.ofSeconds(1)).probe();
-        assumeTrue(
-                probe.isAvailable(),
-                () ->
-                        probe.findings().stream()
-                                .filter(finding -> !finding.met())
-                                .map(finding -> finding.need() + ": " + finding.detail())
-                                .collect(Collectors.joining("; ", "no kvm engine here: ", "")));
+        String missing =
+                probe.findings().stream()
+                        .filter(finding -> !finding.met())
+                        .map(finding -> finding.need() + ": " + finding.detail())
+                        .collect(Collectors.joining("; ", "no kvm engine here: ", ""));
+        assertThat(probe.isAvailable() || System.getenv("MDEV_REQUIRE_KVM") == null)
+                .as("the devices are here, but %s", missing)
+                .isTrue();
+        assumeTrue(probe.isAvailable(), missing);
         killer =
                 new ProcessBuilder(
                                 "sh",
