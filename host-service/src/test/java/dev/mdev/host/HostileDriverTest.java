@@ -212,6 +212,20 @@ class HostileDriverTest extends HostTest {
     }
 
     @Test
+    void aDeviceThatCannotBeResetBetweenGuestsIsGivenToNobody() {
+        UUID mdev = api.createMdev(HostileDriver.PARENT, "throws-at-reset");
+        api.createMachine("vm1", mdev);
+        api.createMachine("vm2");
+        api.delete("/api/v1/machines/vm1/devices/" + mdev).requireStatus(204);
+
+        Answer refused = api.put("/api/v1/machines/vm2/devices/" + mdev, "");
+        assertThat(refused.status()).isGreaterThanOrEqualTo(400);
+        assertThat(refused.at("/errno")).isEqualTo("EIO");
+        assertThat(refused.at("/detail")).contains("what its last holder left", "cannot reset");
+        assertThat(api.get("/api/v1/mdevs/" + mdev).requireStatus(200).at("/holder")).isEmpty();
+    }
+
+    @Test
     void aDriverThatFindsNothingIsListedWithItsReason() {
         Answer report = api.get("/api/v1/doctor").requireStatus(200);
         assertThat(report.body().at("/drivers"))

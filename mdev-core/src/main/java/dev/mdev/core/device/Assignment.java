@@ -30,6 +30,10 @@ final class Assignment {
     @GuardedBy("assignment")
     private boolean removed;
 
+    /// Why the device may still have in it what its last holder left, or null.
+    @GuardedBy("assignment")
+    private @Nullable String unclean;
+
     Assignment(UUID uuid) {
         this.uuid = uuid;
     }
@@ -43,12 +47,41 @@ final class Assignment {
         }
     }
 
-    /// @throws MdevException EBUSY if somebody has the device, ENODEV if it is being removed
+    /// @throws MdevException EBUSY if somebody has the device, ENODEV if it is being removed, EIO
+    ///   if it could not be reset since its last holder
     void take(DeviceHolder who) {
         assignment.lock();
         try {
             requireFreeLocked();
+            if (unclean != null) {
+                throw new MdevException(
+                        Errno.EIO,
+                        "mdev=%s has what its last holder left, reset it first: %s"
+                                .formatted(uuid, unclean));
+            }
             holder = who;
+        } finally {
+            assignment.unlock();
+        }
+    }
+
+    /// Lets nobody have the device until it was reset.
+    ///
+    /// @param why what the driver said
+    void markUnclean(String why) {
+        assignment.lock();
+        try {
+            unclean = why;
+        } finally {
+            assignment.unlock();
+        }
+    }
+
+    /// The device was reset.
+    void markClean() {
+        assignment.lock();
+        try {
+            unclean = null;
         } finally {
             assignment.unlock();
         }

@@ -173,7 +173,7 @@ final class Ender {
     private void undefine(Mdev mdev, long op) {
         try {
             bus.definitions().remove(mdev.uuid());
-            bus.ledger().step(op, "undefined");
+            bus.ledger().step(op, Recovery.UNDEFINED);
         } catch (RuntimeException | Error e) {
             bus.ledger().end(op, false);
             throw e;

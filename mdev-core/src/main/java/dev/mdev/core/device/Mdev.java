@@ -186,7 +186,7 @@ public final class Mdev {
     ///
     /// @return the assignment's number, for [#read] and [#write]
     /// @throws MdevException EBUSY if somebody has it, or the host works on it, ENODEV if it is
-    ///   being removed
+    ///   being removed, EIO if it could not be reset since its last holder
     public long assign(DeviceHolder who) {
         assignment.take(who);
         observer.assigned(this, who.name());
@@ -203,16 +203,25 @@ public final class Mdev {
     }
 
     /// Takes the device back: removes all mappings, cuts the driver off from the guest, and resets
-    /// it so that the next holder finds nothing of this one's in its registers.
+    /// it so that the next holder finds nothing of this one's. If that fails nobody gets the device
+    /// until a [#reset] succeeds.
     @SuppressWarnings("NonAtomicVolatileUpdate") // only the one holder ends its assignment
     public void unassign() {
         epoch++;
         guest.connect(null);
         mappings.clear();
         if (!ended) {
-            var _ = call("reset", MdevDevice::reset);
+            resetBetweenHolders();
         }
         assignment.giveBack().ifPresent(who -> observer.unassigned(this, who.name()));
+    }
+
+    /// Puts the device into its first state, or lets nobody have it.
+    void resetBetweenHolders() {
+        switch (call("reset", MdevDevice::reset)) {
+            case RegionAccess.Done _ -> assignment.markClean();
+            case RegionAccess.Failed failed -> assignment.markUnclean(failed.reason());
+        }
     }
 
     /// Who has it, and whether anybody may get it.
@@ -447,12 +456,17 @@ public final class Mdev {
             port.reset();
         }
         mappings.zapAll();
-        return call(
-                "reset",
-                made -> {
-                    requireEpoch(assigned);
-                    made.reset();
-                });
+        RegionAccess outcome =
+                call(
+                        "reset",
+                        made -> {
+                            requireEpoch(assigned);
+                            made.reset();
+                        });
+        if (outcome instanceof RegionAccess.Done) {
+            assignment.markClean();
+        }
+        return outcome;
     }
 
     /// Tells the driver of guest memory that goes away. Whatever it throws, the memory goes.

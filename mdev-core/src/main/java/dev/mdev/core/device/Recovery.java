@@ -10,6 +10,9 @@ import dev.mdev.core.ledger.Unfinished;
 ///
 /// Each step can be repeated: a crash in here is one more crash.
 final class Recovery {
+    /// The step of a verb after which the definition is gone.
+    static final String UNDEFINED = "undefined";
+
     private final BusContext bus;
 
     Recovery(BusContext bus) {
@@ -46,7 +49,7 @@ final class Recovery {
                         yield false;
                     }
                     case CREATE_DEFINED -> {
-                        bus.definitions().remove(subject.uuid());
+                        undefine(verb);
                         doom(subject);
                         yield false;
                     }
@@ -57,7 +60,7 @@ final class Recovery {
                         yield true;
                     }
                     case REMOVE -> {
-                        bus.definitions().remove(subject.uuid());
+                        undefine(verb);
                         doom(subject);
                         yield true;
                     }
@@ -70,6 +73,14 @@ final class Recovery {
         bus.ledger().end(verb.op(), done);
         bus.observer()
                 .event(new MdevEvent.Resolved(verb.verb(), subject.uuid(), done, verb.steps()));
+    }
+
+    /// Deletes the definition that the verb was to delete, if it did not get that far: what is
+    /// written down after that was written by another verb.
+    private void undefine(Unfinished verb) {
+        if (!verb.steps().contains(UNDEFINED)) {
+            bus.definitions().remove(verb.subject().uuid());
+        }
     }
 
     private void doom(Subject subject) {

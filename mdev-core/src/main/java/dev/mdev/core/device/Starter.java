@@ -165,6 +165,7 @@ final class Starter {
         try {
             if (wish.definition() != null) {
                 bus.definitions().remove(wish.uuid());
+                bus.ledger().step(op, Recovery.UNDEFINED);
             }
         } catch (RuntimeException | Error e) {
             undefined = false;

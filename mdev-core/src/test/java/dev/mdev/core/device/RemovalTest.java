@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
+import dev.mdev.core.ledger.MdevDefinition;
 
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.AfterEach;
@@ -231,6 +232,21 @@ class RemovalTest {
         assertThat(freePages()).isEqualTo(16);
         assertThat(world.facts(MdevEvent.Recovered.class)).hasSize(1);
         create(ONE);
+    }
+
+    /// The removal has deleted a definition; what is written down later is another one.
+    @Test
+    void aDefinitionThatIsWrittenWhileTheDeviceIsLostSurvivesARestart() {
+        MdevDefinition definition = new MdevDefinition(ONE, "gpu0", TYPE, false);
+        world.bus.create(definition);
+        world.driver.onClose = device -> LifeCycleTest.await(letGo);
+        assertFails(() -> world.bus.remove(ONE), Errno.ETIMEDOUT, "close");
+
+        world.bus.define(definition);
+        world.restart();
+
+        assertThat(world.bus.definitions()).containsExactly(definition);
+        world.bus.undefine(ONE);
     }
 
     @Test
