@@ -117,17 +117,18 @@ public final class MdevBus implements AutoCloseable {
     ///   EINVAL if what the driver says makes no sense; what the driver found is closed then
     public List<Parent> addDriver(ParentDriver driver, Map<String, String> settings) {
         Host host = new Host(memory, settings);
+        String name = driver.name();
         DriverCalls calls =
                 bus.watch()
                         .add(
                                 new DriverCalls(
-                                        "driver=" + driver.name(),
+                                        "driver=" + name,
                                         bus.options().callDeadline(),
                                         bus.observer()::called));
         try {
             List<ParentDevice> found =
                     BusContext.orThrow(calls.call("probe", () -> driver.probe(host)));
-            return admit(driver.name(), found, host, calls);
+            return admit(name, found, host, calls);
         } catch (RuntimeException | Error e) {
             host.freeAll();
             throw e;

@@ -22,6 +22,11 @@ public final class Parent {
     private static final Pattern NAME = Pattern.compile("[A-Za-z0-9.:_-]{1,64}");
 
     private final String driverName;
+
+    /// As the driver said it once: it may say something else later, or nothing, and the registry
+    /// looks for the name under its lock.
+    private final String name;
+
     private final ParentDevice device;
     private final List<ResourcePool> pools;
     private final List<MdevType> types;
@@ -57,13 +62,14 @@ public final class Parent {
         this.device = found.device();
         this.apertureRelease = found.apertureRelease();
         this.callDeadline = callDeadline;
-        checkName(device.name());
+        name = device.name();
+        checkName(name);
         pools = List.copyOf(device.pools());
-        checkPools(device, pools);
+        checkPools(found, name, pools);
         types = List.copyOf(device.types());
         checkTypes(pools, types);
         capacity = new Capacity(pools);
-        calls = new DriverCalls("parent=" + device.name(), callDeadline, observer::called);
+        calls = new DriverCalls("parent=" + name, callDeadline, observer::called);
     }
 
     private static void checkName(String name) {
@@ -72,17 +78,17 @@ public final class Parent {
         }
     }
 
-    private static void checkPools(ParentDevice device, List<ResourcePool> pools) {
+    private static void checkPools(Found found, String name, List<ResourcePool> pools) {
         for (int i = 0; i < pools.size(); i++) {
             ResourcePool pool = pools.get(i);
             boolean overlaps =
                     pools.subList(0, i).stream()
                             .anyMatch(other -> other.pfns().overlaps(pool.pfns()));
-            if (overlaps || !device.aperture().pfns().contains(pool.pfns())) {
+            if (overlaps || !found.device().aperture().pfns().contains(pool.pfns())) {
                 throw new MdevException(
                         Errno.EINVAL,
                         "pool overlaps another or leaves the aperture: parent=%s %s"
-                                .formatted(device.name(), pool));
+                                .formatted(name, pool));
             }
         }
     }
@@ -107,7 +113,7 @@ public final class Parent {
     }
 
     public String name() {
-        return device.name();
+        return name;
     }
 
     public String driverName() {

@@ -33,6 +33,7 @@ import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Consumer;
+import java.util.function.UnaryOperator;
 
 /// One process's driver of [Card]s. A device that it makes looks at all its pages first, which must
 /// be zero, and writes its mark into each.
@@ -53,6 +54,7 @@ final class CardDriver implements ParentDriver {
     volatile Consumer<Device> onMove = device -> {};
     volatile Runnable onParentClose = () -> {};
     volatile Runnable onRegions = () -> {};
+    volatile UnaryOperator<String> onParentName = name -> name;
     volatile Runnable onRestore = () -> {};
     volatile int extraStateBytes;
     volatile boolean movable = true;
@@ -97,7 +99,7 @@ final class CardDriver implements ParentDriver {
 
         @Override
         public String name() {
-            return card.name;
+            return onParentName.apply(card.name);
         }
 
         @Override

@@ -80,6 +80,23 @@ class LifeCycleTest {
     }
 
     @Test
+    void aParentKeepsTheNameThatItCameWithWhateverItsDriverSaysLater() {
+        world.driver.onParentName = name -> name + "-renamed";
+
+        world.bus.create(ONE, "gpu0", TYPE);
+
+        assertThat(world.bus.parents()).extracting(Parent::name).containsExactly("gpu0", "gpu1");
+        assertThat(status(ONE).parent()).isEqualTo("gpu0");
+        world.driver.onParentName =
+                name -> {
+                    throw new IllegalStateException("no name any more");
+                };
+        world.bus.remove(ONE);
+        world.bus.removeParent("gpu0", Duration.ZERO);
+        assertThat(world.bus.parents()).extracting(Parent::name).containsExactly("gpu1");
+    }
+
+    @Test
     void aDefinedDeviceIsThereAfterARestartAndStartsWhenAsked() {
         world.bus.define(definition(ONE));
         assertFacts(ONE, true, false);
