@@ -173,15 +173,18 @@ final class StateTransfer {
 
     /// Sets a device to a state. If that fails half-way, the device is reset and its pages are
     /// zero, as after its creation.
+    ///
+    /// The header is read first: a stream that does not begin, or is not the device's, keeps nobody
+    /// from the device and stops no guest.
     void restore(UUID uuid, InputStream in) throws IOException {
+        StateReader reader = new StateReader(in);
+        StateHeader header = fittingHeader(uuid, reader);
         try (Registry.Claim _ = bus.registry().claim(uuid, "restored", Errno.EAGAIN)) {
             Mdev mdev = activeDevice(uuid);
-            StateHeader header;
+            // Another may have taken the uuid since.
+            requireFitting(mdev, header);
             try (Standstill _ = standstill(mdev, "restored")) {
                 DeviceState state = stateOf(mdev);
-                StateReader reader = new StateReader(in);
-                header = reader.header();
-                requireFitting(mdev, header);
                 mdev.revokeAll();
                 // What the device was doing may need its guest: it goes on when it has one.
                 boolean waits = mdev.holder().isEmpty();
@@ -189,6 +192,15 @@ final class StateTransfer {
             }
             bus.observer().event(new MdevEvent.StateRestored(uuid, header.uuid()));
         }
+    }
+
+    private StateHeader fittingHeader(UUID uuid, StateReader reader) throws IOException {
+        Mdev mdev = activeDevice(uuid);
+        // One that restores nothing need not wait for what it would refuse.
+        var _ = stateOf(mdev);
+        StateHeader header = reader.header();
+        requireFitting(mdev, header);
+        return header;
     }
 
     private static void requireFitting(Mdev mdev, StateHeader header) {

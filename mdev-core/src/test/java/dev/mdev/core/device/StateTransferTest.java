@@ -288,12 +288,77 @@ class StateTransferTest {
         source.bus.restore(ONE, in(state));
         assertFails(() -> source.bus.restore(ONE, in(new byte[3])), Errno.EPROTO);
 
-        assertThat(pauses).hasValue(3);
-        assertThat(resumes).hasValue(3);
+        assertThat(pauses).as("what has no header stops nobody").hasValue(2);
+        assertThat(resumes).hasValue(2);
         assertThat(mdev.holder()).hasValue("vm8");
         target.bus.create(TWO, "gpu0", "t600");
         target.bus.restore(TWO, in(state));
         assertThat(target.driver.device(TWO).register).isEqualTo(4712);
+    }
+
+    @Test
+    void untilTheHeaderIsReadTheDeviceIsAnybodysAndFromThenOnItIsHeld() throws IOException {
+        filled(source, ONE, new SplittableRandom(2));
+        byte[] state = save(source, ONE);
+        Mdev mdev = target.bus.create(TWO, "gpu0", "t600");
+        AtomicInteger refusals = new AtomicInteger();
+        InputStream watched =
+                new InputStream() {
+                    private int at;
+
+                    @Override
+                    public int read() {
+                        if (at == 0) {
+                            mdev.assign("vm");
+                            mdev.unassign();
+                            target.bus.reset(TWO);
+                        } else if (at == state.length - 1) {
+                            assertFails(() -> mdev.assign("vm"), Errno.EBUSY);
+                            assertFails(() -> target.bus.reset(TWO), Errno.EAGAIN);
+                            refusals.incrementAndGet();
+                        }
+                        return at < state.length ? state[at++] & 0xff : -1;
+                    }
+
+                    @Override
+                    public int read(byte[] bytes, int offset, int length) {
+                        int next = length == 0 ? 0 : read();
+                        if (length > 0 && next >= 0) {
+                            bytes[offset] = (byte) next;
+                        }
+                        return next < 0 ? -1 : Math.min(length, 1);
+                    }
+                };
+
+        target.bus.restore(TWO, watched);
+
+        assertThat(refusals).hasValue(1);
+        assertThat(content(target, TWO)).isEqualTo(content(source, ONE));
+    }
+
+    @Test
+    void aDeviceThatIsReplacedWhileTheHeaderIsReadGetsNothingThatDoesNotFit() throws IOException {
+        filled(source, ONE, new SplittableRandom(2));
+        byte[] state = save(source, ONE);
+        target.bus.create(TWO, "gpu0", "t600");
+        InputStream replacing =
+                new ByteArrayInputStream(state) {
+                    private boolean replaced;
+
+                    @Override
+                    public synchronized int read(byte[] bytes, int offset, int length) {
+                        if (!replaced) {
+                            replaced = true;
+                            target.bus.remove(TWO);
+                            target.bus.create(TWO, "gpu0", "t601");
+                        }
+                        return super.read(bytes, offset, length);
+                    }
+                };
+
+        assertFails(() -> target.bus.restore(TWO, replacing), Errno.EINVAL);
+
+        assertThat(target.driver.device(TWO).resets).isZero();
     }
 
     @Test
