@@ -33,12 +33,22 @@ final class HostileDriver implements ParentDriver {
 
     private static final long SHARE_PAGES = 16;
 
-    /// Makes the driver, and one that finds nothing.
+    /// Makes the driver, and some that fail when they are loaded.
     @TestConfiguration(proxyBeanMethods = false)
     static class Beans {
         @Bean
         ParentDriver hostile() {
             return new HostileDriver();
+        }
+
+        @Bean
+        ParentDriver mute() {
+            return new Mute();
+        }
+
+        @Bean
+        ParentDriver crooked() {
+            return new Crooked();
         }
 
         @Bean
@@ -54,6 +64,59 @@ final class HostileDriver implements ParentDriver {
                     throw new MdevException(Errno.EIO, "the card is on fire");
                 }
             };
+        }
+    }
+
+    /// A driver whose only device has no name to tell.
+    private static final class Crooked implements ParentDriver {
+        @Override
+        public String name() {
+            return "crooked";
+        }
+
+        @Override
+        public List<ParentDevice> probe(ParentHost host) {
+            return List.of(new Nameless(host.allocateAperture("crooked", 16)));
+        }
+    }
+
+    private record Nameless(Aperture aperture) implements ParentDevice {
+        @Override
+        public String name() {
+            throw new NoClassDefFoundError("crooked/Names");
+        }
+
+        @Override
+        public String description() {
+            return "";
+        }
+
+        @Override
+        public List<ResourcePool> pools() {
+            return List.of();
+        }
+
+        @Override
+        public List<MdevType> types() {
+            return List.of();
+        }
+
+        @Override
+        public MdevDevice create(MdevContext context) {
+            throw new MdevException(Errno.ENODEV, "no devices");
+        }
+    }
+
+    /// A driver that does not even say its name.
+    private static final class Mute implements ParentDriver {
+        @Override
+        public String name() {
+            throw new IllegalStateException("no name today");
+        }
+
+        @Override
+        public List<ParentDevice> probe(ParentHost host) {
+            return List.of();
         }
     }
 

@@ -232,6 +232,14 @@ class HostileDriverTest extends HostTest {
                 .anySatisfy(driver -> {
                     assertThat(driver.at("/name").asString()).isEqualTo("broken");
                     assertThat(driver.at("/trouble").asString()).contains("the card is on fire");
+                })
+                .anySatisfy(driver -> {
+                    assertThat(driver.at("/name").asString()).isEqualTo("crooked");
+                    assertThat(driver.at("/trouble").asString()).contains("crooked/Names");
+                })
+                .anySatisfy(driver -> {
+                    assertThat(driver.at("/name").asString()).endsWith("Mute");
+                    assertThat(driver.at("/trouble").asString()).contains("no name today");
                 });
         assertThat(api.namesOf("/api/v1/parents", "/name")).contains("gpu0", "hostile");
     }

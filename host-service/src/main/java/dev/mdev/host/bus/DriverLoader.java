@@ -15,6 +15,7 @@ import org.springframework.stereotype.Component;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Objects;
 import java.util.ServiceConfigurationError;
 import java.util.ServiceLoader;
 
@@ -44,7 +45,7 @@ public final class DriverLoader implements SmartInitializingSingleton {
 
     /// What became of a driver.
     ///
-    /// @param name the driver's name, or the jar that has none
+    /// @param name the driver's name; the jar or the class, if that says none
     /// @param parents its devices
     /// @param trouble why it has none, if it failed; else empty
     public record LoadedDriver(String name, List<String> parents, String trouble) {}
@@ -112,16 +113,21 @@ public final class DriverLoader implements SmartInitializingSingleton {
     }
 
     private LoadedDriver load(ParentDriver driver) {
+        String name = driver.getClass().getName();
         try {
-            List<String> names =
-                    bus.addDriver(driver, properties.settingsOf(driver.name())).stream()
+            name = Objects.requireNonNull(driver.name(), "a driver's name");
+            List<String> parents =
+                    bus.addDriver(driver, properties.settingsOf(name)).stream()
                             .map(Parent::name)
                             .toList();
-            log.info("driver {} has parents {}", driver.name(), names);
-            return new LoadedDriver(driver.name(), names, "");
+            log.info("driver {} has parents {}", name, parents);
+            return new LoadedDriver(name, parents, "");
         } catch (MdevException e) {
-            log.error("driver {} is left out: {}", driver.name(), e.toString());
-            return new LoadedDriver(driver.name(), List.of(), e.toString());
+            log.error("driver {} is left out: {}", name, e.toString());
+            return new LoadedDriver(name, List.of(), e.toString());
+        } catch (RuntimeException | LinkageError e) {
+            log.error("driver {} is left out", name, e);
+            return new LoadedDriver(name, List.of(), e.toString());
         }
     }
 }
