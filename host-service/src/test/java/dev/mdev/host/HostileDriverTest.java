@@ -226,6 +226,22 @@ class HostileDriverTest extends HostTest {
     }
 
     @Test
+    void aDeviceThatIsBeingMadeIsToBeAskedForAgain() throws Exception {
+        String path = "/api/v1/mdevs/" + UUID.randomUUID();
+        String spec = "{\"parent\":\"hostile\",\"type\":\"hangs-at-create\"}";
+        CompletableFuture<Answer> making = CompletableFuture.supplyAsync(() -> api.put(path, spec));
+        HostileDriver.Stuck.awaitEntered();
+
+        Answer again = api.put(path, spec);
+
+        again.requireProblem(503, "unavailable");
+        assertThat(again.body().at("/retryable").asBoolean()).isTrue();
+        HostileDriver.Stuck.releaseAll();
+        making.get().requireStatus(201);
+        api.put(path, spec).requireStatus(200);
+    }
+
+    @Test
     void aDriverThatFindsNothingIsListedWithItsReason() {
         Answer report = api.get("/api/v1/doctor").requireStatus(200);
         assertThat(report.body().at("/drivers"))

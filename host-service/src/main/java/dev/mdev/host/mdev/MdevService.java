@@ -118,7 +118,7 @@ public class MdevService {
     ///
     /// @return the device, and whether it was made just now
     /// @throws ProblemException if there is one of another type or on another parent, or it is
-    ///   defined and not active
+    ///   defined and not active, or somebody else is making or ending it just now
     Ensured ensure(UUID uuid, MdevSpec spec) {
         try {
             return new Ensured(create(uuid, spec), true);
@@ -133,6 +133,7 @@ public class MdevService {
                         "mdev=%s exists, and is different: parent=%s type=%s"
                                 .formatted(uuid, there.parent(), there.type()));
             }
+            requireSettled(there);
             get(uuid);
             if (spec.persists()) {
                 persist(there, spec.autostarts());
@@ -147,6 +148,13 @@ public class MdevService {
             bus.promote(there.uuid(), autostart);
         } else if (definition.get().autostart() != autostart) {
             bus.setAutostart(there.uuid(), autostart);
+        }
+    }
+
+    private static void requireSettled(MdevStatus there) {
+        switch (there.activity()) {
+            case STARTING, STOPPING -> throw beingChanged(there.uuid());
+            case INACTIVE, ACTIVE, LOST -> {}
         }
     }
 

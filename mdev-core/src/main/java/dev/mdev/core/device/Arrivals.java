@@ -141,8 +141,6 @@ final class Arrivals {
         Mdev mdev = null;
         try {
             mdev = adopt(parent, device);
-            // Whoever had it when the host died did not give it back.
-            mdev.resetBetweenHolders();
             bus.registry().add(Registry.Entry.of(mdev, owner, Activity.ACTIVE));
             bus.ledger().active(BusContext.subject(mdev, owner));
             bus.observer()

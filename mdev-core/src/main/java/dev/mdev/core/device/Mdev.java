@@ -217,7 +217,7 @@ public final class Mdev {
     }
 
     /// Puts the device into its first state, or lets nobody have it.
-    void resetBetweenHolders() {
+    private void resetBetweenHolders() {
         switch (call("reset", MdevDevice::reset)) {
             case RegionAccess.Done _ -> assignment.markClean();
             case RegionAccess.Failed failed -> assignment.markUnclean(failed.reason());
