@@ -7,6 +7,8 @@ import dev.mdev.core.device.MdevBus;
 import dev.mdev.host.problem.ContentTooLargeException;
 import dev.mdev.host.problem.Problem;
 import dev.mdev.host.problem.ProblemException;
+import dev.mdev.host.problem.TransferTooLongException;
+import dev.mdev.host.web.TransferLimit;
 
 import org.springframework.stereotype.Service;
 
@@ -20,20 +22,23 @@ import java.util.UUID;
 class StateService {
     private final MdevBus bus;
     private final MdevService mdevs;
+    private final TransferLimit limit;
 
-    StateService(MdevBus bus, MdevService mdevs) {
+    StateService(MdevBus bus, MdevService mdevs, TransferLimit limit) {
         this.bus = bus;
         this.mdevs = mdevs;
+        this.limit = limit;
     }
 
     /// Writes a device's state.
     ///
     /// @throws MdevException EBUSY if its machine executes a program, EOPNOTSUPP if its driver
     ///   saves no devices
+    /// @throws TransferTooLongException if it is not taken in time; the device goes on
     void save(UUID uuid, OutputStream out) throws IOException {
         var _ = mdevs.get(uuid);
         try {
-            bus.save(uuid, out);
+            bus.save(uuid, limit.limited(out));
         } catch (DriverException e) {
             throw ProblemException.driverFailed(e);
         }
@@ -44,10 +49,11 @@ class StateService {
     /// @throws MdevException EBUSY if its machine executes a program, EINVAL if the state is not of
     ///   such a device, EOPNOTSUPP if its driver restores no devices
     /// @throws ProblemException if the stream is malformed, or ends early
+    /// @throws TransferTooLongException if it does not come in time
     void restore(UUID uuid, InputStream in) throws IOException {
         var _ = mdevs.get(uuid);
         try {
-            bus.restore(uuid, in);
+            bus.restore(uuid, limit.limited(in));
         } catch (MdevException e) {
             if (e.errno() == Errno.EPROTO) {
                 throw malformed(e.getMessage());
@@ -56,7 +62,7 @@ class StateService {
                 throw ProblemException.driverFailed(driver);
             }
             throw e;
-        } catch (ContentTooLargeException e) {
+        } catch (ContentTooLargeException | TransferTooLongException e) {
             throw e;
         } catch (IOException e) {
             throw malformed("the state cannot be read to its end: " + e);

@@ -52,6 +52,15 @@ class ProblemAdvice extends ResponseEntityExceptionHandler {
         return answer(Problems.of(Problem.CONTENT_TOO_LARGE, e.getMessage()), headers);
     }
 
+    @ExceptionHandler
+    ResponseEntity<Object> onTooLong(TransferTooLongException e) {
+        log.warn("a transfer is cut off: {}", e.getMessage());
+        HttpHeaders headers = new HttpHeaders();
+        // As above: the rest of a body may still be on its way.
+        headers.set(HttpHeaders.CONNECTION, "close");
+        return answer(Problems.of(Problem.TIMED_OUT, e.getMessage()), headers);
+    }
+
     /// Only the servlet container can cut a connection, and does for whatever it meets here.
     @ExceptionHandler
     void onBrokenStream(BrokenStreamException e) {

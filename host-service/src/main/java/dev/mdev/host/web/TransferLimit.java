@@ -1,0 +1,107 @@
+package dev.mdev.host.web;
+
+import dev.mdev.host.problem.TransferTooLongException;
+
+import org.springframework.beans.factory.annotation.Autowired;
+import org.springframework.stereotype.Component;
+
+import java.io.FilterInputStream;
+import java.io.FilterOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.time.Duration;
+import java.util.function.LongSupplier;
+
+/// Ends transfers that take too long: a device stands still while its state is on its way, and that
+/// must not last as long as a client likes.
+///
+/// A stream fails at its first read or write after the limit. One that is under way then ends
+/// within the container's own limit for a client that does nothing, `server.tomcat
+/// .connection-timeout`.
+@Component
+public final class TransferLimit {
+    /// The most bytes that are handed to a slow client between two looks at the clock.
+    private static final int PART_BYTES = 8192;
+
+    private final Duration limit;
+    private final LongSupplier nanoClock;
+
+    @Autowired
+    TransferLimit(WebProperties properties) {
+        this(properties.maxTransfer(), System::nanoTime);
+    }
+
+    /// @param nanoClock as [System#nanoTime]
+    TransferLimit(Duration limit, LongSupplier nanoClock) {
+        if (!limit.isPositive()) {
+            throw new IllegalArgumentException("mdev.web.max-transfer=" + limit);
+        }
+        this.limit = limit;
+        this.nanoClock = nanoClock;
+    }
+
+    /// A stream that fails with [TransferTooLongException] once the limit, from now, is over.
+    public InputStream limited(InputStream in) {
+        return new LimitedInput(in, new Deadline());
+    }
+
+    /// A stream that fails with [TransferTooLongException] once the limit, from now, is over.
+    public OutputStream limited(OutputStream out) {
+        return new LimitedOutput(out, new Deadline());
+    }
+
+    private final class Deadline {
+        private final long startNanos = nanoClock.getAsLong();
+
+        void check() throws TransferTooLongException {
+            if (nanoClock.getAsLong() - startNanos >= limit.toNanos()) {
+                throw new TransferTooLongException(limit);
+            }
+        }
+    }
+
+    private static final class LimitedInput extends FilterInputStream {
+        private final Deadline deadline;
+
+        LimitedInput(InputStream in, Deadline deadline) {
+            super(in);
+            this.deadline = deadline;
+        }
+
+        @Override
+        public int read() throws IOException {
+            deadline.check();
+            return in.read();
+        }
+
+        @Override
+        public int read(byte[] bytes, int offset, int length) throws IOException {
+            deadline.check();
+            return in.read(bytes, offset, length);
+        }
+    }
+
+    private static final class LimitedOutput extends FilterOutputStream {
+        private final Deadline deadline;
+
+        LimitedOutput(OutputStream out, Deadline deadline) {
+            super(out);
+            this.deadline = deadline;
+        }
+
+        @Override
+        public void write(int value) throws IOException {
+            deadline.check();
+            out.write(value);
+        }
+
+        @Override
+        public void write(byte[] bytes, int offset, int length) throws IOException {
+            for (int done = 0; done < length; done += PART_BYTES) {
+                deadline.check();
+                out.write(bytes, offset + done, Math.min(PART_BYTES, length - done));
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+package dev.mdev.host;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.springframework.boot.test.system.CapturedOutput;
+import org.springframework.boot.test.system.OutputCaptureExtension;
+import org.springframework.test.context.TestPropertySource;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.Socket;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.UUID;
+import java.util.concurrent.locks.LockSupport;
+
+/// Clients that send or take a state more slowly than they may.
+@ExtendWith(OutputCaptureExtension.class)
+@TestPropertySource(properties = "mdev.web.max-transfer=3s")
+class SlowTransferTest extends HostTest {
+    private static final String STEP =
+            "{\"steps\":[{\"op\":\"%s\",\"at\":{\"mdev\":\"%s\",\"bar\":0,\"offset\":4096},"
+                    + "\"count\":%d,\"stride\":4096,\"value\":\"0xabc000\",\"step\":1}]}";
+
+    private static String state(UUID mdev) {
+        return "/api/v1/mdevs/%s/state".formatted(mdev);
+    }
+
+    private UUID filled(String type, int pages) {
+        UUID mdev = api.createMdev("gpu0", type);
+        api.createMachine("vm1", mdev);
+        assertThat(api.run("vm1", STEP.formatted("write", mdev, pages)).at("/end"))
+                .isEqualTo("completed");
+        return mdev;
+    }
+
+    private Socket open(String request) throws IOException {
+        Socket socket = new Socket(InetAddress.getLoopbackAddress(), port());
+        socket.getOutputStream().write(request.getBytes(StandardCharsets.US_ASCII));
+        return socket;
+    }
+
+    @Test
+    void aStateThatComesDropByDropIsCutOffAndTheDeviceIsResetAndFree() throws IOException {
+        UUID mdev = filled("gpu-sample-16m", 100);
+        byte[] saved = api.bytes(state(mdev)).body();
+        String head =
+                """
+                PUT %s HTTP/1.1\r
+                Host: localhost\r
+                Content-Type: application/octet-stream\r
+                Content-Length: %d\r
+                \r
+                """
+                        .formatted(state(mdev), saved.length);
+        try (Socket socket = open(head)) {
+            OutputStream out = socket.getOutputStream();
+            InputStream in = socket.getInputStream();
+            int sent = saved.length / 2;
+            out.write(saved, 0, sent);
+
+            // The service answers while the client still sends.
+            while (in.available() == 0 && sent < saved.length - 1) {
+                out.write(saved[sent++]);
+                LockSupport.parkNanos(Duration.ofMillis(20).toNanos());
+            }
+
+            byte[] first = new byte[4096];
+            String answer =
+                    new String(first, 0, Math.max(in.read(first), 0), StandardCharsets.UTF_8);
+            assertThat(answer).startsWith("HTTP/1.1 504");
+            assertThat(answer).containsIgnoringCase("connection: close");
+            assertThat(answer).contains("timed-out").contains("mdev.web.max-transfer");
+        }
+        Answer read = api.run("vm1", STEP.formatted("check", mdev, 1));
+        assertThat(read.numberAt("/steps/0/mismatches")).as("it is as new").isEqualTo(1);
+        api.post("/api/v1/mdevs/%s/reset".formatted(mdev), "").requireStatus(204);
+    }
+
+    /// Reads until the service has cut the connection.
+    private static void drain(InputStream in) {
+        try {
+            in.transferTo(OutputStream.nullOutputStream());
+        } catch (IOException e) {
+            assertThat(e).hasMessageContaining("reset");
+        }
+    }
+
+    @Test
+    void aClientThatTakesAStateSlowlyLosesItAndTheDeviceGoesOn(CapturedOutput output)
+            throws IOException {
+        // More than what the sockets' buffers take.
+        UUID mdev = filled("gpu-sample-64m", 15_000);
+        String head = "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n".formatted(state(mdev));
+        try (Socket socket = new Socket()) {
+            socket.setReceiveBufferSize(4096);
+            socket.connect(new InetSocketAddress(InetAddress.getLoopbackAddress(), port()));
+            socket.getOutputStream().write(head.getBytes(StandardCharsets.US_ASCII));
+            InputStream in = socket.getInputStream();
+            assertThat(in.read()).isEqualTo('H');
+            api.post("/api/v1/mdevs/%s/reset".formatted(mdev), "")
+                    .requireProblem(503, "unavailable");
+
+            while (api.post("/api/v1/mdevs/%s/reset".formatted(mdev), "").status() == 503) {
+                // Fast enough for the container, which gives up clients that do nothing.
+                var _ = in.readNBytes(1 << 14);
+                LockSupport.parkNanos(Duration.ofMillis(5).toNanos());
+            }
+
+            drain(in);
+            assertThat(output).contains("a response ends early").contains("mdev.web.max-transfer");
+        }
+        api.run("vm1", STEP.formatted("write", mdev, 1)).requireStatus(200);
+    }
+}
