@@ -82,6 +82,46 @@ class SlowTransferTest extends HostTest {
         api.post("/api/v1/mdevs/%s/reset".formatted(mdev), "").requireStatus(204);
     }
 
+    @Test
+    void aChunkedStateIsTakenAndOneThatSaysMoreThanItsContentIsNot() throws IOException {
+        UUID mdev = filled("gpu-sample-16m", 3);
+        byte[] saved = api.bytes(state(mdev)).body();
+        String size = Integer.toHexString(saved.length);
+
+        assertThat(putChunk(mdev, size, saved, "")).startsWith("HTTP/1.1 204");
+        String more = "x".repeat(40);
+        assertThat(putChunk(mdev, size + ";" + more, saved, "")).startsWith("HTTP/1.1 400");
+        assertThat(putChunk(mdev, "0", new byte[0], "A: " + more + "\r\n"))
+                .startsWith("HTTP/1.1 400")
+                .doesNotContain("truncated state");
+    }
+
+    private String putChunk(UUID mdev, String header, byte[] content, String trailer)
+            throws IOException {
+        String head =
+                """
+                PUT %s HTTP/1.1\r
+                Host: localhost\r
+                Connection: close\r
+                Content-Type: application/octet-stream\r
+                Transfer-Encoding: chunked\r
+                \r
+                %s\r
+                """
+                        .formatted(state(mdev), header);
+        String tail = (content.length == 0 ? "" : "\r\n0\r\n") + trailer + "\r\n";
+        try (Socket socket = open(head)) {
+            socket.getOutputStream().write(content);
+            socket.getOutputStream().write(tail.getBytes(StandardCharsets.US_ASCII));
+            byte[] first = new byte[4096];
+            return new String(
+                    first,
+                    0,
+                    Math.max(socket.getInputStream().read(first), 0),
+                    StandardCharsets.UTF_8);
+        }
+    }
+
     /// Reads until the service has cut the connection.
     private static void drain(InputStream in) {
         try {

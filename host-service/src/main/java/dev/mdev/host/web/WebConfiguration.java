@@ -25,6 +25,18 @@ class WebConfiguration {
                 });
     }
 
+    /// What a chunked body may say beside its content (RFC 9112 section 7.1) is read within one
+    /// read of the body, byte by byte if the client likes, so that [TransferLimit] does not see it.
+    /// No client of this service has anything to say there.
+    @Bean
+    WebServerFactoryCustomizer<TomcatServletWebServerFactory> littleBesideChunks() {
+        return factory ->
+                factory.addConnectorCustomizers(connector -> {
+                    connector.setProperty("maxExtensionSize", "16");
+                    connector.setProperty("maxTrailerSize", "16");
+                });
+    }
+
     /// A number is no string, and an object has a field once: whoever sends otherwise has made a
     /// mistake, and guessing would hide it.
     @Bean
