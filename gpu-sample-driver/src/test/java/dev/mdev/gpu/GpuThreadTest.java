@@ -63,7 +63,8 @@ final class GpuThreadTest {
             guest.put(GpuGuest.fence(i));
             guest.ring();
             guest.mdev().interrupts().await(0, i, GpuGuest.PATIENCE);
-            assertThat(guest.mdev().guest().faults()).isEqualTo(before + 1);
+            // More than one if the engine takes the page again while the first is answered.
+            assertThat(guest.mdev().guest().faults()).isGreaterThan(before);
             awaitRevoked(guest.mdev());
         }
     }
