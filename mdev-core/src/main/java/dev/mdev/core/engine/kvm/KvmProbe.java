@@ -7,12 +7,16 @@ import dev.mdev.core.sys.KvmAbi;
 import dev.mdev.core.sys.Syscalls;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Stream;
 
 /// Looks for what [KvmEngine] needs.
 final class KvmProbe {
+    private static final Path LIMITS = Path.of("/proc/self/limits");
     private static final Path KERNEL_RELEASE = Path.of("/proc/sys/kernel/osrelease");
 
     private final Syscalls sys;
@@ -37,6 +41,7 @@ final class KvmProbe {
             findings.add(kernel());
             findings.add(kvm());
             findings.add(userfaultfd());
+            findings.add(lockedMemory());
             findings.add(
                     new Finding(
                             "room for mappings",
@@ -99,7 +104,26 @@ final class KvmProbe {
                     need,
                     false,
                     e.toString(),
-                    "give this process read and write access to " + Userfaultfd.DEVICE);
+                    "give this process read and write access to %s; vm.unprivileged_userfaultfd is"
+                                    .formatted(Userfaultfd.DEVICE)
+                            + " for another way to one, and does not help");
+        }
+    }
+
+    /// Operators know of the limit from other ways to give devices to guests, and look for it.
+    private static Finding lockedMemory() {
+        String need = "locked memory: none";
+        try (Stream<String> limits = Files.lines(LIMITS)) {
+            return new Finding(
+                    need,
+                    true,
+                    limits.filter(line -> line.startsWith("Max locked memory"))
+                            .findFirst()
+                            .map(line -> line.strip().replaceAll(" +", " "))
+                            .orElse("no limit is known"),
+                    "");
+        } catch (IOException | UncheckedIOException e) {
+            return new Finding(need, true, "the limit cannot be read: " + e, "");
         }
     }
 }
