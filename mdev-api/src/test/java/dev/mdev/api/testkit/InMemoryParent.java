@@ -77,7 +77,7 @@ public final class InMemoryParent {
                 }
                 tried.add(share.get());
             }
-            tried.forEach(this::giveBackLocked);
+            tried.forEach(this::undoTake);
             return tried.size();
         }
     }
@@ -160,7 +160,7 @@ public final class InMemoryParent {
         for (MdevType.Demand demand : type.demands()) {
             Optional<PoolShare> part = allocator(demand.pool()).take(demand);
             if (part.isEmpty()) {
-                taken.forEach(share -> allocator(share.pool()).giveBack(share));
+                undoTake(taken);
                 return Optional.empty();
             }
             taken.add(part.get());
@@ -187,12 +187,12 @@ public final class InMemoryParent {
             }
         }
         synchronized (this) {
-            giveBackLocked(share);
+            share.forEach(part -> allocator(part.pool()).giveBack(part));
         }
     }
 
     @GuardedBy("this")
-    private void giveBackLocked(List<PoolShare> share) {
-        share.forEach(part -> allocator(part.pool()).giveBack(part));
+    private void undoTake(List<PoolShare> share) {
+        share.forEach(part -> allocator(part.pool()).undoTake(part));
     }
 }

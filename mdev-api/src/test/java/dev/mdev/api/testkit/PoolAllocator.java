@@ -6,15 +6,18 @@ import dev.mdev.api.ResourcePool;
 import dev.mdev.api.page.PfnRange;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
 import java.util.SplittableRandom;
 
 /// Hands out a pool's pages. A share that need not be contiguous is scattered on purpose: a driver
-/// must not rely on where its pages lie.
+/// must not rely on where its pages lie. Pages that were given back last are handed out last: what
+/// a driver stores to pages of a removed device is to hit pages of nobody, where it is seen.
 ///
 /// Not thread-safe: its host locks.
 final class PoolAllocator {
@@ -24,10 +27,16 @@ final class PoolAllocator {
     /// By page of the pool.
     private final BitSet used;
 
+    /// By page of the pool: which giving back was its last one; 0 if there was none.
+    private final long[] givenBackAt;
+
+    private long timesGivenBack;
+
     PoolAllocator(ResourcePool pool, SplittableRandom random) {
         this.pool = pool;
         this.random = random;
-        this.used = new BitSet(Math.toIntExact(pool.pfns().npages()));
+        this.givenBackAt = new long[Math.toIntExact(pool.pfns().npages())];
+        this.used = new BitSet(givenBackAt.length);
     }
 
     ResourcePool pool() {
@@ -43,14 +52,26 @@ final class PoolAllocator {
             return Optional.empty();
         }
         Collections.shuffle(starts, Random.from(random));
+        starts.sort(Comparator.comparingLong(start -> lastGivenBack(start, chunk)));
         List<Integer> taken = starts.subList(0, wanted).stream().sorted().toList();
         taken.forEach(start -> used.set(start, start + chunk));
         return Optional.of(new PoolShare(pool.name(), merge(taken, chunk)));
     }
 
+    /// Frees pages that a device had.
     void giveBack(PoolShare share) {
+        timesGivenBack++;
         for (PfnRange extent : share.extents()) {
-            int first = Math.toIntExact(extent.firstPfn() - pool.pfns().firstPfn());
+            int first = indexOf(extent.firstPfn());
+            Arrays.fill(givenBackAt, first, first + (int) extent.npages(), timesGivenBack);
+        }
+        undoTake(share);
+    }
+
+    /// Frees pages that no device ever had.
+    void undoTake(PoolShare share) {
+        for (PfnRange extent : share.extents()) {
+            int first = indexOf(extent.firstPfn());
             used.clear(first, first + Math.toIntExact(extent.npages()));
         }
     }
@@ -60,7 +81,15 @@ final class PoolAllocator {
     }
 
     boolean isFree(long pfn) {
-        return !used.get(Math.toIntExact(pfn - pool.pfns().firstPfn()));
+        return !used.get(indexOf(pfn));
+    }
+
+    private int indexOf(long pfn) {
+        return Math.toIntExact(pfn - pool.pfns().firstPfn());
+    }
+
+    private long lastGivenBack(int start, int chunk) {
+        return Arrays.stream(givenBackAt, start, start + chunk).max().orElse(0);
     }
 
     /// Starts of free, aligned runs of `chunk` pages that do not overlap each other.
