@@ -141,6 +141,7 @@ final class Arrivals {
         Mdev mdev = null;
         try {
             mdev = adopt(parent, device);
+            mdev.markTakenOver();
             bus.registry().add(Registry.Entry.of(mdev, owner, Activity.ACTIVE));
             bus.ledger().active(BusContext.subject(mdev, owner));
             bus.observer()
@@ -173,8 +174,10 @@ final class Arrivals {
         }
         bus.registry().add(Registry.Entry.of(mdev, Owner.OURS, Activity.STOPPING));
         try {
-            DeviceEnd.begin(bus, exits, mdev, _ -> bus.ledger().gone(parent.name(), mdev.uuid()))
-                    .await();
+            var _ =
+                    DeviceEnd.prepare(bus, exits, mdev)
+                            .begin(null, _ -> bus.ledger().gone(parent.name(), mdev.uuid()))
+                            .await();
         } catch (MdevException e) {
             if (e.errno() != Errno.ETIMEDOUT) {
                 throw e;
@@ -209,7 +212,7 @@ final class Arrivals {
     /// @throws MdevException ENODEV if there is no such device, EPERM if it is not foreign; else
     ///   what the driver threw, and the device is foreign still
     Mdev adopt(UUID uuid) {
-        try (Registry.Claim _ = bus.registry().claim(uuid, "adopted", Errno.EAGAIN)) {
+        try (Registry.Claim claim = bus.registry().claim(uuid, "adopted", Errno.EAGAIN)) {
             Registry.Entry entry =
                     bus.registry()
                             .find(uuid)
@@ -236,13 +239,32 @@ final class Arrivals {
                 bus.ledger().end(op, false);
                 throw e;
             }
-            bus.registry().put(Registry.Entry.of(mdev, Owner.ADOPTED, Activity.ACTIVE));
+            mdev.markTakenOver();
+            try {
+                bus.registry().activate(mdev, Owner.ADOPTED, claim);
+            } catch (MdevException e) {
+                // The parent is leaving, and has not seen that this is one of its devices now.
+                endWithParent(mdev, e);
+                throw e;
+            }
             bus.observer()
                     .event(
                             new MdevEvent.Started(
                                     uuid, parent.name(), entry.type().id(), Owner.ADOPTED));
             bus.observer().created(mdev);
             return mdev;
+        }
+    }
+
+    private void endWithParent(Mdev mdev, MdevException because) {
+        bus.registry().put(Registry.Entry.of(mdev, Owner.ADOPTED, Activity.STOPPING));
+        try {
+            var _ =
+                    DeviceEnd.prepare(bus, exits, mdev)
+                            .begin(null, _ -> bus.ledger().gone(mdev.parent().name(), mdev.uuid()))
+                            .await();
+        } catch (MdevException e) {
+            because.addSuppressed(e);
         }
     }
 

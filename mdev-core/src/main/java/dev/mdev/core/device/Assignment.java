@@ -34,6 +34,10 @@ final class Assignment {
     @GuardedBy("assignment")
     private @Nullable String unclean;
 
+    /// Whether the device may have in it what somebody left there before we took it over.
+    @GuardedBy("assignment")
+    private boolean takenOver;
+
     Assignment(UUID uuid) {
         this.uuid = uuid;
     }
@@ -53,13 +57,48 @@ final class Assignment {
         assignment.lock();
         try {
             requireFreeLocked();
-            if (unclean != null) {
-                throw new MdevException(
-                        Errno.EIO,
-                        "mdev=%s has what its last holder left, reset it first: %s"
-                                .formatted(uuid, unclean));
-            }
+            requireCleanLocked();
             holder = who;
+        } finally {
+            assignment.unlock();
+        }
+    }
+
+    /// @throws MdevException EIO if the device could not be reset since its last holder
+    void requireClean() {
+        assignment.lock();
+        try {
+            requireCleanLocked();
+        } finally {
+            assignment.unlock();
+        }
+    }
+
+    @GuardedBy("assignment")
+    private void requireCleanLocked() {
+        if (unclean != null) {
+            throw new MdevException(
+                    Errno.EIO,
+                    "mdev=%s has what its last holder left, reset it first: %s"
+                            .formatted(uuid, unclean));
+        }
+    }
+
+    /// Notes that the device may have in it what somebody left there before we took it over.
+    void markTakenOver() {
+        assignment.lock();
+        try {
+            takenOver = true;
+        } finally {
+            assignment.unlock();
+        }
+    }
+
+    /// Whether that is so still.
+    boolean mayHoldOthers() {
+        assignment.lock();
+        try {
+            return takenOver;
         } finally {
             assignment.unlock();
         }
@@ -77,11 +116,12 @@ final class Assignment {
         }
     }
 
-    /// The device was reset.
+    /// The device was reset, or all that is in it was replaced.
     void markClean() {
         assignment.lock();
         try {
             unclean = null;
+            takenOver = false;
         } finally {
             assignment.unlock();
         }

@@ -13,6 +13,7 @@ import dev.mdev.core.ledger.Ledger;
 import dev.mdev.core.ledger.Owner;
 import dev.mdev.core.ledger.PoolRuns;
 import dev.mdev.core.ledger.Subject;
+import dev.mdev.core.ledger.Unfinished;
 
 import java.util.List;
 import java.util.UUID;
@@ -67,6 +68,19 @@ record BusContext(
     Parent parent(String name) {
         return registry.parent(name)
                 .orElseThrow(() -> new MdevException(Errno.ENODEV, "parent=" + name));
+    }
+
+    /// Deletes a definition, if there is one, and notes so in every verb that would: what is
+    /// written down after that is another one, which none of them may delete.
+    ///
+    /// @throws MdevException what the files say
+    void undefine(UUID uuid) {
+        definitions.remove(uuid);
+        for (Unfinished verb : ledger.unfinished()) {
+            if (verb.subject().uuid().equals(uuid)) {
+                ledger.step(verb.op(), Recovery.UNDEFINED);
+            }
+        }
     }
 
     /// A device as it is remembered.

@@ -78,7 +78,7 @@ final class DefinitionVerbs {
         long op = bus.ledger().begin(Verb.UNDEFINE, Subject.of(required(uuid)));
         boolean done = false;
         try {
-            bus.definitions().remove(uuid);
+            bus.undefine(uuid);
             done = true;
         } finally {
             bus.ledger().end(op, done);

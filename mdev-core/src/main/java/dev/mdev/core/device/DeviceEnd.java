@@ -4,7 +4,10 @@ import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.PoolShare;
 
+import org.jspecify.annotations.Nullable;
+
 import java.util.Optional;
+import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -21,11 +24,19 @@ final class DeviceEnd {
     private final BusContext bus;
     private final ParentExits exits;
     private final Mdev mdev;
-    private final Settlement settlement;
+
+    /// Completes when the end begins; is cancelled if it does not.
+    private final CompletableFuture<Order> order = new CompletableFuture<>();
+
     private final CompletableFuture<Optional<String>> done = new CompletableFuture<>();
 
     /// Goes up whenever the end gets on.
     private final AtomicLong progress = new AtomicLong();
+
+    /// How to end the device.
+    ///
+    /// @param former whose work on the device was taken over and may still be under way, or null
+    private record Order(Registry.@Nullable Claim former, Settlement settlement) {}
 
     /// What is left to do once the pages are free.
     @FunctionalInterface
@@ -34,48 +45,71 @@ final class DeviceEnd {
         void settle(Optional<String> trouble);
     }
 
-    private DeviceEnd(BusContext bus, ParentExits exits, Mdev mdev, Settlement settlement) {
+    private DeviceEnd(BusContext bus, ParentExits exits, Mdev mdev) {
         this.bus = bus;
         this.exits = exits;
         this.mdev = mdev;
-        this.settlement = settlement;
     }
 
-    /// Takes the device from whoever has it, and begins to end it.
-    static DeviceEnd begin(BusContext bus, ParentExits exits, Mdev mdev, Settlement settlement) {
-        DeviceEnd end = new DeviceEnd(bus, exits, mdev, settlement);
-        mdev.revokeForGood();
-        bus.registry().become(mdev, Activity.STOPPING, Optional.empty());
+    /// Gets what it takes to end a device, a thread, before anything is done that only an end
+    /// undoes.
+    ///
+    /// @throws OutOfMemoryError if there is no thread to be had
+    static DeviceEnd prepare(BusContext bus, ParentExits exits, Mdev mdev) {
+        DeviceEnd end = new DeviceEnd(bus, exits, mdev);
         Thread.ofPlatform().daemon().name("mdev-close-" + mdev.uuid()).start(end::run);
         return end;
     }
 
+    /// The device does not end after all.
+    void cancel() {
+        order.cancel(false);
+    }
+
+    /// Takes the device from whoever has it, and begins to end it.
+    ///
+    /// @param former whose work on the device was taken over and may still be under way, or null
+    DeviceEnd begin(Registry.@Nullable Claim former, Settlement settlement) {
+        mdev.revokeForGood();
+        var _ = bus.registry().become(mdev, Activity.STOPPING, Optional.empty());
+        order.complete(new Order(former, settlement));
+        return this;
+    }
+
     private void run() {
         try {
-            Optional<String> trouble = mdev.isOwned() ? mdev.close() : Optional.empty();
-            progress.incrementAndGet();
-            bus.scrubber()
-                    .giveBack(
-                            mdev.parent(),
-                            mdev.share(),
-                            new Tenant.Device(mdev.uuid()),
-                            progress::incrementAndGet);
-            bus.watch().remove(mdev.calls());
-            settlement.settle(trouble);
-            bus.registry()
-                    .remove(mdev.uuid())
-                    .filter(entry -> entry.activity() == Activity.LOST)
-                    .ifPresent(_ ->
-                            bus.observer()
-                                    .event(
-                                            new MdevEvent.Recovered(
-                                                    mdev.uuid(), mdev.parent().name())));
-            done.complete(trouble);
-            exits.closeIfDeserted(mdev.parent());
+            end(order.join());
+        } catch (CancellationException e) {
+            // Not to be ended.
         } catch (RuntimeException | Error e) {
-            markLost("failed to end: " + e);
+            var _ = markLost("failed to end: " + e);
             done.completeExceptionally(e);
         }
+    }
+
+    private void end(Order how) {
+        if (how.former() != null) {
+            how.former().awaitClosed();
+            progress.incrementAndGet();
+        }
+        Optional<String> trouble = mdev.isOwned() ? mdev.close() : Optional.empty();
+        progress.incrementAndGet();
+        bus.scrubber()
+                .giveBack(
+                        mdev.parent(),
+                        mdev.share(),
+                        new Tenant.Device(mdev.uuid()),
+                        progress::incrementAndGet);
+        bus.watch().remove(mdev.calls());
+        how.settlement().settle(trouble);
+        bus.registry()
+                .remove(mdev.uuid())
+                .filter(entry -> entry.activity() == Activity.LOST)
+                .ifPresent(_ ->
+                        bus.observer()
+                                .event(new MdevEvent.Recovered(mdev.uuid(), mdev.parent().name())));
+        done.complete(trouble);
+        exits.closeIfDeserted(mdev.parent());
     }
 
     /// Waits until the device is gone.
@@ -115,14 +149,19 @@ final class DeviceEnd {
     }
 
     private String stuckAt() {
+        Optional<Registry.Claim> former =
+                Optional.ofNullable(order.join().former()).filter(claim -> !claim.isClosed());
         return mdev.calls()
                 .running()
+                // A device that is being made is in a call of its parent.
+                .or(() -> former.flatMap(_ -> mdev.parent().calls().running()))
                 .map(call ->
                         "%s has been running for %d ms on thread %s"
                                 .formatted(
                                         call.callback(),
                                         (System.nanoTime() - call.sinceNanos()) / 1_000_000,
                                         call.thread().getName()))
+                .or(() -> former.map(claim -> "it is still being " + claim.what()))
                 .orElse("its pages are not being scrubbed");
     }
 

@@ -1,6 +1,7 @@
 package dev.mdev.core.device;
 
 import dev.mdev.api.Aperture;
+import dev.mdev.api.MdevException;
 import dev.mdev.api.PoolShare;
 import dev.mdev.api.page.Page;
 import dev.mdev.api.page.PfnRange;
@@ -25,7 +26,7 @@ final class DevicePages {
     private long page;
 
     DevicePages(Mdev mdev) {
-        aperture = mdev.parent().device().aperture();
+        aperture = mdev.parent().aperture();
         shares = mdev.share();
     }
 
@@ -68,13 +69,16 @@ final class DevicePages {
     }
 
     /// Writes the pages of one pool that are not zero.
+    ///
+    /// @throws MdevException ENODEV if the device ends meanwhile
     static void save(Mdev mdev, int pool, StateWriter writer) throws IOException {
-        Aperture aperture = mdev.parent().device().aperture();
+        Aperture aperture = mdev.parent().aperture();
         PoolShare share = mdev.share().get(pool);
         byte[] buffer = new byte[CHUNK_PAGES * Page.SIZE];
         long npages = share.npages();
         long page = 0;
         while (page < npages) {
+            mdev.requireAlive();
             PfnRange run = share.runFrom(page);
             int count = (int) Math.min(CHUNK_PAGES, run.npages());
             aperture.read(

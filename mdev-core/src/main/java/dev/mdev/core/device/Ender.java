@@ -12,6 +12,7 @@ import java.util.UUID;
 /// Ends devices.
 ///
 /// ```
+/// wait for who works on the device, or take over         in memory; may be given up
 /// let nobody get the device; ask its holder, and wait    in memory; may be given up
 /// begin                                                  durable; from here on a crash ends new
 /// delete the definition, if that is to go too            durable
@@ -32,10 +33,10 @@ final class Ender {
 
     /// Ends a device, and its definition if it has one: either may be missing, but not both.
     RemovalReport remove(UUID uuid, Removal how) {
-        try (Registry.Claim _ = bus.registry().claimToEnd(uuid, Duration.ZERO)) {
+        try (Registry.Claim claim = claim(uuid, how)) {
             Optional<Registry.Entry> entry = bus.registry().find(uuid);
             if (entry.isPresent()) {
-                return end(entry.get(), how, Verb.REMOVE);
+                return end(entry.get(), claim, how.after(claim.waited()), Verb.REMOVE);
             }
             if (bus.definitions().find(uuid).isEmpty()) {
                 throw new MdevException(Errno.ENODEV, "mdev=" + uuid);
@@ -46,49 +47,58 @@ final class Ender {
     }
 
     /// Ends a device. What is defined stays.
-    ///
-    /// @param wait how long to wait for somebody who does something else to it
-    RemovalReport stop(UUID uuid, Removal how, Duration wait) {
-        try (Registry.Claim _ = bus.registry().claimToEnd(uuid, wait)) {
+    RemovalReport stop(UUID uuid, Removal how) {
+        try (Registry.Claim claim = claim(uuid, how)) {
             Registry.Entry entry =
                     bus.registry()
                             .find(uuid)
                             .orElseThrow(() ->
                                     new MdevException(
                                             Errno.ENODEV, "mdev=%s is not active".formatted(uuid)));
-            return end(entry, how, Verb.STOP);
+            return end(entry, claim, how.after(claim.waited()), Verb.STOP);
         }
     }
 
-    private RemovalReport end(Registry.Entry entry, Removal how, Verb verb) {
-        requireEndable(entry);
+    /// Waits for whoever does something to the device. A removal by force waits no longer than it
+    /// would for the holder, but at least as long as a callback may take.
+    private Registry.Claim claim(UUID uuid, Removal how) {
+        Duration deadline = bus.options().callDeadline();
+        boolean longer = how.force() && how.grace().compareTo(deadline) < 0;
+        return bus.registry().claimToEnd(uuid, longer ? deadline : how.grace(), how.force());
+    }
+
+    private RemovalReport end(Registry.Entry entry, Registry.Claim claim, Removal how, Verb verb) {
+        requireEndable(entry, claim);
         Mdev mdev = entry.required();
-        TakenBack from = takeBack(mdev, how);
-        boolean wasDefined = bus.definitions().find(mdev.uuid()).isPresent();
-        long op = begin(mdev, entry.owner(), verb);
-        if (verb == Verb.REMOVE && wasDefined) {
-            bus.observer().event(new MdevEvent.Undefined(mdev.uuid()));
+        DeviceEnd end = DeviceEnd.prepare(bus, exits, mdev);
+        TakenBack from;
+        long op;
+        try {
+            from = takeBack(mdev, how);
+            op = begin(mdev, entry.owner(), verb);
+        } catch (RuntimeException | Error e) {
+            end.cancel();
+            throw e;
         }
-        Optional<String> trouble =
-                DeviceEnd.begin(
-                                bus,
-                                exits,
-                                mdev,
-                                said -> {
-                                    bus.ledger().end(op, true);
-                                    bus.observer()
-                                            .event(
-                                                    new MdevEvent.Stopped(
-                                                            mdev.uuid(),
-                                                            mdev.parent().name(),
-                                                            said));
-                                    bus.observer().removed(mdev);
-                                })
-                        .await();
-        return new RemovalReport(from.holder(), from.taken(), trouble);
+        if (from.taken()) {
+            bus.observer().event(new MdevEvent.Revoked(mdev.uuid(), from.holder().orElseThrow()));
+        }
+        Registry.Claim former = claim.former().orElse(null);
+        end.begin(
+                former,
+                said -> {
+                    bus.ledger().end(op, true);
+                    bus.observer()
+                            .event(new MdevEvent.Stopped(mdev.uuid(), mdev.parent().name(), said));
+                    bus.observer().removed(mdev);
+                });
+        if (former != null) {
+            former.undo();
+        }
+        return new RemovalReport(from.holder(), from.taken(), end.await());
     }
 
-    private static void requireEndable(Registry.Entry entry) {
+    private static void requireEndable(Registry.Entry entry, Registry.Claim claim) {
         UUID uuid = entry.uuid();
         if (entry.owner() == Owner.FOREIGN) {
             throw new MdevException(
@@ -100,11 +110,19 @@ final class Ender {
                     throw new MdevException(
                             Errno.EBUSY,
                             "mdev=%s is lost: %s".formatted(uuid, entry.trouble().orElse("")));
-            case STARTING, STOPPING ->
-                    throw new MdevException(
-                            Errno.EAGAIN, "mdev=%s is %s".formatted(uuid, entry.activity()));
+            case STARTING -> {
+                if (claim.former().isEmpty()) {
+                    throw is(entry);
+                }
+            }
+            case STOPPING -> throw is(entry);
             case INACTIVE -> throw new IllegalStateException("an entry that is inactive");
         }
+    }
+
+    private static MdevException is(Registry.Entry entry) {
+        return new MdevException(
+                Errno.EAGAIN, "mdev=%s is %s".formatted(entry.uuid(), entry.activity()));
     }
 
     /// Who had a device, and whether it was taken.
@@ -135,7 +153,6 @@ final class Ender {
                                                         .formatted(how.grace().toMillis())
                                                 : ""));
             }
-            bus.observer().event(new MdevEvent.Revoked(mdev.uuid(), holder.get().name()));
             return new TakenBack(name, true);
         } catch (RuntimeException | Error e) {
             assignment.cancelRemoval();
@@ -159,9 +176,13 @@ final class Ender {
 
     private long begin(Mdev mdev, Owner owner, Verb verb) {
         try {
+            boolean wasDefined = bus.definitions().find(mdev.uuid()).isPresent();
             long op = bus.ledger().begin(verb, BusContext.subject(mdev, owner));
             if (verb == Verb.REMOVE) {
                 undefine(mdev, op);
+                if (wasDefined) {
+                    bus.observer().event(new MdevEvent.Undefined(mdev.uuid()));
+                }
             }
             return op;
         } catch (RuntimeException | Error e) {
@@ -172,8 +193,7 @@ final class Ender {
 
     private void undefine(Mdev mdev, long op) {
         try {
-            bus.definitions().remove(mdev.uuid());
-            bus.ledger().step(op, Recovery.UNDEFINED);
+            bus.undefine(mdev.uuid());
         } catch (RuntimeException | Error e) {
             bus.ledger().end(op, false);
             throw e;

@@ -189,8 +189,28 @@ public final class Mdev {
     ///   being removed, EIO if it could not be reset since its last holder
     public long assign(DeviceHolder who) {
         assignment.take(who);
+        if (assignment.mayHoldOthers()) {
+            resetForFirstHolder();
+        }
         observer.assigned(this, who.name());
         return epoch;
+    }
+
+    /// Nobody knows what a device that was taken over has in it: it gets its first state when
+    /// somebody gets the device, and not before, so that it can be saved until then.
+    private void resetForFirstHolder() {
+        resetBetweenHolders();
+        try {
+            assignment.requireClean();
+        } catch (MdevException e) {
+            var _ = assignment.giveBack();
+            throw e;
+        }
+    }
+
+    /// Notes that the device was made and used before we had it.
+    void markTakenOver() {
+        assignment.markTakenOver();
     }
 
     /// Lets the driver reach the guest that has the device.
@@ -584,34 +604,61 @@ public final class Mdev {
     ///
     /// @param copy copies the content; runs while no other call of the device does, and the device
     ///   does nothing by itself
+    /// @return why the device does not go on, if its driver does not let it; it has its new pages
     /// @throws MdevException what the driver threw; the device has its old pages then
-    void moveTo(List<PoolShare> target, Runnable copy) {
-        List<PoolShare> old = share;
+    Optional<MdevException> moveTo(List<PoolShare> target, Runnable copy) {
         Optional<DeviceState> running =
                 stopped ? Optional.empty() : ask("state", MdevDevice::state);
         running.ifPresent(this::stop);
-        RegionAccess moved =
-                call(
-                        "shareMoved",
-                        made -> {
-                            copy.run();
-                            share = List.copyOf(target);
-                            made.shareMoved(target);
-                        });
-        if (moved instanceof RegionAccess.Failed) {
-            share = old;
+        RegionAccess moved;
+        Optional<MdevException> stands;
+        try {
+            moved = call("shareMoved", made -> moveAlone(made, target, copy));
+        } finally {
+            stands = running.flatMap(this::tryResume);
         }
-        running.ifPresent(this::resume);
         if (moved instanceof RegionAccess.Failed failed) {
-            throw new DriverException(failed.errno(), failed.reason());
+            MdevException trouble = new DriverException(failed.errno(), failed.reason());
+            stands.ifPresent(trouble::addSuppressed);
+            throw trouble;
+        }
+        return stands;
+    }
+
+    private void moveAlone(MdevDevice made, List<PoolShare> target, Runnable copy) {
+        List<PoolShare> old = share;
+        boolean moved = false;
+        try {
+            copy.run();
+            share = List.copyOf(target);
+            made.shareMoved(target);
+            moved = true;
+        } finally {
+            if (!moved) {
+                share = old;
+            }
+        }
+    }
+
+    private Optional<MdevException> tryResume(DeviceState state) {
+        try {
+            resume(state);
+            return Optional.empty();
+        } catch (MdevException e) {
+            return Optional.of(e);
         }
     }
 
     private MdevDevice driver() {
+        requireAlive();
+        return bound();
+    }
+
+    /// @throws MdevException ENODEV if the device has ended
+    void requireAlive() {
         if (ended) {
             throw new MdevException(Errno.ENODEV, "mdev=%s was removed".formatted(uuid));
         }
-        return bound();
     }
 
     private MdevDevice bound() {

@@ -22,6 +22,7 @@ import java.io.InputStream;
 import java.io.OutputStream;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -30,6 +31,8 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.UUID;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.Consumer;
+import java.util.function.Predicate;
 import java.util.stream.Collectors;
 
 /// All parents and mediated devices of this host (Linux `drivers/vfio/mdev/mdev_core.c`), and what
@@ -40,8 +43,9 @@ import java.util.stream.Collectors;
 /// And it has an owner. A uuid means one device over all parents.
 ///
 /// All methods may be called by any thread. Of two that change one device at a time, one gets
-/// EAGAIN. All throw [MdevException] ESHUTDOWN after [#close], and what the state files say (EIO,
-/// ENOSPC, ...) if something cannot be written down; nothing was changed then.
+/// EAGAIN; a removal by force waits, and takes over from what is stuck in a driver. All throw
+/// [MdevException] ESHUTDOWN after [#close], and what the state files say (EIO, ENOSPC, ...) if
+/// something cannot be written down; nothing was changed then.
 public final class MdevBus implements AutoCloseable {
     private final HostMemory memory;
     private final StateFiles files;
@@ -80,6 +84,7 @@ public final class MdevBus implements AutoCloseable {
                                 observer.event(
                                         new MdevEvent.JournalTrouble(
                                                 "not written yet: " + trouble)));
+        CallWatch watch = new CallWatch(options.callDeadline(), observer::overdue);
         bus =
                 new BusContext(
                         options,
@@ -87,8 +92,8 @@ public final class MdevBus implements AutoCloseable {
                         ledger,
                         DefinitionStore.load(files),
                         observer,
-                        new CallWatch(options.callDeadline(), observer::overdue),
-                        new Scrubber(ledger, observer));
+                        watch,
+                        new Scrubber(ledger, observer, watch, options.callDeadline()));
         exits = new ParentExits(bus);
         starter = new Starter(bus, exits);
         ender = new Ender(bus, exits);
@@ -130,11 +135,16 @@ public final class MdevBus implements AutoCloseable {
                     BusContext.orThrow(calls.call("probe", () -> driver.probe(host)));
             return admit(name, found, host, calls);
         } catch (RuntimeException | Error e) {
-            host.freeAll();
+            // A parent that could not be settled and does not leave keeps its memory until it does.
+            host.freeUnless(this::isOfParent);
             throw e;
         } finally {
             bus.watch().remove(calls);
         }
+    }
+
+    private boolean isOfParent(Aperture aperture) {
+        return parents().stream().anyMatch(parent -> parent.aperture() == aperture);
     }
 
     private List<Parent> admit(
@@ -142,12 +152,8 @@ public final class MdevBus implements AutoCloseable {
         Map<Parent, List<ExistingDevice>> added = new LinkedHashMap<>();
         try {
             for (ParentDevice device : found) {
-                Parent parent =
-                        new Parent(
-                                new Parent.Found(
-                                        driverName, device, () -> host.free(device.aperture())),
-                                bus.options().callDeadline(),
-                                bus.observer());
+                Parent.Found its = new Parent.Found(driverName, device, host::free);
+                Parent parent = BusContext.orThrow(calls.call("describe", () -> describe(its)));
                 bus.registry().addParent(parent);
                 added.put(parent, List.of());
                 bus.watch().add(parent.calls());
@@ -162,9 +168,19 @@ public final class MdevBus implements AutoCloseable {
             found.forEach(device -> closeQuietly(calls, device, e));
             throw e;
         }
-        added.forEach((parent, existing) ->
-                arrivals.settle(parent, existing, host.gave(parent.device().aperture())));
+        try {
+            added.forEach((parent, existing) ->
+                    arrivals.settle(parent, existing, host.gave(parent.aperture())));
+        } catch (RuntimeException | Error e) {
+            // They go when they can; what went wrong is to be told now.
+            var _ = beginLeaving(added.keySet(), Removal.forcing(Duration.ZERO), _ -> {});
+            throw e;
+        }
         return List.copyOf(added.keySet());
+    }
+
+    private Parent describe(Parent.Found found) {
+        return new Parent(found, bus.options().callDeadline(), bus.observer());
     }
 
     private static void closeQuietly(DriverCalls calls, ParentDevice device, Throwable because) {
@@ -196,29 +212,10 @@ public final class MdevBus implements AutoCloseable {
 
     /// Ends the devices of parents, all at a time, and closes the parents.
     private void leave(List<Parent> parents, Removal how) {
-        parents.forEach(parent -> bus.registry().setPresence(parent, Parent.Presence.LEAVING));
         MdevException trouble =
                 new MdevException(Errno.ETIMEDOUT, "does not leave: parents=" + names(parents));
-        Duration patience = how.grace().plus(bus.options().callDeadline());
-        List<Thread> enders = new ArrayList<>();
         List<Throwable> failures = new CopyOnWriteArrayList<>();
-        for (Parent parent : parents) {
-            for (Registry.Entry entry : bus.registry().entriesOf(parent)) {
-                if (entry.mdev() == null) {
-                    continue;
-                }
-                enders.add(
-                        Thread.ofVirtual()
-                                .name("mdev-end-" + entry.uuid())
-                                .start(() -> {
-                                    try {
-                                        var _ = ender.stop(entry.uuid(), how, patience);
-                                    } catch (RuntimeException | Error e) {
-                                        failures.add(e);
-                                    }
-                                }));
-            }
-        }
+        List<Thread> enders = beginLeaving(parents, how, failures::add);
         enders.forEach(MdevBus::join);
         for (Throwable failure : failures) {
             if (failure instanceof Error error) {
@@ -226,8 +223,38 @@ public final class MdevBus implements AutoCloseable {
             }
             trouble.addSuppressed(failure);
         }
-        parents.forEach(exits::closeIfDeserted);
         awaitGone(parents, trouble);
+    }
+
+    /// Begins to end the devices of parents. A parent is closed when the last of its devices is
+    /// gone.
+    ///
+    /// @param failed is told why a device could not be ended, by several threads
+    /// @return the threads that end devices
+    private List<Thread> beginLeaving(
+            Collection<Parent> parents, Removal how, Consumer<Throwable> failed) {
+        parents.forEach(parent -> bus.registry().setPresence(parent, Parent.Presence.LEAVING));
+        List<Thread> enders = new ArrayList<>();
+        for (Parent parent : parents) {
+            for (Registry.Entry entry : bus.registry().entriesOf(parent)) {
+                if (entry.mdev() != null) {
+                    enders.add(
+                            Thread.ofVirtual()
+                                    .name("mdev-end-" + entry.uuid())
+                                    .start(() -> stop(entry, how, failed)));
+                }
+            }
+            exits.closeIfDeserted(parent);
+        }
+        return enders;
+    }
+
+    private void stop(Registry.Entry entry, Removal how, Consumer<Throwable> failed) {
+        try {
+            var _ = ender.stop(entry.uuid(), how);
+        } catch (RuntimeException | Error e) {
+            failed.accept(e);
+        }
     }
 
     private void awaitGone(List<Parent> parents, MdevException trouble) {
@@ -364,10 +391,11 @@ public final class MdevBus implements AutoCloseable {
     /// @return who had it, and what its driver said when it was closed; the device is gone all the
     ///   same
     /// @throws MdevException ENODEV if it is not active; EPERM if it is somebody else's; EBUSY if
-    ///   it is assigned, saying to whom, or lost; ETIMEDOUT if its driver does not let go: it is
-    ///   lost then, and keeps its pages until the driver does
+    ///   it is assigned, saying to whom, or lost; EAGAIN if something else is done to it, unless
+    ///   that is taken over; ETIMEDOUT if its driver does not let go: it is lost then, and keeps
+    ///   its pages until the driver does
     public RemovalReport stop(UUID uuid, Removal how) {
-        return ender.stop(uuid, how, Duration.ZERO);
+        return ender.stop(uuid, how);
     }
 
     /// Ends a device that nobody has, and scrubs its pages; a definition of it is deleted.
@@ -393,7 +421,7 @@ public final class MdevBus implements AutoCloseable {
     /// @throws MdevException ENODEV if it is not active, EAGAIN if it is being saved, restored,
     ///   moved or ended; else what the driver threw
     public void reset(UUID uuid) {
-        try (Registry.Claim _ = bus.registry().claim(uuid, "reset", Errno.EAGAIN)) {
+        try (Registry.Claim _ = bus.registry().claimYielding(uuid, "reset", Errno.EAGAIN)) {
             find(uuid).orElseThrow(() -> new MdevException(Errno.ENODEV, "mdev=" + uuid)).reset();
         }
     }
@@ -581,8 +609,8 @@ public final class MdevBus implements AutoCloseable {
                     .ifPresent(memory::free);
         }
 
-        void freeAll() {
-            List.copyOf(given).forEach(this::free);
+        void freeUnless(Predicate<Aperture> used) {
+            List.copyOf(given).stream().filter(used.negate()).forEach(this::free);
         }
     }
 }

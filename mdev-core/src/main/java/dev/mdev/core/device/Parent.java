@@ -1,5 +1,6 @@
 package dev.mdev.core.device;
 
+import dev.mdev.api.Aperture;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.MdevType;
@@ -12,9 +13,11 @@ import dev.mdev.core.ledger.PoolRuns;
 import java.time.Duration;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
 import java.util.regex.Pattern;
 
 /// A parent device on the bus.
@@ -23,10 +26,13 @@ public final class Parent {
 
     private final String driverName;
 
-    /// As the driver said it once: it may say something else later, or nothing, and the registry
-    /// looks for the name under its lock.
+    // What the driver says of the parent is asked once: it may say something else later, or
+    // nothing,
+    // and we need it under locks of ours.
     private final String name;
-
+    private final String description;
+    private final Aperture aperture;
+    private final PfnRange aperturePfns;
     private final ParentDevice device;
     private final List<ResourcePool> pools;
     private final List<MdevType> types;
@@ -36,7 +42,7 @@ public final class Parent {
     private final AtomicLong scrubbedBytes = new AtomicLong();
     private final AtomicLong scrubFailures = new AtomicLong();
     private final ParentExit exit = new ParentExit();
-    private final Runnable apertureRelease;
+    private final Consumer<Aperture> apertureRelease;
 
     /// Changed by the registry, under its lock.
     private volatile Presence presence = Presence.ARRIVING;
@@ -54,7 +60,7 @@ public final class Parent {
     /// A device that a driver found.
     ///
     /// @param apertureRelease frees what the host gave for its aperture
-    record Found(String driverName, ParentDevice device, Runnable apertureRelease) {}
+    record Found(String driverName, ParentDevice device, Consumer<Aperture> apertureRelease) {}
 
     /// @throws MdevException EINVAL if what the driver says of the device makes no sense
     Parent(Found found, Duration callDeadline, BusObserver observer) {
@@ -64,8 +70,11 @@ public final class Parent {
         this.callDeadline = callDeadline;
         name = device.name();
         checkName(name);
+        description = Objects.requireNonNull(device.description());
+        aperture = device.aperture();
+        aperturePfns = aperture.pfns();
         pools = List.copyOf(device.pools());
-        checkPools(found, name, pools);
+        checkPools(name, aperturePfns, pools);
         types = List.copyOf(device.types());
         checkTypes(pools, types);
         capacity = new Capacity(pools);
@@ -78,13 +87,13 @@ public final class Parent {
         }
     }
 
-    private static void checkPools(Found found, String name, List<ResourcePool> pools) {
+    private static void checkPools(String name, PfnRange aperture, List<ResourcePool> pools) {
         for (int i = 0; i < pools.size(); i++) {
             ResourcePool pool = pools.get(i);
             boolean overlaps =
                     pools.subList(0, i).stream()
                             .anyMatch(other -> other.pfns().overlaps(pool.pfns()));
-            if (overlaps || !found.device().aperture().pfns().contains(pool.pfns())) {
+            if (overlaps || !aperture.contains(pool.pfns())) {
                 throw new MdevException(
                         Errno.EINVAL,
                         "pool overlaps another or leaves the aperture: parent=%s %s"
@@ -121,7 +130,7 @@ public final class Parent {
     }
 
     public String description() {
-        return device.description();
+        return description;
     }
 
     public List<MdevType> types() {
@@ -183,7 +192,7 @@ public final class Parent {
 
     /// Frees what the host gave for the aperture. The device is closed.
     void releaseAperture() {
-        apertureRelease.run();
+        apertureRelease.accept(aperture);
     }
 
     /// How it goes, and that it went.
@@ -193,16 +202,20 @@ public final class Parent {
 
     /// The pools as they are remembered.
     List<PoolRuns> poolRuns() {
-        PfnRange aperture = aperturePfns();
         return pools.stream()
                 .map(pool ->
-                        new PoolRuns(pool.name(), List.of(ApertureRun.of(pool.pfns(), aperture))))
+                        new PoolRuns(
+                                pool.name(), List.of(ApertureRun.of(pool.pfns(), aperturePfns))))
                 .toList();
     }
 
     /// All pages of the aperture.
     PfnRange aperturePfns() {
-        return device.aperture().pfns();
+        return aperturePfns;
+    }
+
+    Aperture aperture() {
+        return aperture;
     }
 
     Capacity capacity() {

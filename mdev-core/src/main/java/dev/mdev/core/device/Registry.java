@@ -18,6 +18,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
@@ -35,9 +36,9 @@ final class Registry {
     @GuardedBy("registry")
     private final Map<UUID, Entry> entries = new LinkedHashMap<>();
 
-    /// What is being done, by the uuid it is done to.
+    /// Who may change a device now, by its uuid.
     @GuardedBy("registry")
-    private final Map<UUID, String> claims = new HashMap<>();
+    private final Map<UUID, Claim> claims = new HashMap<>();
 
     @GuardedBy("registry")
     private boolean closing;
@@ -82,62 +83,201 @@ final class Registry {
         }
     }
 
-    /// The right to change one device, until it is closed.
-    interface Claim extends AutoCloseable {
+    /// The right to change one device, until it is closed or a removal takes it over.
+    ///
+    /// Who works on a device with the driver's help may be kept for ever, and the removal must not
+    /// be. A claim that was taken over is worth nothing: the device has ended, its driver is asked
+    /// nothing more, and whoever comes back finds that out. Its pages are not touched by the
+    /// removal before the claim is closed.
+    final class Claim implements AutoCloseable {
+        private final UUID uuid;
+        private final String what;
+        private final boolean yields;
+        private final @Nullable Claim former;
+        private final Duration waited;
+        private final CountDownLatch closed = new CountDownLatch(1);
+
+        /// What of the work is to be undone at once when it is taken over, or null.
+        @GuardedBy("registry")
+        private @Nullable Runnable whenTaken;
+
+        /// @param what for messages: is being ...
+        /// @param yields whether a removal may take the claim over
+        private Claim(UUID uuid, String what, boolean yields) {
+            this(uuid, what, yields, null, Duration.ZERO);
+        }
+
+        private Claim(
+                UUID uuid, String what, boolean yields, @Nullable Claim former, Duration waited) {
+            this.uuid = uuid;
+            this.what = what;
+            this.yields = yields;
+            this.former = former;
+            this.waited = waited;
+        }
+
+        /// The claim that this one took over, if it did: its work may still be under way.
+        Optional<Claim> former() {
+            return Optional.ofNullable(former);
+        }
+
+        /// How long it was waited for.
+        Duration waited() {
+            return waited;
+        }
+
+        /// What the device is being.
+        String what() {
+            return what;
+        }
+
+        /// Sets what is to be undone at once when a removal takes the claim over. Runs at most
+        /// once: on the removal's thread, after the device was revoked, or here if it was taken
+        /// over already.
+        void whenTaken(Runnable undo) {
+            boolean held;
+            registry.lock();
+            try {
+                whenTaken = undo;
+                held = isHeldLocked(this);
+            } finally {
+                registry.unlock();
+            }
+            if (!held) {
+                undo();
+            }
+        }
+
+        /// Undoes what was to be undone at once.
+        void undo() {
+            Runnable undo;
+            registry.lock();
+            try {
+                undo = whenTaken;
+                whenTaken = null;
+            } finally {
+                registry.unlock();
+            }
+            if (undo != null) {
+                undo.run();
+            }
+        }
+
+        /// Whether nobody took the claim over.
+        boolean isHeld() {
+            registry.lock();
+            try {
+                return isHeldLocked(this);
+            } finally {
+                registry.unlock();
+            }
+        }
+
+        /// Waits until whoever had the claim is done with the device, however long it takes.
+        void awaitClosed() {
+            boolean interrupted = false;
+            while (true) {
+                try {
+                    closed.await();
+                    break;
+                } catch (InterruptedException e) {
+                    interrupted = true;
+                }
+            }
+            if (interrupted) {
+                Thread.currentThread().interrupt();
+            }
+        }
+
+        boolean isClosed() {
+            return closed.getCount() == 0;
+        }
+
         @Override
-        void close();
+        public void close() {
+            registry.lock();
+            try {
+                claims.remove(uuid, this);
+                closed.countDown();
+                unclaimed.signalAll();
+            } finally {
+                registry.unlock();
+            }
+        }
     }
 
-    /// Takes the right to change a device.
+    @GuardedBy("registry")
+    @SuppressWarnings("ReferenceEquality") // the very claim
+    private boolean isHeldLocked(Claim claim) {
+        return claims.get(claim.uuid) == claim;
+    }
+
+    /// Takes the right to change a device. A removal waits for its end.
     ///
     /// @param what for messages: is being ...
     /// @param ifTaken what to throw if somebody else is at it
     /// @throws MdevException ESHUTDOWN if the bus is closed
     Claim claim(UUID uuid, String what, Errno ifTaken) {
+        return claim(uuid, what, ifTaken, false);
+    }
+
+    /// Takes the right to work on a device with its driver's help. A removal may take it over.
+    ///
+    /// @param what for messages: is being ...
+    /// @param ifTaken what to throw if somebody else is at it
+    /// @throws MdevException ESHUTDOWN if the bus is closed
+    Claim claimYielding(UUID uuid, String what, Errno ifTaken) {
+        return claim(uuid, what, ifTaken, true);
+    }
+
+    private Claim claim(UUID uuid, String what, Errno ifTaken, boolean yields) {
         registry.lock();
         try {
             requireOpenLocked();
-            return claimLocked(uuid, what, ifTaken);
+            Claim other = claims.get(uuid);
+            if (other != null) {
+                throw taken(ifTaken, other);
+            }
+            Claim mine = new Claim(uuid, what, yields);
+            claims.put(uuid, mine);
+            return mine;
         } finally {
             registry.unlock();
         }
     }
 
+    private static MdevException taken(Errno errno, Claim other) {
+        return new MdevException(errno, "mdev=%s is being %s".formatted(other.uuid, other.what));
+    }
+
     /// Takes the right to end a device, also while the bus is being closed.
     ///
-    /// @param wait how long to wait for somebody else who is at it
-    /// @throws MdevException EAGAIN if somebody else still is
-    Claim claimToEnd(UUID uuid, Duration wait) {
+    /// @param patience how long to wait for somebody else who is at it
+    /// @param takeOver whether to take its claim over then, if that yields
+    /// @throws MdevException EAGAIN if somebody else still is at it
+    Claim claimToEnd(UUID uuid, Duration patience, boolean takeOver) {
         registry.lock();
         try {
-            long nanos = wait.toNanos();
+            long start = System.nanoTime();
+            long nanos = patience.toNanos();
+            boolean waits = claims.containsKey(uuid);
             while (claims.containsKey(uuid) && nanos > 0) {
                 nanos = unclaimed.awaitNanos(nanos);
             }
-            return claimLocked(uuid, "removed", Errno.EAGAIN);
+            Claim other = claims.get(uuid);
+            if (other != null && !(takeOver && other.yields)) {
+                throw taken(Errno.EAGAIN, other);
+            }
+            Duration waited = Duration.ofNanos(waits ? System.nanoTime() - start : 0);
+            Claim mine = new Claim(uuid, "removed", false, other, waited);
+            claims.put(uuid, mine);
+            return mine;
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new MdevException(Errno.EINTR, "interrupted: mdev=" + uuid, e);
         } finally {
             registry.unlock();
         }
-    }
-
-    @GuardedBy("registry")
-    private Claim claimLocked(UUID uuid, String what, Errno ifTaken) {
-        String other = claims.putIfAbsent(uuid, what);
-        if (other != null) {
-            throw new MdevException(ifTaken, "mdev=%s is being %s".formatted(uuid, other));
-        }
-        return () -> {
-            registry.lock();
-            try {
-                claims.remove(uuid);
-                unclaimed.signalAll();
-            } finally {
-                registry.unlock();
-            }
-        };
     }
 
     @GuardedBy("registry")
@@ -326,15 +466,20 @@ final class Registry {
 
     /// Makes a new device known as active.
     ///
-    /// @return false if its parent is leaving: it must be ended then
-    boolean activate(Mdev mdev, Owner owner) {
+    /// @throws MdevException ENODEV if its parent is leaving, or `claim` was taken over: it must be
+    ///   ended then
+    void activate(Mdev mdev, Owner owner, Claim claim) {
         registry.lock();
         try {
+            if (!isHeldLocked(claim)) {
+                throw new MdevException(
+                        Errno.ENODEV, "mdev=%s was ended meanwhile".formatted(mdev.uuid()));
+            }
             if (mdev.parent().presence() == Parent.Presence.LEAVING) {
-                return false;
+                throw new MdevException(
+                        Errno.ENODEV, "parent=%s is leaving".formatted(mdev.parent().name()));
             }
             entries.put(mdev.uuid(), Entry.of(mdev, owner, Activity.ACTIVE));
-            return true;
         } finally {
             registry.unlock();
         }

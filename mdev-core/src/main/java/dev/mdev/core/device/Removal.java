@@ -25,4 +25,10 @@ public record Removal(Duration grace, boolean force) {
     public static Removal forcing(Duration grace) {
         return new Removal(grace, true);
     }
+
+    /// The same, for who has waited for something else first.
+    Removal after(Duration waited) {
+        Duration left = grace.minus(waited);
+        return new Removal(left.isNegative() ? Duration.ZERO : left, force);
+    }
 }

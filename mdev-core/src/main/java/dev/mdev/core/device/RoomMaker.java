@@ -148,7 +148,8 @@ final class RoomMaker {
     void apply(DefragPlan plan) {
         Parent parent = bus.parent(plan.parent());
         for (DefragPlan.Move move : plan.moves()) {
-            try (Registry.Claim _ = bus.registry().claim(move.uuid(), "moved", Errno.EAGAIN)) {
+            try (Registry.Claim _ =
+                    bus.registry().claimYielding(move.uuid(), "moved", Errno.EAGAIN)) {
                 apply(parent, move);
             }
         }
@@ -221,17 +222,23 @@ final class RoomMaker {
             parent.capacity().release(target, tenant);
             throw e;
         }
+        Optional<MdevException> stands = Optional.empty();
+        boolean moved = false;
         try {
-            mdev.moveTo(
-                    wholeShare,
-                    () -> copy(parent.device().aperture(), old.getFirst(), target.getFirst()));
-        } catch (RuntimeException e) {
-            bus.scrubber().giveBack(parent, target, tenant, () -> {});
-            bus.ledger().end(op, false);
-            throw e;
+            stands =
+                    mdev.moveTo(
+                            wholeShare,
+                            () -> copy(parent.aperture(), old.getFirst(), target.getFirst()));
+            moved = true;
+        } finally {
+            // Of the two shares, the one that the device has not got.
+            List<PoolShare> left = moved ? old : target;
+            bus.ledger().end(op, moved);
+            bus.scrubber().giveBack(parent, left, tenant, () -> {});
         }
-        bus.ledger().end(op, true);
-        bus.scrubber().giveBack(parent, old, tenant, () -> {});
+        if (stands.isPresent()) {
+            throw stands.get();
+        }
     }
 
     /// Copies page by page, in pieces that lie in one extent on both sides, and compares.

@@ -10,6 +10,7 @@ import dev.mdev.core.ledger.Ledger;
 import org.jspecify.annotations.Nullable;
 
 import java.lang.foreign.MemorySegment;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -26,12 +27,20 @@ final class Scrubber {
 
     private static final byte[] ZEROES = new byte[CHUNK_PAGES * Page.SIZE];
 
+    private static final DriverCalls.CallObserver NO_OBSERVER = (_, _, _) -> {};
+
     private final Ledger ledger;
     private final BusObserver observer;
+    private final CallWatch watch;
+    private final Duration callDeadline;
 
-    Scrubber(Ledger ledger, BusObserver observer) {
+    /// @param watch sees apertures that do not answer
+    /// @param callDeadline how long an aperture may take for 256 KiB
+    Scrubber(Ledger ledger, BusObserver observer, CallWatch watch, Duration callDeadline) {
         this.ledger = ledger;
         this.observer = observer;
+        this.watch = watch;
+        this.callDeadline = callDeadline;
     }
 
     /// What scrubbing found.
@@ -62,25 +71,45 @@ final class Scrubber {
     }
 
     /// Scrubs pages and frees them; those that cannot be scrubbed become bad.
+    ///
+    /// An aperture may be a driver's code: it is called as drivers are, so that everybody sees when
+    /// it does not return.
     void scrub(Parent parent, PfnRange pfns, Tenant tenant, Runnable progress) {
+        DriverCalls calls =
+                watch.add(
+                        new DriverCalls(
+                                "aperture of parent=" + parent.name(), callDeadline, NO_OBSERVER));
+        try {
+            scrub(parent, pfns, new Work(calls, tenant, progress));
+        } finally {
+            watch.remove(calls);
+        }
+    }
+
+    /// How to scrub something.
+    ///
+    /// @param progress is run now and then
+    private record Work(DriverCalls calls, Tenant tenant, Runnable progress) {}
+
+    private void scrub(Parent parent, PfnRange pfns, Work work) {
         long start = System.nanoTime();
         long failedPages = 0;
         byte[] buffer = new byte[CHUNK_PAGES * Page.SIZE];
         Verdict open = null;
         for (long pfn = pfns.firstPfn(); pfn < pfns.endPfn(); pfn += CHUNK_PAGES) {
             PfnRange chunk = new PfnRange(pfn, Math.min(CHUNK_PAGES, pfns.endPfn() - pfn));
-            for (Verdict verdict : scrubChunk(parent, chunk, buffer)) {
+            for (Verdict verdict : scrubChunk(parent, chunk, buffer, work.calls())) {
                 failedPages += verdict.clean() ? 0 : verdict.pfns().npages();
                 if (open != null && open.goesOn(verdict)) {
                     open = open.and(verdict);
                 } else {
-                    conclude(parent, open, tenant);
+                    conclude(parent, open, work.tenant());
                     open = verdict;
                 }
             }
-            progress.run();
+            work.progress().run();
         }
-        conclude(parent, open, tenant);
+        conclude(parent, open, work.tenant());
         ScrubReport report =
                 new ScrubReport(
                         parent.name(),
@@ -91,34 +120,35 @@ final class Scrubber {
         observer.scrubbed(report);
     }
 
-    private static List<Verdict> scrubChunk(Parent parent, PfnRange chunk, byte[] buffer) {
-        try {
-            if (clear(parent, chunk, buffer)) {
-                return List.of(new Verdict(chunk, true, ""));
-            }
-        } catch (RuntimeException e) {
-            // An aperture may be a driver's code. Which of the pages it cannot reach is seen below.
+    private static List<Verdict> scrubChunk(
+            Parent parent, PfnRange chunk, byte[] buffer, DriverCalls calls) {
+        Verdict whole = tryScrub(parent, chunk, buffer, calls);
+        if (whole.clean()) {
+            return List.of(whole);
         }
+        // Which of the pages it is, is seen one by one.
         List<Verdict> verdicts = new ArrayList<>();
         for (long pfn = chunk.firstPfn(); pfn < chunk.endPfn(); pfn++) {
-            verdicts.add(scrubPage(parent, new PfnRange(pfn, 1), buffer));
+            verdicts.add(tryScrub(parent, new PfnRange(pfn, 1), buffer, calls));
         }
         return verdicts;
     }
 
-    private static Verdict scrubPage(Parent parent, PfnRange page, byte[] buffer) {
-        try {
-            return clear(parent, page, buffer)
-                    ? new Verdict(page, true, "")
-                    : new Verdict(page, false, "does not read back as zero");
-        } catch (RuntimeException e) {
-            return new Verdict(page, false, "cannot be accessed: " + e);
-        }
+    private static Verdict tryScrub(
+            Parent parent, PfnRange pfns, byte[] buffer, DriverCalls calls) {
+        return switch (calls.call("clear", () -> clear(parent, pfns, buffer))) {
+            case DriverOutcome.Returned<Boolean> read ->
+                    read.value()
+                            ? new Verdict(pfns, true, "")
+                            : new Verdict(pfns, false, "does not read back as zero");
+            case DriverOutcome.Failed<Boolean> failed ->
+                    new Verdict(pfns, false, "cannot be accessed: " + failed.reason());
+        };
     }
 
     /// @return whether the pages read back as zero
     private static boolean clear(Parent parent, PfnRange pfns, byte[] buffer) {
-        Aperture aperture = parent.device().aperture();
+        Aperture aperture = parent.aperture();
         long offset = Page.addressOf(pfns.firstPfn() - aperture.pfns().firstPfn());
         int length = (int) Page.bytesOf(pfns.npages());
         aperture.fill(offset, length, (byte) 0);

@@ -47,22 +47,22 @@ final class Starter {
     /// @throws MdevException EEXIST if the uuid is taken, by a definition too; else as
     ///   [MdevBus#create]
     Mdev createTransient(UUID uuid, String parentName, String typeId) {
-        try (Registry.Claim _ = bus.registry().claim(uuid, "created", Errno.EEXIST)) {
+        try (Registry.Claim claim = bus.registry().claimYielding(uuid, "created", Errno.EEXIST)) {
             Parent parent = bus.parent(parentName);
             MdevType type = parent.type(typeId);
             requireUndefined(uuid);
-            return bringUp(new Wish(Verb.CREATE, uuid, parent, type, null));
+            return bringUp(claim, new Wish(Verb.CREATE, uuid, parent, type, null));
         }
     }
 
     /// Writes a definition and makes its device, both or neither.
     Mdev createDefined(MdevDefinition definition) {
         UUID uuid = definition.uuid();
-        try (Registry.Claim _ = bus.registry().claim(uuid, "created", Errno.EEXIST)) {
+        try (Registry.Claim claim = bus.registry().claimYielding(uuid, "created", Errno.EEXIST)) {
             Parent parent = bus.parent(definition.parent());
             MdevType type = parent.type(definition.type());
             requireUndefined(uuid);
-            return bringUp(new Wish(Verb.CREATE_DEFINED, uuid, parent, type, definition));
+            return bringUp(claim, new Wish(Verb.CREATE_DEFINED, uuid, parent, type, definition));
         }
     }
 
@@ -81,7 +81,7 @@ final class Starter {
     /// @throws MdevException ENOENT if it is not defined, EEXIST if it exists; else as
     ///   [MdevBus#create]
     Mdev start(UUID uuid) {
-        try (Registry.Claim _ = bus.registry().claim(uuid, "started", Errno.EAGAIN)) {
+        try (Registry.Claim claim = bus.registry().claimYielding(uuid, "started", Errno.EAGAIN)) {
             MdevDefinition definition =
                     bus.definitions()
                             .find(uuid)
@@ -91,11 +91,11 @@ final class Starter {
                                             "mdev=%s is not defined".formatted(uuid)));
             Parent parent = bus.parent(definition.parent());
             MdevType type = parent.type(definition.type());
-            return bringUp(new Wish(Verb.START, uuid, parent, type, null));
+            return bringUp(claim, new Wish(Verb.START, uuid, parent, type, null));
         }
     }
 
-    private Mdev bringUp(Wish wish) {
+    private Mdev bringUp(Registry.Claim claim, Wish wish) {
         Parent parent = wish.parent();
         Mdev mdev =
                 bus.registry()
@@ -105,6 +105,8 @@ final class Starter {
                                 wish.type(),
                                 share -> bus.newMdev(wish.uuid(), parent, wish.type(), share));
         long op = begin(wish, mdev);
+        // A removal that takes over writes down itself what is to become of the device.
+        claim.whenTaken(() -> bus.ledger().end(op, false));
         try {
             if (wish.definition() != null) {
                 bus.definitions().put(wish.definition());
@@ -121,12 +123,11 @@ final class Starter {
             bus.ledger().step(op, "created");
             BusContext.bind(mdev, made);
             bus.ledger().commit(op);
-            if (!bus.registry().activate(mdev, Owner.OURS)) {
-                throw new MdevException(
-                        Errno.ENODEV, "parent=%s is leaving".formatted(parent.name()));
-            }
+            bus.registry().activate(mdev, Owner.OURS, claim);
         } catch (RuntimeException | Error e) {
-            undo(wish, mdev, op, e);
+            if (claim.isHeld()) {
+                undo(wish, mdev, op, e);
+            }
             throw e;
         }
         announce(mdev, wish.definition());
@@ -164,8 +165,7 @@ final class Starter {
         boolean undefined = true;
         try {
             if (wish.definition() != null) {
-                bus.definitions().remove(wish.uuid());
-                bus.ledger().step(op, Recovery.UNDEFINED);
+                bus.undefine(wish.uuid());
             }
         } catch (RuntimeException | Error e) {
             undefined = false;
@@ -173,21 +173,26 @@ final class Starter {
         }
         boolean undone = undefined;
         try {
-            DeviceEnd.begin(
-                            bus,
-                            exits,
-                            mdev,
-                            trouble -> {
-                                trouble.ifPresent(text ->
-                                        because.addSuppressed(new MdevException(Errno.EIO, text)));
-                                bus.ledger().gone(mdev.parent().name(), mdev.uuid());
-                                if (undone) {
-                                    bus.ledger().end(op, false);
-                                }
-                            })
-                    .await();
-        } catch (RuntimeException | Error e) {
+            var _ =
+                    DeviceEnd.prepare(bus, exits, mdev)
+                            .begin(
+                                    null,
+                                    trouble -> {
+                                        trouble.ifPresent(text ->
+                                                because.addSuppressed(
+                                                        new MdevException(Errno.EIO, text)));
+                                        bus.ledger().gone(mdev.parent().name(), mdev.uuid());
+                                        if (undone) {
+                                            bus.ledger().end(op, false);
+                                        }
+                                    })
+                            .await();
+        } catch (MdevException e) {
             because.addSuppressed(e);
+        } catch (RuntimeException | Error e) {
+            // There is nobody to end it: it is lost, and a new start of the host ends it.
+            because.addSuppressed(e);
+            var _ = bus.registry().become(mdev, Activity.LOST, Optional.of("failed to end: " + e));
         }
     }
 }

@@ -21,6 +21,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 /// Saves and restores devices.
 ///
@@ -40,8 +41,10 @@ final class StateTransfer {
         void close();
     }
 
-    private Standstill standstill(Mdev mdev, String what) {
+    /// A guest that was stopped for us goes on as soon as a removal takes the claim over.
+    private static Standstill standstill(Mdev mdev, Registry.Claim claim) {
         Assignment assignment = mdev.assignment();
+        String what = claim.what();
         Optional<DeviceHolder> holder = assignment.holder();
         if (holder.isEmpty()) {
             assignment.beginWork(what);
@@ -61,9 +64,17 @@ final class StateTransfer {
             pause.close();
             throw e;
         }
+        AtomicBoolean paused = new AtomicBoolean(true);
+        Runnable goOn =
+                () -> {
+                    if (paused.getAndSet(false)) {
+                        pause.close();
+                    }
+                };
+        claim.whenTaken(goOn);
         return () -> {
             assignment.endWork();
-            pause.close();
+            goOn.run();
         };
     }
 
@@ -79,10 +90,10 @@ final class StateTransfer {
     ///
     /// @return bytes written
     long save(UUID uuid, OutputStream out) throws IOException {
-        try (Registry.Claim _ = bus.registry().claim(uuid, "saved", Errno.EAGAIN)) {
+        try (Registry.Claim claim = bus.registry().claimYielding(uuid, "saved", Errno.EAGAIN)) {
             Mdev mdev = activeDevice(uuid);
             CountingOutput counted = new CountingOutput(out);
-            try (Standstill _ = standstill(mdev, "saved")) {
+            try (Standstill _ = standstill(mdev, claim)) {
                 Optional<String> holder = mdev.holder();
                 mdev.revokeAll();
                 DeviceState state = stateOf(mdev);
@@ -179,11 +190,11 @@ final class StateTransfer {
     void restore(UUID uuid, InputStream in) throws IOException {
         StateReader reader = new StateReader(in);
         StateHeader header = fittingHeader(uuid, reader);
-        try (Registry.Claim _ = bus.registry().claim(uuid, "restored", Errno.EAGAIN)) {
+        try (Registry.Claim claim = bus.registry().claimYielding(uuid, "restored", Errno.EAGAIN)) {
             Mdev mdev = activeDevice(uuid);
             // Another may have taken the uuid since.
             requireFitting(mdev, header);
-            try (Standstill _ = standstill(mdev, "restored")) {
+            try (Standstill _ = standstill(mdev, claim)) {
                 DeviceState state = stateOf(mdev);
                 mdev.revokeAll();
                 // What the device was doing may need its guest: it goes on when it has one.
@@ -222,6 +233,8 @@ final class StateTransfer {
             mdev.resetDriver();
             byte[] driver = readSections(mdev, reader);
             restoreDriver(mdev, state, header.stateVersion(), driver);
+            // What its last holder left is gone, and what came instead is for the next one.
+            mdev.assignment().markClean();
         } catch (IOException | RuntimeException | Error e) {
             startAfresh(mdev, e);
             bus.observer().event(new MdevEvent.RestoreFailed(mdev.uuid(), e.toString()));
@@ -235,7 +248,10 @@ final class StateTransfer {
         DevicePages cursor = new DevicePages(mdev);
         while (true) {
             switch (reader.next()) {
-                case StateSection.Pages pages -> cursor.write(pages);
+                case StateSection.Pages pages -> {
+                    mdev.requireAlive();
+                    cursor.write(pages);
+                }
                 case StateSection.Driver part -> driver.writeBytes(part.content());
                 case StateSection.End _ -> {
                     cursor.finish();

@@ -56,6 +56,10 @@ final class CardDriver implements ParentDriver {
     volatile Runnable onRegions = () -> {};
     volatile UnaryOperator<String> onParentName = name -> name;
     volatile Runnable onRestore = () -> {};
+    volatile Runnable onSave = () -> {};
+    volatile Consumer<Device> onReset = device -> {};
+    volatile Runnable onResume = () -> {};
+    volatile Runnable onAdopt = () -> {};
     volatile int extraStateBytes;
     volatile boolean movable = true;
     volatile boolean adopts = true;
@@ -162,6 +166,7 @@ final class CardDriver implements ParentDriver {
             if (!adopts) {
                 return ParentDevice.super.adopt(context);
             }
+            onAdopt.run();
             Device device = new Device(card, this, context);
             devices.put(context.uuid(), device);
             plan.step();
@@ -312,6 +317,7 @@ final class CardDriver implements ParentDriver {
         @Override
         public void resume() {
             calls.add("resume " + uuid());
+            onResume.run();
         }
 
         @Override
@@ -322,6 +328,7 @@ final class CardDriver implements ParentDriver {
         @Override
         public void save(DataOutput out) throws IOException {
             calls.add("save " + uuid());
+            onSave.run();
             out.writeInt(register);
             out.writeUTF("end");
             for (int i = 0; i < extraStateBytes; i += 4096) {
@@ -346,6 +353,7 @@ final class CardDriver implements ParentDriver {
         @Override
         public void reset() {
             note();
+            onReset.accept(this);
             register = 0;
             resets++;
             calls.add("reset " + uuid());

@@ -15,12 +15,18 @@ import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.OutputStream;
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.SplittableRandom;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 
 /// Devices that outlive the process: ours, adopted ones, and those of others.
 @Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
@@ -133,6 +139,93 @@ class ForeignTest {
         world.bus.remove(ALIEN);
         assertThat(card.kept).isEmpty();
         world.check();
+        world.close();
+    }
+
+    /// It can be saved until somebody gets it; whoever gets it finds nothing of the one before.
+    @Test
+    void aDeviceThatWasTakenOverKeepsItsStateUntilItsFirstHolderGetsIt() throws Exception {
+        BusWorld world = new BusWorld(card).plug();
+        world.bus.create(OURS, "gpu0", TYPE).assign("vm1");
+        world.restart().plug();
+        CardDriver.Device device = world.driver.device(OURS);
+        device.register = 42;
+        Mdev mdev = world.bus.find(OURS).orElseThrow();
+
+        assertThat(world.bus.save(OURS, OutputStream.nullOutputStream())).isPositive();
+        assertThat(device.register).isEqualTo(42);
+        mdev.assign("vm2");
+
+        assertThat(device.register).isZero();
+        assertThat(device.resets).isEqualTo(1);
+        device.register = 43;
+        assertFails(() -> mdev.assign("vm3"), Errno.EBUSY);
+        assertThat(device.register).as("vm2's").isEqualTo(43);
+        mdev.unassign();
+        assertThat(device.resets).isEqualTo(2);
+        mdev.assign("vm3");
+        assertThat(device.resets).as("nobody had it since").isEqualTo(2);
+        mdev.unassign();
+    }
+
+    @Test
+    void nobodyGetsADeviceThatWasTakenOverAndCannotBeReset() {
+        makeAlien(ALIEN, 4);
+        BusWorld world = new BusWorld(card).plug();
+        Mdev mdev = world.bus.adopt(ALIEN);
+        world.driver.onReset =
+                _ -> {
+                    throw new IllegalStateException("fan broke");
+                };
+
+        assertFails(() -> mdev.assign("vm1"), Errno.EIO);
+        assertThat(mdev.holder()).isEmpty();
+        assertFails(() -> mdev.assign("vm1"), Errno.EIO);
+
+        world.driver.onReset = _ -> {};
+        world.bus.reset(ALIEN);
+        mdev.assign("vm1");
+        mdev.unassign();
+    }
+
+    @Test
+    void aStateThatWasRestoredIntoADeviceThatWasTakenOverIsForItsNextHolder() throws Exception {
+        BusWorld world = new BusWorld(card).plug();
+        world.bus.create(OURS, "gpu0", TYPE);
+        world.driver.device(OURS).register = 41;
+        ByteArrayOutputStream state = new ByteArrayOutputStream();
+        var _ = world.bus.save(OURS, state);
+        world.restart().plug();
+
+        world.bus.restore(OURS, new ByteArrayInputStream(state.toByteArray()));
+        Mdev mdev = world.bus.find(OURS).orElseThrow();
+        mdev.assign("vm1");
+
+        assertThat(world.driver.device(OURS).register).isEqualTo(41);
+        mdev.unassign();
+    }
+
+    @Test
+    void aDeviceThatIsAdoptedWhileItsParentLeavesIsEndedWithIt() throws Exception {
+        makeAlien(ALIEN, 4);
+        BusWorld world = new BusWorld(new SplittableRandom(1), Duration.ofSeconds(1), card).plug();
+        CountDownLatch adopting = new CountDownLatch(1);
+        CountDownLatch left = new CountDownLatch(1);
+        world.driver.onAdopt =
+                () -> {
+                    adopting.countDown();
+                    LifeCycleTest.await(left);
+                };
+        CompletableFuture<Mdev> adopt = CompletableFuture.supplyAsync(() -> world.bus.adopt(ALIEN));
+        adopting.await();
+
+        // Its driver is busy, so the parent cannot be closed yet.
+        assertFails(() -> world.bus.removeParent("gpu0", Duration.ZERO), Errno.ETIMEDOUT);
+        left.countDown();
+
+        assertThatThrownBy(adopt::join).hasMessageContaining("leaving");
+        world.await(() -> world.bus.parents().isEmpty());
+        assertThat(card.kept).isEmpty();
         world.close();
     }
 

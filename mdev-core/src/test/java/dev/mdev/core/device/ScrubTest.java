@@ -1,7 +1,10 @@
 package dev.mdev.core.device;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
 import dev.mdev.core.engine.ScriptedDriver;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.hostmm.OffHeapBackend;
@@ -16,8 +19,10 @@ import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.SplittableRandom;
 import java.util.UUID;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
 
 @Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class ScrubTest {
@@ -126,6 +131,49 @@ class ScrubTest {
                 .filteredOn(extent -> extent.use() == PoolExtent.Use.QUARANTINED)
                 .extracting(extent -> extent.firstPage() + "+" + extent.npages())
                 .containsExactly("70+2", "100+1");
+    }
+
+    @Test
+    void memoryThatDoesNotAnswerIsSeenAndKeepsNobodyWaiting() throws Exception {
+        CountDownLatch letGo = new CountDownLatch(1);
+        try (BusWorld world =
+                new BusWorld(new SplittableRandom(1), Duration.ofSeconds(1), card).plug()) {
+            world.bus.create(ONE, "gpu0", "t150");
+            card.vram.onFill = () -> LifeCycleTest.await(letGo);
+
+            assertThatThrownBy(() -> world.bus.remove(ONE))
+                    .isInstanceOfSatisfying(
+                            MdevException.class,
+                            e -> assertThat(e.errno()).isEqualTo(Errno.ETIMEDOUT));
+
+            world.await(() -> !world.facts(MdevEvent.CallbackOverdue.class).isEmpty());
+            assertThat(world.facts(MdevEvent.CallbackOverdue.class).getFirst().call().owner())
+                    .isEqualTo("aperture of parent=gpu0");
+            letGo.countDown();
+            world.await(() -> world.bus.status(ONE).isEmpty());
+        }
+    }
+
+    /// Its memory stays as long as the parent does, and the parent goes.
+    @Test
+    void aParentThatCannotBeSettledGoesAgain() throws Exception {
+        BusWorld world = new BusWorld(card).plug();
+        world.bus.create(ONE, "gpu0", "t150");
+        world.restart();
+        card.vram.onFill =
+                () -> {
+                    throw new OutOfMemoryError("simulated");
+                };
+
+        assertThatThrownBy(world::plug).isInstanceOf(OutOfMemoryError.class);
+        world.await(() -> world.bus.parents().isEmpty());
+        card.vram.onFill = () -> {};
+        world.plug();
+
+        world.check();
+        assertThat(world.bus.available(world.bus.parent("gpu0"), card.types.getFirst()))
+                .isEqualTo(1);
+        world.close();
     }
 
     @Test

@@ -18,6 +18,9 @@ final class Vram {
     private final BitSet stuck = new BitSet();
     private final BitSet dead = new BitSet();
 
+    /// Runs at the beginning of each fill.
+    volatile Runnable onFill = () -> {};
+
     Vram(long npages) {
         content = new byte[Math.toIntExact(Page.bytesOf(npages))];
     }
@@ -87,6 +90,7 @@ final class Vram {
 
             @Override
             public void fill(long offsetBytes, long lengthBytes, byte value) {
+                onFill.run();
                 plan.step();
                 requireAlive(offsetBytes, lengthBytes);
                 byte[] bytes = new byte[(int) lengthBytes];
