@@ -46,8 +46,8 @@ record BusContext(
     ///
     /// @throws MdevException if that fails, or makes no sense
     static void bind(Mdev mdev, MdevDevice made) {
-        mdev.own(made);
-        mdev.bind(made, orThrow(mdev.calls().call("regions", () -> PciProfile.of(made))));
+        mdev.driver().own(made);
+        mdev.driver().bind(made, orThrow(mdev.calls().call("regions", () -> PciProfile.of(made))));
         if (orThrow(mdev.calls().call("isConcurrent", made::isConcurrent))) {
             mdev.calls().allowConcurrency();
         }

@@ -92,7 +92,8 @@ final class DeviceEnd {
             how.former().awaitClosed();
             progress.incrementAndGet();
         }
-        Optional<String> trouble = mdev.isOwned() ? mdev.close() : Optional.empty();
+        Optional<String> trouble =
+                mdev.driver().isOwned() ? mdev.driver().close() : Optional.empty();
         progress.incrementAndGet();
         bus.scrubber()
                 .giveBack(

@@ -78,7 +78,7 @@ final class DevicePages {
         long npages = share.npages();
         long page = 0;
         while (page < npages) {
-            mdev.requireAlive();
+            mdev.driver().requireAlive();
             PfnRange run = share.runFrom(page);
             int count = (int) Math.min(CHUNK_PAGES, run.npages());
             aperture.read(

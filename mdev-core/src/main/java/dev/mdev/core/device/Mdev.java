@@ -15,19 +15,12 @@ import dev.mdev.core.hostmm.HostMm;
 import dev.mdev.core.hostmm.Vma;
 import dev.mdev.core.hostmm.VmaOps;
 
-import org.jspecify.annotations.Nullable;
-
 import java.time.Instant;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.SortedMap;
-import java.util.TreeMap;
 import java.util.UUID;
-import java.util.function.Consumer;
-import java.util.function.Function;
 
 /// One mediated device: who it is, what of its regions a guest has mapped, and what happened.
 ///
@@ -41,30 +34,14 @@ public final class Mdev {
     private final MdevType type;
     private volatile List<PoolShare> share;
     private final Instant created = Instant.now();
-    private final DriverCalls calls;
+    private final DriverObject driver;
     private final FaultLog faults = new FaultLog();
     private final RegionReverseMap mappings = new RegionReverseMap();
     private final BusObserver observer;
 
     private final AssignedGuest guest = new AssignedGuest();
 
-    /// Set once, by [#bind], before anybody else sees the object.
-    private @Nullable MdevDevice device;
-
-    /// Set with `device`.
-    private @Nullable PciProfile profile;
-
     private final Assignment assignment;
-
-    /// Null until the driver said whether it is so.
-    private volatile @Nullable Boolean movable;
-
-    /// Set when the device is ended, before its mappings are revoked: from then on its driver is
-    /// asked nothing more.
-    private volatile boolean ended;
-
-    /// Whether the driver was told to stop and not yet to go on. Changed in the device's turn.
-    private volatile boolean stopped;
 
     /// Counts assignments that ended. A register access that was under way when its machine lost
     /// the device, and gets its turn later, is refused by it.
@@ -77,34 +54,24 @@ public final class Mdev {
         this.share = share;
         this.observer = observer;
         this.assignment = new Assignment(uuid);
-        this.calls =
-                new DriverCalls(
-                        "mdev=" + uuid,
-                        parent.callDeadline(),
-                        (owner, callback, nanos) -> observer.called(this, callback, nanos));
+        this.driver =
+                new DriverObject(
+                        uuid,
+                        new DriverCalls(
+                                "mdev=" + uuid,
+                                parent.callDeadline(),
+                                (owner, callback, nanos) ->
+                                        observer.called(this, callback, nanos)));
     }
 
-    /// Takes the driver's object, to close it at least.
-    void own(MdevDevice made) {
-        device = made;
+    /// What its driver made for it.
+    DriverObject driver() {
+        return driver;
     }
 
-    /// Whether there is a driver's object.
-    boolean isOwned() {
-        return device != null;
-    }
-
-    /// Takes the driver's object, after checking what it says of itself.
-    void bind(MdevDevice made, PciProfile itsProfile) {
-        Set<Integer> seen = new HashSet<>();
-        for (RegionInfo region : itsProfile.regions()) {
-            if (!seen.add(region.index())) {
-                throw new MdevException(
-                        Errno.EINVAL, "two regions of one index: region=" + region.index());
-            }
-        }
-        device = made;
-        profile = itsProfile;
+    /// The calls of that.
+    DriverCalls calls() {
+        return driver.calls();
     }
 
     public UUID uuid() {
@@ -139,11 +106,7 @@ public final class Mdev {
     }
 
     PciProfile profile() {
-        PciProfile made = profile;
-        if (made == null) {
-            throw new IllegalStateException("not bound: mdev=" + uuid);
-        }
-        return made;
+        return driver.profile();
     }
 
     /// The guest's memory as the driver reaches it, now and in later assignments.
@@ -230,7 +193,7 @@ public final class Mdev {
         epoch++;
         guest.connect(null);
         mappings.clear();
-        if (!ended) {
+        if (!driver.hasEnded()) {
             resetBetweenHolders();
         }
         assignment.giveBack().ifPresent(who -> observer.unassigned(this, who.name()));
@@ -238,7 +201,7 @@ public final class Mdev {
 
     /// Puts the device into its first state, or lets nobody have it.
     private void resetBetweenHolders() {
-        switch (call("reset", MdevDevice::reset)) {
+        switch (driver.call("reset", MdevDevice::reset)) {
             case RegionAccess.Done _ -> assignment.markClean();
             case RegionAccess.Failed failed -> assignment.markUnclean(failed.reason());
         }
@@ -253,7 +216,7 @@ public final class Mdev {
     /// its pages, it reaches no guest, and its driver is asked nothing more but to close it. What a
     /// guest reserved for it stays reserved until the guest's machine lets go.
     void revokeForGood() {
-        ended = true;
+        driver.end();
         guest.connect(null);
         mappings.zapAll();
     }
@@ -281,8 +244,8 @@ public final class Mdev {
                 new RegionVmaOps(
                         region.index(),
                         area,
-                        this::driver,
-                        calls,
+                        driver::get,
+                        driver.calls(),
                         new RegionVmaOps.Checks(new GrantCheck(share), this::faulted));
         return mappings.map(mm, region.index(), area, ops);
     }
@@ -318,12 +281,13 @@ public final class Mdev {
             return new RegionAccess.Failed(Errno.EINVAL, outside.get());
         }
         DriverOutcome<Long> outcome =
-                calls.access(
-                        "read",
-                        () -> {
-                            requireEpoch(assigned);
-                            return driver().read(region, offsetBytes, widthBytes);
-                        });
+                driver.calls()
+                        .access(
+                                "read",
+                                () -> {
+                                    requireEpoch(assigned);
+                                    return driver.get().read(region, offsetBytes, widthBytes);
+                                });
         return switch (outcome) {
             case DriverOutcome.Returned<Long> returned ->
                     new RegionAccess.Done(returned.value() & maskOf(widthBytes));
@@ -341,18 +305,20 @@ public final class Mdev {
         if (outside.isPresent()) {
             return new RegionAccess.Failed(Errno.EINVAL, outside.get());
         }
-        return outcomeOf(
-                calls.access(
-                        "write",
-                        () -> {
-                            requireEpoch(assigned);
-                            driver().write(
-                                            region,
-                                            offsetBytes,
-                                            widthBytes,
-                                            value & maskOf(widthBytes));
-                            return true;
-                        }));
+        return DriverObject.outcomeOf(
+                driver.calls()
+                        .access(
+                                "write",
+                                () -> {
+                                    requireEpoch(assigned);
+                                    driver.get()
+                                            .write(
+                                                    region,
+                                                    offsetBytes,
+                                                    widthBytes,
+                                                    value & maskOf(widthBytes));
+                                    return true;
+                                }));
     }
 
     private void requireEpoch(long assigned) {
@@ -381,34 +347,11 @@ public final class Mdev {
         return widthBytes >= Long.BYTES ? -1L : (1L << (widthBytes * 8)) - 1;
     }
 
-    private RegionAccess call(String callback, Consumer<MdevDevice> body) {
-        return outcomeOf(
-                calls.call(
-                        callback,
-                        () -> {
-                            body.accept(driver());
-                            return true;
-                        }));
-    }
-
-    private static RegionAccess outcomeOf(DriverOutcome<Boolean> outcome) {
-        return switch (outcome) {
-            case DriverOutcome.Returned<Boolean> _ -> new RegionAccess.Done(0);
-            case DriverOutcome.Failed<Boolean> failed ->
-                    new RegionAccess.Failed(failed.errno(), failed.reason());
-        };
-    }
-
     /// What the device puts out as a display, whoever has it.
     ///
     /// @throws MdevException what the driver threw, ETIMEDOUT if it is busy for too long
     public Scanout scanout() {
-        DriverOutcome<Scanout> outcome = calls.call("picture", () -> Scanout.of(driver()));
-        return switch (outcome) {
-            case DriverOutcome.Returned<Scanout> returned -> returned.value();
-            case DriverOutcome.Failed<Scanout> failed ->
-                    throw new MdevException(failed.errno(), failed.reason());
-        };
+        return driver.scanout();
     }
 
     /// What the driver counted for the device, by name.
@@ -416,20 +359,7 @@ public final class Mdev {
     /// @throws MdevException what the driver threw, ETIMEDOUT if it is busy for too long, E2BIG if
     ///   there are more than [#MOST_COUNTERS]
     public SortedMap<String, Long> counters() {
-        DriverOutcome<SortedMap<String, Long>> outcome =
-                calls.call("counters", () -> new TreeMap<>(driver().counters()));
-        SortedMap<String, Long> counters =
-                switch (outcome) {
-                    case DriverOutcome.Returned<SortedMap<String, Long>> returned ->
-                            returned.value();
-                    case DriverOutcome.Failed<SortedMap<String, Long>> failed ->
-                            throw new MdevException(failed.errno(), failed.reason());
-                };
-        if (counters.size() > MOST_COUNTERS) {
-            throw new MdevException(
-                    Errno.E2BIG, "mdev=%s counters=%d".formatted(uuid, counters.size()));
-        }
-        return counters;
+        return driver.counters();
     }
 
     /// Takes back what is mapped of a region: see [MdevContext#revoke].
@@ -477,7 +407,7 @@ public final class Mdev {
         }
         mappings.zapAll();
         RegionAccess outcome =
-                call(
+                driver.call(
                         "reset",
                         made -> {
                             requireEpoch(assigned);
@@ -494,74 +424,7 @@ public final class Mdev {
     /// @param iova first address
     /// @param lengthBytes bytes
     public void dmaUnmapped(long iova, long lengthBytes) {
-        var _ = call("dmaUnmapped", made -> made.dmaUnmapped(iova, lengthBytes));
-    }
-
-    /// Ends the driver's object, after [#revokeForGood]. Waits for calls that are under way,
-    /// however long they take.
-    ///
-    /// @return what went wrong, if something did; the object is given up all the same
-    Optional<String> close() {
-        DriverOutcome<Boolean> outcome =
-                calls.callWheneverFree(
-                        "close",
-                        () -> {
-                            bound().close();
-                            return true;
-                        });
-        return outcome instanceof DriverOutcome.Failed<Boolean> failed
-                ? Optional.of(failed.reason())
-                : Optional.empty();
-    }
-
-    /// The calls of its driver's object.
-    DriverCalls calls() {
-        return calls;
-    }
-
-    /// Asks the driver something.
-    ///
-    /// @throws MdevException what the driver threw
-    <T> T ask(String callback, Function<MdevDevice, T> question) {
-        return BusContext.orThrow(calls.call(callback, () -> question.apply(driver())));
-    }
-
-    /// Whether the device does nothing by itself until somebody gets it.
-    boolean isStopped() {
-        return stopped;
-    }
-
-    /// Lets the device do nothing by itself. It may be so already, if it was restored while nobody
-    /// had it.
-    ///
-    /// @throws MdevException what the driver threw
-    void stop(DeviceState state) {
-        var _ =
-                ask(
-                        "stop",
-                        _ -> {
-                            if (!stopped) {
-                                state.stop();
-                                stopped = true;
-                            }
-                            return true;
-                        });
-    }
-
-    /// Lets the device go on.
-    ///
-    /// @throws MdevException what the driver threw
-    void resume(DeviceState state) {
-        var _ =
-                ask(
-                        "resume",
-                        _ -> {
-                            if (stopped) {
-                                stopped = false;
-                                state.resume();
-                            }
-                            return true;
-                        });
+        var _ = driver.call("dmaUnmapped", made -> made.dmaUnmapped(iova, lengthBytes));
     }
 
     /// Lets a device go on that was restored while nobody had it: what it was doing needs a guest.
@@ -569,9 +432,7 @@ public final class Mdev {
     ///
     /// @throws MdevException what the driver threw
     public void resumeRestored() {
-        if (stopped) {
-            ask("state", MdevDevice::state).ifPresent(this::resume);
-        }
+        driver.resumeRestored();
     }
 
     /// Takes back every mapping; the next access faults.
@@ -583,21 +444,9 @@ public final class Mdev {
     ///
     /// @throws MdevException what the driver threw
     void resetDriver() {
-        if (call("reset", MdevDevice::reset) instanceof RegionAccess.Failed failed) {
+        if (driver.call("reset", MdevDevice::reset) instanceof RegionAccess.Failed failed) {
             throw new DriverException(failed.errno(), failed.reason());
         }
-    }
-
-    /// Whether the driver lets the device's pages be moved.
-    boolean isMovable() {
-        Boolean known = movable;
-        if (known == null
-                && calls.call("isMovable", () -> driver().isMovable())
-                        instanceof DriverOutcome.Returned<Boolean> answer) {
-            known = answer.value();
-            movable = known;
-        }
-        return known != null && known;
     }
 
     /// Gives the device other pages. Nobody may have the device.
@@ -608,14 +457,14 @@ public final class Mdev {
     /// @throws MdevException what the driver threw; the device has its old pages then
     Optional<MdevException> moveTo(List<PoolShare> target, Runnable copy) {
         Optional<DeviceState> running =
-                stopped ? Optional.empty() : ask("state", MdevDevice::state);
-        running.ifPresent(this::stop);
+                driver.isStopped() ? Optional.empty() : driver.ask("state", MdevDevice::state);
+        running.ifPresent(driver::stop);
         RegionAccess moved;
         Optional<MdevException> stands;
         try {
-            moved = call("shareMoved", made -> moveAlone(made, target, copy));
+            moved = driver.call("shareMoved", made -> moveAlone(made, target, copy));
         } finally {
-            stands = running.flatMap(this::tryResume);
+            stands = running.flatMap(driver::tryResume);
         }
         if (moved instanceof RegionAccess.Failed failed) {
             MdevException trouble = new DriverException(failed.errno(), failed.reason());
@@ -638,35 +487,6 @@ public final class Mdev {
                 share = old;
             }
         }
-    }
-
-    private Optional<MdevException> tryResume(DeviceState state) {
-        try {
-            resume(state);
-            return Optional.empty();
-        } catch (MdevException e) {
-            return Optional.of(e);
-        }
-    }
-
-    private MdevDevice driver() {
-        requireAlive();
-        return bound();
-    }
-
-    /// @throws MdevException ENODEV if the device has ended
-    void requireAlive() {
-        if (ended) {
-            throw new MdevException(Errno.ENODEV, "mdev=%s was removed".formatted(uuid));
-        }
-    }
-
-    private MdevDevice bound() {
-        MdevDevice made = device;
-        if (made == null) {
-            throw new IllegalStateException("not bound: mdev=" + uuid);
-        }
-        return made;
     }
 
     /// Faults so far, without those that the host caused by mapping ahead.
@@ -695,13 +515,7 @@ public final class Mdev {
 
     /// The callback that has been running for longer than it may, if one has, with its time.
     public Optional<String> overdueCallback() {
-        return calls.overdue()
-                .map(call ->
-                        "%s for %d ms on thread %s"
-                                .formatted(
-                                        call.callback(),
-                                        (System.nanoTime() - call.sinceNanos()) / 1_000_000,
-                                        call.thread().getName()));
+        return driver.overdueCallback();
     }
 
     @Override

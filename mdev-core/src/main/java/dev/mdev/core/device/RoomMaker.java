@@ -113,7 +113,7 @@ final class RoomMaker {
         } else if (entry.get().activity() != Activity.ACTIVE) {
             reason = FitReport.Reason.UNSETTLED;
             detail = entry.get().trouble().orElse(entry.get().activity().toString());
-        } else if (!mdev.isMovable()) {
+        } else if (!mdev.driver().isMovable()) {
             reason = FitReport.Reason.NOT_MOVABLE;
         } else {
             Optional<String> holder = mdev.holder();

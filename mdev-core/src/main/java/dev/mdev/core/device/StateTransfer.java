@@ -120,14 +120,14 @@ final class StateTransfer {
     ///   was waiting already
     private static void whileStopped(Mdev mdev, DeviceState state, boolean waits, Work work)
             throws IOException {
-        boolean goesOn = !mdev.isStopped();
-        mdev.stop(state);
+        boolean goesOn = !mdev.driver().isStopped();
+        mdev.driver().stop(state);
         try {
             work.run();
         } catch (IOException | RuntimeException | Error e) {
             try {
                 if (goesOn) {
-                    mdev.resume(state);
+                    mdev.driver().resume(state);
                 }
             } catch (MdevException suppressed) {
                 e.addSuppressed(suppressed);
@@ -135,7 +135,7 @@ final class StateTransfer {
             throw e;
         }
         if (goesOn && !waits) {
-            mdev.resume(state);
+            mdev.driver().resume(state);
         }
     }
 
@@ -150,7 +150,7 @@ final class StateTransfer {
                         mdev.uuid(),
                         mdev.parent().driverName(),
                         mdev.type().id(),
-                        mdev.ask("version", _ -> state.version()),
+                        mdev.driver().ask("version", _ -> state.version()),
                         pools));
         for (int pool = 0; pool < pools.size(); pool++) {
             DevicePages.save(mdev, pool, writer);
@@ -160,7 +160,8 @@ final class StateTransfer {
     }
 
     private static DeviceState stateOf(Mdev mdev) {
-        return mdev.ask("state", MdevDevice::state)
+        return mdev.driver()
+                .ask("state", MdevDevice::state)
                 .orElseThrow(() ->
                         new MdevException(
                                 Errno.EOPNOTSUPP,
@@ -168,18 +169,19 @@ final class StateTransfer {
     }
 
     private static byte[] driverBytes(Mdev mdev, DeviceState state) {
-        return mdev.ask(
-                "save",
-                _ -> {
-                    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-                    OutputStream bounded = new BoundedOutput(bytes);
-                    try (DataOutputStream data = new DataOutputStream(bounded)) {
-                        state.save(data);
-                    } catch (IOException e) {
-                        throw new MdevException(Errno.EIO, "cannot be saved: " + e, e);
-                    }
-                    return bytes.toByteArray();
-                });
+        return mdev.driver()
+                .ask(
+                        "save",
+                        _ -> {
+                            ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+                            OutputStream bounded = new BoundedOutput(bytes);
+                            try (DataOutputStream data = new DataOutputStream(bounded)) {
+                                state.save(data);
+                            } catch (IOException e) {
+                                throw new MdevException(Errno.EIO, "cannot be saved: " + e, e);
+                            }
+                            return bytes.toByteArray();
+                        });
     }
 
     /// Sets a device to a state. If that fails half-way, the device is reset and its pages are
@@ -249,7 +251,7 @@ final class StateTransfer {
         while (true) {
             switch (reader.next()) {
                 case StateSection.Pages pages -> {
-                    mdev.requireAlive();
+                    mdev.driver().requireAlive();
                     cursor.write(pages);
                 }
                 case StateSection.Driver part -> driver.writeBytes(part.content());
@@ -263,24 +265,27 @@ final class StateTransfer {
 
     private static void restoreDriver(Mdev mdev, DeviceState state, int version, byte[] driver) {
         var _ =
-                mdev.ask(
-                        "restore",
-                        _ -> {
-                            ByteArrayInputStream bytes = new ByteArrayInputStream(driver);
-                            try {
-                                state.restore(version, new DataInputStream(bytes));
-                            } catch (IOException e) {
-                                throw new MdevException(
-                                        Errno.EPROTO, "the driver cannot read its state: " + e, e);
-                            }
-                            if (bytes.available() > 0) {
-                                throw new MdevException(
-                                        Errno.EPROTO,
-                                        "the driver left %d bytes of its state"
-                                                .formatted(bytes.available()));
-                            }
-                            return true;
-                        });
+                mdev.driver()
+                        .ask(
+                                "restore",
+                                _ -> {
+                                    ByteArrayInputStream bytes = new ByteArrayInputStream(driver);
+                                    try {
+                                        state.restore(version, new DataInputStream(bytes));
+                                    } catch (IOException e) {
+                                        throw new MdevException(
+                                                Errno.EPROTO,
+                                                "the driver cannot read its state: " + e,
+                                                e);
+                                    }
+                                    if (bytes.available() > 0) {
+                                        throw new MdevException(
+                                                Errno.EPROTO,
+                                                "the driver left %d bytes of its state"
+                                                        .formatted(bytes.available()));
+                                    }
+                                    return true;
+                                });
     }
 
     private static void startAfresh(Mdev mdev, Throwable because) {

@@ -1,0 +1,277 @@
+package dev.mdev.core.device;
+
+import dev.mdev.api.DeviceState;
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevDevice;
+import dev.mdev.api.MdevException;
+import dev.mdev.api.RegionInfo;
+
+import org.jspecify.annotations.Nullable;
+
+import java.util.HashSet;
+import java.util.Optional;
+import java.util.Set;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.UUID;
+import java.util.function.Consumer;
+import java.util.function.Function;
+
+/// What a driver made for one device, as we call it: in the device's turn, with what it throws
+/// turned into a value, and never after the device has ended but to close it.
+///
+/// All methods may be called by any thread once the object is bound.
+final class DriverObject {
+    private final UUID uuid;
+    private final DriverCalls calls;
+
+    /// Set once, by [#bind], before anybody else sees the object.
+    private @Nullable MdevDevice device;
+
+    /// Set with `device`.
+    private @Nullable PciProfile profile;
+
+    /// Null until the driver said whether it is so.
+    private volatile @Nullable Boolean movable;
+
+    /// Set before the device's mappings are revoked.
+    private volatile boolean ended;
+
+    /// Whether the driver was told to stop and not yet to go on. Changed in the device's turn.
+    private volatile boolean stopped;
+
+    /// @param uuid the device's
+    DriverObject(UUID uuid, DriverCalls calls) {
+        this.uuid = uuid;
+        this.calls = calls;
+    }
+
+    /// Takes the driver's object, to close it at least.
+    void own(MdevDevice made) {
+        device = made;
+    }
+
+    /// Whether there is a driver's object.
+    boolean isOwned() {
+        return device != null;
+    }
+
+    /// Takes the driver's object, after checking what it says of itself.
+    void bind(MdevDevice made, PciProfile itsProfile) {
+        Set<Integer> seen = new HashSet<>();
+        for (RegionInfo region : itsProfile.regions()) {
+            if (!seen.add(region.index())) {
+                throw new MdevException(
+                        Errno.EINVAL, "two regions of one index: region=" + region.index());
+            }
+        }
+        device = made;
+        profile = itsProfile;
+    }
+
+    /// What the driver said of the device.
+    PciProfile profile() {
+        PciProfile made = profile;
+        if (made == null) {
+            throw new IllegalStateException("not bound: mdev=" + uuid);
+        }
+        return made;
+    }
+
+    /// The driver's object, to be called in the device's turn.
+    ///
+    /// @throws MdevException ENODEV if the device has ended
+    MdevDevice get() {
+        requireAlive();
+        return bound();
+    }
+
+    /// @throws MdevException ENODEV if the device has ended
+    void requireAlive() {
+        if (ended) {
+            throw new MdevException(Errno.ENODEV, "mdev=%s was removed".formatted(uuid));
+        }
+    }
+
+    private MdevDevice bound() {
+        MdevDevice made = device;
+        if (made == null) {
+            throw new IllegalStateException("not bound: mdev=" + uuid);
+        }
+        return made;
+    }
+
+    /// From now on the driver is asked nothing more but to close the device.
+    void end() {
+        ended = true;
+    }
+
+    boolean hasEnded() {
+        return ended;
+    }
+
+    /// The turnstile.
+    DriverCalls calls() {
+        return calls;
+    }
+
+    /// Calls the driver in the device's turn.
+    ///
+    /// @return what it threw, if it did
+    RegionAccess call(String callback, Consumer<MdevDevice> body) {
+        return outcomeOf(
+                calls.call(
+                        callback,
+                        () -> {
+                            body.accept(get());
+                            return true;
+                        }));
+    }
+
+    static RegionAccess outcomeOf(DriverOutcome<Boolean> outcome) {
+        return switch (outcome) {
+            case DriverOutcome.Returned<Boolean> _ -> new RegionAccess.Done(0);
+            case DriverOutcome.Failed<Boolean> failed ->
+                    new RegionAccess.Failed(failed.errno(), failed.reason());
+        };
+    }
+
+    /// Ends the driver's object, after [#end]. Waits for calls that are under way, however long
+    /// they take.
+    ///
+    /// @return what went wrong, if something did; the object is given up all the same
+    Optional<String> close() {
+        DriverOutcome<Boolean> outcome =
+                calls.callWheneverFree(
+                        "close",
+                        () -> {
+                            bound().close();
+                            return true;
+                        });
+        return outcome instanceof DriverOutcome.Failed<Boolean> failed
+                ? Optional.of(failed.reason())
+                : Optional.empty();
+    }
+
+    /// Asks the driver something.
+    ///
+    /// @throws MdevException what the driver threw
+    <T> T ask(String callback, Function<MdevDevice, T> question) {
+        return BusContext.orThrow(calls.call(callback, () -> question.apply(get())));
+    }
+
+    /// Whether the device does nothing by itself until somebody gets it.
+    boolean isStopped() {
+        return stopped;
+    }
+
+    /// Lets the device do nothing by itself. It may be so already, if it was restored while nobody
+    /// had it.
+    ///
+    /// @throws MdevException what the driver threw
+    void stop(DeviceState state) {
+        var _ =
+                ask(
+                        "stop",
+                        _ -> {
+                            if (!stopped) {
+                                state.stop();
+                                stopped = true;
+                            }
+                            return true;
+                        });
+    }
+
+    /// Lets the device go on.
+    ///
+    /// @throws MdevException what the driver threw
+    void resume(DeviceState state) {
+        var _ =
+                ask(
+                        "resume",
+                        _ -> {
+                            if (stopped) {
+                                stopped = false;
+                                state.resume();
+                            }
+                            return true;
+                        });
+    }
+
+    /// The same.
+    ///
+    /// @return what the driver threw, if it did
+    Optional<MdevException> tryResume(DeviceState state) {
+        try {
+            resume(state);
+            return Optional.empty();
+        } catch (MdevException e) {
+            return Optional.of(e);
+        }
+    }
+
+    /// Lets a device go on that was restored while nobody had it.
+    ///
+    /// @throws MdevException what the driver threw
+    void resumeRestored() {
+        if (stopped) {
+            ask("state", MdevDevice::state).ifPresent(this::resume);
+        }
+    }
+
+    /// Whether the driver lets the device's pages be moved.
+    boolean isMovable() {
+        Boolean known = movable;
+        if (known == null
+                && calls.call("isMovable", () -> get().isMovable())
+                        instanceof DriverOutcome.Returned<Boolean> answer) {
+            known = answer.value();
+            movable = known;
+        }
+        return known != null && known;
+    }
+
+    /// What the device puts out as a display, whoever has it.
+    ///
+    /// @throws MdevException what the driver threw, ETIMEDOUT if it is busy for too long
+    Scanout scanout() {
+        DriverOutcome<Scanout> outcome = calls.call("picture", () -> Scanout.of(get()));
+        return switch (outcome) {
+            case DriverOutcome.Returned<Scanout> returned -> returned.value();
+            case DriverOutcome.Failed<Scanout> failed ->
+                    throw new MdevException(failed.errno(), failed.reason());
+        };
+    }
+
+    /// What the driver counted for the device, by name.
+    ///
+    /// @throws MdevException what the driver threw, ETIMEDOUT if it is busy for too long, E2BIG if
+    ///   there are more than [Mdev#MOST_COUNTERS]
+    SortedMap<String, Long> counters() {
+        DriverOutcome<SortedMap<String, Long>> outcome =
+                calls.call("counters", () -> new TreeMap<>(get().counters()));
+        SortedMap<String, Long> counters =
+                switch (outcome) {
+                    case DriverOutcome.Returned<SortedMap<String, Long>> returned ->
+                            returned.value();
+                    case DriverOutcome.Failed<SortedMap<String, Long>> failed ->
+                            throw new MdevException(failed.errno(), failed.reason());
+                };
+        if (counters.size() > Mdev.MOST_COUNTERS) {
+            throw new MdevException(
+                    Errno.E2BIG, "mdev=%s counters=%d".formatted(uuid, counters.size()));
+        }
+        return counters;
+    }
+
+    /// The callback that has been running for longer than it may, if one has, with its time.
+    Optional<String> overdueCallback() {
+        return calls.overdue()
+                .map(call ->
+                        "%s for %d ms on thread %s"
+                                .formatted(
+                                        call.callback(),
+                                        (System.nanoTime() - call.sinceNanos()) / 1_000_000,
+                                        call.thread().getName()));
+    }
+}
