@@ -48,6 +48,8 @@ public enum Errno {
     EFBIG(27, "File too large"),
     /// No space left on device.
     ENOSPC(28, "No space left on device"),
+    /// Read-only file system.
+    EROFS(30, "Read-only file system"),
     /// Broken pipe.
     EPIPE(32, "Broken pipe"),
     /// Numerical result out of range.

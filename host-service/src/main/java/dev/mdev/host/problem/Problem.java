@@ -1,6 +1,8 @@
 package dev.mdev.host.problem;
 
 import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.core.store.StoreException;
 
 import org.springframework.http.HttpStatus;
 
@@ -46,7 +48,11 @@ public enum Problem {
     /// A driver failed or broke a rule.
     DRIVER_FAILED(HttpStatus.BAD_GATEWAY, "The driver failed"),
     /// A mistake in this service; the log has it under the request's id.
-    INTERNAL(HttpStatus.INTERNAL_SERVER_ERROR, "A mistake in this service");
+    INTERNAL(HttpStatus.INTERNAL_SERVER_ERROR, "A mistake in this service"),
+    /// The state directory has no room, so that nothing can be changed.
+    STORE_FULL(HttpStatus.INSUFFICIENT_STORAGE, "The state directory is full"),
+    /// The state directory cannot be read or written, so that nothing can be changed.
+    STORE_FAILED(HttpStatus.INTERNAL_SERVER_ERROR, "The state directory fails");
 
     private static final String PREFIX = "urn:mdev:problem:";
 
@@ -78,7 +84,15 @@ public enum Problem {
         return URI.create(PREFIX + code());
     }
 
-    /// The kind of a failure of the core: the one table from error numbers to HTTP.
+    /// The kind of a failure of the core.
+    public static Problem of(MdevException e) {
+        if (e instanceof StoreException store) {
+            return store.isFull() ? STORE_FULL : STORE_FAILED;
+        }
+        return of(e.errno());
+    }
+
+    /// The kind of an error number: the one table from these to HTTP.
     public static Problem of(Errno errno) {
         return switch (errno) {
             case EINVAL, ERANGE, EOVERFLOW, E2BIG, EFBIG, EFAULT, ENOTDIR, EBADF -> INVALID;
@@ -92,7 +106,7 @@ public enum Problem {
             case EAGAIN, EINTR, ENOBUFS, EDEADLK -> UNAVAILABLE;
             case ENOMEM -> NO_MEMORY;
             case ETIMEDOUT -> TIMED_OUT;
-            case EIO, EPROTO, EPIPE, ECONNRESET, ECONNREFUSED, EHWPOISON -> DRIVER_FAILED;
+            case EIO, EROFS, EPROTO, EPIPE, ECONNRESET, ECONNREFUSED, EHWPOISON -> DRIVER_FAILED;
         };
     }
 
@@ -113,7 +127,7 @@ public enum Problem {
     /// Whether the same request may succeed later without anybody changing it.
     public boolean retryable() {
         return switch (this) {
-            case BUSY, NO_CAPACITY, UNAVAILABLE, NO_MEMORY, TIMED_OUT -> true;
+            case BUSY, NO_CAPACITY, UNAVAILABLE, NO_MEMORY, TIMED_OUT, STORE_FULL -> true;
             case MALFORMED,
                     INVALID,
                     NOT_FOUND,
@@ -126,7 +140,8 @@ public enum Problem {
                     DENIED,
                     NOT_SUPPORTED,
                     DRIVER_FAILED,
-                    INTERNAL ->
+                    INTERNAL,
+                    STORE_FAILED ->
                     false;
         };
     }

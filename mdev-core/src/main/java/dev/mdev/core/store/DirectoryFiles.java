@@ -9,27 +9,42 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
-import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.AccessDeniedException;
+import java.nio.file.DirectoryIteratorException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReentrantLock;
-import java.util.stream.Stream;
 
 /// Files in a directory of a POSIX system, which one process uses at a time.
+///
+/// Nobody else is expected to write there, but what somebody left there does no harm: a symbolic
+/// link is not followed, and what is no regular file, a pipe for instance, is not opened.
 public final class DirectoryFiles implements StateFiles {
     private static final String LOCK_FILE = "lock";
 
+    /// The directories that this process has open, by their real paths. The lock below is the
+    /// process's, and the system drops it as soon as the process closes the lock file anywhere: who
+    /// comes second must not even open it (fcntl(2), "Advisory record locking").
+    private static final Set<Path> OPEN = ConcurrentHashMap.newKeySet();
+
     private final Path directory;
+    private final Path realPath;
     private final FileChannel lockChannel;
 
     private final ReentrantLock channels = new ReentrantLock();
@@ -48,25 +63,44 @@ public final class DirectoryFiles implements StateFiles {
         this.directory = directory;
         try {
             Files.createDirectories(directory);
-            lockChannel =
-                    FileChannel.open(
-                            directory.resolve(LOCK_FILE),
-                            StandardOpenOption.CREATE,
-                            StandardOpenOption.WRITE);
+            realPath = directory.toRealPath();
         } catch (IOException e) {
             throw translate("open", directory.toString(), e);
         }
+        if (!OPEN.add(realPath)) {
+            throw inUse(directory);
+        }
         try {
-            FileLock lock = lockChannel.tryLock();
+            lockChannel = lock();
+        } catch (RuntimeException | Error e) {
+            OPEN.remove(realPath);
+            throw e;
+        }
+    }
+
+    private FileChannel lock() {
+        requireRegularOrNone(LOCK_FILE, directory.resolve(LOCK_FILE));
+        FileChannel channel;
+        try {
+            channel =
+                    FileChannel.open(
+                            directory.resolve(LOCK_FILE),
+                            StandardOpenOption.CREATE,
+                            StandardOpenOption.WRITE,
+                            LinkOption.NOFOLLOW_LINKS);
+        } catch (IOException e) {
+            throw translate("open", LOCK_FILE, e);
+        }
+        try {
+            FileLock lock = channel.tryLock();
             if (lock == null) {
                 throw inUse(directory);
             }
-        } catch (OverlappingFileLockException e) {
-            throw closing(inUse(directory));
+            return channel;
         } catch (IOException e) {
-            throw closing(translate("lock", directory.toString(), e));
+            throw closing(channel, translate("lock", directory.toString(), e));
         } catch (MdevException e) {
-            throw closing(e);
+            throw closing(channel, e);
         }
     }
 
@@ -74,9 +108,9 @@ public final class DirectoryFiles implements StateFiles {
         return new MdevException(Errno.EBUSY, "directory=%s is in use".formatted(directory));
     }
 
-    private MdevException closing(MdevException because) {
+    private static MdevException closing(FileChannel channel, MdevException because) {
         try {
-            lockChannel.close();
+            channel.close();
         } catch (IOException e) {
             because.addSuppressed(e);
         }
@@ -85,24 +119,42 @@ public final class DirectoryFiles implements StateFiles {
 
     @Override
     public List<String> list() {
-        try (Stream<Path> entries = Files.list(directory)) {
-            return entries.filter(Files::isRegularFile)
-                    .map(path -> path.getFileName().toString())
-                    .filter(name -> !name.equals(LOCK_FILE))
-                    .toList();
+        List<String> names = new ArrayList<>();
+        try (DirectoryStream<Path> entries = Files.newDirectoryStream(directory)) {
+            for (Path entry : entries) {
+                if (names.size() == MAX_NAMES) {
+                    throw new StoreException(
+                            Errno.EFBIG,
+                            "directory=%s has more than %d files".formatted(directory, MAX_NAMES));
+                }
+                String name = FileAlias.nameOf(entry);
+                if (!name.equals(LOCK_FILE)) {
+                    names.add(name);
+                }
+            }
+            return names;
         } catch (IOException e) {
             throw translate("list", directory.toString(), e);
+        } catch (DirectoryIteratorException e) {
+            throw translate("list", directory.toString(), Objects.requireNonNull(e.getCause()));
         }
     }
 
     @Override
     public Optional<byte[]> read(String name, int maxBytes) {
+        if (FileAlias.isAlias(name)) {
+            throw new StoreException(
+                    Errno.EINVAL, "file=%s has a name that is none here".formatted(name));
+        }
         Path path = pathOf(name);
-        try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
+        requireRegularOrNone(name, path);
+        try (FileChannel channel =
+                FileChannel.open(path, StandardOpenOption.READ, LinkOption.NOFOLLOW_LINKS)) {
             long sizeBytes = channel.size();
             if (sizeBytes > maxBytes) {
-                throw new MdevException(
-                        Errno.EFBIG, "file=%s sizeBytes=%d".formatted(path, sizeBytes));
+                throw new StoreException(
+                        Errno.EFBIG,
+                        "file=%s sizeBytes=%d mostBytes=%d".formatted(path, sizeBytes, maxBytes));
             }
             ByteBuffer content = ByteBuffer.allocate((int) sizeBytes);
             while (content.hasRemaining() && channel.read(content) >= 0) {
@@ -118,19 +170,36 @@ public final class DirectoryFiles implements StateFiles {
         }
     }
 
+    /// A pipe would keep whoever opens it until somebody comes to its other end.
+    private void requireRegularOrNone(String name, Path path) {
+        try {
+            if (!Files.readAttributes(path, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS)
+                    .isRegularFile()) {
+                throw new StoreException(
+                        Errno.EINVAL, "file=%s is no regular file".formatted(path));
+            }
+        } catch (NoSuchFileException e) {
+            // Who reads finds nothing, who writes makes it.
+        } catch (IOException e) {
+            throw translate("look at", name, e);
+        }
+    }
+
     @Override
     public void write(String name, byte[] content) {
         Path path = pathOf(name);
         channels.lock();
         try {
             requireOpenLocked();
+            requireRegularOrNone(name, path);
             forgetLocked(name);
             try (FileChannel channel =
                     FileChannel.open(
                             path,
                             StandardOpenOption.CREATE,
                             StandardOpenOption.TRUNCATE_EXISTING,
-                            StandardOpenOption.WRITE)) {
+                            StandardOpenOption.WRITE,
+                            LinkOption.NOFOLLOW_LINKS)) {
                 writeAll(channel, content);
                 channel.force(true);
             }
@@ -151,10 +220,14 @@ public final class DirectoryFiles implements StateFiles {
             FileChannel channel = open.get(name);
             boolean fresh = false;
             if (channel == null) {
+                requireRegularOrNone(name, path);
                 fresh = !Files.exists(path);
                 channel =
                         FileChannel.open(
-                                path, StandardOpenOption.CREATE, StandardOpenOption.APPEND);
+                                path,
+                                StandardOpenOption.CREATE,
+                                StandardOpenOption.APPEND,
+                                LinkOption.NOFOLLOW_LINKS);
                 open.put(name, channel);
             }
             writeAll(channel, bytes);
@@ -166,6 +239,26 @@ public final class DirectoryFiles implements StateFiles {
             }
         } catch (IOException e) {
             throw translate("append to", name, e);
+        } finally {
+            channels.unlock();
+        }
+    }
+
+    @Override
+    public void truncate(String name, long sizeBytes) {
+        Path path = pathOf(name);
+        channels.lock();
+        try {
+            requireOpenLocked();
+            requireRegularOrNone(name, path);
+            forgetLocked(name);
+            try (FileChannel channel =
+                    FileChannel.open(path, StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS)) {
+                channel.truncate(sizeBytes);
+                channel.force(true);
+            }
+        } catch (IOException e) {
+            throw translate("truncate", name, e);
         } finally {
             channels.unlock();
         }
@@ -198,12 +291,15 @@ public final class DirectoryFiles implements StateFiles {
 
     @Override
     public void delete(String name) {
-        Path path = pathOf(name);
         channels.lock();
         try {
             requireOpenLocked();
+            Optional<Path> path =
+                    FileAlias.isAlias(name)
+                            ? FileAlias.find(directory, name)
+                            : Optional.of(pathOf(name));
             forgetLocked(name);
-            if (Files.deleteIfExists(path)) {
+            if (path.isPresent() && Files.deleteIfExists(path.get())) {
                 syncNames();
             }
         } catch (IOException e) {
@@ -242,9 +338,9 @@ public final class DirectoryFiles implements StateFiles {
         }
     }
 
-    private MdevException translate(String verb, String name, IOException e) {
+    private StoreException translate(String verb, String name, IOException e) {
         Errno errno = e instanceof AccessDeniedException ? Errno.EACCES : errnoOf(e);
-        return new MdevException(
+        return new StoreException(
                 errno, "cannot %s %s in directory=%s: %s".formatted(verb, name, directory, e), e);
     }
 
@@ -252,7 +348,8 @@ public final class DirectoryFiles implements StateFiles {
     private static Errno errnoOf(IOException e) {
         String reason = e instanceof FileSystemException fse ? fse.getReason() : e.getMessage();
         String words = reason == null ? "" : reason.toLowerCase(Locale.ROOT);
-        for (Errno errno : List.of(Errno.ENOSPC, Errno.EDQUOT, Errno.EFBIG, Errno.ENOTDIR)) {
+        for (Errno errno :
+                List.of(Errno.ENOSPC, Errno.EDQUOT, Errno.EFBIG, Errno.EROFS, Errno.ENOTDIR)) {
             if (words.contains(errno.text().toLowerCase(Locale.ROOT))) {
                 return errno;
             }
@@ -273,6 +370,7 @@ public final class DirectoryFiles implements StateFiles {
             }
             open.clear();
             lockChannel.close();
+            OPEN.remove(realPath);
         } catch (IOException e) {
             throw translate("close", "files", e);
         } finally {

@@ -33,19 +33,25 @@ public final class Journal {
     /// What the copy of a damaged file is called: the journal's name and this.
     public static final String DAMAGED = ".damaged";
 
-    private static final int MAX_BYTES = 64 << 20;
+    /// The largest file that is read, and so the largest that is written.
+    public static final int MAX_BYTES = 64 << 20;
 
     private final StateFiles files;
     private final String name;
+    private final int maxBytes;
     private long nextNumber;
     private long sizeBytes;
 
     /// Set when bytes may be in the file that belong to no line: more must not be added after them.
-    private boolean mustRewrite;
+    private boolean mustRewrite = true;
 
-    private Journal(StateFiles files, String name) {
+    /// Set when the file is damaged, and no copy of it was made yet.
+    private boolean mustCopy;
+
+    private Journal(StateFiles files, String name, int maxBytes) {
         this.files = files;
         this.name = name;
+        this.maxBytes = maxBytes;
     }
 
     /// What was found in a file.
@@ -61,24 +67,27 @@ public final class Journal {
 
     /// Opens a journal. Its file is not changed before [#rewrite] is called, which must happen
     /// before anything is appended.
-    ///
-    /// @throws MdevException what the files say; EFBIG if the file is larger than 64 MiB
     public static Journal open(StateFiles files, String name) {
-        Journal journal = new Journal(files, name);
-        journal.mustRewrite = true;
-        return journal;
+        return open(files, name, MAX_BYTES);
     }
 
-    /// Reads the file, and keeps a copy of it if it is damaged.
+    /// A journal that is never larger than `maxBytes`.
+    static Journal open(StateFiles files, String name, int maxBytes) {
+        return new Journal(files, name, maxBytes);
+    }
+
+    /// Reads the file. If it is damaged, [#rewrite] keeps a copy of it.
     ///
-    /// @throws MdevException EOPNOTSUPP if a newer version of this program wrote it
+    /// @throws MdevException what the files say; EFBIG if the file is larger than it may be,
+    ///   EOPNOTSUPP if a newer version of this program wrote it
     public Content read() {
-        byte[] bytes = files.read(name, MAX_BYTES).orElse(new byte[0]);
-        Content content = parse(new String(bytes, StandardCharsets.ISO_8859_1));
-        if (content.damage().isPresent()) {
-            files.replace(name + DAMAGED, bytes);
-        }
+        Content content = parse(new String(bytes(), StandardCharsets.ISO_8859_1));
+        mustCopy = content.damage().isPresent();
         return content;
+    }
+
+    private byte[] bytes() {
+        return files.read(name, maxBytes).orElse(new byte[0]);
     }
 
     private Content parse(String all) {
@@ -129,20 +138,56 @@ public final class Journal {
 
     /// Gives the file a new content, at once: the header and these texts.
     ///
-    /// @throws MdevException what the files say; the content is then the old or the new
+    /// @throws StoreException EFBIG if the texts are more than a file may hold; else what the files
+    ///   say. The content is then the old or the new; if it is the old for sure, lines can still be
+    ///   appended to it that could be before
     public void rewrite(List<String> texts) {
         StringBuilder all = new StringBuilder();
         long number = nextNumber;
         all.append(lineOf(number++, HEADER));
         for (String text : texts) {
             all.append(lineOf(number++, text));
+            requireRoom(all.length());
         }
         byte[] bytes = all.toString().getBytes(StandardCharsets.ISO_8859_1);
-        mustRewrite = true;
-        files.replace(name, bytes);
+        if (mustCopy) {
+            files.replace(name + DAMAGED, bytes());
+            mustCopy = false;
+        }
+        replace(bytes);
         nextNumber = number;
         sizeBytes = bytes.length;
         mustRewrite = false;
+    }
+
+    private void replace(byte[] bytes) {
+        String next = name + StateFiles.TEMPORARY;
+        try {
+            files.write(next, bytes);
+        } catch (StoreException e) {
+            dropQuietly(next, e);
+            throw e;
+        }
+        mustRewrite = true;
+        files.rename(next, name);
+    }
+
+    /// What could not be written takes up room that others need.
+    private void dropQuietly(String file, StoreException because) {
+        try {
+            files.delete(file);
+        } catch (StoreException e) {
+            because.addSuppressed(e);
+        }
+    }
+
+    private void requireRoom(long wantedBytes) {
+        if (wantedBytes > maxBytes) {
+            throw new StoreException(
+                    Errno.EFBIG,
+                    "%s is full: it may have %d bytes, and needs more than that for what is so now"
+                            .formatted(name, maxBytes));
+        }
     }
 
     /// Whether the file must be rewritten before anything can be appended: at the start, and after
@@ -155,17 +200,35 @@ public final class Journal {
     ///
     /// @param text ASCII, without an end-of-line character
     /// @param durable whether it, and all before it, is to survive a crash of the host
-    /// @throws MdevException what the files say; the line is then there or not
+    /// @throws StoreException EFBIG if the file would be too large, and is as it was; else what the
+    ///   files say. The line is then not there, unless the files say that they could not even take
+    ///   it back: it is there or not, until the file was rewritten
     public void append(String text, boolean durable) {
         if (mustRewrite) {
             throw new IllegalStateException("rewrite first: journal=" + name);
         }
         byte[] bytes = lineOf(nextNumber, text).getBytes(StandardCharsets.ISO_8859_1);
+        requireRoom(sizeBytes + bytes.length);
         mustRewrite = true;
-        files.append(name, bytes, durable);
+        try {
+            files.append(name, bytes, durable);
+        } catch (StoreException e) {
+            takeBack(e);
+            throw e;
+        }
         mustRewrite = false;
         nextNumber++;
         sizeBytes += bytes.length;
+    }
+
+    /// A line that nobody was told of, whole as it may be, must not be found after a restart. What
+    /// the disk did with the lines before it is not known: the file must be rewritten all the same.
+    private void takeBack(StoreException because) {
+        try {
+            files.truncate(name, sizeBytes);
+        } catch (StoreException e) {
+            because.addSuppressed(e);
+        }
     }
 
     private static String lineOf(long number, String text) {

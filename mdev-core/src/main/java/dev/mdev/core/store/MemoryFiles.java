@@ -1,7 +1,6 @@
 package dev.mdev.core.store;
 
 import dev.mdev.api.Errno;
-import dev.mdev.api.MdevException;
 
 import java.io.ByteArrayOutputStream;
 import java.util.List;
@@ -26,7 +25,7 @@ public final class MemoryFiles implements StateFiles {
         }
         byte[] content = file.toByteArray();
         if (content.length > maxBytes) {
-            throw new MdevException(
+            throw new StoreException(
                     Errno.EFBIG, "file=%s sizeBytes=%d".formatted(name, content.length));
         }
         return Optional.of(content);
@@ -46,10 +45,22 @@ public final class MemoryFiles implements StateFiles {
     }
 
     @Override
+    public void truncate(String name, long sizeBytes) {
+        files.computeIfPresent(
+                StateFiles.checkName(name),
+                (_, file) -> {
+                    byte[] content = file.toByteArray();
+                    ByteArrayOutputStream shorter = new ByteArrayOutputStream(content.length);
+                    shorter.write(content, 0, (int) Math.min(sizeBytes, content.length));
+                    return shorter;
+                });
+    }
+
+    @Override
     public void rename(String from, String to) {
         ByteArrayOutputStream file = files.remove(StateFiles.checkName(from));
         if (file == null) {
-            throw new MdevException(Errno.ENOENT, "file=" + from);
+            throw new StoreException(Errno.ENOENT, "file=" + from);
         }
         files.put(StateFiles.checkName(to), file);
     }

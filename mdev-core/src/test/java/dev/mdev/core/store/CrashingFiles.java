@@ -1,7 +1,6 @@
 package dev.mdev.core.store;
 
 import dev.mdev.api.Errno;
-import dev.mdev.api.MdevException;
 
 import org.jspecify.annotations.Nullable;
 
@@ -39,6 +38,8 @@ public final class CrashingFiles implements StateFiles {
         private volatile @Nullable Errno failure;
 
         private volatile boolean failsLate;
+        private volatile boolean failsToSync;
+        private volatile boolean failsToDelete;
 
         public Disk(SplittableRandom random) {
             this.random = random;
@@ -49,9 +50,19 @@ public final class CrashingFiles implements StateFiles {
             failsLate = late;
         }
 
+        /// Lets durable appending fail after the bytes were written, as when fsync(2) fails.
+        public void failToSync(boolean fail) {
+            failsToSync = fail;
+        }
+
+        /// Lets deleting fail, and nothing else.
+        public void failToDelete(boolean fail) {
+            failsToDelete = fail;
+        }
+
         private void doneOrFail() {
             if (failsLate) {
-                throw new MdevException(Errno.EIO, "the disk fails late");
+                throw new StoreException(Errno.EIO, "the disk fails late");
             }
         }
 
@@ -98,7 +109,7 @@ public final class CrashingFiles implements StateFiles {
         private void requireWorking() {
             Errno errno = failure;
             if (errno != null) {
-                throw new MdevException(errno, "the disk fails");
+                throw new StoreException(errno, "the disk fails");
             }
         }
     }
@@ -113,7 +124,7 @@ public final class CrashingFiles implements StateFiles {
         synchronized (disk) {
             byte[] content = disk.files.get(name);
             if (content != null && content.length > maxBytes) {
-                throw new MdevException(Errno.EFBIG, "file=" + name);
+                throw new StoreException(Errno.EFBIG, "file=" + name);
             }
             return Optional.ofNullable(content).map(byte[]::clone);
         }
@@ -154,6 +165,9 @@ public final class CrashingFiles implements StateFiles {
             System.arraycopy(bytes, 0, whole, old.length, bytes.length);
             disk.files.put(name, whole);
             plan.step();
+            if (durable && disk.failsToSync) {
+                throw new StoreException(Errno.EIO, "the disk does not sync");
+            }
             if (durable) {
                 disk.durable.remove(name);
             }
@@ -168,13 +182,28 @@ public final class CrashingFiles implements StateFiles {
     }
 
     @Override
+    public void truncate(String name, long sizeBytes) {
+        plan.step();
+        synchronized (disk) {
+            disk.requireWorking();
+            byte[] content = disk.files.get(name);
+            if (content != null && content.length > sizeBytes) {
+                disk.files.put(name, Arrays.copyOf(content, (int) sizeBytes));
+                disk.durable.computeIfPresent(
+                        name, (_, length) -> Math.min(length, (int) sizeBytes));
+            }
+        }
+        plan.step();
+    }
+
+    @Override
     public void rename(String from, String to) {
         plan.step();
         synchronized (disk) {
             disk.requireWorking();
             byte[] content = disk.files.remove(from);
             if (content == null) {
-                throw new MdevException(Errno.ENOENT, "file=" + from);
+                throw new StoreException(Errno.ENOENT, "file=" + from);
             }
             disk.files.put(to, content);
             disk.durable.remove(to);
@@ -188,6 +217,9 @@ public final class CrashingFiles implements StateFiles {
         plan.step();
         synchronized (disk) {
             disk.requireWorking();
+            if (disk.failsToDelete) {
+                throw new StoreException(Errno.EROFS, "the disk does not delete " + name);
+            }
             disk.files.remove(name);
             disk.durable.remove(name);
             disk.doneOrFail();

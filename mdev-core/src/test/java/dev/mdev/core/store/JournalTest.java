@@ -101,7 +101,9 @@ class JournalTest {
             flipped[bit / 8] ^= (byte) (1 << (bit % 8));
             disk.put(NAME, flipped);
 
-            Journal.Content content = readBack();
+            Journal reading = Journal.open(files, NAME);
+            Journal.Content content = reading.read();
+            reading.rewrite(content.texts());
 
             boolean lostItsEnd = bit / 8 == whole.length - 1;
             assertThat(content.torn()).as("bit %d", bit).isEqualTo(lostItsEnd);
@@ -163,6 +165,85 @@ class JournalTest {
 
         assertThat(readBack().texts()).containsExactly("one", "two");
         assertThat(readBack().damage()).isEmpty();
+    }
+
+    @Test
+    void aDamagedFileIsNotReplacedBeforeThereIsACopyOfIt() {
+        fresh("one", "two");
+        String damaged = disk.text(NAME).replace("one", "0ne");
+        disk.put(NAME, damaged.getBytes(StandardCharsets.ISO_8859_1));
+        Journal journal = Journal.open(files, NAME);
+        Journal.Content content = journal.read();
+        disk.failWith(Errno.ENOSPC);
+        assertThatThrownBy(() -> journal.rewrite(content.texts()))
+                .isInstanceOf(StoreException.class);
+        assertThat(disk.text(NAME)).isEqualTo(damaged);
+        disk.failWith(null);
+
+        journal.rewrite(content.texts());
+
+        assertThat(disk.text(NAME + Journal.DAMAGED)).isEqualTo(damaged);
+        assertThat(readBack().texts()).containsExactly("two");
+    }
+
+    @Test
+    void aLineThatWasWrittenAndNotMadeDurableIsTakenBack() {
+        Journal journal = fresh("one");
+        disk.failToSync(true);
+
+        assertThatThrownBy(() -> journal.append("two", true)).isInstanceOf(StoreException.class);
+
+        assertThat(readBack().texts()).as("what a restart finds").containsExactly("one");
+        assertThat(readBack().torn()).isFalse();
+        assertThat(journal.mustRewrite()).isTrue();
+    }
+
+    @Test
+    void aRewriteThatDoesNotBeginLeavesAFileThatCanBeAppendedTo() {
+        Journal journal = fresh("one");
+        disk.failWith(Errno.ENOSPC);
+        assertThatThrownBy(() -> journal.rewrite(List.of("new")))
+                .isInstanceOf(StoreException.class);
+        disk.failWith(null);
+
+        assertThat(journal.mustRewrite()).isFalse();
+        journal.append("two", true);
+
+        assertThat(readBack().texts()).containsExactly("one", "two");
+        assertThat(readBack().damage()).isEmpty();
+    }
+
+    @Test
+    void whatWasBegunAndNotFinishedLeavesNothingThatTakesUpRoom() {
+        Journal journal = fresh("one");
+        disk.failLate(true);
+        assertThatThrownBy(() -> journal.rewrite(List.of("new")))
+                .isInstanceOf(StoreException.class);
+
+        assertThat(journal.mustRewrite()).as("it may be the old or the new").isTrue();
+        assertThat(disk.names()).containsExactly(NAME);
+    }
+
+    @Test
+    void aJournalIsNeverLargerThanItMayBe() {
+        Journal journal = Journal.open(files, NAME, 300);
+        journal.read();
+        journal.rewrite(List.of("one"));
+        String wide = "x".repeat(200);
+        journal.append(wide, true);
+        String before = disk.text(NAME);
+
+        assertThatThrownBy(() -> journal.append(wide, true))
+                .isInstanceOfSatisfying(StoreException.class, e -> assertThat(e.isFull()).isTrue())
+                .hasMessageContaining("300 bytes");
+        assertThatThrownBy(() -> journal.rewrite(List.of(wide, wide)))
+                .isInstanceOfSatisfying(
+                        StoreException.class, e -> assertThat(e.errno()).isEqualTo(Errno.EFBIG));
+
+        assertThat(disk.text(NAME)).isEqualTo(before);
+        journal.append("two", true);
+        assertThat(Journal.open(files, NAME, 300).read().texts())
+                .containsExactly("one", wide, "two");
     }
 
     @Test
