@@ -3,7 +3,9 @@ package dev.mdev.core.device;
 import com.google.errorprone.annotations.concurrent.GuardedBy;
 
 import java.time.Duration;
+import java.util.Comparator;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -55,6 +57,15 @@ final class CallWatch implements AutoCloseable {
 
     void remove(DriverCalls calls) {
         watched.remove(calls);
+    }
+
+    /// The calls that are overdue now, the longest first.
+    List<CallReport> overdue() {
+        return watched.stream()
+                .flatMap(calls ->
+                        calls.overdue().stream().map(call -> call.report(calls.owner(), false)))
+                .sorted(Comparator.comparingLong(CallReport::durationNanos).reversed())
+                .toList();
     }
 
     private void watch() {

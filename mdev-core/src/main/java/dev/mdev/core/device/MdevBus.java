@@ -44,8 +44,9 @@ import java.util.stream.Collectors;
 ///
 /// All methods may be called by any thread. Of two that change one device at a time, one gets
 /// EAGAIN; a removal by force waits, and takes over from what is stuck in a driver. All throw
-/// [MdevException] ESHUTDOWN after [#close], and what the state files say (EIO, ENOSPC, ...) if
-/// something cannot be written down; nothing was changed then.
+/// [MdevException] ESHUTDOWN after [#close], and what the state files say, a
+/// [dev.mdev.core.store.StoreException] (EIO, ENOSPC, ...), if something cannot be written down;
+/// nothing was changed then.
 public final class MdevBus implements AutoCloseable {
     private final HostMemory memory;
     private final StateFiles files;
@@ -67,7 +68,8 @@ public final class MdevBus implements AutoCloseable {
     }
 
     /// Opens a bus on what an earlier one left, and brings what that one was in the middle of to an
-    /// end.
+    /// end. If nothing can be written, what is there is used as it is, and nothing is changed until
+    /// something can be written again.
     ///
     /// @param memory where apertures come from
     /// @param files where definitions and the journal are; the bus closes them
@@ -90,7 +92,7 @@ public final class MdevBus implements AutoCloseable {
                         options,
                         new Registry(),
                         ledger,
-                        DefinitionStore.load(files),
+                        DefinitionStore.load(files, options.maxDefinitions()),
                         observer,
                         watch,
                         new Scrubber(ledger, observer, watch, options.callDeadline()));
@@ -448,6 +450,7 @@ public final class MdevBus implements AutoCloseable {
 
     /// Deletes a file that should be a definition and is not.
     ///
+    /// @param file as [#quarantined] names it
     /// @throws MdevException ENOENT if there is none of that name
     public void discardQuarantined(String file) {
         bus.definitions().discard(file);
@@ -549,6 +552,18 @@ public final class MdevBus implements AutoCloseable {
     /// opened again.
     public List<Unfinished> unfinished() {
         return bus.ledger().unfinished();
+    }
+
+    /// What keeps the journal from being written, if something did when it was last tried: verbs
+    /// that change something are refused until it can be.
+    public Optional<String> journalFailure() {
+        return bus.ledger().failure();
+    }
+
+    /// The callbacks of drivers that have been running for longer than they may: of devices,
+    /// whatever becomes of them just now, of parents, and of drivers that look for theirs.
+    public List<CallReport> overdueCalls() {
+        return bus.watch().overdue();
     }
 
     /// The events that are kept and came after number `sequence`, oldest first: all after it if the

@@ -1,17 +1,18 @@
 package dev.mdev.core.device;
 
-import dev.mdev.api.MdevException;
 import dev.mdev.core.ledger.Subject;
 import dev.mdev.core.ledger.Unfinished;
+import dev.mdev.core.store.StoreException;
 
 /// Brings the verbs that a crash interrupted to their ends, when the bus opens and before any
 /// parent is there. What needs the parent, the end of a device that should not be, waits for it:
 /// such a device is doomed.
 ///
-/// Each step can be repeated: a crash in here is one more crash.
+/// Each step can be repeated: a crash in here is one more crash, and what the files do not take is
+/// left for the next time.
 final class Recovery {
     /// The step of a verb after which the definition is gone.
-    static final String UNDEFINED = "undefined";
+    static final String UNDEFINED = Unfinished.UNDEFINED;
 
     private final BusContext bus;
 
@@ -19,7 +20,6 @@ final class Recovery {
         this.bus = bus;
     }
 
-    /// @throws MdevException what the files say
     void resolveAll() {
         bus.ledger()
                 .opening()
@@ -30,7 +30,7 @@ final class Recovery {
                                         new MdevEvent.JournalTrouble(
                                                 "records were lost, all pages are scrubbed again: "
                                                         + damage)));
-        bus.ledger().opening().unfinished().forEach(this::resolve);
+        bus.ledger().opening().unfinished().forEach(this::resolveOrLeave);
         bus.definitions()
                 .quarantined()
                 .forEach(file ->
@@ -38,6 +38,19 @@ final class Recovery {
                                 .event(
                                         new MdevEvent.DefinitionQuarantined(
                                                 file.file(), file.reason())));
+    }
+
+    /// A verb whose definition cannot be deleted now stays unfinished.
+    private void resolveOrLeave(Unfinished verb) {
+        try {
+            resolve(verb);
+        } catch (StoreException e) {
+            bus.observer()
+                    .event(
+                            new MdevEvent.JournalTrouble(
+                                    "not resolved yet: verb=%s mdev=%s %s"
+                                            .formatted(verb.verb(), verb.subject().uuid(), e)));
+        }
     }
 
     private void resolve(Unfinished verb) {
@@ -49,8 +62,8 @@ final class Recovery {
                         yield false;
                     }
                     case CREATE_DEFINED -> {
-                        undefine(verb);
                         doom(subject);
+                        undefine(verb);
                         yield false;
                     }
                     // Where the device is, and which pages it has, its driver will say.
@@ -60,12 +73,12 @@ final class Recovery {
                         yield true;
                     }
                     case REMOVE -> {
-                        undefine(verb);
                         doom(subject);
+                        undefine(verb);
                         yield true;
                     }
                     case UNDEFINE -> {
-                        bus.definitions().remove(subject.uuid());
+                        undefine(verb);
                         yield true;
                     }
                     case DEFINE -> bus.definitions().find(subject.uuid()).isPresent();

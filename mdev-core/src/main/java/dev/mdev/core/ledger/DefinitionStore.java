@@ -3,6 +3,7 @@ package dev.mdev.core.ledger;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.core.store.StateFiles;
+import dev.mdev.core.store.StoreException;
 
 import java.util.Comparator;
 import java.util.List;
@@ -11,16 +12,21 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.locks.ReentrantLock;
 
 /// The definitions: one file each, named by the uuid, so that one that is broken breaks no other.
 ///
-/// All methods may be called by any thread; two that change one uuid are for the caller to keep
-/// apart.
+/// There may be so many: what an operator's script writes down in a loop must not fill the host.
+/// Those that are there when they are loaded are all kept.
+///
+/// All methods may be called by any thread; changes happen one at a time.
 public final class DefinitionStore {
     private static final String SUFFIX = ".mdev";
     private static final int MAX_FILE_BYTES = 4096;
 
     private final StateFiles files;
+    private final int most;
+    private final ReentrantLock changing = new ReentrantLock();
     private final Map<UUID, MdevDefinition> definitions = new ConcurrentHashMap<>();
     private final Map<String, QuarantinedDefinition> quarantined = new ConcurrentHashMap<>();
 
@@ -28,22 +34,37 @@ public final class DefinitionStore {
     /// could not be taken back either.
     private final Set<UUID> uncertain = ConcurrentHashMap.newKeySet();
 
-    private DefinitionStore(StateFiles files) {
+    private DefinitionStore(StateFiles files, int most) {
         this.files = files;
+        this.most = most;
     }
 
     /// Reads all definitions. A file that is none is quarantined, and what an interrupted
     /// [StateFiles#replace] left behind is deleted.
-    public static DefinitionStore load(StateFiles files) {
-        DefinitionStore store = new DefinitionStore(files);
+    ///
+    /// @param most how many there may be
+    /// @throws StoreException if the files cannot be listed
+    public static DefinitionStore load(StateFiles files, int most) {
+        DefinitionStore store = new DefinitionStore(files, most);
         for (String name : files.list()) {
             if (name.endsWith(SUFFIX + StateFiles.TEMPORARY)) {
-                files.delete(name);
+                store.drop(name);
             } else if (name.endsWith(SUFFIX)) {
                 store.loadOne(name);
             }
         }
         return store;
+    }
+
+    private void drop(String leftover) {
+        try {
+            files.delete(leftover);
+        } catch (StoreException e) {
+            quarantined.put(
+                    leftover,
+                    new QuarantinedDefinition(
+                            leftover, "left over by a write, and stays: " + e.getMessage()));
+        }
     }
 
     private void loadOne(String name) {
@@ -85,8 +106,27 @@ public final class DefinitionStore {
     /// Writes a definition, or another one in its place.
     ///
     /// @throws MdevException EEXIST if there is a file that should be its definition and is not;
-    ///   else what the files say, and the definition is the old one
+    ///   EUSERS if there are as many definitions as there may be; else what the files say, and the
+    ///   definition is the old one
     public void put(MdevDefinition definition) {
+        changing.lock();
+        try {
+            requireRoom(definition.uuid());
+            putLocked(definition);
+        } finally {
+            changing.unlock();
+        }
+    }
+
+    private void requireRoom(UUID uuid) {
+        if (!definitions.containsKey(uuid) && definitions.size() >= most) {
+            throw new MdevException(
+                    Errno.EUSERS,
+                    "there are %d definitions, and may be %d".formatted(definitions.size(), most));
+        }
+    }
+
+    private void putLocked(MdevDefinition definition) {
         String file = fileOf(definition.uuid());
         QuarantinedDefinition broken = quarantined.get(file);
         if (broken != null) {
@@ -97,7 +137,7 @@ public final class DefinitionStore {
         }
         try {
             files.replace(file, DefinitionCodec.encode(definition));
-        } catch (MdevException e) {
+        } catch (StoreException e) {
             takeBack(definition.uuid(), e);
             throw e;
         }
@@ -107,7 +147,7 @@ public final class DefinitionStore {
 
     /// A change that failed may have happened: makes the file what it was. If the files do not even
     /// do that, a restart finds the old or the new.
-    private void takeBack(UUID uuid, MdevException because) {
+    private void takeBack(UUID uuid, StoreException because) {
         MdevDefinition old = definitions.get(uuid);
         try {
             if (old == null) {
@@ -116,7 +156,7 @@ public final class DefinitionStore {
                 files.replace(fileOf(uuid), DefinitionCodec.encode(old));
             }
             uncertain.remove(uuid);
-        } catch (MdevException e) {
+        } catch (StoreException e) {
             uncertain.add(uuid);
             because.addSuppressed(e);
         }
@@ -126,12 +166,21 @@ public final class DefinitionStore {
     ///
     /// @throws MdevException what the files say; the definition is still there
     public void remove(UUID uuid) {
+        changing.lock();
+        try {
+            removeLocked(uuid);
+        } finally {
+            changing.unlock();
+        }
+    }
+
+    private void removeLocked(UUID uuid) {
         if (!definitions.containsKey(uuid) && !uncertain.contains(uuid)) {
             return;
         }
         try {
             files.delete(fileOf(uuid));
-        } catch (MdevException e) {
+        } catch (StoreException e) {
             takeBack(uuid, e);
             throw e;
         }
@@ -143,10 +192,15 @@ public final class DefinitionStore {
     ///
     /// @throws MdevException ENOENT if there is none of that name
     public void discard(String file) {
-        if (!quarantined.containsKey(file)) {
-            throw new MdevException(Errno.ENOENT, "no quarantined file=" + file);
+        changing.lock();
+        try {
+            if (!quarantined.containsKey(file)) {
+                throw new MdevException(Errno.ENOENT, "no quarantined file=" + file);
+            }
+            files.delete(file);
+            quarantined.remove(file);
+        } finally {
+            changing.unlock();
         }
-        files.delete(file);
-        quarantined.remove(file);
     }
 }

@@ -5,6 +5,7 @@ import com.google.errorprone.annotations.concurrent.GuardedBy;
 import dev.mdev.api.MdevException;
 import dev.mdev.core.store.Journal;
 import dev.mdev.core.store.StateFiles;
+import dev.mdev.core.store.StoreException;
 
 import org.jspecify.annotations.Nullable;
 
@@ -29,7 +30,7 @@ public final class Ledger {
     private static final long SMALLEST_COMPACTION_BYTES = 256 << 10;
 
     private final ReentrantLock recording = new ReentrantLock();
-    private final Consumer<MdevException> trouble;
+    private final Consumer<StoreException> trouble;
     private final Opening opening;
 
     @GuardedBy("recording")
@@ -42,8 +43,16 @@ public final class Ledger {
     @GuardedBy("recording")
     private long compactionBytes;
 
+    /// Whether the state has a record that the journal has not.
+    @GuardedBy("recording")
+    private boolean unwritten;
+
+    /// Why the journal could not be written when it was last tried; null if it could.
+    @GuardedBy("recording")
+    private @Nullable StoreException failure;
+
     private Ledger(
-            Journal journal, LedgerState state, Opening opening, Consumer<MdevException> trouble) {
+            Journal journal, LedgerState state, Opening opening, Consumer<StoreException> trouble) {
         this.journal = journal;
         this.state = state;
         this.opening = opening;
@@ -64,10 +73,14 @@ public final class Ledger {
 
     /// Opens the ledger in `files`.
     ///
+    /// Its journal is rewritten. If that fails, the disk being full for instance, the old one stays
+    /// as it is, and no verb begins until a rewrite succeeds, which is tried each time: a restart
+    /// meanwhile finds what this one found, and counts as dirty all that did then.
+    ///
     /// @param trouble is told what kept a record from being written that will be written later
-    /// @throws MdevException what the files say; EOPNOTSUPP if a newer version of this program
-    ///   wrote the journal
-    public static Ledger open(StateFiles files, Consumer<MdevException> trouble) {
+    /// @throws MdevException if the journal cannot be read: what the files say, EFBIG if it is too
+    ///   large; EOPNOTSUPP if a newer version of this program wrote it
+    public static Ledger open(StateFiles files, Consumer<StoreException> trouble) {
         Journal journal = Journal.open(files, JOURNAL);
         Journal.Content content = journal.read();
         LedgerState state = new LedgerState();
@@ -84,13 +97,34 @@ public final class Ledger {
         }
         Opening opening = new Opening(state.unfinished(), content.torn(), damage);
         Ledger ledger = new Ledger(journal, state, opening, trouble);
-        ledger.recording.lock();
-        try {
-            ledger.rewriteLocked();
-        } finally {
-            ledger.recording.unlock();
-        }
+        ledger.startAfresh();
         return ledger;
+    }
+
+    private void startAfresh() {
+        StoreException why = null;
+        recording.lock();
+        try {
+            rewriteLocked();
+        } catch (StoreException e) {
+            failure = e;
+            why = e;
+        } finally {
+            recording.unlock();
+        }
+        if (why != null) {
+            trouble.accept(why);
+        }
+    }
+
+    /// What keeps the journal from being written, if something did when it was last tried.
+    public Optional<String> failure() {
+        recording.lock();
+        try {
+            return Optional.ofNullable(failure).map(StoreException::toString);
+        } finally {
+            recording.unlock();
+        }
     }
 
     /// What was found when the ledger was opened.
@@ -224,43 +258,72 @@ public final class Ledger {
     }
 
     private void record(LedgerRecord fact, boolean durable) {
-        MdevException failure = null;
+        StoreException why = null;
         recording.lock();
         try {
-            failure = tryWriteLocked(fact, durable);
+            why = tryWriteLocked(fact, durable);
         } finally {
             recording.unlock();
         }
-        if (failure != null) {
-            trouble.accept(failure);
+        if (why != null) {
+            trouble.accept(why);
         }
     }
 
     /// Applies a record whether or not it could be written. If it could not, the journal is
     /// rewritten from the state before the next record.
     @GuardedBy("recording")
-    private @Nullable MdevException tryWriteLocked(LedgerRecord fact, boolean durable) {
+    private @Nullable StoreException tryWriteLocked(LedgerRecord fact, boolean durable) {
         try {
             writeLocked(fact, durable);
             return null;
-        } catch (MdevException e) {
+        } catch (StoreException e) {
             state.apply(fact);
+            unwritten = true;
             return e;
         }
     }
 
     @GuardedBy("recording")
     private void writeLocked(LedgerRecord fact, boolean durable) {
-        if (journal.mustRewrite() || journal.sizeBytes() > compactionBytes) {
-            rewriteLocked();
+        try {
+            if (journal.mustRewrite() || unwritten) {
+                rewriteLocked();
+            } else if (journal.sizeBytes() > compactionBytes) {
+                compactLocked();
+            }
+            journal.append(LedgerCodec.encode(fact), durable);
+            failure = null;
+        } catch (StoreException e) {
+            failure = e;
+            throw e;
         }
-        journal.append(LedgerCodec.encode(fact), durable);
         state.apply(fact);
+    }
+
+    /// Makes the journal smaller. If that is not possible now, it is tried again when the journal
+    /// has grown some more.
+    @GuardedBy("recording")
+    private void compactLocked() {
+        try {
+            rewriteLocked();
+        } catch (StoreException e) {
+            if (journal.mustRewrite()) {
+                throw e;
+            }
+            compactionBytes = journal.sizeBytes() + SMALLEST_COMPACTION_BYTES;
+        }
     }
 
     @GuardedBy("recording")
     private void rewriteLocked() {
         journal.rewrite(state.records().stream().map(LedgerCodec::encode).toList());
-        compactionBytes = Math.max(SMALLEST_COMPACTION_BYTES, 4 * journal.sizeBytes());
+        unwritten = false;
+        long size = journal.sizeBytes();
+        // Not more than the journal may have, however large what it holds is.
+        compactionBytes =
+                Math.max(
+                        SMALLEST_COMPACTION_BYTES,
+                        Math.min(4 * size, (size + Journal.MAX_BYTES) / 2));
     }
 }

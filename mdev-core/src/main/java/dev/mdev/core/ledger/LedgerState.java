@@ -3,6 +3,7 @@ package dev.mdev.core.ledger;
 import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -14,6 +15,10 @@ import java.util.UUID;
 
 /// What the records of a journal add up to. Not safe for use by several threads.
 final class LedgerState {
+    /// Verbs after which a definition is wanted, so that none that began before may delete it.
+    private static final Set<Verb> KEEPS_DEFINITION =
+            EnumSet.of(Verb.DEFINE, Verb.CREATE_DEFINED, Verb.START);
+
     private final Map<Long, Unfinished> unfinished = new LinkedHashMap<>();
     private final Map<Device, Subject> active = new LinkedHashMap<>();
     private final Set<Device> doomed = new LinkedHashSet<>();
@@ -92,6 +97,11 @@ final class LedgerState {
     private void begin(LedgerRecord.Began began) {
         Subject subject = began.subject();
         nextOp = Math.max(nextOp, began.op() + 1);
+        unfinished.remove(began.op());
+        if (KEEPS_DEFINITION.contains(began.verb())) {
+            unfinished.replaceAll(
+                    (_, old) -> old.uuid().equals(subject.uuid()) ? old.undefined() : old);
+        }
         unfinished.put(began.op(), new Unfinished(began.op(), began.verb(), subject, List.of()));
         if (!subject.share().isEmpty()) {
             addAll(subject.share(), pagesOf(subject.parent()).dirty);
@@ -104,7 +114,12 @@ final class LedgerState {
             return;
         }
         switch (begun.verb()) {
-            case CREATE, CREATE_DEFINED, START, ADOPT, MOVE -> exist(begun.subject());
+            case CREATE, CREATE_DEFINED, START -> {
+                // Its uuid was free: whatever was to become of an earlier device of it is over.
+                unfinished.values().removeIf(old -> old.uuid().equals(begun.uuid()));
+                exist(begun.subject());
+            }
+            case ADOPT, MOVE -> exist(begun.subject());
             case STOP, REMOVE -> active.remove(Device.of(begun.subject()));
             case DEFINE, UNDEFINE -> {}
         }

@@ -7,7 +7,9 @@
 /// ## Locks
 ///
 /// ```
-/// Ledger.recording      the state and its journal; held during I/O; no driver is called under it
+/// Ledger.recording          the state and its journal; held during I/O; no driver is called under it
+///   DirectoryFiles.channels
+/// DefinitionStore.changing  the definitions and their files, likewise
 ///   DirectoryFiles.channels
 /// ```
 @NullMarked

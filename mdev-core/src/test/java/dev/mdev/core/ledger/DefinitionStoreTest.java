@@ -21,11 +21,13 @@ class DefinitionStoreTest {
     private static final UUID ONE = UUID.fromString("11111111-2222-3333-4444-555555555555");
     private static final UUID TWO = UUID.fromString("aaaaaaaa-2222-3333-4444-555555555555");
 
+    private static final int MOST = 100;
+
     private final CrashingFiles.Disk disk = new CrashingFiles.Disk(new SplittableRandom(3));
     private final CrashPlan plan = new CrashPlan();
 
     private DefinitionStore open() {
-        return DefinitionStore.load(new CrashingFiles(disk, plan));
+        return DefinitionStore.load(new CrashingFiles(disk, plan), MOST);
     }
 
     private static MdevDefinition definition(UUID uuid) {
@@ -129,9 +131,10 @@ class DefinitionStoreTest {
         MdevDefinition changed = definition(ONE).withAutostart(false);
         for (int step = 0; ; step++) {
             CrashingFiles.Disk crashing = new CrashingFiles.Disk(new SplittableRandom(step));
-            DefinitionStore.load(new CrashingFiles(crashing, new CrashPlan())).put(definition(ONE));
+            DefinitionStore.load(new CrashingFiles(crashing, new CrashPlan()), MOST)
+                    .put(definition(ONE));
             CrashPlan dying = new CrashPlan();
-            DefinitionStore store = DefinitionStore.load(new CrashingFiles(crashing, dying));
+            DefinitionStore store = DefinitionStore.load(new CrashingFiles(crashing, dying), MOST);
             dying.crashAfter(step);
             try {
                 store.put(changed);
@@ -141,7 +144,7 @@ class DefinitionStoreTest {
             crashing.loseWhatIsNotDurable();
 
             DefinitionStore next =
-                    DefinitionStore.load(new CrashingFiles(crashing, new CrashPlan()));
+                    DefinitionStore.load(new CrashingFiles(crashing, new CrashPlan()), MOST);
 
             assertThat(next.quarantined()).isEmpty();
             assertThat(next.all()).containsAnyOf(definition(ONE), changed).hasSize(1);
@@ -186,6 +189,49 @@ class DefinitionStoreTest {
         assertThat(open().find(ONE)).isPresent();
         store.remove(ONE);
         assertThat(disk.names()).isEmpty();
+    }
+
+    @Test
+    void thereAreNoMoreDefinitionsThanThereMayBeAndNoneThatIsThereIsLost() {
+        DefinitionStore store = DefinitionStore.load(new CrashingFiles(disk, plan), 2);
+        store.put(definition(ONE));
+        store.put(definition(TWO));
+        MdevDefinition third = definition(new UUID(0, 3));
+
+        assertFails(() -> store.put(third), Errno.EUSERS);
+
+        assertThat(open().all()).doesNotContain(third);
+        store.put(definition(ONE).withAutostart(false));
+        DefinitionStore smaller = DefinitionStore.load(new CrashingFiles(disk, plan), 1);
+        assertThat(smaller.all()).hasSize(2);
+        smaller.remove(TWO);
+        assertFails(() -> smaller.put(third), Errno.EUSERS);
+        smaller.remove(ONE);
+        smaller.put(third);
+    }
+
+    @Test
+    void aFileThatIsTooLargeIsQuarantined() {
+        disk.put(ONE + ".mdev", new byte[1 << 20]);
+
+        assertThat(open().quarantined()).extracting(QuarantinedDefinition::file).hasSize(1);
+    }
+
+    @Test
+    void whatAWriteLeftBehindAndCannotBeDeletedNowKeepsNothingFromBeingRead() {
+        open().put(definition(ONE));
+        disk.put(TWO + ".mdev.tmp", new byte[10]);
+        disk.failToDelete(true);
+
+        DefinitionStore store = open();
+
+        assertThat(store.all()).containsExactly(definition(ONE));
+        assertThat(store.quarantined())
+                .singleElement()
+                .satisfies(left -> assertThat(left.reason()).contains("left over"));
+        disk.failToDelete(false);
+        assertThat(open().quarantined()).isEmpty();
+        assertThat(disk.names()).containsExactly(ONE + ".mdev");
     }
 
     @Test

@@ -7,6 +7,7 @@ import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.core.store.CrashPlan;
 import dev.mdev.core.store.CrashingFiles;
+import dev.mdev.core.store.StoreException;
 import dev.mdev.core.support.Seeded;
 
 import org.junit.jupiter.api.Test;
@@ -23,7 +24,7 @@ class LedgerTest {
             List.of(new PoolRuns("vram", List.of(new ApertureRun(0, 100))));
 
     private final CrashingFiles.Disk disk = new CrashingFiles.Disk(new SplittableRandom(5));
-    private final List<MdevException> troubles = new ArrayList<>();
+    private final List<StoreException> troubles = new ArrayList<>();
 
     private Ledger open() {
         return Ledger.open(new CrashingFiles(disk, new CrashPlan()), troubles::add);
@@ -220,6 +221,96 @@ class LedgerTest {
         assertThat(next.dirty(PARENT)).containsExactly(new ApertureRun(50, 1));
         assertThat(next.activeOf(PARENT)).containsExactly(subject(1, 0, 4));
         assertThat(next.opening().damage()).isEmpty();
+    }
+
+    @Test
+    void aFullDiskLetsTheLedgerOpenAndNothingBeginAndForgetsNothing() {
+        Ledger before = open();
+        before.met(PARENT, POOLS);
+        before.markClean(PARENT, List.of(new ApertureRun(0, 100)));
+        before.begin(Verb.CREATE, subject(1, 10, 5));
+        String old = disk.text("journal");
+        disk.failWith(Errno.ENOSPC);
+
+        Ledger full = open();
+
+        assertThat(troubles).singleElement().matches(StoreException::isFull);
+        assertThat(full.failure()).hasValueSatisfying(why -> assertThat(why).contains("ENOSPC"));
+        assertThat(full.dirty(PARENT)).containsExactly(new ApertureRun(10, 5));
+        assertThat(full.opening().unfinished()).hasSize(1);
+        assertThatThrownBy(() -> full.begin(Verb.CREATE, subject(2, 20, 5)))
+                .isInstanceOfSatisfying(StoreException.class, e -> assertThat(e.isFull()).isTrue());
+        full.markDirty(PARENT, List.of(new ApertureRun(50, 1)));
+        full.markClean(PARENT, List.of(new ApertureRun(10, 5)));
+        assertThat(disk.text("journal")).isEqualTo(old);
+        assertThat(open().dirty(PARENT))
+                .as("what a restart finds meanwhile")
+                .containsExactly(new ApertureRun(10, 5));
+
+        disk.failWith(null);
+        full.begin(Verb.CREATE, subject(3, 30, 5));
+
+        assertThat(full.failure()).isEmpty();
+        assertThat(open().dirty(PARENT))
+                .containsExactly(new ApertureRun(30, 5), new ApertureRun(50, 1));
+    }
+
+    @Test
+    void aDamagedJournalOnAFullDiskStaysDamagedUntilThereIsRoom() {
+        Ledger before = open();
+        before.met(PARENT, POOLS);
+        before.markClean(PARENT, List.of(new ApertureRun(0, 100)));
+        before.step(7, "x");
+        String damaged = disk.text("journal").replace("step=x", "step=y");
+        disk.put("journal", damaged.getBytes(StandardCharsets.US_ASCII));
+        disk.failWith(Errno.ENOSPC);
+
+        for (int restart = 0; restart < 2; restart++) {
+            Ledger full = open();
+            full.met(PARENT, POOLS);
+
+            assertThat(full.opening().damage()).isPresent();
+            assertThat(full.dirty(PARENT)).containsExactly(new ApertureRun(0, 100));
+        }
+        disk.failWith(null);
+        assertThat(open().opening().damage()).isPresent();
+        assertThat(disk.text("journal.damaged")).isEqualTo(damaged);
+        assertThat(open().opening().damage()).isEmpty();
+    }
+
+    @Test
+    void aVerbWhoseBeginningCouldNotBeMadeDurableIsNotFoundAfterARestart() {
+        Ledger ledger = open();
+        disk.failToSync(true);
+        assertThatThrownBy(() -> ledger.begin(Verb.REMOVE, subject(1, 0, 4)))
+                .isInstanceOf(StoreException.class);
+        disk.failToSync(false);
+
+        assertThat(open().opening().unfinished()).isEmpty();
+    }
+
+    @Test
+    void aVerbThatCouldNotBeEndedDeletesNoDefinitionThatWasWrittenLater() {
+        Ledger ledger = open();
+        long removal = ledger.begin(Verb.REMOVE, subject(1, 0, 4));
+        ledger.begin(Verb.UNDEFINE, subject(2, 0, 4));
+        long definition = ledger.begin(Verb.DEFINE, subject(1, 0, 4));
+        ledger.end(definition, true);
+
+        assertThat(open().opening().unfinished())
+                .containsExactly(
+                        new Unfinished(
+                                removal,
+                                Verb.REMOVE,
+                                subject(1, 0, 4),
+                                List.of(Unfinished.UNDEFINED)),
+                        new Unfinished(removal + 1, Verb.UNDEFINE, subject(2, 0, 4), List.of()));
+
+        long start = ledger.begin(Verb.START, subject(1, 0, 4));
+        ledger.commit(start);
+
+        assertThat(ledger.unfinished()).extracting(Unfinished::verb).containsExactly(Verb.UNDEFINE);
+        assertThat(open().activeOf(PARENT)).containsExactly(subject(1, 0, 4));
     }
 
     @Test
