@@ -9,6 +9,7 @@ import java.io.DataInputStream;
 import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.UTFDataFormatException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
@@ -60,11 +61,23 @@ public final class StateReader {
             if (tag != StateFormat.TAG_HEADER) {
                 throw malformed("no header but section=" + tag);
             }
-            StateHeader header = parseHeader(payload(tag));
+            StateHeader header = headerIn(payload(tag));
             pools = header.pools();
             return header;
         } catch (EOFException e) {
             throw truncated(e);
+        }
+    }
+
+    /// What is whole and still does not add up was not written by [StateWriter], however good its
+    /// checksum is.
+    private static StateHeader headerIn(byte[] payload) throws IOException {
+        try {
+            return parseHeader(payload);
+        } catch (EOFException e) {
+            throw malformed("the header is shorter than what it should hold", e);
+        } catch (UTFDataFormatException e) {
+            throw malformed("a name in the header is no text", e);
         }
     }
 
@@ -92,7 +105,9 @@ public final class StateReader {
             pools.add(pool);
         }
         if (stateVersion < 1 || fields.available() > 0) {
-            throw malformed("stateVersion=%d".formatted(stateVersion));
+            throw malformed(
+                    "stateVersion=%d, %d bytes after the header"
+                            .formatted(stateVersion, fields.available()));
         }
         return new StateHeader(uuid, driver, type, stateVersion, pools);
     }
@@ -185,7 +200,15 @@ public final class StateReader {
         return new MdevException(Errno.EPROTO, "malformed state: " + what);
     }
 
-    private static MdevException truncated(EOFException e) {
-        return new MdevException(Errno.EPROTO, "truncated state", e);
+    private static MdevException malformed(String what, IOException e) {
+        return new MdevException(Errno.EPROTO, "malformed state: " + what, e);
+    }
+
+    private MdevException truncated(EOFException e) {
+        return new MdevException(
+                Errno.EPROTO,
+                "truncated state: it ends in or after section=%d, %d pages and %d bytes of the driver's were read"
+                        .formatted(lastTag, pages, driverBytes),
+                e);
     }
 }

@@ -22,6 +22,7 @@ import java.util.List;
 import java.util.SplittableRandom;
 import java.util.UUID;
 import java.util.zip.CRC32C;
+import java.util.zip.CheckedOutputStream;
 
 class StateStreamTest {
     private static final StateHeader HEADER =
@@ -110,6 +111,35 @@ class StateStreamTest {
                     .isEqualTo(Errno.EPROTO);
         }
         assertThat(failure(Arrays.copyOf(state, state.length - 1))).isEqualTo(Errno.EPROTO);
+    }
+
+    /// A header with a good checksum, and this in it.
+    private static byte[] withHeader(byte[] payload) throws IOException {
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        CRC32C crc = new CRC32C();
+        DataOutputStream out = new DataOutputStream(new CheckedOutputStream(bytes, crc));
+        out.write(StateFormat.MAGIC);
+        out.writeShort(StateFormat.VERSION);
+        out.writeByte(StateFormat.TAG_HEADER);
+        out.writeInt(payload.length);
+        out.write(payload);
+        out.writeInt((int) crc.getValue());
+        return bytes.toByteArray();
+    }
+
+    @Test
+    void aHeaderThatIsWholeAndMakesNoSenseIsMalformedAndNotTruncated() throws IOException {
+        byte[] noText = new byte[40];
+        noText[17] = 2;
+        noText[18] = (byte) 0xff;
+        for (byte[] payload : List.of(new byte[17], noText)) {
+            assertThatThrownBy(() ->
+                            new StateReader(new ByteArrayInputStream(withHeader(payload))).header())
+                    .isInstanceOfSatisfying(
+                            MdevException.class, e -> assertThat(e.errno()).isEqualTo(Errno.EPROTO))
+                    .hasMessageContaining("malformed")
+                    .hasMessageContaining("header");
+        }
     }
 
     @Test
