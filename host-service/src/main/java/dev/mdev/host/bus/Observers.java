@@ -7,56 +7,58 @@ import dev.mdev.core.device.MdevEvent;
 import dev.mdev.core.device.MdevObserver;
 import dev.mdev.core.device.ScrubReport;
 
-import java.util.List;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
-/// Tells several observers.
+import java.util.List;
+import java.util.function.Consumer;
+
+/// Tells several observers. One that fails keeps none of the others from being told.
 record Observers(List<MdevObserver> all) implements MdevObserver {
+    private static final Logger log = LoggerFactory.getLogger(Observers.class);
+
+    private void tell(Consumer<MdevObserver> news) {
+        for (MdevObserver observer : all) {
+            try {
+                news.accept(observer);
+            } catch (RuntimeException | Error e) {
+                log.error("{} failed to take note", observer.getClass().getName(), e);
+            }
+        }
+    }
+
     @Override
     public void faulted(Mdev mdev, FaultRecord fault) {
-        for (MdevObserver observer : all) {
-            observer.faulted(mdev, fault);
-        }
+        tell(it -> it.faulted(mdev, fault));
     }
 
     @Override
     public void called(Mdev mdev, String callback, long durationNanos) {
-        for (MdevObserver observer : all) {
-            observer.called(mdev, callback, durationNanos);
-        }
+        tell(it -> it.called(mdev, callback, durationNanos));
     }
 
     @Override
     public void event(MdevEvent event) {
-        for (MdevObserver observer : all) {
-            observer.event(event);
-        }
+        tell(it -> it.event(event));
     }
 
     @Override
     public void scrubbed(ScrubReport report) {
-        for (MdevObserver observer : all) {
-            observer.scrubbed(report);
-        }
+        tell(it -> it.scrubbed(report));
     }
 
     @Override
     public void slowCallback(CallReport report) {
-        for (MdevObserver observer : all) {
-            observer.slowCallback(report);
-        }
+        tell(it -> it.slowCallback(report));
     }
 
     @Override
     public void created(Mdev mdev) {
-        for (MdevObserver observer : all) {
-            observer.created(mdev);
-        }
+        tell(it -> it.created(mdev));
     }
 
     @Override
     public void removed(Mdev mdev) {
-        for (MdevObserver observer : all) {
-            observer.removed(mdev);
-        }
+        tell(it -> it.removed(mdev));
     }
 }
