@@ -81,7 +81,12 @@ public final class Ledger {
     /// @throws MdevException if the journal cannot be read: what the files say, EFBIG if it is too
     ///   large; EOPNOTSUPP if a newer version of this program wrote it
     public static Ledger open(StateFiles files, Consumer<StoreException> trouble) {
-        Journal journal = Journal.open(files, JOURNAL);
+        return open(files, trouble, Journal.MAX_BYTES);
+    }
+
+    /// A ledger whose journal is never larger than `maxBytes`.
+    static Ledger open(StateFiles files, Consumer<StoreException> trouble, int maxBytes) {
+        Journal journal = Journal.open(files, JOURNAL, maxBytes);
         Journal.Content content = journal.read();
         LedgerState state = new LedgerState();
         Optional<String> damage = content.damage();
@@ -286,13 +291,14 @@ public final class Ledger {
 
     @GuardedBy("recording")
     private void writeLocked(LedgerRecord fact, boolean durable) {
+        String text = LedgerCodec.encode(fact);
         try {
             if (journal.mustRewrite() || unwritten) {
                 rewriteLocked();
-            } else if (journal.sizeBytes() > compactionBytes) {
+            } else if (journal.sizeBytes() + text.length() > compactionBytes) {
                 compactLocked();
             }
-            journal.append(LedgerCodec.encode(fact), durable);
+            journal.append(text, durable);
             failure = null;
         } catch (StoreException e) {
             failure = e;
@@ -320,10 +326,10 @@ public final class Ledger {
         journal.rewrite(state.records().stream().map(LedgerCodec::encode).toList());
         unwritten = false;
         long size = journal.sizeBytes();
-        // Not more than the journal may have, however large what it holds is.
+        // Less than the journal may have, however large what it holds is.
         compactionBytes =
-                Math.max(
-                        SMALLEST_COMPACTION_BYTES,
-                        Math.min(4 * size, (size + Journal.MAX_BYTES) / 2));
+                Math.min(
+                        Math.max(SMALLEST_COMPACTION_BYTES, 4 * size),
+                        (size + journal.maxBytes()) / 2);
     }
 }

@@ -72,7 +72,7 @@ public final class Journal {
     }
 
     /// A journal that is never larger than `maxBytes`.
-    static Journal open(StateFiles files, String name, int maxBytes) {
+    public static Journal open(StateFiles files, String name, int maxBytes) {
         return new Journal(files, name, maxBytes);
     }
 
@@ -164,12 +164,12 @@ public final class Journal {
         String next = name + StateFiles.TEMPORARY;
         try {
             files.write(next, bytes);
+            mustRewrite = true;
+            files.rename(next, name);
         } catch (StoreException e) {
             dropQuietly(next, e);
             throw e;
         }
-        mustRewrite = true;
-        files.rename(next, name);
     }
 
     /// What could not be written takes up room that others need.
@@ -237,6 +237,11 @@ public final class Journal {
         }
         String rest = number + " " + text;
         return Checksum.of(rest) + " " + rest + "\n";
+    }
+
+    /// The largest that the file may be.
+    public int maxBytes() {
+        return maxBytes;
     }
 
     /// The size of the file.

@@ -333,6 +333,39 @@ class LedgerTest {
     }
 
     @Test
+    void aJournalThatIsFullOfWhatIsSoRefusesMoreUntilLessIsSo() {
+        int maxBytes = 16 << 10;
+        Ledger ledger =
+                Ledger.open(new CrashingFiles(disk, new CrashPlan()), troubles::add, maxBytes);
+        List<Subject> made = new ArrayList<>();
+        StoreException full = null;
+        while (full == null) {
+            Subject next = subject(made.size(), made.size(), 1);
+            try {
+                ledger.commit(ledger.begin(Verb.CREATE, next));
+                made.add(next);
+            } catch (StoreException e) {
+                full = e;
+            }
+            assertThat(disk.text("journal").length()).isLessThanOrEqualTo(maxBytes);
+            assertThat(made).hasSizeLessThan(maxBytes);
+        }
+        assertThat(full.isFull()).isTrue();
+        assertThat(full).hasMessageContaining("journal is full").hasMessageContaining("16384");
+        assertThat(made).hasSizeGreaterThan(50);
+        assertThatThrownBy(() -> ledger.begin(Verb.CREATE, subject(9999, 0, 1)))
+                .isInstanceOf(StoreException.class);
+        Ledger restarted = open();
+        assertThat(restarted.activeOf(PARENT)).containsExactlyElementsOf(made);
+
+        made.forEach(subject -> ledger.gone(PARENT, subject.uuid()));
+
+        ledger.begin(Verb.CREATE, subject(1, 0, 1));
+        assertThat(ledger.failure()).isEmpty();
+        assertThat(open().activeOf(PARENT)).isEmpty();
+    }
+
+    @Test
     void stepsAndNumbersOfUnfinishedVerbsSurvive() {
         Ledger ledger = open();
         long first = ledger.begin(Verb.CREATE_DEFINED, subject(1, 0, 4));
