@@ -134,6 +134,7 @@ class SlowTransferTest extends HostTest {
     @Test
     void aClientThatTakesAStateSlowlyLosesItAndTheDeviceGoesOn(CapturedOutput output)
             throws IOException {
+        int from = output.toString().length();
         // More than what the sockets' buffers take.
         UUID mdev = filled("gpu-sample-64m", 15_000);
         String head = "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n".formatted(state(mdev));
@@ -153,8 +154,34 @@ class SlowTransferTest extends HostTest {
             }
 
             drain(in);
-            assertThat(output).contains("a response ends early").contains("mdev.web.max-transfer");
+            assertThat(output.toString().substring(from))
+                    .contains("a response ends early")
+                    .contains("mdev.web.max-transfer")
+                    .doesNotContain(" ERROR ")
+                    .doesNotContain("\tat ");
         }
         api.run("vm1", STEP.formatted("write", mdev, 1)).requireStatus(200);
+    }
+
+    @Test
+    void aClientThatLeavesInTheMiddleIsALineInTheLogAndNoError(CapturedOutput output)
+            throws IOException {
+        int from = output.toString().length();
+        UUID mdev = filled("gpu-sample-64m", 15_000);
+        String head = "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n".formatted(state(mdev));
+        try (Socket socket = open(head)) {
+            assertThat(socket.getInputStream().read()).isEqualTo('H');
+        }
+
+        while (!output.toString().contains("a client left")) {
+            LockSupport.parkNanos(Duration.ofMillis(5).toNanos());
+        }
+        // Whoever gets the device next comes after all that is said of the last one.
+        api.run("vm1", STEP.formatted("write", mdev, 1)).requireStatus(200);
+        assertThat(output.toString().substring(from))
+                .contains("a client left in the middle: the state of mdev=" + mdev)
+                .doesNotContain(" ERROR ")
+                .doesNotContain(" WARN ")
+                .doesNotContain("\tat ");
     }
 }

@@ -1,7 +1,9 @@
 package dev.mdev.host.problem;
 
 import dev.mdev.api.MdevException;
+import dev.mdev.core.store.StoreException;
 
+import org.apache.catalina.connector.ClientAbortException;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -32,9 +34,14 @@ class ProblemAdvice extends ResponseEntityExceptionHandler {
 
     @ExceptionHandler
     ResponseEntity<Object> onMdev(MdevException e) {
-        Problem problem = Problem.of(e.errno());
-        if (problem.status().is5xxServerError()) {
+        Problem problem = Problem.of(e);
+        if (e instanceof StoreException) {
+            log.error("{}: {}", problem.title(), e.toString());
+        } else if (problem == Problem.DRIVER_FAILED) {
             log.warn("request failed: {}", e, e);
+        } else if (problem.status().is5xxServerError()) {
+            // Where it was thrown says no more than its message.
+            log.warn("request failed: {}", e.toString());
         }
         return answer(Problems.of(e), new HttpHeaders());
     }
@@ -61,11 +68,30 @@ class ProblemAdvice extends ResponseEntityExceptionHandler {
         return answer(Problems.of(Problem.TIMED_OUT, e.getMessage()), headers);
     }
 
-    /// Only the servlet container can cut a connection, and does for whatever it meets here.
+    /// Only the servlet container can cut a connection.
     @ExceptionHandler
-    void onBrokenStream(BrokenStreamException e) {
-        log.warn("a response ends early: {}", e.getMessage(), e);
+    void onBrokenStream(BrokenStreamException e) throws BrokenStreamException {
+        if (isClientGone(e)) {
+            log.info("a client left in the middle: {}", e.getMessage());
+        } else {
+            log.warn("a response ends early: {}: {}", e.getMessage(), String.valueOf(e.getCause()));
+        }
         throw e;
+    }
+
+    /// Nobody is there any more to be told anything.
+    @ExceptionHandler
+    void onClientGone(ClientAbortException e) {
+        log.info("a client left: {}", e.toString());
+    }
+
+    private static boolean isClientGone(Throwable e) {
+        for (Throwable cause = e; cause != null; cause = cause.getCause()) {
+            if (cause instanceof ClientAbortException) {
+                return true;
+            }
+        }
+        return false;
     }
 
     @ExceptionHandler

@@ -2,7 +2,9 @@ package dev.mdev.host.problem;
 
 import jakarta.servlet.RequestDispatcher;
 import jakarta.servlet.http.HttpServletRequest;
+import jakarta.servlet.http.HttpServletResponse;
 
+import org.jspecify.annotations.Nullable;
 import org.springframework.boot.webmvc.error.ErrorController;
 import org.springframework.http.MediaType;
 import org.springframework.http.ProblemDetail;
@@ -10,11 +12,16 @@ import org.springframework.http.ResponseEntity;
 import org.springframework.web.bind.annotation.RequestMapping;
 import org.springframework.web.bind.annotation.RestController;
 
-/// Answers what the servlet container forwards after an error outside all controllers.
+/// Answers what the servlet container forwards after an error outside all controllers. It also does
+/// so with a response that is on its way already: nothing can be said there any more.
 @RestController
 class ProblemErrorController implements ErrorController {
     @RequestMapping("/error")
-    ResponseEntity<ProblemDetail> error(HttpServletRequest request) {
+    @Nullable ResponseEntity<ProblemDetail> error(
+            HttpServletRequest request, HttpServletResponse response) {
+        if (response.isCommitted()) {
+            return null;
+        }
         Object status = request.getAttribute(RequestDispatcher.ERROR_STATUS_CODE);
         // Asked for directly, there is no error to tell of, and no such thing as this page.
         Problem problem = Problem.ofStatus(status instanceof Integer code ? code : 404);

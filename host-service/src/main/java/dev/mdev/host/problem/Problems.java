@@ -39,7 +39,7 @@ public final class Problems {
 
     /// What the core said, with its error number.
     static ProblemDetail of(MdevException e) {
-        ProblemDetail body = of(Problem.of(e.errno()), e.getMessage());
+        ProblemDetail body = of(Problem.of(e), e.getMessage());
         body.setProperty("errno", e.errno().name());
         return body;
     }

@@ -34,7 +34,9 @@ class ProblemTest {
                         "urn:mdev:problem:no-memory",
                         "urn:mdev:problem:timed-out",
                         "urn:mdev:problem:driver-failed",
-                        "urn:mdev:problem:internal");
+                        "urn:mdev:problem:internal",
+                        "urn:mdev:problem:store-full",
+                        "urn:mdev:problem:store-failed");
     }
 
     @ParameterizedTest
