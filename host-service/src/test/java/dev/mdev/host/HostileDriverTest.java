@@ -229,6 +229,7 @@ class HostileDriverTest extends HostTest {
     void aDeviceThatIsBeingMadeIsToBeAskedForAgain() throws Exception {
         String path = "/api/v1/mdevs/" + UUID.randomUUID();
         String spec = "{\"parent\":\"hostile\",\"type\":\"hangs-at-create\"}";
+        long last = api.get("/api/v1/events").numberAt("/lastId");
         CompletableFuture<Answer> making = CompletableFuture.supplyAsync(() -> api.put(path, spec));
         HostileDriver.Stuck.awaitEntered();
 
@@ -236,6 +237,10 @@ class HostileDriverTest extends HostTest {
 
         again.requireProblem(503, "unavailable");
         assertThat(again.body().at("/retryable").asBoolean()).isTrue();
+        api.awaitEvent(last, "callback_overdue");
+        assertThat(api.get("/api/v1/doctor").at("/overdue/0"))
+                .as("a device that is not active yet")
+                .contains("parent=hostile create");
         HostileDriver.Stuck.releaseAll();
         making.get().requireStatus(201);
         api.put(path, spec).requireStatus(200);

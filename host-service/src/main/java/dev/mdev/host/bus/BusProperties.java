@@ -20,6 +20,7 @@ import java.util.Map;
 ///   the deadline if absent
 /// @param stateDir where definitions and the journal are; nothing is remembered beyond the process
 ///   if absent
+/// @param maxDefinitions how many definitions there may be
 /// @param pluginDir a folder with drivers as jars, each of which gets a class loader of its own
 /// @param drivers settings of each driver, by its name
 @ConfigurationProperties("mdev")
@@ -28,15 +29,19 @@ public record BusProperties(
         @DefaultValue("5s") Duration driverDeadline,
         @Nullable Duration slowCallback,
         @Nullable Path stateDir,
+        @DefaultValue("4096") int maxDefinitions,
         @Nullable Path pluginDir,
         @Nullable Map<String, Map<String, String>> drivers) {
 
     /// How the bus is to behave.
     BusOptions options(MdevObserver observer) {
         BusOptions usual = BusOptions.of(driverDeadline, observer);
-        return slowCallback == null
-                ? usual
-                : new BusOptions(driverDeadline, slowCallback, usual.keptEvents(), observer);
+        return new BusOptions(
+                driverDeadline,
+                slowCallback == null ? usual.slowCallback() : slowCallback,
+                usual.keptEvents(),
+                observer,
+                maxDefinitions);
     }
 
     /// The settings of all drivers, by their names.

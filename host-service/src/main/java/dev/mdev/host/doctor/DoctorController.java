@@ -1,6 +1,7 @@
 package dev.mdev.host.doctor;
 
 import dev.mdev.core.device.Activity;
+import dev.mdev.core.device.CallReport;
 import dev.mdev.core.device.MdevBus;
 import dev.mdev.core.engine.EngineProbe;
 import dev.mdev.core.ledger.Ledger;
@@ -18,6 +19,7 @@ import org.springframework.web.bind.annotation.RestController;
 
 import java.util.List;
 import java.util.UUID;
+import java.util.concurrent.TimeUnit;
 
 /// `/api/v1/doctor`.
 @RestController
@@ -38,7 +40,8 @@ class DoctorController {
     /// The report.
     ///
     /// @param java the Java runtime's version
-    /// @param overdue driver callbacks that have been running for longer than they may
+    /// @param overdue callbacks of drivers that have been running for longer than they may, of
+    ///   devices, parents and drivers
     /// @param lost devices that do not end, and what they are stuck in
     /// @param state what is remembered over restarts, and how it was found
     record Report(
@@ -52,6 +55,7 @@ class DoctorController {
     /// What is remembered over restarts.
     ///
     /// @param directory where; absent if nothing is
+    /// @param trouble what keeps the journal from being written; nothing can be changed meanwhile
     /// @param torn whether the last process died while it wrote a line, of which nobody was told
     /// @param damage what was wrong with the journal at the start, if it had lost lines; all pages
     ///   were scrubbed again then
@@ -61,6 +65,7 @@ class DoctorController {
     /// @param quarantined files that should be definitions and are not
     record StateReport(
             @Nullable String directory,
+            @Nullable String trouble,
             boolean torn,
             @Nullable String damage,
             List<VerbReport> resolved,
@@ -88,16 +93,21 @@ class DoctorController {
                 Runtime.version().toString(),
                 engines.reports().stream().map(DoctorController::report).toList(),
                 drivers.drivers(),
-                bus.mdevs().stream()
-                        .flatMap(mdev ->
-                                mdev.overdueCallback().stream()
-                                        .map(call -> "mdev=%s %s".formatted(mdev.uuid(), call)))
-                        .toList(),
+                bus.overdueCalls().stream().map(DoctorController::words).toList(),
                 bus.statuses().stream()
                         .filter(it -> it.activity() == Activity.LOST)
                         .map(it -> "mdev=%s %s".formatted(it.uuid(), it.trouble().orElse("")))
                         .toList(),
                 state());
+    }
+
+    private static String words(CallReport call) {
+        return "%s %s for %d ms on thread %s"
+                .formatted(
+                        call.owner(),
+                        call.callback(),
+                        TimeUnit.NANOSECONDS.toMillis(call.durationNanos()),
+                        call.thread());
     }
 
     private StateReport state() {
@@ -106,6 +116,7 @@ class DoctorController {
                 properties.stateDir() == null
                         ? null
                         : properties.stateDir().toAbsolutePath().toString(),
+                bus.journalFailure().orElse(null),
                 opening.torn(),
                 opening.damage().orElse(null),
                 opening.unfinished().stream().map(VerbReport::of).toList(),

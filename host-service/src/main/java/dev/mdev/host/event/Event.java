@@ -64,7 +64,7 @@ public record Event(long id, Instant time, Kind kind, String subject, String det
         RESTORE_FAILED(true),
         /// Pages did not read back as zero, and are not handed out any more.
         PAGES_QUARANTINED(true),
-        /// The journal lost records, or cannot be written.
+        /// The journal lost records, or cannot be written now.
         JOURNAL_TROUBLE(true),
         /// A callback of a driver took long.
         CALLBACK_SLOW(true),

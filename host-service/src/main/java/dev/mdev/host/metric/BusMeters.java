@@ -3,6 +3,7 @@ package dev.mdev.host.metric;
 import dev.mdev.core.device.CallReport;
 import dev.mdev.core.device.FaultRecord;
 import dev.mdev.core.device.Mdev;
+import dev.mdev.core.device.MdevEvent;
 import dev.mdev.core.device.MdevObserver;
 import dev.mdev.core.device.ScrubReport;
 
@@ -83,6 +84,16 @@ class BusMeters implements MdevObserver {
         callbacks
                 .computeIfAbsent(new Callback(mdev.parent().driverName(), callback), this::timerOf)
                 .record(durationNanos, TimeUnit.NANOSECONDS);
+    }
+
+    /// A parent that left has nothing any more that could be measured.
+    @Override
+    public void event(MdevEvent event) {
+        if (event.fact() instanceof MdevEvent.ParentLeft left) {
+            registry.getMeters().stream()
+                    .filter(meter -> left.parent().equals(meter.getId().getTag("parent")))
+                    .forEach(registry::remove);
+        }
     }
 
     @Override

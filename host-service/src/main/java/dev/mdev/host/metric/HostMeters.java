@@ -16,7 +16,8 @@ import org.springframework.stereotype.Component;
 
 import java.util.function.ToLongFunction;
 
-/// Measures what parents have left. Parents are there before the service is ready, and stay.
+/// Measures what parents have left. Parents are there before the service is ready; what is measured
+/// of one that leaves goes with it, see [BusMeters].
 @Component
 class HostMeters {
     private final MeterRegistry registry;
@@ -37,6 +38,12 @@ class HostMeters {
         Gauge.builder("mdevhost.mdevs.lost", bus, HostMeters::lost)
                 .description("Devices that do not end, whose pages are held")
                 .register(registry);
+        Gauge.builder("mdevhost.driver.overdue.calls", bus, it -> it.overdueCalls().size())
+                .description("Callbacks of drivers that have been running for longer than they may")
+                .register(registry);
+        Gauge.builder("mdevhost.journal.failing", bus, HostMeters::failing)
+                .description("1 while the journal cannot be written, so that nothing can change")
+                .register(registry);
         Gauge.builder("mdevhost.definitions.quarantined", bus, it -> it.quarantined().size())
                 .description("Files that should be definitions and are not")
                 .register(registry);
@@ -52,6 +59,10 @@ class HostMeters {
 
     private static double lost(MdevBus bus) {
         return bus.statuses().stream().filter(it -> it.activity() == Activity.LOST).count();
+    }
+
+    private static double failing(MdevBus bus) {
+        return bus.journalFailure().isPresent() ? 1 : 0;
     }
 
     private static double mdevsOf(MdevBus bus, Parent parent) {
