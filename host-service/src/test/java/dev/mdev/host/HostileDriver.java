@@ -1,6 +1,7 @@
 package dev.mdev.host;
 
 import dev.mdev.api.Aperture;
+import dev.mdev.api.DeviceState;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MapDecision;
 import dev.mdev.api.MapRequest;
@@ -22,14 +23,26 @@ import dev.mdev.api.page.Prot;
 import org.springframework.boot.test.context.TestConfiguration;
 import org.springframework.context.annotation.Bean;
 
+import java.io.DataInput;
+import java.io.DataOutput;
+import java.io.IOException;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 
-/// A driver whose every type breaks another rule. Its parent `hostile` has 1024 pages; each device
-/// takes 16 and shows them in BAR 0.
+/// A driver whose every type breaks another rule. Its parents, `hostile` if no others are named,
+/// have 1024 pages each; each device takes 16 and shows them in BAR 0.
 final class HostileDriver implements ParentDriver {
     static final String PARENT = "hostile";
+
+    private final String driver;
+    private final List<String> parents;
+
+    HostileDriver(String driver, String... parents) {
+        this.driver = driver;
+        this.parents = List.of(parents);
+    }
 
     private static final long SHARE_PAGES = 16;
 
@@ -38,7 +51,7 @@ final class HostileDriver implements ParentDriver {
     static class Beans {
         @Bean
         ParentDriver hostile() {
-            return new HostileDriver();
+            return new HostileDriver("hostile", PARENT);
         }
 
         @Bean
@@ -142,6 +155,7 @@ final class HostileDriver implements ParentDriver {
         THROWS_AT_CLOSE,
         HANGS_AT_CREATE,
         HANGS_AT_CLOSE,
+        REFUSES_STATE,
         MOVABLE,
         BIG;
 
@@ -186,19 +200,17 @@ final class HostileDriver implements ParentDriver {
 
     @Override
     public String name() {
-        return "hostile";
+        return driver;
     }
 
     @Override
     public List<ParentDevice> probe(ParentHost host) {
-        return List.of(new Parent(host.allocateAperture(PARENT, 1024)));
+        return parents.stream()
+                .<ParentDevice>map(name -> new Parent(name, host.allocateAperture(name, 1024)))
+                .toList();
     }
 
-    private record Parent(Aperture aperture) implements ParentDevice {
-        @Override
-        public String name() {
-            return PARENT;
-        }
+    private record Parent(String name, Aperture aperture) implements ParentDevice {
 
         @Override
         public String description() {
@@ -248,9 +260,32 @@ final class HostileDriver implements ParentDriver {
         public void close() {}
     }
 
+    /// What the driver itself saved, it does not take back.
+    private static final class Refusing implements DeviceState {
+        @Override
+        public int version() {
+            return 1;
+        }
+
+        @Override
+        public void save(DataOutput out) throws IOException {
+            out.writeInt(7);
+        }
+
+        @Override
+        public void restore(int version, DataInput in) throws IOException {
+            throw new IOException("register 3 cannot be 7");
+        }
+    }
+
     private record Device(Vice vice, PfnRange aperture, MdevContext context) implements MdevDevice {
         private PfnRange share() {
             return context.share("pages").extents().getFirst();
+        }
+
+        @Override
+        public Optional<DeviceState> state() {
+            return vice == Vice.REFUSES_STATE ? Optional.of(new Refusing()) : Optional.empty();
         }
 
         @Override
@@ -279,6 +314,7 @@ final class HostileDriver implements ParentDriver {
                         THROWS_AT_CLOSE,
                         HANGS_AT_CREATE,
                         HANGS_AT_CLOSE,
+                        REFUSES_STATE,
                         MOVABLE,
                         BIG ->
                         grant(page, share.firstPfn() + page, 1);

@@ -14,11 +14,11 @@ import java.util.List;
 /// @param grace how long its holder may take to let it go; if absent, only a device that nobody has
 ///   is ended
 /// @param force whether it is taken away after that; it is if absent
-record RemovalRequest(@Nullable Duration grace, @Nullable Boolean force) {
+public record RemovalRequest(@Nullable Duration grace, @Nullable Boolean force) {
     private static final Duration LONGEST = Duration.ofMinutes(10);
 
     /// @throws ProblemException if the grace time is out of range
-    Removal removal() {
+    public Removal removal() {
         if (grace == null) {
             if (force != null) {
                 throw invalid("force belongs to a grace time");

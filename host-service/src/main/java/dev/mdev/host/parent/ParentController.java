@@ -3,21 +3,30 @@ package dev.mdev.host.parent;
 import dev.mdev.api.MdevType;
 import dev.mdev.core.device.MdevBus;
 import dev.mdev.core.device.Parent;
+import dev.mdev.host.mdev.RemovalRequest;
 import dev.mdev.host.web.Items;
 
+import org.jspecify.annotations.Nullable;
+import org.springframework.http.ResponseEntity;
+import org.springframework.web.bind.annotation.DeleteMapping;
 import org.springframework.web.bind.annotation.GetMapping;
 import org.springframework.web.bind.annotation.PathVariable;
 import org.springframework.web.bind.annotation.RequestMapping;
+import org.springframework.web.bind.annotation.RequestParam;
 import org.springframework.web.bind.annotation.RestController;
+
+import java.time.Duration;
 
 /// `/api/v1/parents`.
 @RestController
 @RequestMapping("/api/v1/parents")
 class ParentController {
     private final MdevBus bus;
+    private final ParentExitService exits;
 
-    ParentController(MdevBus bus) {
+    ParentController(MdevBus bus, ParentExitService exits) {
         this.bus = bus;
+        this.exits = exits;
     }
 
     @GetMapping
@@ -28,6 +37,17 @@ class ParentController {
     @GetMapping("/{name}")
     ParentView read(@PathVariable String name) {
         return view(bus.parent(name));
+    }
+
+    /// Takes a parent off the bus, and ends its devices. Who gives a grace time is told which they
+    /// were.
+    @DeleteMapping("/{name}")
+    ResponseEntity<ParentExitView> remove(
+            @PathVariable String name,
+            @RequestParam(required = false) @Nullable Duration grace,
+            @RequestParam(required = false) @Nullable Boolean force) {
+        ParentExitView left = exits.remove(name, new RemovalRequest(grace, force));
+        return grace == null ? ResponseEntity.noContent().build() : ResponseEntity.ok(left);
     }
 
     @GetMapping("/{name}/types")
@@ -46,6 +66,7 @@ class ParentController {
                 parent.name(),
                 parent.driverName(),
                 parent.description(),
+                parent.presence(),
                 (int) bus.mdevs().stream().filter(mdev -> mdev.parent() == parent).count(),
                 parent.usage(),
                 parent.types().stream().map(type -> view(parent, type)).toList());

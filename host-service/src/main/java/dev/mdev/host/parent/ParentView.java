@@ -1,5 +1,6 @@
 package dev.mdev.host.parent;
 
+import dev.mdev.core.device.Parent;
 import dev.mdev.core.device.PoolUsage;
 
 import java.util.List;
@@ -7,12 +8,14 @@ import java.util.List;
 /// A parent, as clients see it.
 ///
 /// @param driver the name of its driver
+/// @param presence whether it is arriving, present or leaving
 /// @param mdevs how many mediated devices it has
 /// @param pools what it has to hand out, in pages of 4096 bytes
 record ParentView(
         String name,
         String driver,
         String description,
+        Parent.Presence presence,
         int mdevs,
         List<PoolUsage> pools,
         List<TypeView> types) {}

@@ -1,0 +1,91 @@
+package dev.mdev.host.parent;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.core.device.Activity;
+import dev.mdev.core.device.MdevBus;
+import dev.mdev.core.device.MdevStatus;
+import dev.mdev.core.device.Removal;
+import dev.mdev.core.ledger.Owner;
+import dev.mdev.core.store.StoreException;
+import dev.mdev.host.mdev.RemovalRequest;
+import dev.mdev.host.problem.ProblemException;
+import dev.mdev.host.problem.Violation;
+
+import org.springframework.stereotype.Service;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Collectors;
+
+/// Takes parents off the bus.
+@Service
+class ParentExitService {
+    private final MdevBus bus;
+
+    ParentExitService(MdevBus bus) {
+        this.bus = bus;
+    }
+
+    /// Takes a parent off the bus: ends its devices, and lets its driver close it. Definitions
+    /// stay.
+    ///
+    /// @throws MdevException ENODEV if there is none; EBUSY if somebody has one of its devices and
+    ///   no grace time was given; EAGAIN if it is arriving; ETIMEDOUT, or what the state files say,
+    ///   if it does not leave: it is leaving then, and the same call tries again
+    /// @throws ProblemException if the request makes no sense
+    ParentExitView remove(String name, RemovalRequest request) {
+        Removal how = request.removal();
+        if (request.grace() != null && !how.force()) {
+            throw ProblemException.invalid(
+                    List.of(
+                            new Violation(
+                                    "", "a parent that leaves takes its devices along by force")));
+        }
+        String parent = bus.parent(name).name();
+        List<MdevStatus> devices =
+                bus.statuses().stream()
+                        .filter(it -> it.parent().equals(parent))
+                        .filter(it -> it.activity() != Activity.INACTIVE)
+                        .filter(it -> it.owner() != Owner.FOREIGN)
+                        .toList();
+        if (request.grace() == null) {
+            requireUnused(parent, devices);
+        }
+        try {
+            bus.removeParent(parent, how.grace());
+        } catch (MdevException e) {
+            throw withReasons(e);
+        }
+        return new ParentExitView(parent, devices.stream().map(ParentExitView.Ended::of).toList());
+    }
+
+    private static void requireUnused(String parent, List<MdevStatus> devices) {
+        String held =
+                devices.stream()
+                        .filter(it -> it.holder().isPresent())
+                        .map(it -> "mdev=%s by %s".formatted(it.uuid(), it.holder().get()))
+                        .collect(Collectors.joining(", "));
+        if (!held.isEmpty()) {
+            throw new MdevException(
+                    Errno.EBUSY, "parent=%s has devices in use: %s".formatted(parent, held));
+        }
+    }
+
+    /// What kept each device from ending is why the parent does not leave.
+    private static MdevException withReasons(MdevException e) {
+        if (e.getSuppressed().length == 0) {
+            return e;
+        }
+        String message =
+                Arrays.stream(e.getSuppressed())
+                        .map(Throwable::getMessage)
+                        .collect(Collectors.joining("; ", e.getMessage() + ": ", ""));
+        return Arrays.stream(e.getSuppressed())
+                .filter(StoreException.class::isInstance)
+                .map(StoreException.class::cast)
+                .findFirst()
+                .<MdevException>map(store -> new StoreException(store.errno(), message, e))
+                .orElseGet(() -> new MdevException(e.errno(), message, e));
+    }
+}
