@@ -7,10 +7,14 @@ import org.junit.jupiter.api.Test;
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.Socket;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
 import java.util.Map;
 import java.util.UUID;
 
@@ -59,6 +63,53 @@ class PictureTest extends HostTest {
         api.createMachine("vm1", mdev);
         api.run("vm1", PROGRAM.formatted(mdev, 0x41)).requireStatus(200);
         assertThat(get(mdev).body()).isEqualTo(get(mdev).body());
+    }
+
+    /// Two that do not take what they asked for have both places, until they are gone: what is kept
+    /// for them is all that is ever kept.
+    @Test
+    void aPictureThatIsOnItsWayHasItsPlaceUntilItIsThere() throws Exception {
+        UUID mdev = api.createMdev("gpu0", "gpu-sample-16m");
+        api.createMachine("vm1", mdev);
+        // 2560 by 1600 pixels that no compression makes much smaller.
+        api.run(
+                        "vm1",
+                        """
+                        {"steps":[
+                          {"op":"write","at":{"mdev":"%1$s","bar":2,"offset":"0x506"},"width":2,"value":32},
+                          {"op":"write","at":{"mdev":"%1$s","bar":2,"offset":"0x502"},"width":2,"value":2560},
+                          {"op":"write","at":{"mdev":"%1$s","bar":2,"offset":"0x504"},"width":2,"value":1600},
+                          {"op":"write","at":{"mdev":"%1$s","bar":2,"offset":"0x508"},"width":2,"value":65},
+                          {"op":"write","at":{"mdev":"%1$s","bar":0},"width":8,"count":2048000,
+                           "step":-7046029254386353131}]}
+                        """
+                                .formatted(mdev))
+                .requireStatus(200);
+        int size = get(mdev).body().length;
+        assertThat(size).as("more than what sockets take").isGreaterThan(8 << 20);
+        try (Socket first = ask(mdev);
+                Socket second = ask(mdev)) {
+            assertThat(first.getInputStream().read()).isEqualTo('H');
+            assertThat(second.getInputStream().read()).isEqualTo('H');
+
+            Answer refused = api.get(pathOf(mdev));
+
+            refused.requireProblem(503, "unavailable");
+            assertThat(refused.at("/detail")).contains("2 pictures");
+        }
+        while (api.bytes(pathOf(mdev)).statusCode() == 503) {
+            Thread.onSpinWait();
+        }
+        assertThat(get(mdev).body()).hasSize(size);
+    }
+
+    private Socket ask(UUID mdev) throws IOException {
+        Socket socket = new Socket();
+        socket.setReceiveBufferSize(4096);
+        socket.connect(new InetSocketAddress(InetAddress.getLoopbackAddress(), port()));
+        String head = "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n".formatted(pathOf(mdev));
+        socket.getOutputStream().write(head.getBytes(StandardCharsets.US_ASCII));
+        return socket;
     }
 
     @Test

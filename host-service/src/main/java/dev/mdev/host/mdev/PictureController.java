@@ -4,17 +4,23 @@ import dev.mdev.api.Display;
 import dev.mdev.api.MdevException;
 import dev.mdev.core.device.Mdev;
 import dev.mdev.core.device.Scanout;
+import dev.mdev.host.problem.BrokenStreamException;
 import dev.mdev.host.problem.Problem;
 import dev.mdev.host.problem.ProblemException;
+import dev.mdev.host.web.TransferLimit;
+
+import jakarta.servlet.http.HttpServletResponse;
 
 import org.springframework.http.CacheControl;
+import org.springframework.http.HttpHeaders;
 import org.springframework.http.MediaType;
-import org.springframework.http.ResponseEntity;
 import org.springframework.web.bind.annotation.GetMapping;
 import org.springframework.web.bind.annotation.PathVariable;
 import org.springframework.web.bind.annotation.RequestMapping;
 import org.springframework.web.bind.annotation.RestController;
 
+import java.io.IOException;
+import java.io.OutputStream;
 import java.util.UUID;
 import java.util.concurrent.Semaphore;
 
@@ -26,27 +32,41 @@ class PictureController {
     private static final int MOST_AT_ONCE = 2;
 
     private final MdevService mdevs;
+    private final TransferLimit limit;
     private final Semaphore places = new Semaphore(MOST_AT_ONCE);
 
-    PictureController(MdevService mdevs) {
+    PictureController(MdevService mdevs, TransferLimit limit) {
         this.mdevs = mdevs;
+        this.limit = limit;
     }
 
+    /// Has its place until the client has all of it, or is given up: until then the bytes are here.
+    ///
     /// @throws ProblemException if the device is no display, shows nothing, or its driver failed
     @GetMapping(path = "/{uuid}/picture", produces = MediaType.IMAGE_PNG_VALUE)
-    ResponseEntity<byte[]> picture(@PathVariable UUID uuid) {
+    void picture(@PathVariable UUID uuid, HttpServletResponse response) throws IOException {
         Mdev mdev = mdevs.get(uuid);
         if (!places.tryAcquire()) {
             throw new ProblemException(
-                    Problem.UNAVAILABLE, MOST_AT_ONCE + " pictures are being made already");
+                    Problem.UNAVAILABLE, MOST_AT_ONCE + " pictures are on their way already");
         }
         try {
-            return ResponseEntity.ok()
-                    .cacheControl(CacheControl.noStore())
-                    .contentType(MediaType.IMAGE_PNG)
-                    .body(shownBy(mdev).png());
+            send(shownBy(mdev).png(), mdev, response);
         } finally {
             places.release();
+        }
+    }
+
+    private void send(byte[] png, Mdev mdev, HttpServletResponse response) throws IOException {
+        response.setContentType(MediaType.IMAGE_PNG_VALUE);
+        response.setHeader(HttpHeaders.CACHE_CONTROL, CacheControl.noStore().getHeaderValue());
+        response.setContentLength(png.length);
+        try {
+            OutputStream out = limit.limited(response.getOutputStream());
+            out.write(png);
+            out.flush();
+        } catch (IOException e) {
+            throw new BrokenStreamException("the picture of " + mdev, e);
         }
     }
 
