@@ -255,6 +255,14 @@ class HostileInputTest extends HostTest {
     void formatsThatAreNotSpokenAreRefused() {
         api.send("POST", "/api/v1/mdevs", "<x/>", Map.of("Content-Type", "text/xml"))
                 .requireProblem(415, "unsupported-media-type");
+        api.send("POST", "/api/v1/mdevs", "{}", Map.of())
+                .requireProblem(415, "unsupported-media-type");
+        api.send(
+                        "PUT",
+                        "/api/v1/mdevs/" + UUID.randomUUID(),
+                        "{}",
+                        Map.of("Content-Type", "application/octet-stream"))
+                .requireProblem(415, "unsupported-media-type");
         api.send("GET", "/api/v1/parents", "", Map.of("Accept", "text/html"))
                 .requireProblem(406, "not-acceptable");
         api.send("POST", "/api/v1/mdevs", "", Map.of("Content-Type", "application/json"))

@@ -2,10 +2,19 @@ package dev.mdev.host;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.mdev.core.devicestate.StateHeader;
+import dev.mdev.core.devicestate.StateWriter;
+
 import org.junit.jupiter.api.Test;
 
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.net.URI;
+import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 
@@ -15,9 +24,6 @@ class StateTest extends HostTest {
     private static final String STORE =
             "{\"steps\":[{\"op\":\"write\",\"at\":{\"mdev\":\"%s\",\"bar\":0,\"offset\":4096},"
                     + "\"count\":%d,\"stride\":4096,\"value\":\"0xabc000\",\"step\":1}]}";
-
-    private static final String READ =
-            "{\"steps\":[{\"op\":\"read\",\"at\":{\"mdev\":\"%s\",\"bar\":0,\"offset\":4096}}]}";
 
     private static String state(UUID mdev) {
         return "/api/v1/mdevs/%s/state".formatted(mdev);
@@ -125,7 +131,10 @@ class StateTest extends HostTest {
 
         api.putBytes(state(from), changed).requireProblem(400, "malformed");
 
-        assertThat(api.run("vm1", READ.formatted(from)).at("/steps/0/values/0"))
+        String read =
+                "{\"steps\":[{\"op\":\"read\",\"at\":{\"mdev\":\"%s\",\"bar\":0,\"offset\":4096}}]}"
+                        .formatted(from);
+        assertThat(api.run("vm1", read).at("/steps/0/values/0"))
                 .as("after a part of a state, it is as new")
                 .isEqualTo("0x0");
         api.putBytes(state(from), Arrays.copyOf(state, state.length - 1))
@@ -133,6 +142,62 @@ class StateTest extends HostTest {
         api.putBytes(state(from), new byte[] {1, 2, 3}).requireProblem(400, "malformed");
         api.putBytes(state(from), state).requireStatus(204);
         requireStored("vm1", from);
+    }
+
+    @Test
+    void whatTheDriverDoesNotTakeBackIsItsFailureAndTheDeviceIsReset() {
+        UUID mdev = api.createMdev("hostile", "refuses-state");
+        byte[] state = save(mdev);
+        long last = api.get("/api/v1/events").numberAt("/lastId");
+
+        Answer refused = api.putBytes(state(mdev), state);
+
+        refused.requireProblem(502, "driver-failed");
+        assertThat(refused.at("/detail")).contains("register 3 cannot be 7");
+        assertThat(api.namesOf("/api/v1/events?after=" + last, "/kind")).contains("restore_failed");
+    }
+
+    @Test
+    void moreThanADriverMaySaveIsRefusedAndTheDeviceIsReset() throws IOException {
+        UUID mdev = api.createMdev("hostile", "refuses-state");
+        ByteArrayOutputStream state = new ByteArrayOutputStream();
+        StateWriter writer = new StateWriter(state);
+        writer.header(
+                new StateHeader(
+                        mdev,
+                        "hostile",
+                        "refuses-state",
+                        1,
+                        List.of(new StateHeader.Pool("pages", 16))));
+        for (int i = 0; i < 17; i++) {
+            writer.driver(new byte[1 << 20]);
+        }
+        writer.end();
+        long last = api.get("/api/v1/events").numberAt("/lastId");
+
+        Answer refused = api.putBytes(state(mdev), state.toByteArray());
+
+        refused.requireProblem(422, "invalid");
+        assertThat(refused.at("/errno")).isEqualTo("EFBIG");
+        assertThat(refused.at("/detail")).contains("more than 16777216 bytes");
+        assertThat(api.namesOf("/api/v1/events?after=" + last, "/kind")).contains("restore_failed");
+    }
+
+    @Test
+    void aStateIsBytesAndSaysSoOrNothing() {
+        UUID mdev = api.createMdev("gpu0", "gpu-sample-16m");
+        byte[] state = save(mdev);
+        for (String type : List.of("text/plain", "application/json", "multipart/form-data")) {
+            api.send("PUT", state(mdev), "x", Map.of("Content-Type", type))
+                    .requireProblem(415, "unsupported-media-type");
+        }
+        HttpRequest untyped =
+                HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port() + state(mdev)))
+                        .PUT(HttpRequest.BodyPublishers.ofByteArray(state))
+                        .build();
+        api.send(untyped).requireStatus(204);
+        api.send("GET", state(mdev), "", Map.of("Accept", "application/json"))
+                .requireProblem(406, "not-acceptable");
     }
 
     @Test

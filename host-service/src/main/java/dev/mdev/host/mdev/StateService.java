@@ -47,19 +47,20 @@ class StateService {
     /// Sets a device to a state. A device that got a part of one is reset.
     ///
     /// @throws MdevException EBUSY if its machine executes a program, EINVAL if the state is not of
-    ///   such a device, EOPNOTSUPP if its driver restores no devices
-    /// @throws ProblemException if the stream is malformed, or ends early
+    ///   such a device, EFBIG if the driver's part of it is too large, EOPNOTSUPP if its driver
+    ///   restores no devices
+    /// @throws ProblemException if the stream is malformed, or ends early; if the driver does not
+    ///   take its part of it
     /// @throws TransferTooLongException if it does not come in time
     void restore(UUID uuid, InputStream in) throws IOException {
         var _ = mdevs.get(uuid);
         try {
             bus.restore(uuid, limit.limited(in));
+        } catch (DriverException e) {
+            throw ProblemException.driverFailed(e);
         } catch (MdevException e) {
             if (e.errno() == Errno.EPROTO) {
                 throw malformed(e.getMessage());
-            }
-            if (e instanceof DriverException driver) {
-                throw ProblemException.driverFailed(driver);
             }
             throw e;
         } catch (ContentTooLargeException | TransferTooLongException e) {
