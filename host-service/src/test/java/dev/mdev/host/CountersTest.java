@@ -12,11 +12,13 @@ class CountersTest extends HostTest {
     void theSampleGpuTellsItsUsage() {
         UUID mdev = api.createMdev("gpu0", "gpu-sample-16m");
         api.createMachine("vm1", mdev);
-        String program =
-                """
-                {"steps":[{"op":"write","at":{"mdev":"%s","bar":0},"count":3,"stride":4096}]}\
-                """;
-        api.run("vm1", program.formatted(mdev)).requireStatus(200);
+        api.run(
+                        "vm1",
+                        """
+                        {"steps":[{"op":"write","at":{"mdev":"%s","bar":0},"count":3,"stride":4096}]}\
+                        """
+                                .formatted(mdev))
+                .requireStatus(200);
         Answer answer = api.get(pathOf(mdev)).requireStatus(200);
         assertThat(answer.at("/uuid")).isEqualTo(mdev.toString());
         assertThat(answer.body().at("/counters").toString())

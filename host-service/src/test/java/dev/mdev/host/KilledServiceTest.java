@@ -79,6 +79,7 @@ class KilledServiceTest {
             making.join();
         }
         Files.writeString(folder.resolve("state").resolve("junk.mdev"), "not a definition\n");
+        Files.writeString(folder.resolve("state").resolve("a junk;.mdev"), "not either\n");
         Path plugins = Files.createDirectory(folder.resolve("plugins"));
         Files.writeString(plugins.resolve("junk.jar"), "not a jar\n");
         try (ServiceProcess service =
@@ -94,6 +95,8 @@ class KilledServiceTest {
             assertThat(doctor.at("/state/resolved/0/mdev")).isEqualTo(THREE.toString());
             assertThat(doctor.body().at("/state/unfinished").size()).isZero();
             assertThat(doctor.at("/state/quarantined/0/file")).isEqualTo("junk.mdev");
+            String alias = doctor.at("/state/quarantined/1/file");
+            assertThat(alias).isEqualTo("~a~20junk~3b.mdev");
             assertThat(doctor.body().at("/drivers"))
                     .as("what is wrong with one driver keeps no other from working")
                     .anySatisfy(driver -> {
@@ -104,6 +107,8 @@ class KilledServiceTest {
                     .contains("verb_resolved", "definition_quarantined", "parent_arrived");
             api.delete("/api/v1/definitions/quarantined/junk.mdev").requireStatus(204);
             assertThat(folder.resolve("state").resolve("junk.mdev")).doesNotExist();
+            api.delete("/api/v1/definitions/quarantined/" + alias).requireStatus(204);
+            assertThat(folder.resolve("state").resolve("a junk;.mdev")).doesNotExist();
 
             CompletableFuture<Void> removing = ask(() -> removeHanging(api));
             awaitUnfinished(api, "remove");
