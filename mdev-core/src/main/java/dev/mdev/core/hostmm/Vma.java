@@ -248,15 +248,13 @@ public final class Vma {
         if (!map.covers(fault)) {
             throw new IllegalStateException("fill does not fit its fault: " + fault + " " + map);
         }
-        Prot granted = map.prot().and(prot);
-        long first = map.firstPage() - objectPage;
-        long end = first + map.pfns().npages();
+        Grant grant = new Grant(map.firstPage() - objectPage, map.pfns(), map.prot().and(prot));
         entries.lock();
         try {
-            if (removed || mine.takeZappedLocked(first, end)) {
+            if (removed || mine.takeZappedLocked(grant.firstPage, grant.endPage())) {
                 return null;
             }
-            installAbsentLocked(owner, first, end, map, granted);
+            installLocked(owner, mine.page, grant);
             return new FaultResult.Mapped(table.getAcquire(mine.page));
         } catch (MdevException e) {
             return new FaultResult.Failed(e.errno(), e.getMessage());
@@ -265,29 +263,91 @@ public final class Vma {
         }
     }
 
-    /// Maps the runs of pages in `[first, end)` that have no entry. Pages that have one keep it:
-    /// the owner granted them before, and only a zap takes that back.
-    @GuardedBy("entries")
-    private void installAbsentLocked(
-            VmaOps owner, long first, long end, Fill.Map map, Prot granted) {
-        long page = first;
-        while (page < end) {
-            if (HostPte.isPresent(table.getAcquire(page))) {
-                page++;
-                continue;
-            }
-            long runEnd = page + 1;
-            while (runEnd < end && !HostPte.isPresent(table.getAcquire(runEnd))) {
-                runEnd++;
-            }
-            long pfn = map.pfns().firstPfn() + (page - first);
-            pageTable.map(hvaOf(page), new PfnRange(pfn, runEnd - page), granted);
-            for (long p = page; p < runEnd; p++) {
-                table.setReleaseLocked(p, HostPte.of(pfn + (p - page), granted));
-            }
-            owner.installed(objectPage + page, runEnd - page);
-            page = runEnd;
+    /// What an owner granted.
+    ///
+    /// @param firstPage where the first pfn goes, counted from the vma's start
+    private record Grant(long firstPage, PfnRange pfns, Prot prot) {
+        long endPage() {
+            return firstPage + pfns.npages();
         }
+
+        PfnRange pfnsAt(long page, long npages) {
+            return new PfnRange(pfns.firstPfn() + (page - firstPage), npages);
+        }
+    }
+
+    /// Maps the pages of a grant that have no entry. Pages that have one keep it: the owner granted
+    /// them before, and only a zap takes that back.
+    ///
+    /// Mapping ahead never fails an access: the touched page comes first, if need be alone, and
+    /// what the engine cannot hold of the others is left for when they are touched.
+    ///
+    /// @throws MdevException if the engine cannot hold the touched page
+    @GuardedBy("entries")
+    private void installLocked(VmaOps owner, long touched, Grant grant) {
+        if (HostPte.isPresent(table.getAcquire(touched))
+                || tryInstallRunLocked(owner, touched, grant)) {
+            var _ = tryInstallAbsentLocked(owner, grant);
+        } else {
+            installPagesLocked(owner, touched, touched + 1, grant);
+        }
+    }
+
+    /// Maps a page that has no entry, with its neighbours that have none.
+    ///
+    /// @return false if the engine cannot hold them all; nothing was mapped then
+    @GuardedBy("entries")
+    private boolean tryInstallRunLocked(VmaOps owner, long page, Grant grant) {
+        long first = page;
+        while (first > grant.firstPage && !HostPte.isPresent(table.getAcquire(first - 1))) {
+            first--;
+        }
+        return tryInstallPagesLocked(owner, first, endOfAbsent(page, grant.endPage()), grant);
+    }
+
+    /// Maps the pages that have no entry, run by run, until the engine cannot hold another.
+    ///
+    /// @return whether it could hold them all
+    @GuardedBy("entries")
+    private boolean tryInstallAbsentLocked(VmaOps owner, Grant grant) {
+        long page = grant.firstPage;
+        while (page < grant.endPage()) {
+            long end = endOfAbsent(page, grant.endPage());
+            if (end > page && !tryInstallPagesLocked(owner, page, end, grant)) {
+                return false;
+            }
+            page = end + 1;
+        }
+        return true;
+    }
+
+    /// The first page in `[page, end)` that has an entry, or `end`.
+    private long endOfAbsent(long page, long end) {
+        long at = page;
+        while (at < end && !HostPte.isPresent(table.getAcquire(at))) {
+            at++;
+        }
+        return at;
+    }
+
+    @GuardedBy("entries")
+    private boolean tryInstallPagesLocked(VmaOps owner, long first, long end, Grant grant) {
+        try {
+            installPagesLocked(owner, first, end, grant);
+            return true;
+        } catch (MdevException _) {
+            return false;
+        }
+    }
+
+    @GuardedBy("entries")
+    private void installPagesLocked(VmaOps owner, long first, long end, Grant grant) {
+        PfnRange pfns = grant.pfnsAt(first, end - first);
+        pageTable.map(hvaOf(first), pfns, grant.prot);
+        for (long page = first; page < end; page++) {
+            table.setReleaseLocked(page, HostPte.of(pfns.firstPfn() + (page - first), grant.prot));
+        }
+        owner.installed(objectPage + first, pfns.npages());
     }
 
     /// Removes the entries in `part`, which lies in the range. Part of [HostMm#zap], which tells

@@ -23,6 +23,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Predicate;
 
 @Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class HostMmTest {
@@ -90,21 +91,13 @@ class HostMmTest {
 
     @Test
     void aRangeGrantFillsOnlyWhatIsAbsent() {
-        Vma vma =
-                mm.reserve(
-                        NPAGES,
-                        Prot.READ_WRITE,
-                        0,
-                        fault ->
-                                fault.page() == 2
-                                        ? new Fill.Map(2, pfns(40, 1), Prot.READ_WRITE)
-                                        : new Fill.Map(0, pfns(0, 8), Prot.READ_WRITE));
+        Vma vma = mm.reserve(NPAGES, Prot.READ_WRITE, 0, wholeUnlessPageTwo());
         mm.handleFault(hva(vma, 2), Access.READ);
         mm.handleFault(hva(vma, 5), Access.READ);
 
         assertThat(HostPte.pfn(mm.lookup(hva(vma, 2)))).isEqualTo(block.pfns().firstPfn() + 40);
         assertThat(HostPte.pfn(mm.lookup(hva(vma, 7)))).isEqualTo(block.pfns().firstPfn() + 7);
-        assertThat(pageTable.mapped).containsExactly(pfns(40, 1), pfns(0, 2), pfns(3, 5));
+        assertThat(pageTable.mapped).containsExactly(pfns(40, 1), pfns(3, 5), pfns(0, 2));
         assertThat(vma.residentPages()).isEqualTo(8);
     }
 
@@ -225,13 +218,44 @@ class HostMmTest {
     @Test
     void aMappingTheEngineCannotHoldFailsTheAccess() {
         Vma vma = mm.reserve(NPAGES, Prot.READ_WRITE, 0, pageByPage(Prot.READ_WRITE));
-        pageTable.refuse = true;
+        pageTable.holds = _ -> false;
 
         assertThat(mm.handleFault(hva(vma, 1), Access.READ))
                 .isInstanceOfSatisfying(
                         FaultResult.Failed.class,
                         failed -> assertThat(failed.errno()).isEqualTo(Errno.ENOMEM));
         assertThat(vma.residentPages()).isZero();
+    }
+
+    /// Mapping ahead never fails an access.
+    @Test
+    void pagesBesideTheTouchedOneThatTheEngineCannotHoldAreLeftOut() {
+        for (long touched : new long[] {1, 5}) {
+            Vma vma = mm.reserve(NPAGES, Prot.READ_WRITE, 0, wholeUnlessPageTwo());
+            mm.handleFault(hva(vma, 2), Access.READ);
+            PfnRange held = touched == 1 ? pfns(0, 2) : pfns(3, 5);
+            pageTable.holds = held::equals;
+
+            assertThat(mm.handleFault(hva(vma, touched), Access.READ))
+                    .isInstanceOf(FaultResult.Mapped.class);
+
+            assertThat(mm.lookup(hva(vma, touched)))
+                    .isEqualTo(HostPte.of(block.pfns().firstPfn() + touched, Prot.READ_WRITE));
+            assertThat(vma.residentPages()).isEqualTo(1 + held.npages());
+            pageTable.holds = _ -> true;
+        }
+    }
+
+    @Test
+    void aRunThatTheEngineCannotHoldIsCutToTheTouchedPage() {
+        Vma vma = mm.reserve(NPAGES, Prot.READ_WRITE, 0, wholeUnlessPageTwo());
+        pageTable.holds = pfns -> pfns.npages() == 1;
+
+        assertThat(mm.handleFault(hva(vma, 5), Access.READ)).isInstanceOf(FaultResult.Mapped.class);
+
+        assertThat(mm.lookup(hva(vma, 5)))
+                .isEqualTo(HostPte.of(block.pfns().firstPfn() + 5, Prot.READ_WRITE));
+        assertThat(vma.residentPages()).isOne();
     }
 
     @Test
@@ -315,6 +339,14 @@ class HostMmTest {
         };
     }
 
+    /// Grants the first eight pages together, but page 2 alone and elsewhere.
+    private VmaOps wholeUnlessPageTwo() {
+        return fault ->
+                fault.page() == 2
+                        ? new Fill.Map(2, pfns(40, 1), Prot.READ_WRITE)
+                        : new Fill.Map(0, pfns(0, 8), Prot.READ_WRITE);
+    }
+
     private PfnRange pfns(long first, long npages) {
         return new PfnRange(block.pfns().firstPfn() + first, npages);
     }
@@ -335,7 +367,7 @@ class HostMmTest {
         final List<HvaRange> reserved = new ArrayList<>();
         final List<PfnRange> mapped = new ArrayList<>();
         final List<HvaRange> zapped = new ArrayList<>();
-        boolean refuse;
+        Predicate<PfnRange> holds = _ -> true;
         private long next = 0x1000_0000;
 
         @Override
@@ -353,7 +385,7 @@ class HostMmTest {
 
         @Override
         public void map(long hva, PfnRange pfns, Prot prot) {
-            if (refuse) {
+            if (!holds.test(pfns)) {
                 throw new MdevException(Errno.ENOMEM, "refused by the test");
             }
             mapped.add(pfns);
