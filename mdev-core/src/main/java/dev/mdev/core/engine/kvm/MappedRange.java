@@ -69,6 +69,10 @@ final class MappedRange implements VmaBudget.User {
     @GuardedBy("lock")
     private final VmaMap vmas;
 
+    /// How many pieces `vmas` has. Changed under the lock; read without it by whoever looks for
+    /// mappings to be given back, and does so for all ranges.
+    private volatile int vmaCount = 1;
+
     /// What the kernel shows at the start of the range where nothing is granted.
     @GuardedBy("lock")
     private Target backdrop;
@@ -280,7 +284,15 @@ final class MappedRange implements VmaBudget.User {
         boolean parallel = backdropAtLocked(part.startHva()).equals(target);
         Target noted = parallel ? target.withProt(target.prot() | NOT_REGISTERED) : target;
         continued.clear(indexOf(part.startHva()), indexOf(part.endHva()));
-        budget.add(vmas.set(part, noted) - 2);
+        budget.add(noteMappedLocked(part, noted) - 2);
+    }
+
+    /// @return how many mappings there are more than before
+    @GuardedBy("lock")
+    private int noteMappedLocked(HvaRange part, Target target) {
+        int more = vmas.set(part, target);
+        vmaCount = vmas.count();
+        return more;
     }
 
     /// Removes what is mapped in a part of the range.
@@ -346,7 +358,7 @@ final class MappedRange implements VmaBudget.User {
         continued.clear(indexOf(shown.startHva()), indexOf(shown.endHva()));
         errno = uffd == null ? 0 : openBackdropLocked(shown);
         Target noted = errno == 0 ? target : target.withProt(LinuxAbi.PROT_NONE);
-        budget.add(vmas.set(shown, noted));
+        budget.add(noteMappedLocked(shown, noted));
         return errno;
     }
 
@@ -392,7 +404,7 @@ final class MappedRange implements VmaBudget.User {
 
     @Override
     public int evictableCount() {
-        return uffd == null ? 0 : vmaCount();
+        return uffd == null ? 0 : vmaCount;
     }
 
     /// Gives kernel mappings of granted pages back, an eighth of them or a few: those next in the
@@ -537,12 +549,7 @@ final class MappedRange implements VmaBudget.User {
 
     /// How many mappings the kernel has in the range.
     int vmaCount() {
-        lock.lock();
-        try {
-            return vmas.count();
-        } finally {
-            lock.unlock();
-        }
+        return vmaCount;
     }
 
     /// Pages that are granted but that the kernel had no room for.

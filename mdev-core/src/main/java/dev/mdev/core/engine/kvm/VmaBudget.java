@@ -36,7 +36,8 @@ final class VmaBudget {
 
     /// Who has mappings.
     interface User {
-        /// How many it could give back.
+        /// How many it could give back. Takes no lock: all users are asked, by whoever finds no
+        /// room.
         int evictableCount();
 
         /// Gives some back.

@@ -38,6 +38,9 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Function;
 
@@ -203,6 +206,40 @@ class MmapPageTableTest {
             assertThat(budget.used()).isLessThanOrEqualTo(budget.limit());
         }
         assertThat(budget.used()).isZero();
+    }
+
+    @Test
+    void whoLooksForRoomWaitsForNoRange() throws Exception {
+        Vma vma = machine.bar(NPAGES, machine.pageByPage(page -> page ^ 1));
+        storeEachPage(NPAGES, 1);
+        CountDownLatch inKernel = new CountDownLatch(1);
+        CountDownLatch goOn = new CountDownLatch(1);
+        failing.fail((function, _) -> {
+            if (function.equals("mmap")) {
+                inKernel.countDown();
+                await(goOn);
+            }
+            return 0;
+        });
+        CompletableFuture<Boolean> zap =
+                Machine.async(() -> machine.guest.hostMm().zap(vma.range()));
+        try {
+            await(inKernel);
+
+            assertThat(Machine.get(Machine.async(() -> range(vma).evictableCount())))
+                    .isGreaterThan(1);
+        } finally {
+            goOn.countDown();
+        }
+        assertThat(Machine.get(zap)).isTrue();
+    }
+
+    private static void await(CountDownLatch latch) {
+        try {
+            assertThat(latch.await(Machine.PATIENCE_SECONDS, TimeUnit.SECONDS)).isTrue();
+        } catch (InterruptedException e) {
+            throw new AssertionError(e);
+        }
     }
 
     @Test
