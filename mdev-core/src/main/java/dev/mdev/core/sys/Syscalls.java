@@ -55,15 +55,17 @@ public final class Syscalls {
         try (Arena arena = Arena.ofConfined()) {
             int number = libc.memfdCreate(arena.allocateFrom(name).address(), LinuxAbi.MFD_CLOEXEC);
             NativeFd fd = owned(number, name, () -> "memfd_create name=" + name);
-            if (libc.ftruncate(fd.number(), sizeBytes) < 0) {
-                MdevException failure =
-                        failure(
-                                libc.errno(),
-                                "ftruncate name=%s sizeBytes=0x%x".formatted(name, sizeBytes));
+            try {
+                if (libc.ftruncate(fd.number(), sizeBytes) < 0) {
+                    throw failure(
+                            libc.errno(),
+                            "ftruncate name=%s sizeBytes=0x%x".formatted(name, sizeBytes));
+                }
+                return fd;
+            } catch (RuntimeException | Error e) {
                 fd.close();
-                throw failure;
+                throw e;
             }
-            return fd;
         }
     }
 

@@ -13,6 +13,7 @@ import dev.mdev.core.device.Mdev;
 import dev.mdev.core.engine.Engine;
 import dev.mdev.core.engine.GuestAccess;
 import dev.mdev.core.engine.GuestEngine;
+import dev.mdev.core.engine.VcpuEngine;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.hostmm.Vma;
 import dev.mdev.core.memslot.AddressSpaces;
@@ -96,9 +97,9 @@ public final class VirtualMachine implements AutoCloseable {
                                 RAM_SLOT, 0, 0, spec.ramBytes(), vma.range().startHva()));
             }
             for (int id = 0; id < spec.vcpus(); id++) {
-                started.add(new Vcpu(spec.name(), id, made.createVcpu(id), mmio));
+                started.add(startVcpu(id, made.createVcpu(id)));
             }
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | Error e) {
             started.forEach(vcpu -> vcpu.close(VCPU_CLOSE_TIMEOUT));
             if (made != null) {
                 made.close();
@@ -110,6 +111,15 @@ public final class VirtualMachine implements AutoCloseable {
         vcpus = List.copyOf(started);
         barMapper = newBarMapper();
         slots.addListener(new PinGuard(barMapper.devices()));
+    }
+
+    private Vcpu startVcpu(int id, VcpuEngine processor) {
+        try {
+            return new Vcpu(spec.name(), id, processor, mmio);
+        } catch (RuntimeException | Error e) {
+            processor.close();
+            throw e;
+        }
     }
 
     private BarMapper newBarMapper() {

@@ -40,7 +40,7 @@ final class FileMapping implements MemoryBackend.Backing {
                                     LinuxAbi.MAP_SHARED),
                             fd,
                             0);
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | Error e) {
             fd.close();
             throw e;
         }

@@ -32,6 +32,8 @@ import java.util.concurrent.locks.ReentrantLock;
 /// in it as well. With rings, the rings are the kernel's: they have the writes of virtual
 /// processors and nothing else.
 public final class KvmGuest implements GuestEngine {
+    static final String WATCHDOG = "mdev-watchdog";
+
     private final Syscalls sys;
     private final AddressSpaces slots;
     private final KvmVm vm;
@@ -77,26 +79,36 @@ public final class KvmGuest implements GuestEngine {
 
     static KvmGuest create(MmapPageTable.Shared shared, AddressSpaces slots, HostMemory memory) {
         KvmVm vm = KvmVm.create(shared.sys());
-        VcpuRegistry vcpus = new VcpuRegistry();
-        KvmCounters counters = new KvmCounters();
-        MmapPageTable pageTable;
         try {
-            pageTable = new MmapPageTable(shared, memory, vcpus, counters);
-        } catch (RuntimeException e) {
+            return create(vm, shared, slots, memory);
+        } catch (RuntimeException | Error e) {
             vm.close();
             throw e;
         }
-        HostMm mm = new HostMm(pageTable, memory, shared.patience());
-        pageTable.connect(mm::handleFault);
-        slots.addListener(new KvmSlots(vm));
-        KvmGuest guest =
-                new KvmGuest(
-                        shared.sys(),
-                        slots,
-                        new Parts(vm, mm, pageTable, vcpus, counters),
-                        shared.patience());
-        Thread.ofPlatform().daemon().name("mdev-watchdog").start(guest::watch);
-        return guest;
+    }
+
+    private static KvmGuest create(
+            KvmVm vm, MmapPageTable.Shared shared, AddressSpaces slots, HostMemory memory) {
+        VcpuRegistry vcpus = new VcpuRegistry();
+        KvmCounters counters = new KvmCounters();
+        MmapPageTable pageTable = new MmapPageTable(shared, memory, vcpus, counters);
+        try {
+            HostMm mm = new HostMm(pageTable, memory, shared.patience());
+            pageTable.connect(mm::handleFault);
+            slots.addListener(new KvmSlots(vm));
+            KvmGuest guest =
+                    new KvmGuest(
+                            shared.sys(),
+                            slots,
+                            new Parts(vm, mm, pageTable, vcpus, counters),
+                            shared.patience());
+            // Comes last: nothing can fail after it.
+            Thread.ofPlatform().daemon().name(WATCHDOG).start(guest::watch);
+            return guest;
+        } catch (RuntimeException | Error e) {
+            pageTable.close();
+            throw e;
+        }
     }
 
     /// Looks after virtual processors that sleep in a fault for too long, until the machine is
@@ -183,7 +195,7 @@ public final class KvmGuest implements GuestEngine {
                 created = processor;
                 var _ = dirtyRings.vcpuCreated(vcpuId);
                 return processor;
-            } catch (RuntimeException e) {
+            } catch (RuntimeException | Error e) {
                 processor.close();
                 throw e;
             } finally {
@@ -197,6 +209,15 @@ public final class KvmGuest implements GuestEngine {
     @Override
     public VcpuEngine createVcpu(int vcpuId) {
         StubVcpu processor = createProcessor(vcpuId);
+        try {
+            return vcpuOf(processor, vcpuId);
+        } catch (RuntimeException | Error e) {
+            processor.close();
+            throw e;
+        }
+    }
+
+    private KvmVcpu vcpuOf(StubVcpu processor, int vcpuId) {
         VcpuThread thread = new VcpuThread(sys.libc());
         GuestFaults faults = new GuestFaults(new VcpuMemslots(slots, vcpuId), mm, pageTable);
         RowRunner runner = new RowRunner(processor, thread, faults, counters);

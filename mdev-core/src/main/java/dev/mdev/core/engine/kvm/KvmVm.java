@@ -57,7 +57,7 @@ final class KvmVm implements AutoCloseable {
             try {
                 vm.readCpuid(kvm);
                 return vm;
-            } catch (RuntimeException e) {
+            } catch (RuntimeException | Error e) {
                 vm.close();
                 throw e;
             }

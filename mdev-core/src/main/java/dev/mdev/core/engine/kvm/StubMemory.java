@@ -86,18 +86,18 @@ final class StubMemory implements AutoCloseable {
         windowGpa = limitGpa + vcpuId * WINDOW_BYTES;
         Syscalls sys = vm.sys();
         memory = FileMapping.of(sys, sys.memfd("vcpu" + vcpuId + "-stub", SLOT_BYTES), SLOT_BYTES);
-        slot =
-                new UserMemoryRegion(
-                        SlotIds.USER_SLOTS - 1 - vcpuId,
-                        0,
-                        windowGpa,
-                        SLOT_BYTES,
-                        memory.segment().address());
-        stub.copyTo(memory.segment());
-        clearTables();
         try {
+            slot =
+                    new UserMemoryRegion(
+                            SlotIds.USER_SLOTS - 1 - vcpuId,
+                            0,
+                            windowGpa,
+                            SLOT_BYTES,
+                            memory.segment().address());
+            stub.copyTo(memory.segment());
+            clearTables();
             vm.setUserMemoryRegion(slot);
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | Error e) {
             memory.release();
             throw e;
         }

@@ -56,16 +56,16 @@ final class StubVcpu implements AutoCloseable {
         this.sys = vm.sys();
         this.stub = stub;
         this.fd = vm.createVcpu(vcpuId);
-        this.run = mapRun(vm.runSizeBytes());
         StubMemory hidden = null;
         try {
+            this.run = mapRun(vm.runSizeBytes());
             hidden = new StubMemory(vm, stub, vcpuId);
             this.memory = hidden;
             sys.ioctl(
                     fd, KvmVcpuAbi.KVM_SET_CPUID2, vm.supportedCpuid().address(), "KVM_SET_CPUID2");
             setSregs();
             setRegs();
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | Error e) {
             if (hidden != null) {
                 hidden.close();
             }

@@ -53,7 +53,7 @@ final class Userfaultfd implements AutoCloseable {
             api.set(ValueLayout.JAVA_LONG, Api.FEATURES, NEEDED_FEATURES);
             try {
                 sys.ioctl(fd, UserfaultfdAbi.UFFDIO_API, api.address(), "UFFDIO_API");
-            } catch (RuntimeException e) {
+            } catch (RuntimeException | Error e) {
                 fd.close();
                 throw e;
             }
