@@ -119,8 +119,18 @@ public final class PciFunction {
         if (region == RegionInfo.CONFIG) {
             return new RegionAccess.Done(readConfig(configOffset(offsetBytes), widthBytes));
         }
+        RegionAccess outcome = readIfDecoded(region, offsetBytes, widthBytes);
+        return outcome == null ? notDecoded(region) : outcome;
+    }
+
+    /// Reads a BAR or the ROM as a bus does, for which no answer is no failure: whether memory is
+    /// decoded is looked at once, so a guest that turns it off and on cannot make a failure of what
+    /// it missed.
+    ///
+    /// @return null if memory decoding is off; else as [#read]
+    public @Nullable RegionAccess readIfDecoded(int region, long offsetBytes, int widthBytes) {
         if (region <= RegionInfo.ROM && !config.decodesMemory()) {
-            return notDecoded(region);
+            return null;
         }
         MsixRegion msix = msixRegion;
         return msix != null && msix.touches(region, offsetBytes, widthBytes)
@@ -138,8 +148,17 @@ public final class PciFunction {
         if (region == RegionInfo.CONFIG) {
             return writeConfig(configOffset(offsetBytes), widthBytes, value);
         }
+        RegionAccess outcome = writeIfDecoded(region, offsetBytes, widthBytes, value);
+        return outcome == null ? notDecoded(region) : outcome;
+    }
+
+    /// Writes a BAR as a bus does; otherwise as [#readIfDecoded].
+    ///
+    /// @return null if memory decoding is off; else as [#write]
+    public @Nullable RegionAccess writeIfDecoded(
+            int region, long offsetBytes, int widthBytes, long value) {
         if (region <= RegionInfo.ROM && !config.decodesMemory()) {
-            return notDecoded(region);
+            return null;
         }
         if (region == RegionInfo.ROM) {
             return new RegionAccess.Done(0);

@@ -46,6 +46,9 @@ public final class AttachedDevice {
 
     private volatile @Nullable MdevException mappingFailure;
 
+    /// Whether it is being taken out of the machine, or is out. It does not come back.
+    private volatile boolean leaving;
+
     /// @param epoch what [Mdev#assign] returned
     AttachedDevice(Mdev mdev, long epoch, int deviceNumber, Plug plug) {
         this.mdev = mdev;
@@ -161,6 +164,11 @@ public final class AttachedDevice {
         mappingFailure = failure;
     }
 
+    /// From here on, what fails of it is nothing to the guest.
+    void leave() {
+        leaving = true;
+    }
+
     /// Plays firmware: gives each BAR the address that was set aside for it, then turns memory
     /// decoding and bus mastering on. After a reset the guest's own firmware would do it.
     public void runFirmware() {
@@ -252,19 +260,21 @@ public final class AttachedDevice {
 
         @Override
         public RegionAccess read(long offsetBytes, int widthBytes) {
-            return orNobody(function.read(region, offsetBytes, widthBytes));
+            return orNobody(function.readIfDecoded(region, offsetBytes, widthBytes));
         }
 
         @Override
         public RegionAccess write(long offsetBytes, int widthBytes, long value) {
-            return orNobody(function.write(region, offsetBytes, widthBytes, value));
+            return orNobody(function.writeIfDecoded(region, offsetBytes, widthBytes, value));
         }
 
-        /// An access that was on its way when decoding was turned off finds nobody.
-        private RegionAccess orNobody(RegionAccess outcome) {
-            return outcome instanceof RegionAccess.Failed && !function.config().decodesMemory()
-                    ? new RegionAccess.Done(-1)
-                    : outcome;
+        /// An access that was on its way when decoding was turned off, or the device was taken out,
+        /// finds nobody.
+        private RegionAccess orNobody(@Nullable RegionAccess outcome) {
+            if (outcome == null || (outcome instanceof RegionAccess.Failed && leaving)) {
+                return new RegionAccess.Done(-1);
+            }
+            return outcome;
         }
     }
 }

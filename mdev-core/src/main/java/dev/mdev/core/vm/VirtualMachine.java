@@ -303,6 +303,7 @@ public final class VirtualMachine implements AutoCloseable {
     /// told.
     private void takeOut(AttachedDevice device) {
         Mdev mdev = device.mdev();
+        device.leave();
         bus.unplug(device);
         barMapper.remove(device);
         GfnRange all = new GfnRange(0, GfnRange.GFN_LIMIT);

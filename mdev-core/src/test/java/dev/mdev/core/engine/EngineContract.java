@@ -556,8 +556,7 @@ public abstract class EngineContract {
             device.config().write(4, 2, 6);
         }
         vm.vcpu(1).interrupt();
-        assertThat(writer.get(DEADLINE.toSeconds(), TimeUnit.SECONDS).end())
-                .isEqualTo(ProgramResult.End.INTERRUPTED);
+        assertInterrupted(writer);
     }
 
     @Test
@@ -683,9 +682,16 @@ public abstract class EngineContract {
         }
         vm.vcpus().forEach(vcpu -> vcpu.interrupt());
         for (CompletableFuture<ProgramResult> writer : writers) {
-            assertThat(writer.get(DEADLINE.toSeconds(), TimeUnit.SECONDS).end())
-                    .isEqualTo(ProgramResult.End.INTERRUPTED);
+            assertInterrupted(writer);
         }
+    }
+
+    private static void assertInterrupted(CompletableFuture<ProgramResult> running)
+            throws Exception {
+        ProgramResult result = running.get(DEADLINE.toSeconds(), TimeUnit.SECONDS);
+        assertThat(result.end())
+                .as(() -> result.toString())
+                .isEqualTo(ProgramResult.End.INTERRUPTED);
     }
 
     /// How often the test above revokes.

@@ -14,6 +14,7 @@ import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.api.page.Page;
 import dev.mdev.core.device.Mdev;
+import dev.mdev.core.device.RegionAccess;
 import dev.mdev.core.engine.GuestAccess.Span;
 
 import org.junit.jupiter.api.AfterEach;
@@ -22,11 +23,13 @@ import org.junit.jupiter.api.Timeout;
 
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 
 /// Where a guest finds a device's BARs, and what it finds there.
 @Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class PciDecodeTest {
     private static final long ELSEWHERE = 1L << 39;
+    private static final int LATE_ACCESSES = 2000;
     private static final AttachOptions BARE =
             new AttachOptions(false, AttachOptions.DEFAULT_PIN_LIMIT_PAGES);
 
@@ -157,6 +160,38 @@ class PciDecodeTest {
         machine.store(one.configGpa() + 0x10, 8, second);
         machine.store(one.configGpa() + 0x10, 8, first);
         assertThat(machine.load(first, 8)).isEqualTo(1);
+    }
+
+    /// A processor looks for who answers, and may be late: by then, decoding is off, or on again.
+    @Test
+    void anAccessThatIsLateWhileDecodingGoesOffAndOnNeverFails() {
+        AttachedDevice device = machine.attach();
+        MmioBus.Target late = device.target(0);
+        CompletableFuture<Void> guest =
+                CompletableFuture.runAsync(
+                        () -> {
+                            for (int i = 0; i < LATE_ACCESSES; i++) {
+                                device.config().write(COMMAND, 2, 0);
+                                device.config().write(COMMAND, 2, MEMORY);
+                            }
+                        },
+                        PciMachine.THREADS);
+        while (!guest.isDone()) {
+            assertThat(late.write(0, 8, 1)).isInstanceOf(RegionAccess.Done.class);
+            assertThat(late.read(0, 8)).isInstanceOf(RegionAccess.Done.class);
+        }
+        guest.join();
+    }
+
+    @Test
+    void anAccessThatIsLateWhenTheDeviceWasTakenOutFindsNobody() {
+        AttachedDevice device = machine.attach();
+        MmioBus.Target late = device.target(0);
+
+        machine.vm.detach(device.mdev().uuid());
+
+        assertThat(late.read(0, 4)).isEqualTo(new RegionAccess.Done(-1));
+        assertThat(late.write(0, 4, 1)).isInstanceOf(RegionAccess.Done.class);
     }
 
     @Test
