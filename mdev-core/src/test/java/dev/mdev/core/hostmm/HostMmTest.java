@@ -25,14 +25,15 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Predicate;
 
-@Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+@Timeout(value = 180, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class HostMmTest {
     private static final long NPAGES = 64;
+    private static final Duration PATIENCE = Duration.ofSeconds(60);
 
     private final HostMemory memory = new HostMemory(new OffHeapBackend());
     private final HostMemory.Block block = memory.allocate("vram", NPAGES);
     private final RecordingPageTable pageTable = new RecordingPageTable();
-    private final HostMm mm = new HostMm(pageTable, memory, Duration.ofSeconds(10));
+    private final HostMm mm = new HostMm(pageTable, memory, PATIENCE);
     private final List<VmaFault> asked = new ArrayList<>();
 
     @AfterEach
@@ -193,8 +194,10 @@ class HostMmTest {
         await(secondStarted);
         goOn.countDown();
 
-        assertThat(first.get(10, TimeUnit.SECONDS)).isInstanceOf(FaultResult.Mapped.class);
-        assertThat(second.get(10, TimeUnit.SECONDS)).isInstanceOf(FaultResult.Mapped.class);
+        assertThat(first.get(PATIENCE.toSeconds(), TimeUnit.SECONDS))
+                .isInstanceOf(FaultResult.Mapped.class);
+        assertThat(second.get(PATIENCE.toSeconds(), TimeUnit.SECONDS))
+                .isInstanceOf(FaultResult.Mapped.class);
         assertThat(calls).hasValue(1);
     }
 
@@ -357,7 +360,7 @@ class HostMmTest {
 
     private static void await(CountDownLatch latch) {
         try {
-            assertThat(latch.await(10, TimeUnit.SECONDS)).isTrue();
+            assertThat(latch.await(PATIENCE.toSeconds(), TimeUnit.SECONDS)).isTrue();
         } catch (InterruptedException e) {
             throw new AssertionError(e);
         }

@@ -11,14 +11,15 @@ import org.junit.jupiter.api.Timeout.ThreadMode;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.SplittableRandom;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 /// Real threads: guests that write, a VMM that collects and copies. When all is over, the copy is
 /// what was written. Mistakes are planted to show that the test can fail.
-@Timeout(value = 120, threadMode = ThreadMode.SEPARATE_THREAD)
+@Timeout(value = 180, threadMode = ThreadMode.SEPARATE_THREAD)
 class DirtyRaceTest {
-    private static final int WRITES = 150_000 * Integer.getInteger("mdev.rounds", 1);
+    private static final int WRITES = 100_000 * Integer.getInteger("mdev.rounds", 1);
 
-    private static final long RESETS = 300_000L * Integer.getInteger("mdev.rounds", 1);
+    private static final long RESETS = 200_000L * Integer.getInteger("mdev.rounds", 1);
 
     /// How a planted machine is wrong.
     private enum Mistake {
@@ -33,8 +34,8 @@ class DirtyRaceTest {
     }
 
     @Test
-    void aPlantedMistakeUnderABitmapIsFound() throws Exception {
-        assertThat(lostUnderBitmap(Mistake.NO_PROTECTION)).isPositive();
+    void aPlantedMistakeUnderABitmapIsFound() {
+        Together.untilFound(() -> lostUnderBitmap(Mistake.NO_PROTECTION) > 0);
     }
 
     @Test
@@ -43,8 +44,8 @@ class DirtyRaceTest {
     }
 
     @Test
-    void aPlantedMistakeUnderRingsIsFound() throws Exception {
-        assertThat(lostUnderRings(Mistake.NO_PROTECTION)).isPositive();
+    void aPlantedMistakeUnderRingsIsFound() {
+        Together.untilFound(() -> lostUnderRings(Mistake.NO_PROTECTION) > 0);
     }
 
     @Test
@@ -63,7 +64,11 @@ class DirtyRaceTest {
     }
 
     @Test
-    void aProducerThatPublishesBeforeItFillsIsFound() throws Exception {
+    void aProducerThatPublishesBeforeItFillsIsFound() {
+        Together.untilFound(() -> tornByHastyProducer() > 0);
+    }
+
+    private static int tornByHastyProducer() {
         SplittableRandom random = new SplittableRandom(1);
         MemorySegment memory = RingBench.allocate(RingBench.SIZE_BYTES);
         Producer producer =
@@ -79,7 +84,7 @@ class DirtyRaceTest {
                     memory.set(ValueLayout.JAVA_LONG, entry + 8, at * 3);
                     return true;
                 };
-        assertThat(torn(memory, producer, () -> emptyHarvested(memory))).isPositive();
+        return torn(memory, producer, () -> emptyHarvested(memory));
     }
 
     @Test
@@ -92,9 +97,7 @@ class DirtyRaceTest {
         Together.run(
                 () -> {
                     for (long page = 0; page < RESETS; page++) {
-                        while (ring.isSoftFull()) {
-                            Thread.onSpinWait();
-                        }
+                        Together.await("there is room", () -> !ring.isSoftFull());
                         ring.push(slot.slotNumber(), page);
                     }
                 },
@@ -111,33 +114,39 @@ class DirtyRaceTest {
 
     @Test
     void aResetThatFreesAnEntryBeforeItReadsItIsFound() {
+        Together.untilFound(DirtyRaceTest::hastyResetReadsAnotherEntry);
+    }
+
+    private static boolean hastyResetReadsAnotherEntry() {
         MemorySegment memory = RingBench.allocate(RingBench.SIZE_BYTES);
-        boolean[] wrong = new boolean[1];
+        AtomicBoolean wrong = new AtomicBoolean();
         Together.run(
                 () -> {
-                    for (long page = 0; page < RESETS && !wrong[0]; page++) {
+                    for (long page = 0; page < RESETS && !wrong.get(); page++) {
                         long position = page % RingBench.ENTRIES;
-                        while (DirtyRingEntry.flagsAcquire(memory, position) != 0 && !wrong[0]) {
-                            Thread.onSpinWait();
-                        }
+                        Together.await(
+                                "there is room",
+                                () ->
+                                        DirtyRingEntry.flagsAcquire(memory, position) == 0
+                                                || wrong.get());
                         DirtyRingEntry.publishRelease(memory, position, 1, page);
                     }
                 },
                 () -> {
                     DirtyRingHarvester harvester = new DirtyRingHarvester(memory);
                     SplittableRandom random = new SplittableRandom(1);
-                    for (long page = 0; page < RESETS && !wrong[0]; ) {
+                    for (long page = 0; page < RESETS && !wrong.get(); ) {
                         long position = page % RingBench.ENTRIES;
                         harvester.harvest((_, _) -> {}, RingBench.ENTRIES);
                         if (DirtyRingEntry.flagsAcquire(memory, position) == DirtyRingEntry.RESET) {
                             DirtyRingEntry.markEmptyRelease(memory, position);
                             Together.pause(random);
-                            wrong[0] = DirtyRingEntry.offset(memory, position) != page;
+                            wrong.set(DirtyRingEntry.offset(memory, position) != page);
                             page++;
                         }
                     }
                 });
-        assertThat(wrong[0]).isTrue();
+        return wrong.get();
     }
 
     /// Expects pages in ascending order, each once.
@@ -173,19 +182,15 @@ class DirtyRaceTest {
     /// Lets one thread push and another harvest and reset.
     ///
     /// @return how many entries were not what was pushed
-    private static int torn(MemorySegment memory, Producer producer, Runnable reset)
-            throws Exception {
+    private static int torn(MemorySegment memory, Producer producer, Runnable reset) {
         long count = 2L * WRITES;
         int[] torn = new int[1];
         DirtyRingHarvester harvester = new DirtyRingHarvester(memory);
         Together.Part pushing =
                 () -> {
-                    for (long at = 0; at < count; ) {
-                        if (producer.push(at)) {
-                            at++;
-                        } else {
-                            Thread.yield();
-                        }
+                    for (long at = 0; at < count; at++) {
+                        long entry = at;
+                        Together.await("there is room", () -> producer.push(entry));
                     }
                 };
         Together.Part harvesting =

@@ -1,5 +1,7 @@
 package dev.mdev.core.memslot;
 
+import dev.mdev.core.support.Together;
+
 import java.util.Objects;
 import java.util.SplittableRandom;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -44,9 +46,7 @@ final class GatedGuest implements DirtyProtector {
         try {
             SplittableRandom random = new SplittableRandom(vcpuId);
             for (int i = 0; i < writes; i++) {
-                while (leaves.test(vcpuId)) {
-                    Thread.yield();
-                }
+                Together.await("the ring has room", () -> !leaves.test(vcpuId));
                 write(random.nextInt(PAGES), vcpuId);
             }
         } finally {
@@ -97,7 +97,12 @@ final class GatedGuest implements DirtyProtector {
     @Override
     public void flush() {
         gate.writeLock().lock();
-        gate.writeLock().unlock();
+        try {
+            // Whoever was inside when the lock was asked for is outside now.
+            assert gate.isWriteLockedByCurrentThread();
+        } finally {
+            gate.writeLock().unlock();
+        }
     }
 
     void copy(int word, long bits) {

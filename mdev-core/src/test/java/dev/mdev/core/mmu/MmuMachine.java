@@ -32,7 +32,7 @@ final class MmuMachine implements AutoCloseable {
 
     MmuMachine(SlotConfig config) {
         slots = new AddressSpaces(config);
-        guest = new SoftwareEngine(Duration.ofSeconds(5)).createGuest(slots, memory);
+        guest = new SoftwareEngine(Duration.ofSeconds(60)).createGuest(slots, memory);
         vcpu = guest.createVcpu(0);
     }
 

@@ -12,11 +12,14 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
 
 /// Runs the parts of a race, each on a thread of its own, and never waits for ever.
 public final class Together {
     /// What a planted mistake has to be found in, and what a hang ends with.
     public static final Duration LIMIT = Duration.ofSeconds(60);
+
+    private static final int SPINS = 64;
 
     private Together() {}
 
@@ -57,6 +60,45 @@ public final class Together {
             throw new AssertionError(e);
         } finally {
             threads.shutdownNow();
+        }
+    }
+
+    /// Tries until a planted mistake shows: whether it does in one try is chance, more so on a
+    /// machine with one processor.
+    ///
+    /// @param attempt returns whether it showed
+    /// @throws AssertionError if it never did
+    public static void untilFound(Callable<Boolean> attempt) {
+        long start = System.nanoTime();
+        int attempts = 0;
+        do {
+            attempts++;
+            try {
+                if (attempt.call()) {
+                    return;
+                }
+            } catch (Exception e) {
+                throw new AssertionError(e);
+            }
+        } while (System.nanoTime() - start < LIMIT.toNanos());
+        throw new AssertionError("not found in " + attempts + " attempts, " + LIMIT);
+    }
+
+    /// Waits, leaving the processor to others if it takes long.
+    ///
+    /// @param what completes "waits in vain until"
+    /// @throws AssertionError if it never comes true
+    public static void await(String what, BooleanSupplier condition) {
+        long start = System.nanoTime();
+        for (int turn = 0; !condition.getAsBoolean(); turn++) {
+            if (turn < SPINS) {
+                Thread.onSpinWait();
+            } else {
+                LockSupport.parkNanos(1);
+                if (System.nanoTime() - start > LIMIT.toNanos()) {
+                    throw new AssertionError("waits in vain until " + what);
+                }
+            }
         }
     }
 

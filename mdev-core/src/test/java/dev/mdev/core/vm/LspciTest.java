@@ -22,7 +22,7 @@ import java.util.concurrent.TimeUnit;
 
 /// What `lspci` of the Linux pciutils makes of a function: somebody else's reading of the same
 /// specification.
-@Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+@Timeout(value = 180, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class LspciTest {
     private final PciMachine machine = new PciMachine();
 
@@ -98,7 +98,7 @@ class LspciTest {
             throw e;
         }
         String text = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-        assertThat(process.waitFor(30, TimeUnit.SECONDS)).isTrue();
+        assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
         assertThat(process.exitValue()).as(text).isZero();
         return text;
     }

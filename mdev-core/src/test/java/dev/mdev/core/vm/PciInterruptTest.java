@@ -25,7 +25,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 
 /// Interrupts as a guest sets them up by its own loads and stores.
-@Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+@Timeout(value = 180, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class PciInterruptTest {
     private static final int LINE_DISABLE = 1 << 10;
 
@@ -160,7 +160,7 @@ class PciInterruptTest {
 
     private static boolean await(AttachedDevice device, int vector, long count) {
         try {
-            return device.interrupts().await(vector, count, Duration.ofSeconds(30));
+            return device.interrupts().await(vector, count, Duration.ofSeconds(60));
         } catch (InterruptedException e) {
             throw new AssertionError(e);
         }

@@ -26,6 +26,7 @@ import java.util.concurrent.Executor;
 /// A machine of the software engine with PCI functions in it.
 final class PciMachine implements AutoCloseable {
     static final long RAM_BYTES = 1L << 20;
+    static final Duration PATIENCE = Duration.ofSeconds(60);
     static final int COMMAND = 0x04;
     static final int MEMORY = 2;
     static final int MASTER = 4;
@@ -35,7 +36,7 @@ final class PciMachine implements AutoCloseable {
 
     final PciDriver driver = new PciDriver();
     final HostMemory memory = new HostMemory(new OffHeapBackend());
-    final MdevBus bus = new MdevBus(memory, Duration.ofSeconds(5), MdevObserver.NONE);
+    final MdevBus bus = new MdevBus(memory, PATIENCE, MdevObserver.NONE);
     final VirtualMachine vm;
 
     PciMachine() {
@@ -46,9 +47,7 @@ final class PciMachine implements AutoCloseable {
         bus.addDriver(driver, Map.of());
         vm =
                 new VirtualMachine(
-                        new MachineSpec("vm", ramBytes, 2),
-                        new SoftwareEngine(Duration.ofSeconds(5)),
-                        memory);
+                        new MachineSpec("vm", ramBytes, 2), new SoftwareEngine(PATIENCE), memory);
     }
 
     Mdev create() {
@@ -64,9 +63,7 @@ final class PciMachine implements AutoCloseable {
     }
 
     ProgramResult run(GuestProgram.Step... steps) {
-        return vm.vcpu(0)
-                .execute(new GuestProgram(List.of(steps), false), Duration.ofSeconds(20))
-                .join();
+        return vm.vcpu(0).execute(new GuestProgram(List.of(steps), false), PATIENCE).join();
     }
 
     /// One guest load.

@@ -66,7 +66,7 @@ final class KernelAndModel implements AutoCloseable {
     KernelAndModel(int ringBytes) {
         kernel = new KvmOracle(NPAGES, ringBytes);
         slots = new AddressSpaces(kernel.config());
-        guest = new SoftwareEngine(Duration.ofSeconds(10)).createGuest(slots, hostMemory);
+        guest = new SoftwareEngine(Duration.ofSeconds(60)).createGuest(slots, hostMemory);
         modelHva = guest.hostMm().mapEagerly(block.pfns(), Prot.READ_WRITE).range().startHva();
         if (ringBytes != 0) {
             guest.dirtyModes().enable(DirtyModes.RING, 0, ringBytes);

@@ -9,7 +9,6 @@ import dev.mdev.core.vm.ProgramResult;
 
 import org.junit.jupiter.api.extension.ExtendWith;
 
-import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 
@@ -17,7 +16,7 @@ import java.util.concurrent.TimeUnit;
 class KvmEngineTest extends EngineContract {
     @Override
     protected Engine engine() {
-        return new KvmEngine(Duration.ofSeconds(10));
+        return new KvmEngine(DEADLINE);
     }
 
     @Override
@@ -28,6 +27,7 @@ class KvmEngineTest extends EngineContract {
     /// The fault is answered on another thread, so the processor is free at once.
     @Override
     protected void assertHungProgramEnds(CompletableFuture<ProgramResult> hung) throws Exception {
-        assertThat(hung.get(10, TimeUnit.SECONDS).end()).isEqualTo(ProgramResult.End.INTERRUPTED);
+        assertThat(hung.get(DEADLINE.toSeconds(), TimeUnit.SECONDS).end())
+                .isEqualTo(ProgramResult.End.INTERRUPTED);
     }
 }

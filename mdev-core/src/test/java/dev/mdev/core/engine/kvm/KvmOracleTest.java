@@ -154,7 +154,7 @@ class KvmOracleTest {
     }
 
     private static HostMemoryAccess hostOf(AddressSpaces slots, HostMemory memory) {
-        return new SoftwareEngine(Duration.ofSeconds(1)).createGuest(slots, memory).hostMemory();
+        return new SoftwareEngine(Duration.ofSeconds(60)).createGuest(slots, memory).hostMemory();
     }
 
     private static void compareAddresses(KvmVm vm, InternalSlots model) {

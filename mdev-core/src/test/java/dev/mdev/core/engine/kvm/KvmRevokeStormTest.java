@@ -12,6 +12,7 @@ import dev.mdev.core.hostmm.Fill;
 import dev.mdev.core.hostmm.Vma;
 import dev.mdev.core.hostmm.VmaFault;
 import dev.mdev.core.support.Seeded;
+import dev.mdev.core.support.Together;
 import dev.mdev.core.sys.Syscalls;
 
 import org.junit.jupiter.api.Test;
@@ -20,13 +21,11 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 import java.lang.foreign.ValueLayout;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReferenceArray;
@@ -97,7 +96,7 @@ class KvmRevokeStormTest {
 
         void run(int revokes) {
             try (Machine machine =
-                    new Machine(POOL, Syscalls.ofThisProcess(), Duration.ofSeconds(20), mappings)) {
+                    new Machine(POOL, Syscalls.ofThisProcess(), Machine.PATIENCE, mappings)) {
                 for (long page = 0; page < POOL; page++) {
                     retire(machine, page);
                 }
@@ -109,6 +108,8 @@ class KvmRevokeStormTest {
                     writers.add(Machine.async(() -> write(cpu, cell)));
                 }
                 try {
+                    // Else a machine that is slow to run the first guest has nothing to revoke.
+                    awaitAnotherRound();
                     for (int i = 0; i < revokes; i++) {
                         revoke(machine, vma, honest ? grantedPage() : random.nextInt(NPAGES));
                     }
@@ -125,24 +126,20 @@ class KvmRevokeStormTest {
 
         /// Lets every writer reach every page once more.
         private void awaitAnotherRound() {
-            long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(Machine.PATIENCE_SECONDS);
             long enough = stores.get() + 2L * WRITERS * NPAGES;
-            while (stores.get() < enough) {
-                assertThat(System.nanoTime()).as("the writers stand still").isLessThan(deadline);
-                Thread.onSpinWait();
-            }
+            Together.await("the writers went on", () -> stores.get() >= enough);
         }
 
         /// A page of the BAR that has something behind it, which the writers see to.
         private int grantedPage() {
-            long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(Machine.PATIENCE_SECONDS);
-            int index = random.nextInt(NPAGES);
-            while (backing.get(index) == null) {
-                assertThat(System.nanoTime()).as("the writers stand still").isLessThan(deadline);
-                Thread.onSpinWait();
-                index = (index + 1) % NPAGES;
-            }
-            return index;
+            int[] index = {random.nextInt(NPAGES)};
+            Together.await(
+                    "a page is granted",
+                    () -> {
+                        index[0] = (index[0] + 1) % NPAGES;
+                        return backing.get(index[0]) != null;
+                    });
+            return index[0];
         }
 
         private Fill grant(Machine machine, VmaFault fault) {

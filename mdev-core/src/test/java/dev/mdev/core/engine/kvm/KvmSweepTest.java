@@ -12,7 +12,6 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 
 import java.lang.foreign.ValueLayout;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -50,7 +49,7 @@ class KvmSweepTest {
         Permutation placement = Permutation.random(random);
         VmaBudget budget = new VmaBudget(MAPPINGS);
         try (Machine machine =
-                new Machine(NPAGES, Syscalls.ofThisProcess(), Duration.ofSeconds(20), budget)) {
+                new Machine(NPAGES, Syscalls.ofThisProcess(), Machine.PATIENCE, budget)) {
             Vma vma = machine.bar(NPAGES, machine.pageByPage(page -> (long) placement.at(page)));
             Machine.Cpu cpu = machine.cpu();
             Permutation storing = Permutation.random(random);

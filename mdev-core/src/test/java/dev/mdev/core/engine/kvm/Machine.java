@@ -34,6 +34,7 @@ import java.util.function.Supplier;
 final class Machine implements AutoCloseable {
     static final long BAR_GPA = 4L << 30;
     static final long PATIENCE_SECONDS = 60;
+    static final Duration PATIENCE = Duration.ofSeconds(PATIENCE_SECONDS);
 
     final HostMemory memory;
     final HostMemory.Block aperture;
@@ -44,7 +45,7 @@ final class Machine implements AutoCloseable {
     private int nextSlot;
 
     Machine(long aperturePages) {
-        this(aperturePages, Syscalls.ofThisProcess(), Duration.ofSeconds(20), 40_000);
+        this(aperturePages, Syscalls.ofThisProcess(), PATIENCE, 40_000);
     }
 
     Machine(long aperturePages, Syscalls sys, Duration deadline, long vmaLimit) {

@@ -34,7 +34,6 @@ import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -50,7 +49,7 @@ class MmapPageTableTest {
 
     private final FailingLibc failing = new FailingLibc(Syscalls.ofThisProcess().libc());
     private final Machine machine =
-            new Machine(2 * NPAGES, new Syscalls(failing.libc()), Duration.ofSeconds(20), 40_000);
+            new Machine(2 * NPAGES, new Syscalls(failing.libc()), Machine.PATIENCE, 40_000);
     private final Machine.Cpu cpu = machine.cpu();
     private final List<Long> loaded = new ArrayList<>();
 
@@ -136,7 +135,7 @@ class MmapPageTableTest {
 
     private static void pastTheBudgetPagesComeBack(Function<Long, Long> placement) {
         try (Machine small =
-                new Machine(2 * NPAGES, Syscalls.ofThisProcess(), Duration.ofSeconds(20), 20)) {
+                new Machine(2 * NPAGES, Syscalls.ofThisProcess(), Machine.PATIENCE, 20)) {
             Machine.Cpu vcpu = small.cpu();
             List<Long> asked = new ArrayList<>();
             // Backwards, so that no two neighbours merge.
@@ -172,7 +171,7 @@ class MmapPageTableTest {
     @Test
     void whereNobodyCanGiveAMappingBackTheAccessFails() {
         try (Machine small =
-                new Machine(2 * NPAGES, Syscalls.ofThisProcess(), Duration.ofSeconds(20), 1)) {
+                new Machine(2 * NPAGES, Syscalls.ofThisProcess(), Machine.PATIENCE, 1)) {
             Machine.Cpu vcpu = small.cpu();
             Vma vma = small.bar(NPAGES, small.pageByPage(page -> 2 * NPAGES - 1 - page));
 
@@ -191,8 +190,8 @@ class MmapPageTableTest {
     void aMachineWithManyMappingsDoesNotKeepAnotherFromWorking() {
         Syscalls sys = Syscalls.ofThisProcess();
         VmaBudget budget = new VmaBudget(20);
-        try (Machine greedy = new Machine(2 * NPAGES, sys, Duration.ofSeconds(20), budget);
-                Machine other = new Machine(2 * NPAGES, sys, Duration.ofSeconds(20), budget)) {
+        try (Machine greedy = new Machine(2 * NPAGES, sys, Machine.PATIENCE, budget);
+                Machine other = new Machine(2 * NPAGES, sys, Machine.PATIENCE, budget)) {
             var _ = greedy.bar(NPAGES, greedy.pageByPage(page -> 2 * NPAGES - 1 - page));
             Machine.Cpu vcpu = greedy.cpu();
             for (int page = 0; page < NPAGES; page++) {
@@ -360,7 +359,7 @@ class MmapPageTableTest {
         }
         try (HostMemory disk = new HostMemory(new FileMemory(file))) {
             HostMemory.Block block = disk.allocate("bar", NPAGES);
-            KvmGuest guest = new KvmEngine(Duration.ofSeconds(20)).createGuest(machine.slots, disk);
+            KvmGuest guest = new KvmEngine(Machine.PATIENCE).createGuest(machine.slots, disk);
             HostMm mm = guest.hostMm();
             Vma vma =
                     mm.reserve(

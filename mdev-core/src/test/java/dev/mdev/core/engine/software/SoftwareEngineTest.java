@@ -5,12 +5,10 @@ import dev.mdev.core.engine.EngineContract;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.hostmm.OffHeapBackend;
 
-import java.time.Duration;
-
 class SoftwareEngineTest extends EngineContract {
     @Override
     protected Engine engine() {
-        return new SoftwareEngine(Duration.ofSeconds(10));
+        return new SoftwareEngine(DEADLINE);
     }
 
     @Override
