@@ -39,7 +39,7 @@ import java.util.concurrent.atomic.AtomicLongArray;
 @ExtendWith(RealKvm.class)
 class KvmRevokeTest {
     private static final int NPAGES = 32;
-    private static final int GC_PAGES = 8;
+    private static final int GC_PAGES = 4;
     private static final int ROUNDS = Integer.getInteger("mdev.kvm.rounds", 400);
 
     /// How pages of the region go to pages of the aperture.
