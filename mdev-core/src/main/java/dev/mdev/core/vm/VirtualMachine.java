@@ -1,17 +1,13 @@
 package dev.mdev.core.vm;
 
-import com.google.errorprone.annotations.concurrent.GuardedBy;
-
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
-import dev.mdev.api.RegionInfo;
 import dev.mdev.api.page.Page;
 import dev.mdev.api.page.Prot;
 import dev.mdev.core.addr.GfnRange;
 import dev.mdev.core.device.DeviceHolder;
 import dev.mdev.core.device.Mdev;
 import dev.mdev.core.engine.Engine;
-import dev.mdev.core.engine.GuestAccess;
 import dev.mdev.core.engine.GuestEngine;
 import dev.mdev.core.engine.VcpuEngine;
 import dev.mdev.core.hostmm.HostMemory;
@@ -26,13 +22,9 @@ import org.jspecify.annotations.Nullable;
 
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
-import java.util.concurrent.locks.Condition;
-import java.util.concurrent.locks.ReentrantLock;
 
 /// A virtual machine: RAM, processors, and assigned devices, on some engine.
 ///
@@ -51,29 +43,9 @@ public final class VirtualMachine implements AutoCloseable {
     private final List<Vcpu> vcpus;
     private final HostMemory.@Nullable Block ram;
 
-    private final ReentrantLock structure = new ReentrantLock();
-
-    @GuardedBy("structure")
-    private final Map<UUID, AttachedDevice> devices = new LinkedHashMap<>();
-
-    @GuardedBy("structure")
-    private final BarSpace bars;
-
-    private final PciBus bus = new PciBus();
-    private final BarMapper barMapper;
+    private final MachineDevices devices;
+    private final Operations operations;
     private final DeviceHolder holder = new Holder();
-
-    /// What is under way that a machine cannot be closed in.
-    @GuardedBy("structure")
-    private int operations;
-
-    private final Condition idle = structure.newCondition();
-
-    @GuardedBy("structure")
-    private boolean closing;
-
-    @GuardedBy("structure")
-    private boolean closed;
 
     /// @throws MdevException ENOMEM if there is not that much memory; else what the engine says
     public VirtualMachine(MachineSpec spec, Engine engine, HostMemory memory) {
@@ -81,7 +53,7 @@ public final class VirtualMachine implements AutoCloseable {
         this.engineName = engine.name();
         this.memory = memory;
         slots = new AddressSpaces(SlotConfig.withoutSmm());
-        bars = new BarSpace(spec.ramBytes());
+        operations = new Operations("machine=" + spec.name());
         ram =
                 spec.ramBytes() == 0
                         ? null
@@ -109,8 +81,9 @@ public final class VirtualMachine implements AutoCloseable {
         }
         guest = made;
         vcpus = List.copyOf(started);
-        barMapper = newBarMapper();
-        slots.addListener(new PinGuard(barMapper.devices()));
+        devices =
+                new MachineDevices(
+                        spec, new BarMapper.Machine(slots, guest.hostMm(), mmio), RAM_SLOT + 1);
     }
 
     private Vcpu startVcpu(int id, VcpuEngine processor) {
@@ -120,16 +93,6 @@ public final class VirtualMachine implements AutoCloseable {
             processor.close();
             throw e;
         }
-    }
-
-    private BarMapper newBarMapper() {
-        return new BarMapper(
-                new BarMapper.Machine(slots, guest.hostMm(), mmio),
-                List.of(
-                        new VisibleBars.Fixed(0, spec.ramBytes()),
-                        new VisibleBars.Fixed(MachineSpec.ECAM_GPA, MachineSpec.ECAM_BYTES)),
-                List.of(new MmioBus.Window(MachineSpec.ECAM_GPA, MachineSpec.ECAM_BYTES, bus, 0)),
-                RAM_SLOT + 1);
     }
 
     public MachineSpec spec() {
@@ -161,21 +124,11 @@ public final class VirtualMachine implements AutoCloseable {
 
     /// The devices in the machine, in the order they were attached.
     public List<AttachedDevice> devices() {
-        structure.lock();
-        try {
-            return List.copyOf(devices.values());
-        } finally {
-            structure.unlock();
-        }
+        return devices.all();
     }
 
     public Optional<AttachedDevice> device(UUID uuid) {
-        structure.lock();
-        try {
-            return Optional.ofNullable(devices.get(uuid));
-        } finally {
-            structure.unlock();
-        }
+        return devices.find(uuid);
     }
 
     /// Puts a device into the machine and plays its firmware: each BAR gets an address, memory
@@ -192,9 +145,9 @@ public final class VirtualMachine implements AutoCloseable {
     /// @throws MdevException EBUSY if somebody has the device, ESHUTDOWN if the machine is closed,
     ///   ENOMEM or ENOSPC if there is no room; the device is then as before
     public AttachedDevice attach(Mdev mdev, AttachOptions options) {
-        beginOperation();
+        operations.begin();
         try {
-            AttachedDevice device = plug(mdev, options);
+            AttachedDevice device = devices.plug(mdev, holder, options);
             try {
                 if (options.firmware()) {
                     device.runFirmware();
@@ -205,65 +158,12 @@ public final class VirtualMachine implements AutoCloseable {
                         });
                 mdev.resumeRestored();
             } catch (RuntimeException e) {
-                forget(device);
-                takeOut(device);
+                var _ = devices.takeOut(device);
                 throw e;
             }
             return device;
         } finally {
-            endOperation();
-        }
-    }
-
-    /// Puts a device on the bus, with nothing of it decoded yet.
-    private AttachedDevice plug(Mdev mdev, AttachOptions options) {
-        long epoch = mdev.assign(holder);
-        try {
-            structure.lock();
-            try {
-                return plugLocked(mdev, epoch, options);
-            } finally {
-                structure.unlock();
-            }
-        } catch (RuntimeException e) {
-            mdev.unassign();
-            throw e;
-        }
-    }
-
-    @GuardedBy("structure")
-    private AttachedDevice plugLocked(Mdev mdev, long epoch, AttachOptions options) {
-        AttachedDevice device =
-                new AttachedDevice(
-                        mdev,
-                        epoch,
-                        bus.freeNumber(),
-                        new AttachedDevice.Plug(slots, guest.hostMm(), options, barMapper::settle));
-        try {
-            device.reserveAreas(guest.hostMm());
-            reserveBarsLocked(device);
-        } catch (RuntimeException e) {
-            device.reservedGpas().values().forEach(bars::release);
-            throw e;
-        }
-        device.function().connect(device.dma());
-        devices.put(mdev.uuid(), device);
-        bus.plug(device);
-        barMapper.add(device);
-        return device;
-    }
-
-    @GuardedBy("structure")
-    private void reserveBarsLocked(AttachedDevice device) {
-        for (Firmware.Bar bar : Firmware.probe(device.config())) {
-            try {
-                device.reservedGpas().put(bar.region(), bars.take(bar.sizeBytes(), bar.wide()));
-            } catch (MdevException e) {
-                if (bar.region() != RegionInfo.ROM) {
-                    throw e;
-                }
-                // A ROM that has no address is one that no firmware runs: the device works without.
-            }
+            operations.end();
         }
     }
 
@@ -273,53 +173,15 @@ public final class VirtualMachine implements AutoCloseable {
     /// @throws MdevException ENODEV if it is not in this machine, ESHUTDOWN if the machine is
     ///   closed
     public void detach(UUID uuid) {
-        beginOperation();
+        operations.begin();
         try {
-            AttachedDevice device =
-                    device(uuid)
-                            .filter(this::forget)
-                            .orElseThrow(() ->
-                                    new MdevException(
-                                            Errno.ENODEV,
-                                            "mdev=%s is not in machine=%s"
-                                                    .formatted(uuid, spec.name())));
-            takeOut(device);
+            if (device(uuid).filter(devices::takeOut).isEmpty()) {
+                throw new MdevException(
+                        Errno.ENODEV, "mdev=%s is not in machine=%s".formatted(uuid, spec.name()));
+            }
         } finally {
-            endOperation();
+            operations.end();
         }
-    }
-
-    /// @return whether the device was in the machine: only one caller takes it out
-    private boolean forget(AttachedDevice device) {
-        structure.lock();
-        try {
-            return devices.remove(device.mdev().uuid(), device);
-        } finally {
-            structure.unlock();
-        }
-    }
-
-    /// Undoes what was done of [#attach], in the reverse order. No lock is held, as drivers are
-    /// told.
-    private void takeOut(AttachedDevice device) {
-        Mdev mdev = device.mdev();
-        device.leave();
-        bus.unplug(device);
-        barMapper.remove(device);
-        GfnRange all = new GfnRange(0, GfnRange.GFN_LIMIT);
-        device.dma().refusePins(all);
-        if (device.dma().hasPins(all)) {
-            mdev.dmaUnmapped(0, GuestAccess.Span.GPA_LIMIT);
-        }
-        device.dma().close();
-        device.areas().forEach(area -> mdev.unmap(area.vma()));
-        structure.lock();
-        try {
-            device.reservedGpas().values().forEach(bars::release);
-        } finally {
-            structure.unlock();
-        }
-        mdev.unassign();
     }
 
     /// Changes memory slots under which devices may have pinned pages: tells their drivers first.
@@ -328,18 +190,19 @@ public final class VirtualMachine implements AutoCloseable {
     /// @param change changes the slots; runs when nothing there is pinned, under a lock that no
     ///   driver code is called with
     public void changeMemory(GfnRange leaving, Runnable change) {
-        barMapper.changeWithoutPins(
-                new PinRelease.Change() {
-                    @Override
-                    public List<GfnRange> leaving() {
-                        return List.of(leaving);
-                    }
+        devices.mapper()
+                .changeWithoutPins(
+                        new PinRelease.Change() {
+                            @Override
+                            public List<GfnRange> leaving() {
+                                return List.of(leaving);
+                            }
 
-                    @Override
-                    public void make() {
-                        change.run();
-                    }
-                });
+                            @Override
+                            public void make() {
+                                change.run();
+                            }
+                        });
     }
 
     /// Starts or stops logging the writes to all of the guest's memory: RAM and the mapped areas of
@@ -352,17 +215,17 @@ public final class VirtualMachine implements AutoCloseable {
     /// @throws MdevException ESHUTDOWN if the machine is closed, ENOMEM if there is no memory for
     ///   the bitmaps; logging is then as before
     public void setDirtyLogging(boolean on) {
-        beginOperation();
+        operations.begin();
         try {
             boolean ramBefore = setRamLogging(on);
             try {
-                barMapper.setLogging(on);
+                devices.mapper().setLogging(on);
             } catch (RuntimeException refusal) {
                 setRamLogging(ramBefore);
                 throw refusal;
             }
         } finally {
-            endOperation();
+            operations.end();
         }
     }
 
@@ -389,35 +252,13 @@ public final class VirtualMachine implements AutoCloseable {
         }
     }
 
-    private void beginOperation() {
-        structure.lock();
-        try {
-            if (closed || closing) {
-                throw new MdevException(Errno.ESHUTDOWN, "machine=" + spec.name() + " is closed");
-            }
-            operations++;
-        } finally {
-            structure.unlock();
-        }
-    }
-
-    private void endOperation() {
-        structure.lock();
-        try {
-            operations--;
-            idle.signalAll();
-        } finally {
-            structure.unlock();
-        }
-    }
-
     /// Stops the processors, takes the devices out, frees the RAM. Closing again does nothing.
     ///
     /// @throws MdevException ETIMEDOUT if a processor, or who attaches or detaches a device, is
     ///   stuck in a driver's callback; call again later
     @Override
     public void close() {
-        if (!beginClosing()) {
+        if (!operations.beginClosing(VCPU_CLOSE_TIMEOUT)) {
             return;
         }
         boolean done = false;
@@ -429,55 +270,12 @@ public final class VirtualMachine implements AutoCloseable {
                             "machine=%s vcpu=%d does not stop".formatted(spec.name(), vcpu.id()));
                 }
             }
-            for (AttachedDevice device : devices()) {
-                if (forget(device)) {
-                    takeOut(device);
-                }
-            }
+            devices().forEach(devices::takeOut);
             guest.close();
             freeRam();
             done = true;
         } finally {
-            structure.lock();
-            try {
-                operations--;
-                closed = done;
-                idle.signalAll();
-            } finally {
-                structure.unlock();
-            }
-        }
-    }
-
-    /// Waits until nothing else is under way, and lets nothing else begin.
-    ///
-    /// @return false if the machine is closed already
-    private boolean beginClosing() {
-        long nanos = VCPU_CLOSE_TIMEOUT.toNanos();
-        boolean interrupted = false;
-        structure.lock();
-        try {
-            closing = true;
-            while (operations > 0 && nanos > 0) {
-                try {
-                    nanos = idle.awaitNanos(nanos);
-                } catch (InterruptedException e) {
-                    interrupted = true;
-                }
-            }
-            if (operations > 0) {
-                throw new MdevException(
-                        Errno.ETIMEDOUT,
-                        "machine=%s: a device is being attached or detached"
-                                .formatted(spec.name()));
-            }
-            operations = closed ? 0 : 1;
-            return !closed;
-        } finally {
-            structure.unlock();
-            if (interrupted) {
-                Thread.currentThread().interrupt();
-            }
+            operations.endClosing(done);
         }
     }
 
@@ -497,7 +295,7 @@ public final class VirtualMachine implements AutoCloseable {
         @Override
         public Optional<Pause> pause() {
             try {
-                beginOperation();
+                operations.begin();
             } catch (MdevException e) {
                 // It is being closed, and will let its devices go.
                 return Optional.empty();
@@ -515,7 +313,7 @@ public final class VirtualMachine implements AutoCloseable {
 
         private void resume(List<Vcpu> paused) {
             paused.forEach(Vcpu::resume);
-            endOperation();
+            operations.end();
         }
     }
 }

@@ -1,0 +1,173 @@
+package dev.mdev.core.vm;
+
+import com.google.errorprone.annotations.concurrent.GuardedBy;
+
+import dev.mdev.api.MdevException;
+import dev.mdev.api.RegionInfo;
+import dev.mdev.core.addr.GfnRange;
+import dev.mdev.core.device.DeviceHolder;
+import dev.mdev.core.device.Mdev;
+import dev.mdev.core.engine.GuestAccess;
+import dev.mdev.core.hostmm.HostMm;
+import dev.mdev.core.memslot.AddressSpaces;
+
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.UUID;
+import java.util.concurrent.locks.ReentrantLock;
+
+/// The devices in a machine: on its bus, with addresses set aside for their BARs.
+///
+/// Methods may be called by any thread, unless said otherwise.
+final class MachineDevices {
+    private final AddressSpaces slots;
+    private final HostMm mm;
+    private final PciBus bus = new PciBus();
+    private final BarMapper mapper;
+
+    private final ReentrantLock lock = new ReentrantLock();
+
+    @GuardedBy("lock")
+    private final Map<UUID, AttachedDevice> devices = new LinkedHashMap<>();
+
+    @GuardedBy("lock")
+    private final BarSpace bars;
+
+    /// @param firstSlot the lowest slot number that is the devices'
+    MachineDevices(MachineSpec spec, BarMapper.Machine machine, int firstSlot) {
+        slots = machine.slots();
+        mm = machine.mm();
+        bars = new BarSpace(spec.ramBytes());
+        mapper =
+                new BarMapper(
+                        machine,
+                        List.of(
+                                new VisibleBars.Fixed(0, spec.ramBytes()),
+                                new VisibleBars.Fixed(
+                                        MachineSpec.ECAM_GPA, MachineSpec.ECAM_BYTES)),
+                        List.of(
+                                new MmioBus.Window(
+                                        MachineSpec.ECAM_GPA, MachineSpec.ECAM_BYTES, bus, 0)),
+                        firstSlot);
+        slots.addListener(new PinGuard(mapper.devices()));
+    }
+
+    /// What shows their BARs to the guest.
+    BarMapper mapper() {
+        return mapper;
+    }
+
+    /// In the order they were plugged.
+    List<AttachedDevice> all() {
+        lock.lock();
+        try {
+            return List.copyOf(devices.values());
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    Optional<AttachedDevice> find(UUID uuid) {
+        lock.lock();
+        try {
+            return Optional.ofNullable(devices.get(uuid));
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Puts a device on the bus, with nothing of it decoded yet.
+    ///
+    /// @throws MdevException EBUSY if somebody has the device, ENOMEM or ENOSPC if there is no
+    ///   room; the device is then as before
+    AttachedDevice plug(Mdev mdev, DeviceHolder holder, AttachOptions options) {
+        long epoch = mdev.assign(holder);
+        try {
+            lock.lock();
+            try {
+                return plugLocked(mdev, epoch, options);
+            } finally {
+                lock.unlock();
+            }
+        } catch (RuntimeException e) {
+            mdev.unassign();
+            throw e;
+        }
+    }
+
+    @GuardedBy("lock")
+    private AttachedDevice plugLocked(Mdev mdev, long epoch, AttachOptions options) {
+        AttachedDevice device =
+                new AttachedDevice(
+                        mdev,
+                        epoch,
+                        bus.freeNumber(),
+                        new AttachedDevice.Plug(slots, mm, options, mapper::settle));
+        try {
+            device.reserveAreas(mm);
+            reserveBarsLocked(device);
+        } catch (RuntimeException e) {
+            device.reservedGpas().values().forEach(bars::release);
+            throw e;
+        }
+        device.function().connect(device.dma());
+        devices.put(mdev.uuid(), device);
+        bus.plug(device);
+        mapper.add(device);
+        return device;
+    }
+
+    @GuardedBy("lock")
+    private void reserveBarsLocked(AttachedDevice device) {
+        for (Firmware.Bar bar : Firmware.probe(device.config())) {
+            try {
+                device.reservedGpas().put(bar.region(), bars.take(bar.sizeBytes(), bar.wide()));
+            } catch (MdevException e) {
+                if (bar.region() != RegionInfo.ROM) {
+                    throw e;
+                }
+                // A ROM that has no address is one that no firmware runs: the device works without.
+            }
+        }
+    }
+
+    private boolean forget(AttachedDevice device) {
+        lock.lock();
+        try {
+            return devices.remove(device.mdev().uuid(), device);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Takes a device out: undoes [#plug], and what followed, in the reverse order. No lock is
+    /// held, as drivers are told.
+    ///
+    /// @return whether the device was in the machine: only one caller takes it out
+    boolean takeOut(AttachedDevice device) {
+        if (!forget(device)) {
+            return false;
+        }
+        Mdev mdev = device.mdev();
+        device.leave();
+        bus.unplug(device);
+        mapper.remove(device);
+        GfnRange all = new GfnRange(0, GfnRange.GFN_LIMIT);
+        device.dma().refusePins(all);
+        if (device.dma().hasPins(all)) {
+            mdev.dmaUnmapped(0, GuestAccess.Span.GPA_LIMIT);
+        }
+        device.dma().close();
+        device.areas().forEach(area -> mdev.unmap(area.vma()));
+        lock.lock();
+        try {
+            device.reservedGpas().values().forEach(bars::release);
+        } finally {
+            lock.unlock();
+        }
+        mdev.unassign();
+        return true;
+    }
+}
