@@ -14,7 +14,6 @@ import dev.mdev.core.sys.Syscalls;
 
 import org.jspecify.annotations.Nullable;
 
-import java.util.BitSet;
 import java.util.HashSet;
 import java.util.Set;
 import java.util.concurrent.locks.ReentrantLock;
@@ -51,8 +50,6 @@ import java.util.concurrent.locks.ReentrantLock;
 /// they are touched ([#restore]). So do pages whose mappings somebody else needs ([#evictSome]):
 /// granted pages may be more than the kernel has mappings for.
 final class MappedRange implements VmaBudget.User {
-    private static final int NO_FILE = -1;
-
     /// In our books: what looks like the backdrop is none, but a mapping without faults.
     private static final int NOT_REGISTERED = 1 << 16;
 
@@ -90,19 +87,14 @@ final class MappedRange implements VmaBudget.User {
     @GuardedBy("lock")
     private boolean continuing;
 
-    /// Pages of the range that `UFFDIO_CONTINUE` entered: they have no mapping of their own.
     @GuardedBy("lock")
-    private final BitSet continued = new BitSet();
+    private final ContinuedPages continued;
 
-    /// Granted pages that the kernel does not have.
-    @GuardedBy("lock")
-    private final VmaMap evicted;
+    /// Used under the lock, but for [EvictedPages#everHadAny].
+    private final EvictedPages evicted;
 
     @GuardedBy("lock")
     private boolean shut;
-
-    /// Whether there ever was anything in `evicted`; set before the first page loses its mapping.
-    private volatile boolean everEvicted;
 
     /// Where the next eviction begins.
     @GuardedBy("lock")
@@ -129,17 +121,13 @@ final class MappedRange implements VmaBudget.User {
         this.budget = budget;
         this.evictFrom = range.startHva();
         this.vmas = new VmaMap(range, backdrop);
-        this.evicted = new VmaMap(range, noneAt(range.startHva()));
+        this.continued = new ContinuedPages(sys, range);
+        this.evicted = new EvictedPages(range);
         budget.take(1);
     }
 
     HvaRange range() {
         return range;
-    }
-
-    /// In `evicted`, that nothing is there: parallel to the addresses, so that neighbours merge.
-    private static Target noneAt(long hva) {
-        return new Target(NO_FILE, hva, LinuxAbi.PROT_NONE);
     }
 
     /// Shows the backdrop for the first time.
@@ -233,41 +221,11 @@ final class MappedRange implements VmaBudget.User {
 
     @GuardedBy("lock")
     private void continueLocked(HvaRange part, Target target) {
-        // Before the first page, so that whatever takes pages back knows of all of them.
-        continued.set(indexOf(part.startHva()), indexOf(part.endHva()));
-        long done = 0;
-        boolean allocated = false;
-        while (done < part.lengthBytes()) {
-            HvaRange rest = new HvaRange(part.startHva() + done, part.lengthBytes() - done);
-            Userfaultfd.Continued outcome = uffd().tryContinue(rest);
-            done += outcome.mappedBytes();
-            int errno = outcome.errno();
-            if (errno == 0 || errno == Errno.EAGAIN.code()) {
-                continue;
-            }
-            if (errno == Errno.EEXIST.code()) {
-                done += Page.SIZE;
-            } else if (errno == Errno.EFAULT.code() && !allocated) {
-                // A page that nobody ever touched does not exist yet.
-                allocated = true;
-                allocateLocked(part, target);
-            } else {
-                zapLocked(part);
-                throw Syscalls.failure(errno, "UFFDIO_CONTINUE " + rest);
-            }
-        }
-    }
-
-    private int indexOf(long hva) {
-        return (int) Page.numberOf(hva - range.startHva());
-    }
-
-    @GuardedBy("lock")
-    private void allocateLocked(HvaRange part, Target target) {
-        if (sys.libc().fallocate(target.file(), 0, target.offsetBytes(), part.lengthBytes()) < 0) {
-            int errno = sys.libc().errno();
+        try {
+            continued.enter(uffd(), part, target);
+        } catch (MdevException e) {
             zapLocked(part);
-            throw Syscalls.failure(errno, "fallocate " + part);
+            throw e;
         }
     }
 
@@ -283,7 +241,7 @@ final class MappedRange implements VmaBudget.User {
         // The same as the backdrop, but not registered: the kernel does not merge the two.
         boolean parallel = backdropAtLocked(part.startHva()).equals(target);
         Target noted = parallel ? target.withProt(target.prot() | NOT_REGISTERED) : target;
-        continued.clear(indexOf(part.startHva()), indexOf(part.endHva()));
+        continued.remove(part);
         budget.add(noteMappedLocked(part, noted) - 2);
     }
 
@@ -309,10 +267,10 @@ final class MappedRange implements VmaBudget.User {
 
     @GuardedBy("lock")
     private void zapLocked(HvaRange part) {
-        var _ = evicted.set(part, noneAt(part.startHva()));
+        evicted.remove(part);
         if (continuing && poisoned.isEmpty() && showsOnlyBackdropLocked(part)) {
             sys.madvise(part.startHva(), part.lengthBytes(), LinuxAbi.MADV_DONTNEED);
-            continued.clear(indexOf(part.startHva()), indexOf(part.endHva()));
+            continued.remove(part);
         } else {
             clearLocked(part);
         }
@@ -347,7 +305,7 @@ final class MappedRange implements VmaBudget.User {
         if (errno == Errno.ENOMEM.code()) {
             shown = vmas.widened(part);
             noteEvictedLocked(shown);
-            var _ = evicted.set(part, noneAt(part.startHva()));
+            evicted.remove(part);
             target = backdropAtLocked(shown.startHva());
             errno = tryMmap(shown, target, LinuxAbi.PROT_NONE);
         }
@@ -355,7 +313,7 @@ final class MappedRange implements VmaBudget.User {
             throw Syscalls.failure(errno, "mmap " + shown);
         }
         poisoned.removeIf(shown::contains);
-        continued.clear(indexOf(shown.startHva()), indexOf(shown.endHva()));
+        continued.remove(shown);
         errno = uffd == null ? 0 : openBackdropLocked(shown);
         Target noted = errno == 0 ? target : target.withProt(LinuxAbi.PROT_NONE);
         budget.add(noteMappedLocked(shown, noted));
@@ -381,24 +339,12 @@ final class MappedRange implements VmaBudget.User {
     private void noteEvictedLocked(HvaRange part) {
         for (Part piece : vmas.partsOf(part)) {
             if (piece.target().equals(backdropAtLocked(piece.range().startHva()))) {
-                noteContinuedEvictedLocked(piece.range());
+                for (HvaRange run : continued.runsIn(piece.range())) {
+                    evicted.add(run, backdropAtLocked(run.startHva()));
+                }
             } else if (piece.target().prot() != LinuxAbi.PROT_NONE) {
-                everEvicted = true;
-                var _ = evicted.set(piece.range(), piece.target());
+                evicted.add(piece.range(), piece.target());
             }
-        }
-    }
-
-    @GuardedBy("lock")
-    private void noteContinuedEvictedLocked(HvaRange part) {
-        int end = indexOf(part.endHva());
-        int first = continued.nextSetBit(indexOf(part.startHva()));
-        while (first >= 0 && first < end) {
-            int runEnd = Math.min(end, continued.nextClearBit(first));
-            long hva = range.startHva() + Page.addressOf(first);
-            everEvicted = true;
-            var _ = evicted.set(HvaRange.ofPages(hva, runEnd - first), backdropAtLocked(hva));
-            first = continued.nextSetBit(runEnd);
         }
     }
 
@@ -432,13 +378,12 @@ final class MappedRange implements VmaBudget.User {
 
     /// Whether the page at `hva` is granted, but not mapped.
     boolean isEvicted(long hva) {
-        if (!everEvicted) {
+        if (!evicted.everHadAny()) {
             return false;
         }
         lock.lock();
         try {
-            HvaRange page = HvaRange.ofPages(Page.baseOf(hva), 1);
-            return evicted.partsOf(page).getFirst().target().file() != NO_FILE;
+            return evicted.targetOf(HvaRange.ofPages(Page.baseOf(hva), 1)) != null;
         } finally {
             lock.unlock();
         }
@@ -451,8 +396,8 @@ final class MappedRange implements VmaBudget.User {
         lock.lock();
         try {
             HvaRange page = HvaRange.ofPages(Page.baseOf(hva), 1);
-            Target target = evicted.partsOf(page).getFirst().target();
-            if (target.file() == NO_FILE || shut) {
+            Target target = evicted.targetOf(page);
+            if (target == null || shut) {
                 return;
             }
             if (poisoned.contains(page.startHva())) {
@@ -463,7 +408,7 @@ final class MappedRange implements VmaBudget.User {
             } else {
                 mapOverLocked(page, target);
             }
-            var _ = evicted.set(page, noneAt(page.startHva()));
+            evicted.remove(page);
         } finally {
             lock.unlock();
         }
@@ -556,10 +501,7 @@ final class MappedRange implements VmaBudget.User {
     long evictedPages() {
         lock.lock();
         try {
-            return evicted.partsOf(range).stream()
-                    .filter(part -> part.target().file() != NO_FILE)
-                    .mapToLong(part -> part.range().npages())
-                    .sum();
+            return evicted.count();
         } finally {
             lock.unlock();
         }
