@@ -20,7 +20,7 @@ final class GpuGuest {
     static final long RING = 0x10_0000;
     static final int RING_ENTRIES = 64;
 
-    static final Duration PATIENCE = Duration.ofSeconds(20);
+    static final Duration PATIENCE = Duration.ofSeconds(60);
 
     private final InMemoryMdev mdev;
     private int tail;

@@ -31,15 +31,15 @@ import java.util.UUID;
 
 /// The driver under a guest's program, whatever engine runs it. The guest knows BARs, registers and
 /// its own memory; nothing here reaches into the driver.
-@Timeout(value = 120, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+@Timeout(value = 300, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 abstract class GpuMachineContract {
-    private static final Duration DEADLINE = Duration.ofSeconds(20);
+    private static final Duration DEADLINE = Duration.ofSeconds(60);
     private static final long RAM_BYTES = 4L << 20;
     private static final long RING = 0x1_0000;
     private static final long RAMP = 0x2_0000;
 
     private final HostMemory memory = newMemory();
-    private final MdevBus bus = new MdevBus(memory, Duration.ofSeconds(5), MdevObserver.NONE);
+    private final MdevBus bus = new MdevBus(memory, DEADLINE, MdevObserver.NONE);
     private final VirtualMachine vm =
             new VirtualMachine(new MachineSpec("vm", RAM_BYTES, 1), guestEngine(), memory);
 

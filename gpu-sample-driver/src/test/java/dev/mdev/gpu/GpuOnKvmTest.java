@@ -14,7 +14,7 @@ import java.time.Duration;
 final class GpuOnKvmTest extends GpuMachineContract {
     @Override
     dev.mdev.core.engine.Engine guestEngine() {
-        return new KvmEngine(Duration.ofSeconds(10));
+        return new KvmEngine(Duration.ofSeconds(60));
     }
 
     @Override

@@ -9,7 +9,7 @@ import java.time.Duration;
 final class GpuOnSoftwareTest extends GpuMachineContract {
     @Override
     dev.mdev.core.engine.Engine guestEngine() {
-        return new SoftwareEngine(Duration.ofSeconds(10));
+        return new SoftwareEngine(Duration.ofSeconds(60));
     }
 
     @Override
