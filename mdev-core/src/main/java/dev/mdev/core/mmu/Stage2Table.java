@@ -230,7 +230,8 @@ final class Stage2Table {
             int index = indexAt(LEVEL_4K, firstGfn + Long.numberOfTrailingZeros(left));
             long entry = node.entryAcquire(index);
             while (Stage2Entry.isWritable(entry)
-                    && !node.compareAndSet(index, entry, Stage2Entry.writeProtected(entry))) {
+                    && !node.compareAndSet(
+                            index, /* expected= */ entry, Stage2Entry.writeProtected(entry))) {
                 entry = node.entryAcquire(index);
             }
             any |= Stage2Entry.isWritable(entry);

@@ -85,7 +85,7 @@ final class SlotPlan {
             if (before == null || Long.compareUnsigned(before.gpa(), after.lastGpa()) > 0) {
                 return false;
             }
-            if (other != step && before.overlaps(after)) {
+            if (!other.equals(step) && before.overlaps(after)) {
                 return true;
             }
         }

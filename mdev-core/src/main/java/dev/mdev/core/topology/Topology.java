@@ -125,7 +125,7 @@ public final class Topology {
     /// A space's way from one view to another.
     private record Step(TopologySpace space, FlatView before, FlatView after) {
         Step back() {
-            return new Step(space, after, before);
+            return new Step(space, /* before= */ after, /* after= */ before);
         }
     }
 

@@ -102,7 +102,7 @@ final class Firmware {
             write(function, bar, entry, MESSAGE_GPA);
             write(function, bar, entry + 8, vector);
         }
-        config.write(at + 2, 2, control & ~MSIX_FUNCTION_MASK | MSIX_ENABLE);
+        config.write(at + 2, 2, (control & ~MSIX_FUNCTION_MASK) | MSIX_ENABLE);
         return vectors;
     }
 

@@ -298,6 +298,19 @@ class StateStreamTest {
             return part[at++] & 0xff;
         }
 
+        @Override
+        public int read(byte[] into, int offset, int length) {
+            if (length == 0) {
+                return 0;
+            }
+            // The first byte may begin a new part; then what is left of it.
+            into[offset] = (byte) read();
+            int more = Math.min(length - 1, part.length - at);
+            System.arraycopy(part, at, into, offset + 1, more);
+            at += more;
+            return 1 + more;
+        }
+
         private byte[] nextPart() {
             ByteArrayOutputStream out = new ByteArrayOutputStream();
             try {

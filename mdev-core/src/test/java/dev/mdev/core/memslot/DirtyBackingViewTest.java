@@ -280,7 +280,7 @@ class DirtyBackingViewTest {
                     Objects.requireNonNull(bench.slots.slotOf(slotNumber)).region();
             if (random.nextBoolean()) {
                 bench.slots.setUserMemoryRegion(UserMemoryRegion.deletionOf(slotNumber));
-                present.remove(slotNumber);
+                present.remove((Object) slotNumber);
             } else {
                 int flags = random.nextInt(3) == 0 ? 0 : LOG_DIRTY_PAGES;
                 long gpa = (slotNumber & 0xffff) * 0x100_0000L + random.nextLong(0x100) * 0x1000;
@@ -304,8 +304,8 @@ class DirtyBackingViewTest {
             long hostPage = Page.numberOf(slot.hva() - HVA) + index;
             boolean backed =
                     blocks.keySet().stream()
-                            .anyMatch(block ->
-                                    block.host().contains(HVA + (Page.addressOf(hostPage))));
+                            .anyMatch(
+                                    block -> block.host().contains(HVA + Page.addressOf(hostPage)));
             if (backed) {
                 expected.add(hostPage);
             } else if (!bitmap.test(index)) {

@@ -121,7 +121,7 @@ class DirtyBitmapRaceTest {
                 new PlantedBitmap(
                         mistake,
                         place -> {
-                            boolean ofHarvester = Thread.currentThread() == harvester;
+                            boolean ofHarvester = Thread.currentThread().equals(harvester);
                             if (ofHarvester && place == Place.WORD_READ) {
                                 wordRead.countDown();
                                 await(bitSet);

@@ -57,7 +57,7 @@ class DirtyTrackingModelTest {
             slots.setBitmapPolicy(modes);
             slots.addListener(mmu);
             for (int id = 0; id < SLOTS; id++) {
-                npages[id] = 1 + random.nextInt(300);
+                npages[id] = 1 + random.nextLong(300);
                 written.add(new HashSet<>());
                 set(id, random.nextInt(2), 0);
             }
@@ -81,7 +81,7 @@ class DirtyTrackingModelTest {
 
         private void step(int id) {
             switch (random.nextInt(12)) {
-                case 0 -> modes.enable(DirtyModes.MANUAL_PROTECT2, 0, random.nextInt(2) * 3);
+                case 0 -> modes.enable(DirtyModes.MANUAL_PROTECT2, 0, random.nextLong(2) * 3);
                 case 1 -> {
                     boolean logged = slot(id).logsDirty();
                     set(id, random.nextInt(2), (int) (slot(id).baseGfn() & 0xffff));
@@ -242,7 +242,7 @@ class DirtyTrackingModelTest {
     private static void coalesce(SplittableRandom random) {
         RingBench bench = new RingBench();
         DirtyRing ring = bench.vcpu(0);
-        long npages = 1 + random.nextInt(400);
+        long npages = 1 + random.nextLong(400);
         bench.logged(0, npages);
         bench.logged(1, npages);
         List<Batch> expected = new ArrayList<>();

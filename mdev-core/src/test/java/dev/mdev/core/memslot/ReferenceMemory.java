@@ -84,22 +84,17 @@ final class ReferenceMemory {
 
     private boolean copyInPage(Slot slot, long gpa, MemorySegment piece, Kind kind) {
         long hva = hva(slot, gpa);
-        switch (kind) {
-            case READ -> {
-                return host.read(hva, piece);
-            }
-            case READ_WITHOUT_FAULT -> {
-                return host.readWithoutFault(hva, piece);
-            }
+        return switch (kind) {
+            case READ -> host.read(hva, piece);
+            case READ_WITHOUT_FAULT -> host.readWithoutFault(hva, piece);
             case WRITE -> {
                 boolean written = host.write(hva, piece);
                 if (written) {
                     mark(slot, gpa);
                 }
-                return written;
+                yield written;
             }
-        }
-        throw new AssertionError(kind);
+        };
     }
 
     private @Nullable Slot slotFor(View view, long gfn, boolean write) {

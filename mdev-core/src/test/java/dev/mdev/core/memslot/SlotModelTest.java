@@ -171,7 +171,7 @@ class SlotModelTest {
                 got = e.errno();
                 refusals++;
             }
-            require(wanted == got, wanted, got);
+            require(wanted.equals(got), wanted, got);
             for (int asId = 0; asId < config.addressSpaces(); asId++) {
                 MemslotSet set = spaces.active(asId);
                 require(
@@ -359,14 +359,14 @@ class SlotModelTest {
             last = () -> "vcpu %d cmpxchg gpa=0x%x size=%d".formatted(vcpu, gpa, size);
             Object wanted = memory.compareExchange(view(vcpu), gpa, size, old, next);
             Object got = vcpuMemory[vcpu].compareExchange(gpa, size, old, next);
-            require(wanted == got, wanted, got);
+            require(wanted.equals(got), wanted, got);
         }
 
         void useCache() {
             long generation = expected.generation(0);
             if (random.nextInt(4) == 0) {
                 long gpa = gpa();
-                long length = 1 + random.nextInt(random.nextInt(1, 6000));
+                long length = 1 + random.nextLong(random.nextLong(1, 6000));
                 last = () -> "cache init gpa=0x%x+%d".formatted(gpa, length);
                 boolean writable = memory.isWritable(View.MACHINE, gpa, length);
                 AccessOutcome got = cache.init(gpa, length);
@@ -495,7 +495,7 @@ class SlotModelTest {
 
         void requireSame(@Nullable Slot wanted, @Nullable Memslot got) {
             boolean same =
-                    wanted == null || got == null
+                    (wanted == null || got == null)
                             ? wanted == null && got == null
                             : got.id() == wanted.id()
                                     && got.asId() == wanted.asId()

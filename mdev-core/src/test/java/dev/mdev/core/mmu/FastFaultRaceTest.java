@@ -83,6 +83,7 @@ class FastFaultRaceTest {
         }
 
         @Operation
+        @SuppressWarnings("NonAtomicVolatileUpdate") // there is one vCPU
         public void write() {
             seat.enter();
             while (true) {

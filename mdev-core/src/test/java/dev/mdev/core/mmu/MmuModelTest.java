@@ -158,7 +158,7 @@ class MmuModelTest {
             long gfn = random.nextBoolean() ? old.gfn : random.nextInt(GUEST_PAGES);
             return new Slot(kept, gfn, old.npages, old.backing, old.backingPage);
         }
-        long npages = 1 + random.nextInt(BACKING_PAGES / 2);
+        long npages = 1 + random.nextLong(BACKING_PAGES / 2);
         return new Slot(
                 flags,
                 random.nextInt(GUEST_PAGES),

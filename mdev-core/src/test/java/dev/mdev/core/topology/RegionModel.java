@@ -102,8 +102,8 @@ final class RegionModel {
                 nodes.stream()
                         .filter(child -> child.parent == node)
                         .sorted(
-                                Comparator.comparing((Node child) -> -child.priority)
-                                        .thenComparing(child -> -child.placed))
+                                Comparator.comparingInt((Node child) -> -child.priority)
+                                        .thenComparingLong(child -> -child.placed))
                         .toList();
         for (Node child : children) {
             Hit hit = resolve(child, offsetBytes - child.offsetBytes, readonly);

@@ -137,7 +137,7 @@ class PciHostileGuestTest {
         }
 
         private long address(int alignPages) {
-            return BASE + Page.addressOf(random.nextInt(UNIVERSE_PAGES) / alignPages * alignPages);
+            return BASE + Page.addressOf(random.nextLong(UNIVERSE_PAGES) / alignPages * alignPages);
         }
 
         private void store(long gpa, int width, long value) {
@@ -185,7 +185,7 @@ class PciHostileGuestTest {
                     long gpa = bar.window.gpa() + Page.addressOf(page);
                     boolean whole = true;
                     for (int at = 0; at < Page.SIZE; at += 256) {
-                        whole &= ownerOf(gpa + at) == bar;
+                        whole &= bar.equals(ownerOf(gpa + at));
                     }
                     Memslot slot = machine.vm.slots().find(Page.numberOf(gpa));
                     if (whole) {
@@ -202,8 +202,8 @@ class PciHostileGuestTest {
 
         private boolean isFixed(long gpa) {
             return gpa < PciMachine.RAM_BYTES
-                    || gpa >= MachineSpec.ECAM_GPA
-                            && gpa < MachineSpec.ECAM_GPA + MachineSpec.ECAM_BYTES;
+                    || (gpa >= MachineSpec.ECAM_GPA
+                            && gpa < MachineSpec.ECAM_GPA + MachineSpec.ECAM_BYTES);
         }
 
         private void compareOneAddress() {
@@ -245,7 +245,7 @@ class PciHostileGuestTest {
                                     SplittableRandom random =
                                             new SplittableRandom(device.deviceNumber());
                                     for (int i = 0; i < 400; i++) {
-                                        long page = random.nextInt(UNIVERSE_PAGES) / 16 * 16;
+                                        long page = random.nextLong(UNIVERSE_PAGES) / 16 * 16;
                                         device.config().write(0x10, 8, BASE + Page.addressOf(page));
                                         device.config()
                                                 .write(COMMAND, 2, random.nextInt(5) == 0 ? 0 : 6);

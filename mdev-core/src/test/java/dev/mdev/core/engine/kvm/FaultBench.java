@@ -265,7 +265,7 @@ public final class FaultBench {
         private long[] run(int grant, int rounds, boolean revoking) {
             long[] samples = new long[rounds * (PAGES / grant)];
             int count = 0;
-            totalNanos = 0;
+            long total = 0;
             long bar = device.barGpa(0).orElseThrow();
             for (int round = 0; round < rounds; round++) {
                 if (revoking) {
@@ -289,8 +289,9 @@ public final class FaultBench {
                     }
                     last = end;
                 }
-                totalNanos += last - begin;
+                total += last - begin;
             }
+            totalNanos = total;
             return samples;
         }
 
