@@ -1,17 +1,5 @@
 package dev.mdev.core.bench;
 
-import dev.mdev.api.page.Page;
-import dev.mdev.core.memslot.AddressSpaces;
-import dev.mdev.core.memslot.DirtyBitmap;
-import dev.mdev.core.memslot.DirtyHardware;
-import dev.mdev.core.memslot.DirtyLog;
-import dev.mdev.core.memslot.DirtyModes;
-import dev.mdev.core.memslot.DirtyProtector;
-import dev.mdev.core.memslot.Memslot;
-import dev.mdev.core.memslot.SlotConfig;
-import dev.mdev.core.memslot.SlotFlags;
-import dev.mdev.core.memslot.UserMemoryRegion;
-
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
 import org.openjdk.jmh.annotations.Fork;
@@ -27,7 +15,6 @@ import org.openjdk.jmh.annotations.Warmup;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.util.Objects;
 import java.util.concurrent.TimeUnit;
 
 /// What reading the log of a slot of 1 TiB costs: 32 MiB of bitmap. Write-protecting the pages
@@ -45,48 +32,20 @@ public class DirtyLogBench {
     @Param({"0", "1", "50"})
     int dirtyPercent;
 
-    private final AddressSpaces slots = new AddressSpaces(SlotConfig.withoutSmm());
-    private final DirtyModes modes =
-            new DirtyModes(slots, DirtyHardware.x86(), DirtyModes.RingDefect.AVOIDED);
-    private final DirtyLog log = new DirtyLog(slots, modes, new NoProtector());
+    private final BenchLog machine = new BenchLog();
     private final MemorySegment target = Arena.ofAuto().allocate(NPAGES / Byte.SIZE);
     private final MemorySegment other = Arena.ofAuto().allocate(NPAGES / Byte.SIZE);
 
-    private static final class NoProtector implements DirtyProtector {
-        @Override
-        public void protect(Memslot slot, long baseIndex, long bits) {}
-
-        @Override
-        public void protectWords(Memslot slot, long baseIndex, long[] words, int count) {}
-
-        @Override
-        public void flush() {}
-    }
-
     @Setup
     public void create() {
-        slots.setBitmapPolicy(modes);
-        slots.setUserMemoryRegion(
-                new UserMemoryRegion(
-                        0, SlotFlags.LOG_DIRTY_PAGES, 0, Page.bytesOf(NPAGES), 0x10_0000_0000L));
+        machine.addSlot(0, NPAGES);
         target.fill((byte) 1);
         other.fill((byte) 2);
     }
 
-    /// At 1 % one page in each 100, at 50 % every second one.
     @Setup(Level.Invocation)
     public void dirty() {
-        DirtyBitmap bitmap =
-                Objects.requireNonNull(Objects.requireNonNull(slots.slotOf(0)).bitmap());
-        if (dirtyPercent == 50) {
-            for (int word = 0; word < bitmap.words(); word++) {
-                bitmap.setAll(word, 0x5555_5555_5555_5555L);
-            }
-        } else if (dirtyPercent == 1) {
-            for (long page = 0; page < NPAGES; page += 100) {
-                bitmap.set(page);
-            }
-        }
+        machine.dirty(0, dirtyPercent);
     }
 
     /// The yardstick: as many bytes, copied.
@@ -97,7 +56,7 @@ public class DirtyLogBench {
 
     @Benchmark
     public MemorySegment getDirtyLog() {
-        log.get(0, target);
+        machine.log.get(0, target);
         return target;
     }
 
@@ -105,7 +64,7 @@ public class DirtyLogBench {
     @Benchmark
     public long collect() {
         long[] pages = new long[1];
-        log.collect(0, (word, bits) -> pages[0] += Long.bitCount(bits));
+        machine.log.collect(0, (word, bits) -> pages[0] += Long.bitCount(bits));
         return pages[0];
     }
 }

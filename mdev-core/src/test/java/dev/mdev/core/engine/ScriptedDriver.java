@@ -11,10 +11,10 @@ import dev.mdev.api.ParentDriver;
 import dev.mdev.api.ParentHost;
 import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
-import dev.mdev.api.ResourcePool;
 import dev.mdev.api.page.Page;
 import dev.mdev.api.page.PfnRange;
 import dev.mdev.api.page.Prot;
+import dev.mdev.core.support.TestParent;
 
 import org.jspecify.annotations.Nullable;
 
@@ -35,6 +35,15 @@ public final class ScriptedDriver implements ParentDriver {
     public static final int LAZY_BAR = 0;
     public static final int TRAPPED_BAR = 2;
 
+    private static final MdevType DEVICE_TYPE =
+            new MdevType(
+                    TYPE,
+                    "test",
+                    "64 pages",
+                    MdevType.VFIO_PCI,
+                    List.of(new MdevType.Demand("vram", DEVICE_PAGES, 1, false)),
+                    16);
+
     /// What each device answers; by default one page, readable and writable.
     public volatile BiFunction<Device, MapRequest, MapDecision> answer =
             (device, request) ->
@@ -54,55 +63,17 @@ public final class ScriptedDriver implements ParentDriver {
     @Override
     public List<ParentDevice> probe(ParentHost host) {
         aperture = host.allocateAperture("test", POOL_PAGES);
-        return List.of(new Parent());
+        return List.of(new TestParent(PARENT, aperture, DEVICE_TYPE, this::create));
+    }
+
+    private Device create(MdevContext context) {
+        Device device = new Device(context);
+        devices.add(device);
+        return device;
     }
 
     public Aperture aperture() {
         return Objects.requireNonNull(aperture);
-    }
-
-    private final class Parent implements ParentDevice {
-        @Override
-        public String name() {
-            return PARENT;
-        }
-
-        @Override
-        public String description() {
-            return "a parent for tests";
-        }
-
-        @Override
-        public Aperture aperture() {
-            return ScriptedDriver.this.aperture();
-        }
-
-        @Override
-        public List<ResourcePool> pools() {
-            return List.of(new ResourcePool("vram", aperture().pfns()));
-        }
-
-        @Override
-        public List<MdevType> types() {
-            return List.of(
-                    new MdevType(
-                            TYPE,
-                            "test",
-                            "64 pages",
-                            MdevType.VFIO_PCI,
-                            List.of(new MdevType.Demand("vram", DEVICE_PAGES, 1, false)),
-                            16));
-        }
-
-        @Override
-        public MdevDevice create(MdevContext context) {
-            Device device = new Device(context);
-            devices.add(device);
-            return device;
-        }
-
-        @Override
-        public void close() {}
     }
 
     /// One device; remembers what it was asked.

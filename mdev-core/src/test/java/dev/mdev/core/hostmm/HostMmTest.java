@@ -23,6 +23,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.ObjIntConsumer;
 import java.util.function.Predicate;
 
 @Timeout(value = 180, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
@@ -44,7 +45,7 @@ class HostMmTest {
 
     @Test
     void reservingMapsNothingAndTheFirstTouchAsksForExactlyThatPage() {
-        Vma vma = mm.reserve(NPAGES, Prot.READ_WRITE, 0, pageByPage(Prot.READ_WRITE));
+        Vma vma = reserve(pageByPage(Prot.READ_WRITE));
 
         assertThat(vma.residentPages()).isZero();
         assertThat(mm.handleFault(hva(vma, 3), Access.READ)).isInstanceOf(FaultResult.Mapped.class);
@@ -58,7 +59,7 @@ class HostMmTest {
 
     @Test
     void aPageThatIsMappedIsNotAskedForAgainUntilItIsZapped() {
-        Vma vma = mm.reserve(NPAGES, Prot.READ_WRITE, 0, pageByPage(Prot.READ_WRITE));
+        Vma vma = reserve(pageByPage(Prot.READ_WRITE));
         mm.handleFault(hva(vma, 3), Access.READ);
         mm.handleFault(hva(vma, 3), Access.WRITE);
         assertThat(asked).hasSize(1);
@@ -73,15 +74,11 @@ class HostMmTest {
     @Test
     void aWriteToAReadOnlyPageZapsItAndAsksForAnUpgrade() {
         Vma vma =
-                mm.reserve(
-                        NPAGES,
-                        Prot.READ_WRITE,
-                        0,
-                        fault -> {
-                            asked.add(fault);
-                            Prot prot = fault.access() == Access.READ ? Prot.READ : Prot.READ_WRITE;
-                            return new Fill.Map(fault.page(), pfns(fault.page(), 1), prot);
-                        });
+                reserve(fault -> {
+                    asked.add(fault);
+                    Prot prot = fault.access() == Access.READ ? Prot.READ : Prot.READ_WRITE;
+                    return new Fill.Map(fault.page(), pfns(fault.page(), 1), prot);
+                });
         mm.handleFault(hva(vma, 0), Access.READ);
         mm.handleFault(hva(vma, 0), Access.WRITE);
 
@@ -92,7 +89,7 @@ class HostMmTest {
 
     @Test
     void aRangeGrantFillsOnlyWhatIsAbsent() {
-        Vma vma = mm.reserve(NPAGES, Prot.READ_WRITE, 0, wholeUnlessPageTwo());
+        Vma vma = reserve(wholeUnlessPageTwo());
         mm.handleFault(hva(vma, 2), Access.READ);
         mm.handleFault(hva(vma, 5), Access.READ);
 
@@ -104,44 +101,44 @@ class HostMmTest {
 
     @Test
     void anAnswerThatIsRevokedFromInsideTheCallbackIsAskedForAgain() {
-        AtomicInteger calls = new AtomicInteger();
-        Vma[] self = new Vma[1];
-        self[0] =
-                mm.reserve(
-                        NPAGES,
-                        Prot.READ_WRITE,
-                        0,
-                        fault -> {
-                            if (calls.incrementAndGet() == 1) {
-                                mm.zap(self[0].range());
+        int calls =
+                callsOfFault(
+                        16,
+                        (vma, call) -> {
+                            if (call == 1) {
+                                mm.zap(vma.range());
                             }
-                            return new Fill.Map(fault.page(), pfns(fault.page(), 1), Prot.READ);
                         });
-
-        assertThat(mm.handleFault(hva(self[0], 1), Access.READ))
-                .isInstanceOf(FaultResult.Mapped.class);
-        assertThat(calls).hasValue(2);
+        assertThat(calls).isEqualTo(2);
     }
 
     @Test
     void evictingOtherPagesFromInsideTheCallbackDoesNotAskAgain() {
+        int calls =
+                callsOfFault(
+                        16,
+                        (vma, _) -> {
+                            mm.zap(HvaRange.ofPages(hva(vma, 0), 8));
+                            mm.zap(HvaRange.ofPages(hva(vma, 32), 8));
+                        });
+        assertThat(calls).isOne();
+    }
+
+    /// Touches a page whose owner does something before it answers.
+    ///
+    /// @param inside gets which call of the owner it is, from 1
+    /// @return how often the owner was asked
+    private int callsOfFault(long page, ObjIntConsumer<Vma> inside) {
         AtomicInteger calls = new AtomicInteger();
         Vma[] self = new Vma[1];
         self[0] =
-                mm.reserve(
-                        NPAGES,
-                        Prot.READ_WRITE,
-                        0,
-                        fault -> {
-                            calls.incrementAndGet();
-                            mm.zap(HvaRange.ofPages(hva(self[0], 0), 8));
-                            mm.zap(HvaRange.ofPages(hva(self[0], 32), 8));
-                            return new Fill.Map(fault.page(), pfns(fault.page(), 1), Prot.READ);
-                        });
-
-        assertThat(mm.handleFault(hva(self[0], 16), Access.READ))
+                reserve(fault -> {
+                    inside.accept(self[0], calls.incrementAndGet());
+                    return new Fill.Map(fault.page(), pfns(fault.page(), 1), Prot.READ);
+                });
+        assertThat(mm.handleFault(hva(self[0], page), Access.READ))
                 .isInstanceOf(FaultResult.Mapped.class);
-        assertThat(calls).hasValue(1);
+        return calls.get();
     }
 
     @Test
@@ -171,16 +168,12 @@ class HostMmTest {
         CountDownLatch goOn = new CountDownLatch(1);
         AtomicInteger calls = new AtomicInteger();
         Vma vma =
-                mm.reserve(
-                        NPAGES,
-                        Prot.READ_WRITE,
-                        0,
-                        fault -> {
-                            calls.incrementAndGet();
-                            inside.countDown();
-                            await(goOn);
-                            return new Fill.Map(fault.page(), pfns(fault.page(), 1), Prot.READ);
-                        });
+                reserve(fault -> {
+                    calls.incrementAndGet();
+                    inside.countDown();
+                    await(goOn);
+                    return new Fill.Map(fault.page(), pfns(fault.page(), 1), Prot.READ);
+                });
         var first =
                 CompletableFuture.supplyAsync(
                         () -> mm.handleFault(hva(vma, 1), Access.READ), Thread::startVirtualThread);
@@ -204,13 +197,9 @@ class HostMmTest {
     @Test
     void anOwnerThatThrowsReleasesThoseWhoWait() {
         Vma vma =
-                mm.reserve(
-                        NPAGES,
-                        Prot.READ_WRITE,
-                        0,
-                        fault -> {
-                            throw new IllegalStateException("bug");
-                        });
+                reserve(fault -> {
+                    throw new IllegalStateException("bug");
+                });
         for (int i = 0; i < 2; i++) {
             org.assertj.core.api.Assertions.assertThatThrownBy(
                             () -> mm.handleFault(hva(vma, 1), Access.READ))
@@ -220,7 +209,7 @@ class HostMmTest {
 
     @Test
     void aMappingTheEngineCannotHoldFailsTheAccess() {
-        Vma vma = mm.reserve(NPAGES, Prot.READ_WRITE, 0, pageByPage(Prot.READ_WRITE));
+        Vma vma = reserve(pageByPage(Prot.READ_WRITE));
         pageTable.holds = _ -> false;
 
         assertThat(mm.handleFault(hva(vma, 1), Access.READ))
@@ -234,7 +223,7 @@ class HostMmTest {
     @Test
     void pagesBesideTheTouchedOneThatTheEngineCannotHoldAreLeftOut() {
         for (long touched : new long[] {1, 5}) {
-            Vma vma = mm.reserve(NPAGES, Prot.READ_WRITE, 0, wholeUnlessPageTwo());
+            Vma vma = reserve(wholeUnlessPageTwo());
             mm.handleFault(hva(vma, 2), Access.READ);
             PfnRange held = touched == 1 ? pfns(0, 2) : pfns(3, 5);
             pageTable.holds = held::equals;
@@ -251,7 +240,7 @@ class HostMmTest {
 
     @Test
     void aRunThatTheEngineCannotHoldIsCutToTheTouchedPage() {
-        Vma vma = mm.reserve(NPAGES, Prot.READ_WRITE, 0, wholeUnlessPageTwo());
+        Vma vma = reserve(wholeUnlessPageTwo());
         pageTable.holds = pfns -> pfns.npages() == 1;
 
         assertThat(mm.handleFault(hva(vma, 5), Access.READ)).isInstanceOf(FaultResult.Mapped.class);
@@ -278,7 +267,7 @@ class HostMmTest {
 
     @Test
     void notifiersHearOfAZapBeforeTheEntriesGoAndAfter() {
-        Vma vma = mm.reserve(NPAGES, Prot.READ_WRITE, 0, pageByPage(Prot.READ_WRITE));
+        Vma vma = reserve(pageByPage(Prot.READ_WRITE));
         mm.handleFault(hva(vma, 1), Access.READ);
         List<String> order = new ArrayList<>();
         mm.addNotifier(
@@ -301,7 +290,7 @@ class HostMmTest {
 
     @Test
     void copiesCrossPagesAndFaultThemIn() {
-        Vma vma = mm.reserve(NPAGES, Prot.READ_WRITE, 0, pageByPage(Prot.READ_WRITE));
+        Vma vma = reserve(pageByPage(Prot.READ_WRITE));
         byte[] bytes = new byte[3 * Page.SIZE];
         for (int i = 0; i < bytes.length; i++) {
             bytes[i] = (byte) (i * 31);
@@ -326,13 +315,17 @@ class HostMmTest {
 
     @Test
     void aRemovedRangeIsGoneAndItsAddressesGivenBack() {
-        Vma vma = mm.reserve(NPAGES, Prot.READ_WRITE, 0, pageByPage(Prot.READ_WRITE));
+        Vma vma = reserve(pageByPage(Prot.READ_WRITE));
         mm.handleFault(hva(vma, 1), Access.READ);
 
         mm.remove(vma);
 
         assertThat(mm.handleFault(hva(vma, 1), Access.READ)).isInstanceOf(FaultResult.Failed.class);
         assertThat(pageTable.reserved).isEmpty();
+    }
+
+    private Vma reserve(VmaOps ops) {
+        return mm.reserve(NPAGES, Prot.READ_WRITE, 0, ops);
     }
 
     private VmaOps pageByPage(Prot prot) {

@@ -140,14 +140,19 @@ class PciDecodeTest {
         assertThat(machine.device(0).memoryLong(0)).isEqualTo(7);
     }
 
+    /// A device whose memory begins with a value.
+    private AttachedDevice attachWith(long value) {
+        AttachedDevice device = machine.attach();
+        machine.store(device.barGpa(0).orElseThrow(), 8, value);
+        return device;
+    }
+
     @Test
     void ofTwoBarsAtOneAddressTheLaterIsSeenAndTheEarlierComesBack() {
-        AttachedDevice one = machine.attach();
-        AttachedDevice two = machine.attach();
+        AttachedDevice one = attachWith(1);
+        AttachedDevice two = attachWith(2);
         long first = one.barGpa(0).orElseThrow();
         long second = two.barGpa(0).orElseThrow();
-        machine.store(first, 8, 1);
-        machine.store(second, 8, 2);
 
         machine.store(two.configGpa() + 0x10, 8, first);
 
@@ -196,12 +201,10 @@ class PciDecodeTest {
 
     @Test
     void twoBarsChangePlaces() {
-        AttachedDevice one = machine.attach();
-        AttachedDevice two = machine.attach();
+        AttachedDevice one = attachWith(1);
+        AttachedDevice two = attachWith(2);
         long first = one.barGpa(0).orElseThrow();
         long second = two.barGpa(0).orElseThrow();
-        machine.store(first, 8, 1);
-        machine.store(second, 8, 2);
 
         one.config().write(0x10, 8, ELSEWHERE);
         two.config().write(0x10, 8, first);

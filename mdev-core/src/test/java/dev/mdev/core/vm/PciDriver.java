@@ -15,9 +15,9 @@ import dev.mdev.api.PciIdentity;
 import dev.mdev.api.PciOptions;
 import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
-import dev.mdev.api.ResourcePool;
 import dev.mdev.api.page.Page;
 import dev.mdev.api.page.Prot;
+import dev.mdev.core.support.TestParent;
 
 import org.jspecify.annotations.Nullable;
 
@@ -33,6 +33,15 @@ final class PciDriver implements ParentDriver {
     static final String TYPE = "function";
     static final int PAGES = 16;
     static final int DEVICES = 8;
+
+    private static final MdevType DEVICE_TYPE =
+            new MdevType(
+                    TYPE,
+                    "test",
+                    "16 pages",
+                    MdevType.VFIO_PCI,
+                    List.of(new MdevType.Demand("memory", PAGES, 1, true)),
+                    DEVICES);
 
     /// What the next device says of itself.
     volatile List<RegionInfo> regions =
@@ -55,55 +64,17 @@ final class PciDriver implements ParentDriver {
     @Override
     public List<ParentDevice> probe(ParentHost host) {
         aperture = host.allocateAperture("test", (long) PAGES * DEVICES);
-        return List.of(new Parent());
+        return List.of(new TestParent(PARENT, aperture, DEVICE_TYPE, this::create));
+    }
+
+    private Device create(MdevContext context) {
+        Device device = new Device(context);
+        devices.add(device);
+        return device;
     }
 
     Aperture aperture() {
         return Objects.requireNonNull(aperture);
-    }
-
-    private final class Parent implements ParentDevice {
-        @Override
-        public String name() {
-            return PARENT;
-        }
-
-        @Override
-        public String description() {
-            return "a parent for tests";
-        }
-
-        @Override
-        public Aperture aperture() {
-            return PciDriver.this.aperture();
-        }
-
-        @Override
-        public List<ResourcePool> pools() {
-            return List.of(new ResourcePool("memory", aperture().pfns()));
-        }
-
-        @Override
-        public List<MdevType> types() {
-            return List.of(
-                    new MdevType(
-                            TYPE,
-                            "test",
-                            "16 pages",
-                            MdevType.VFIO_PCI,
-                            List.of(new MdevType.Demand("memory", PAGES, 1, true)),
-                            DEVICES));
-        }
-
-        @Override
-        public MdevDevice create(MdevContext context) {
-            Device device = new Device(context);
-            devices.add(device);
-            return device;
-        }
-
-        @Override
-        public void close() {}
     }
 
     /// One device; remembers what it was asked.

@@ -11,10 +11,10 @@ import dev.mdev.api.ParentDriver;
 import dev.mdev.api.ParentHost;
 import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
-import dev.mdev.api.ResourcePool;
 import dev.mdev.api.page.Page;
 import dev.mdev.api.page.PfnRange;
 import dev.mdev.api.page.Prot;
+import dev.mdev.core.support.TestParent;
 
 import org.jspecify.annotations.Nullable;
 
@@ -38,56 +38,17 @@ record BenchDriver(String kind, int grant, int pages, int devices) implements Pa
 
     @Override
     public List<ParentDevice> probe(ParentHost host) {
-        return List.of(new Parent(host.allocateAperture("bench", (long) pages * devices)));
-    }
-
-    private final class Parent implements ParentDevice {
-        private final Aperture aperture;
-
-        Parent(Aperture aperture) {
-            this.aperture = aperture;
-            aperture.fill(0, Page.bytesOf(aperture.pfns().npages()), (byte) 0);
-        }
-
-        @Override
-        public String name() {
-            return PARENT;
-        }
-
-        @Override
-        public String description() {
-            return "a parent to measure";
-        }
-
-        @Override
-        public Aperture aperture() {
-            return aperture;
-        }
-
-        @Override
-        public List<ResourcePool> pools() {
-            return List.of(new ResourcePool("vram", aperture.pfns()));
-        }
-
-        @Override
-        public List<MdevType> types() {
-            return List.of(
-                    new MdevType(
-                            TYPE,
-                            "bench",
-                            "pages",
-                            MdevType.VFIO_PCI,
-                            List.of(new MdevType.Demand("vram", pages, pages, true)),
-                            16));
-        }
-
-        @Override
-        public MdevDevice create(MdevContext context) {
-            return new Device(context);
-        }
-
-        @Override
-        public void close() {}
+        Aperture aperture = host.allocateAperture("bench", (long) pages * devices);
+        aperture.fill(0, Page.bytesOf(aperture.pfns().npages()), (byte) 0);
+        MdevType type =
+                new MdevType(
+                        TYPE,
+                        "bench",
+                        "pages",
+                        MdevType.VFIO_PCI,
+                        List.of(new MdevType.Demand("vram", pages, pages, true)),
+                        16);
+        return List.of(new TestParent(PARENT, aperture, type, Device::new));
     }
 
     private final class Device implements MdevDevice {

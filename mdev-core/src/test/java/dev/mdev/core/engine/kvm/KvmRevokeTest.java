@@ -195,24 +195,41 @@ class KvmRevokeTest {
                 ValueLayout.JAVA_LONG.varHandle().getVolatile(machine.aperture.segment(), offset);
     }
 
+    /// A processor that sleeps in a store of 3 to page 0, whose owner was asked and does not answer
+    /// until it is told.
+    private static final class Sleeper implements AutoCloseable {
+        final CountDownLatch answer = new CountDownLatch(1);
+        final Machine machine = new Machine(NPAGES);
+        final Vma vma;
+        final Machine.Cpu cpu;
+        final CompletableFuture<VcpuExit> running;
+
+        Sleeper() {
+            CountDownLatch asked = new CountDownLatch(1);
+            vma = machine.bar(NPAGES, slowly(machine, asked, answer));
+            cpu = machine.cpu();
+            running = cpu.start(store(0, 3));
+            await(asked);
+        }
+
+        @Override
+        public void close() {
+            machine.close();
+        }
+    }
+
     @Test
     void aKickGetsAProcessorOutOfAFaultThatIsNotAnswered() throws Exception {
-        CountDownLatch asked = new CountDownLatch(1);
-        CountDownLatch answer = new CountDownLatch(1);
-        try (Machine machine = new Machine(NPAGES)) {
-            machine.bar(NPAGES, slowly(machine, asked, answer));
-            Machine.Cpu cpu = machine.cpu();
-            var running = cpu.start(store(0, 3));
-            await(asked);
-            cpu.vcpu.kick();
+        try (Sleeper sleeper = new Sleeper()) {
+            sleeper.cpu.vcpu.kick();
 
-            assertThat(Machine.get(running)).isEqualTo(new VcpuExit.Interrupted());
-            assertThat(cpu.vcpu.completed()).isZero();
+            assertThat(Machine.get(sleeper.running)).isEqualTo(new VcpuExit.Interrupted());
+            assertThat(sleeper.cpu.vcpu.completed()).isZero();
 
-            var resumed = cpu.startResume();
-            answer.countDown();
+            var resumed = sleeper.cpu.startResume();
+            sleeper.answer.countDown();
             assertThat(Machine.get(resumed)).isEqualTo(new VcpuExit.Done());
-            assertThat(read(machine, 0)).isEqualTo(3);
+            assertThat(read(sleeper.machine, 0)).isEqualTo(3);
         }
     }
 
@@ -237,43 +254,31 @@ class KvmRevokeTest {
 
     @Test
     void aRangeThatIsRemovedFailsThoseWhoSleepInIt() throws Exception {
-        CountDownLatch asked = new CountDownLatch(1);
-        CountDownLatch answer = new CountDownLatch(1);
-        try (Machine machine = new Machine(NPAGES)) {
-            Vma vma = machine.bar(NPAGES, slowly(machine, asked, answer));
-            Machine.Cpu cpu = machine.cpu();
-            var running = cpu.start(store(0, 3));
-            await(asked);
-            var removed = Machine.async(() -> machine.guest.hostMm().remove(vma));
+        try (Sleeper sleeper = new Sleeper()) {
+            var removed = Machine.async(() -> sleeper.machine.guest.hostMm().remove(sleeper.vma));
 
-            assertThat(Machine.get(running))
+            assertThat(Machine.get(sleeper.running))
                     .isInstanceOfSatisfying(
                             VcpuExit.Fault.class,
                             fault -> assertThat(fault.errno()).isEqualTo(Errno.EFAULT));
-            answer.countDown();
+            sleeper.answer.countDown();
             Machine.get(removed);
-            assertThat(read(machine, 0)).isZero();
+            assertThat(read(sleeper.machine, 0)).isZero();
         }
     }
 
     @Test
     void aMachineThatIsClosedInTheMiddleOfAFaultClosesAndTheAccessFails() throws Exception {
-        CountDownLatch asked = new CountDownLatch(1);
-        CountDownLatch answer = new CountDownLatch(1);
-        try (Machine machine = new Machine(NPAGES)) {
-            machine.bar(NPAGES, slowly(machine, asked, answer));
-            Machine.Cpu cpu = machine.cpu();
-            var running = cpu.start(store(0, 3));
-            await(asked);
-            var closed = Machine.async(machine.guest::close);
+        try (Sleeper sleeper = new Sleeper()) {
+            var closed = Machine.async(sleeper.machine.guest::close);
 
-            assertThat(Machine.get(running))
+            assertThat(Machine.get(sleeper.running))
                     .isInstanceOfSatisfying(
                             VcpuExit.Fault.class,
                             fault -> assertThat(fault.errno()).isEqualTo(Errno.EFAULT));
-            answer.countDown();
+            sleeper.answer.countDown();
             assertThat(Machine.get(closed)).isTrue();
-            assertThat(read(machine, 0)).isZero();
+            assertThat(read(sleeper.machine, 0)).isZero();
         }
     }
 
