@@ -35,36 +35,6 @@ class SlotModelTest {
     private static final int OPS_BETWEEN_FULL_COMPARISONS = 2000;
 
     private static final long MAX_GFN = 95;
-    private static final int GFNS = 110;
-    private static final long HVA = 0x10_0000;
-    private static final int HOST_PAGES = 64;
-    private static final int IDS = 14;
-
-    /// Numbers that are at the edge of some check.
-    private static final long[] NASTY = {
-        0,
-        1,
-        0x800,
-        0x1000,
-        0x1001,
-        -0x1000,
-        -0x2000,
-        -1,
-        Long.MIN_VALUE,
-        Long.MAX_VALUE,
-        0x7fff_ffff_f000L,
-        0x7fff_ffff_e000L,
-        0x8000_0000_0000L,
-        (1L << 43) - 0x1000,
-        1L << 43,
-        1L << 52
-    };
-
-    private static final int[] NASTY_SLOTS = {
-        32763, 32764, 32766, 32767, 65535, 1 << 16, 1 << 16 | 32764, 2 << 16, 0xffff << 16, -1
-    };
-
-    private static final int[] NASTY_FLAGS = {4, 8, 1 << 16, 1 << 17, 1 << 24, 1 << 31, -1};
 
     static Stream<SlotConfig> configurations() {
         long hvaLimit = 0x7fff_ffff_f000L;
@@ -110,6 +80,7 @@ class SlotModelTest {
         final GuestMemoryCache cache;
         final RecordingListener listener = new RecordingListener();
         final ReferenceSlots expected;
+        final AnyRegion regions;
         final ReferenceMemory memory;
         final ReferenceCache expectedCache = new ReferenceCache();
 
@@ -133,15 +104,16 @@ class SlotModelTest {
                 vcpuMemory[i] = new VcpuMemoryAccess(vcpus[i], host);
             }
             expected = new ReferenceSlots(config);
+            regions = new AnyRegion(config, expected, random);
             memory = new ReferenceMemory(expected);
-            host.mapPages(HVA, HOST_PAGES);
-            memory.host.mapPages(HVA, HOST_PAGES);
+            host.mapPages(AnyRegion.HVA, AnyRegion.HOST_PAGES);
+            memory.host.mapPages(AnyRegion.HVA, AnyRegion.HOST_PAGES);
         }
 
         void step() {
             int die = random.nextInt(100);
             if (die < 30) {
-                setRegion(die < 24 ? sensibleRegion() : hostileRegion());
+                setRegion(die < 24 ? regions.sensible() : regions.hostile());
             } else if (die < 55) {
                 lookUp();
             } else if (die < 80) {
@@ -171,7 +143,7 @@ class SlotModelTest {
                 got = e.errno();
                 refusals++;
             }
-            require(wanted.equals(got), wanted, got);
+            require(wanted == got, wanted, got);
             for (int asId = 0; asId < config.addressSpaces(); asId++) {
                 MemslotSet set = spaces.active(asId);
                 require(
@@ -182,81 +154,8 @@ class SlotModelTest {
             }
         }
 
-        UserMemoryRegion sensibleRegion() {
-            int asId = random.nextInt(config.addressSpaces());
-            int id = random.nextInt(IDS);
-            Slot old = expected.byId(asId, id);
-            if (old != null && random.nextInt(4) != 0) {
-                return changeOf(old);
-            }
-            int npages = 1 + random.nextInt(14);
-            return new UserMemoryRegion(
-                    asId << 16 | id,
-                    flags(),
-                    Page.addressOf(random.nextInt(GFNS)),
-                    Page.addressOf(npages),
-                    HVA + Page.addressOf(random.nextInt(HOST_PAGES)));
-        }
-
-        UserMemoryRegion changeOf(Slot old) {
-            int slot = old.asId() << 16 | old.id();
-            long gpa = Page.addressOf(old.gfn());
-            long sizeBytes = Page.addressOf(old.npages());
-            return switch (random.nextInt(5)) {
-                case 0 -> UserMemoryRegion.deletionOf(slot);
-                case 1 ->
-                        new UserMemoryRegion(
-                                slot,
-                                old.flags(),
-                                Page.addressOf(random.nextInt(GFNS)),
-                                sizeBytes,
-                                old.hva());
-                case 2 ->
-                        new UserMemoryRegion(
-                                slot,
-                                old.flags() ^ SlotFlags.LOG_DIRTY_PAGES,
-                                gpa,
-                                sizeBytes,
-                                old.hva());
-                case 3 ->
-                        new UserMemoryRegion(
-                                slot,
-                                old.flags() ^ SlotFlags.LOG_DIRTY_PAGES,
-                                Page.addressOf(random.nextInt(GFNS)),
-                                sizeBytes,
-                                old.hva());
-                default -> new UserMemoryRegion(slot, old.flags(), gpa, sizeBytes, old.hva());
-            };
-        }
-
-        /// A sensible request with one value replaced by an unpleasant one.
-        UserMemoryRegion hostileRegion() {
-            UserMemoryRegion region = sensibleRegion();
-            long nasty = NASTY[random.nextInt(NASTY.length)];
-            int slot = region.slot();
-            int flags = region.flags();
-            long gpa = region.gpa();
-            long sizeBytes = region.sizeBytes();
-            long hva = region.hva();
-            switch (random.nextInt(6)) {
-                case 0 -> slot = NASTY_SLOTS[random.nextInt(NASTY_SLOTS.length)];
-                case 1 -> flags = NASTY_FLAGS[random.nextInt(NASTY_FLAGS.length)];
-                case 2 -> flags ^= SlotFlags.READONLY;
-                case 3 -> gpa = nasty;
-                case 4 -> sizeBytes = nasty;
-                default -> hva = nasty;
-            }
-            return new UserMemoryRegion(slot, flags, gpa, sizeBytes, hva);
-        }
-
-        int flags() {
-            int flags = random.nextInt(4);
-            boolean smram = config.smramFlag() && random.nextInt(4) == 0;
-            return smram ? flags | SlotFlags.SMRAM : flags;
-        }
-
         void lookUp() {
-            long gfn = random.nextInt(GFNS);
+            long gfn = random.nextInt(AnyRegion.GFNS);
             switch (random.nextInt(5)) {
                 case 0 -> {
                     last = () -> "machine finds gfn " + gfn;
@@ -292,7 +191,7 @@ class SlotModelTest {
         void findByHvas() {
             HvaRange hvas =
                     HvaRange.ofPages(
-                            HVA + Page.addressOf(random.nextInt(HOST_PAGES)),
+                            AnyRegion.HVA + Page.addressOf(random.nextInt(AnyRegion.HOST_PAGES)),
                             1 + random.nextInt(8));
             last = () -> "slots in " + hvas;
             List<Integer> got = new ArrayList<>();
@@ -409,7 +308,7 @@ class SlotModelTest {
         }
 
         void changeHost() {
-            long hva = HVA + Page.addressOf(random.nextInt(HOST_PAGES));
+            long hva = AnyRegion.HVA + Page.addressOf(random.nextInt(AnyRegion.HOST_PAGES));
             for (FakeHostMemory each : List.of(host, memory.host)) {
                 if (!each.isMapped(hva)) {
                     each.mapPages(hva, 1);
@@ -481,8 +380,8 @@ class SlotModelTest {
                     requireSameBits(slot, got);
                 }
             }
-            for (int page = 0; page < HOST_PAGES; page++) {
-                long hva = HVA + Page.addressOf(page);
+            for (int page = 0; page < AnyRegion.HOST_PAGES; page++) {
+                long hva = AnyRegion.HVA + Page.addressOf(page);
                 require(host.isMapped(hva) == memory.host.isMapped(hva), page, "other mapping");
                 if (host.isMapped(hva)) {
                     require(
@@ -521,7 +420,7 @@ class SlotModelTest {
         }
 
         long gpa() {
-            long gpa = Page.addressOf(random.nextInt(GFNS));
+            long gpa = Page.addressOf(random.nextInt(AnyRegion.GFNS));
             // Often close to a page's end.
             return gpa
                     + (random.nextBoolean()
