@@ -24,12 +24,35 @@ import java.io.IOException;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.CountDownLatch;
+import java.util.function.BiFunction;
+import java.util.function.Supplier;
 
 /// A driver without a bug, made to be changed in one place: memory in region 0, a page of registers
 /// in region 2, the first 8 bytes of which keep what is stored.
 class Variant implements ParentDriver {
     static final int PAGES_A_DEVICE = 8;
     static final int DEVICES = 4;
+
+    /// The driver with devices that are changed.
+    static Supplier<Variant> of(BiFunction<Aperture, MdevContext, MdevDevice> device) {
+        return () ->
+                new Variant() {
+                    @Override
+                    MdevDevice create(Aperture aperture, MdevContext context) {
+                        return device.apply(aperture, context);
+                    }
+                };
+    }
+
+    /// Hangs, as long as nobody interrupts.
+    static void waitForEver() {
+        try {
+            new CountDownLatch(1).await();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
 
     @Override
     public String name() {
