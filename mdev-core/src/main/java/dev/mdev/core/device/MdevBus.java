@@ -1,13 +1,9 @@
 package dev.mdev.core.device;
 
-import dev.mdev.api.Aperture;
 import dev.mdev.api.Errno;
-import dev.mdev.api.ExistingDevice;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.MdevType;
-import dev.mdev.api.ParentDevice;
 import dev.mdev.api.ParentDriver;
-import dev.mdev.api.ParentHost;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.ledger.DefinitionStore;
 import dev.mdev.core.ledger.Ledger;
@@ -22,18 +18,12 @@ import java.io.InputStream;
 import java.io.OutputStream;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Collection;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.UUID;
-import java.util.concurrent.CopyOnWriteArrayList;
-import java.util.function.Consumer;
-import java.util.function.Predicate;
-import java.util.stream.Collectors;
 
 /// All parents and mediated devices of this host (Linux `drivers/vfio/mdev/mdev_core.c`), and what
 /// of them is written down.
@@ -48,13 +38,13 @@ import java.util.stream.Collectors;
 /// [dev.mdev.core.store.StoreException] (EIO, ENOSPC, ...), if something cannot be written down;
 /// nothing was changed then.
 public final class MdevBus implements AutoCloseable {
-    private final HostMemory memory;
     private final StateFiles files;
     private final BusContext bus;
-    private final ParentExits exits;
     private final Starter starter;
     private final Ender ender;
     private final Arrivals arrivals;
+    private final Admission admission;
+    private final Departures departures;
     private final DefinitionVerbs definitionVerbs;
     private final RoomMaker roomMaker;
     private final StateTransfer stateTransfer;
@@ -76,7 +66,6 @@ public final class MdevBus implements AutoCloseable {
     /// @throws MdevException what the files say; EOPNOTSUPP if a newer version of this program
     ///   wrote them
     public MdevBus(HostMemory memory, StateFiles files, BusOptions options) {
-        this.memory = memory;
         this.files = files;
         BusObserver observer = new BusObserver(options);
         Ledger ledger =
@@ -96,10 +85,12 @@ public final class MdevBus implements AutoCloseable {
                         observer,
                         watch,
                         new Scrubber(ledger, observer, watch, options.callDeadline()));
-        exits = new ParentExits(bus);
+        ParentExits exits = new ParentExits(bus);
         starter = new Starter(bus, exits);
         ender = new Ender(bus, exits);
         arrivals = new Arrivals(bus, exits, starter);
+        departures = new Departures(bus, exits, ender);
+        admission = new Admission(bus, memory, arrivals, departures);
         definitionVerbs = new DefinitionVerbs(bus);
         roomMaker = new RoomMaker(bus);
         stateTransfer = new StateTransfer(bus);
@@ -123,79 +114,7 @@ public final class MdevBus implements AutoCloseable {
     /// @throws MdevException what the driver threw, EEXIST if a parent of that name is there,
     ///   EINVAL if what the driver says makes no sense; what the driver found is closed then
     public List<Parent> addDriver(ParentDriver driver, Map<String, String> settings) {
-        Host host = new Host(memory, settings);
-        String name = driver.name();
-        DriverCalls calls =
-                bus.watch()
-                        .add(
-                                new DriverCalls(
-                                        "driver=" + name,
-                                        bus.options().callDeadline(),
-                                        bus.observer()::called));
-        try {
-            List<ParentDevice> found =
-                    BusContext.orThrow(calls.call("probe", () -> driver.probe(host)));
-            return admit(name, found, host, calls);
-        } catch (RuntimeException | Error e) {
-            // A parent that could not be settled and does not leave keeps its memory until it does.
-            host.freeUnless(this::isOfParent);
-            throw e;
-        } finally {
-            bus.watch().remove(calls);
-        }
-    }
-
-    private boolean isOfParent(Aperture aperture) {
-        return parents().stream().anyMatch(parent -> parent.aperture() == aperture);
-    }
-
-    private List<Parent> admit(
-            String driverName, List<ParentDevice> found, Host host, DriverCalls calls) {
-        Map<Parent, List<ExistingDevice>> added = new LinkedHashMap<>();
-        try {
-            for (ParentDevice device : found) {
-                Parent.Found its = new Parent.Found(driverName, device, host::free);
-                Parent parent = BusContext.orThrow(calls.call("describe", () -> describe(its)));
-                bus.registry().addParent(parent);
-                added.put(parent, List.of());
-                bus.watch().add(parent.calls());
-                added.put(parent, arrivals.inspect(parent));
-            }
-        } catch (RuntimeException | Error e) {
-            added.keySet()
-                    .forEach(parent -> {
-                        bus.registry().removeParent(parent);
-                        bus.watch().remove(parent.calls());
-                    });
-            found.forEach(device -> closeQuietly(calls, device, e));
-            throw e;
-        }
-        try {
-            added.forEach((parent, existing) ->
-                    arrivals.settle(parent, existing, host.gave(parent.aperture())));
-        } catch (RuntimeException | Error e) {
-            // They go when they can; what went wrong is to be told now.
-            var _ = beginLeaving(added.keySet(), Removal.forcing(Duration.ZERO), _ -> {});
-            throw e;
-        }
-        return List.copyOf(added.keySet());
-    }
-
-    private Parent describe(Parent.Found found) {
-        return new Parent(found, bus.options().callDeadline(), bus.observer());
-    }
-
-    private static void closeQuietly(DriverCalls calls, ParentDevice device, Throwable because) {
-        DriverOutcome<Boolean> closed =
-                calls.call(
-                        "close",
-                        () -> {
-                            device.close();
-                            return true;
-                        });
-        if (closed instanceof DriverOutcome.Failed<Boolean> failed) {
-            because.addSuppressed(new MdevException(failed.errno(), failed.reason()));
-        }
+        return admission.addDriver(driver, settings);
     }
 
     /// Takes a parent off the bus: ends its devices, by force once `grace` is over, and closes it.
@@ -209,87 +128,7 @@ public final class MdevBus implements AutoCloseable {
         if (parent.presence() == Parent.Presence.ARRIVING) {
             throw new MdevException(Errno.EAGAIN, "parent=%s is arriving".formatted(name));
         }
-        leave(List.of(parent), Removal.forcing(grace));
-    }
-
-    /// Ends the devices of parents, all at a time, and closes the parents.
-    private void leave(List<Parent> parents, Removal how) {
-        MdevException trouble =
-                new MdevException(Errno.ETIMEDOUT, "does not leave: parents=" + names(parents));
-        List<Throwable> failures = new CopyOnWriteArrayList<>();
-        List<Thread> enders = beginLeaving(parents, how, failures::add);
-        enders.forEach(MdevBus::join);
-        for (Throwable failure : failures) {
-            if (failure instanceof Error error) {
-                throw error;
-            }
-            trouble.addSuppressed(failure);
-        }
-        awaitGone(parents, trouble);
-    }
-
-    /// Begins to end the devices of parents. A parent is closed when the last of its devices is
-    /// gone.
-    ///
-    /// @param failed is told why a device could not be ended, by several threads
-    /// @return the threads that end devices
-    private List<Thread> beginLeaving(
-            Collection<Parent> parents, Removal how, Consumer<Throwable> failed) {
-        parents.forEach(parent -> bus.registry().setPresence(parent, Parent.Presence.LEAVING));
-        List<Thread> enders = new ArrayList<>();
-        for (Parent parent : parents) {
-            for (Registry.Entry entry : bus.registry().entriesOf(parent)) {
-                if (entry.mdev() != null) {
-                    enders.add(
-                            Thread.ofVirtual()
-                                    .name("mdev-end-" + entry.uuid())
-                                    .start(() -> stop(entry, how, failed)));
-                }
-            }
-            exits.closeIfDeserted(parent);
-        }
-        return enders;
-    }
-
-    private void stop(Registry.Entry entry, Removal how, Consumer<Throwable> failed) {
-        try {
-            var _ = ender.stop(entry.uuid(), how);
-        } catch (RuntimeException | Error e) {
-            failed.accept(e);
-        }
-    }
-
-    private void awaitGone(List<Parent> parents, MdevException trouble) {
-        try {
-            for (Parent parent : parents) {
-                if (!parent.exit().await(bus.options().callDeadline())) {
-                    throw trouble;
-                }
-            }
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw new MdevException(Errno.EINTR, "interrupted while parents leave", e);
-        }
-    }
-
-    private static void join(Thread thread) {
-        boolean interrupted = false;
-        while (true) {
-            try {
-                thread.join();
-                break;
-            } catch (InterruptedException e) {
-                // What it does is bounded; the interruption is for what the caller does next.
-                interrupted = true;
-            }
-        }
-        if (interrupted) {
-            Thread.currentThread().interrupt();
-        }
-    }
-
-    private static String names(List<Parent> parents) {
-        return parents.stream().map(Parent::name).collect(Collectors.joining(","));
+        departures.leave(List.of(parent), Removal.forcing(grace));
     }
 
     /// Looks again which devices somebody else made or ended on a parent.
@@ -582,50 +421,9 @@ public final class MdevBus implements AutoCloseable {
         bus.registry().beginClosing();
         List<Parent> left = parents();
         if (!left.isEmpty()) {
-            leave(left, Removal.forcing(Duration.ZERO));
+            departures.leave(left, Removal.forcing(Duration.ZERO));
         }
         bus.watch().close();
         files.close();
-    }
-
-    /// What a driver gets while it looks for its devices.
-    private static final class Host implements ParentHost {
-        private final HostMemory memory;
-        private final Map<String, String> settings;
-        private final List<HostMemory.Block> given = new CopyOnWriteArrayList<>();
-
-        Host(HostMemory memory, Map<String, String> settings) {
-            this.memory = memory;
-            this.settings = Map.copyOf(settings);
-        }
-
-        @Override
-        public Aperture allocateAperture(String name, long npages) {
-            HostMemory.Block block = memory.allocate(name, npages);
-            given.add(block);
-            return block;
-        }
-
-        @Override
-        public Optional<String> setting(String key) {
-            return Optional.ofNullable(settings.get(key));
-        }
-
-        /// Whether the aperture is memory that we gave: it was all zeroes.
-        boolean gave(Aperture aperture) {
-            return given.stream().anyMatch(block -> block == aperture);
-        }
-
-        void free(Aperture aperture) {
-            given.stream()
-                    .filter(block -> block == aperture)
-                    .findFirst()
-                    .filter(given::remove)
-                    .ifPresent(memory::free);
-        }
-
-        void freeUnless(Predicate<Aperture> used) {
-            List.copyOf(given).stream().filter(used.negate()).forEach(this::free);
-        }
     }
 }

@@ -54,7 +54,7 @@ final class MsiVectors extends MessageVectors {
     Interrupt.Message messageLocked(int vector) {
         int variable = settings.enabledVectors - 1;
         return new Interrupt.Message(
-                false, vector, settings.address, settings.data & ~variable | vector);
+                false, vector, settings.address, (settings.data & ~variable) | vector);
     }
 
     int pendingBits() {

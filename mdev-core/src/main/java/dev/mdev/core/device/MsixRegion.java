@@ -32,8 +32,8 @@ final class MsixRegion {
     boolean touches(int region, long offsetBytes, int widthBytes) {
         long end = offsetBytes + widthBytes;
         return region == place.bar()
-                && (offsetBytes < tableEnd && place.tableOffsetBytes() < end
-                        || offsetBytes < pbaEnd && place.pbaOffsetBytes() < end);
+                && ((offsetBytes < tableEnd && place.tableOffsetBytes() < end)
+                        || (offsetBytes < pbaEnd && place.pbaOffsetBytes() < end));
     }
 
     RegionAccess read(long offsetBytes, int widthBytes, Reader around) {

@@ -66,7 +66,7 @@ class BarLayoutTest {
 
             assertThat(place.tableOffsetBytes()).isZero();
             assertThat(place.pbaOffsetBytes()).isGreaterThanOrEqualTo(vectors * 16L);
-            assertThat(place.pbaOffsetBytes() + (vectors + 63) / 64 * 8)
+            assertThat(place.pbaOffsetBytes() + (vectors + 63) / 64 * 8L)
                     .isLessThanOrEqualTo(added.sizeBytes());
             assertThat(added.sizeBytes()).isGreaterThanOrEqualTo(4096);
         }

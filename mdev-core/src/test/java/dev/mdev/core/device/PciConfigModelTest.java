@@ -139,7 +139,7 @@ class PciConfigModelTest {
                 int at = offset + i;
                 int written = (int) (value >>> (8 * i)) & 0xff;
                 if (at >= 0 && at < 256) {
-                    values[at] = values[at] & ~writable[at] | written & writable[at];
+                    values[at] = (values[at] & ~writable[at]) | (written & writable[at]);
                     if (at == 7) {
                         status &= ~(written << 8);
                     }
@@ -151,7 +151,7 @@ class PciConfigModelTest {
             }
             reset |= power == 3 && values[0x44] == 0;
             if ((values[0x4a] & 1) != 0 && (values[0x4a] & 0x70) > 0x20) {
-                values[0x4a] = values[0x4a] & ~0x70 | 0x20;
+                values[0x4a] = (values[0x4a] & ~0x70) | 0x20;
             }
             return reset;
         }

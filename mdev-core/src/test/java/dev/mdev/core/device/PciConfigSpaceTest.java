@@ -66,7 +66,7 @@ class PciConfigSpaceTest {
 
         assertThat(pci.read(0x10, 8)).isEqualTo(0x8877_6655_4433_000cL);
         pci.write(0x11, 4, 0xaabb_ccddL);
-        assertThat(pci.read(0x10, 8)).isEqualTo(0x8877_66aa_bbcc_000cL & -0x1_0000L | 0xc);
+        assertThat(pci.read(0x10, 8)).isEqualTo((0x8877_66aa_bbcc_000cL & -0x1_0000L) | 0xc);
     }
 
     @Test
