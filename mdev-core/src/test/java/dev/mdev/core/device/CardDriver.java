@@ -32,6 +32,7 @@ import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
 
@@ -188,7 +189,7 @@ final class CardDriver implements ParentDriver {
         final Aperture aperture;
         volatile List<PoolShare> share;
         volatile int register;
-        volatile int resets;
+        final AtomicInteger resets = new AtomicInteger();
         volatile boolean closed;
         volatile boolean touchedAfterClose;
 
@@ -355,7 +356,7 @@ final class CardDriver implements ParentDriver {
             note();
             onReset.accept(this);
             register = 0;
-            resets++;
+            resets.incrementAndGet();
             calls.add("reset " + uuid());
         }
 

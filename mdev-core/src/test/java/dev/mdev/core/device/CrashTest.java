@@ -39,6 +39,7 @@ class CrashTest {
     }
 
     /// A verb, and what must be there before it. TWO is always there, and must stay as it is.
+    @SuppressWarnings("ImmutableEnumChecker") // what to do, which has no state
     enum Scenario {
         CREATE(bus -> {}, bus -> bus.create(ONE, "gpu0", TYPE)),
         CREATE_DEFINED(bus -> {}, bus -> bus.create(definition(ONE, false))),

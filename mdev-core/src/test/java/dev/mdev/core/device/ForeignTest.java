@@ -157,14 +157,14 @@ class ForeignTest {
         mdev.assign("vm2");
 
         assertThat(device.register).isZero();
-        assertThat(device.resets).isEqualTo(1);
+        assertThat(device.resets).hasValue(1);
         device.register = 43;
         assertFails(() -> mdev.assign("vm3"), Errno.EBUSY);
         assertThat(device.register).as("vm2's").isEqualTo(43);
         mdev.unassign();
-        assertThat(device.resets).isEqualTo(2);
+        assertThat(device.resets).hasValue(2);
         mdev.assign("vm3");
-        assertThat(device.resets).as("nobody had it since").isEqualTo(2);
+        assertThat(device.resets).as("nobody had it since").hasValue(2);
         mdev.unassign();
     }
 

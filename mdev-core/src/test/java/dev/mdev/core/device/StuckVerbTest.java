@@ -220,6 +220,13 @@ class StuckVerbTest {
                     private int sent;
 
                     @Override
+                    public int read(byte[] to, int offset, int length) {
+                        int next = read();
+                        to[offset] = (byte) next;
+                        return next < 0 ? -1 : 1;
+                    }
+
+                    @Override
                     public int read() {
                         if (sent == state.length - 40) {
                             getStuck();
