@@ -12,6 +12,7 @@ import java.nio.channels.FileLock;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
@@ -38,13 +39,14 @@ import java.util.concurrent.locks.ReentrantLock;
 public final class DirectoryFiles implements StateFiles {
     private static final String LOCK_FILE = "lock";
 
-    /// The directories that this process has open, by their real paths. The lock below is the
-    /// process's, and the system drops it as soon as the process closes the lock file anywhere: who
-    /// comes second must not even open it (fcntl(2), "Advisory record locking").
-    private static final Set<Path> OPEN = ConcurrentHashMap.newKeySet();
+    /// The lock files that this process has open: their devices and inodes, since a directory may
+    /// have several paths. The lock is the process's, and the system drops it as soon as the
+    /// process closes the file anywhere: who comes second must not even open it (fcntl(2),
+    /// "Advisory record locking").
+    private static final Set<Object> OPEN = ConcurrentHashMap.newKeySet();
 
     private final Path directory;
-    private final Path realPath;
+    private final Object identity;
     private final FileChannel lockChannel;
 
     private final ReentrantLock channels = new ReentrantLock();
@@ -63,29 +65,41 @@ public final class DirectoryFiles implements StateFiles {
         this.directory = directory;
         try {
             Files.createDirectories(directory);
-            realPath = directory.toRealPath();
+            identity = identityOf(directory.resolve(LOCK_FILE));
         } catch (IOException e) {
             throw translate("open", directory.toString(), e);
         }
-        if (!OPEN.add(realPath)) {
+        if (!OPEN.add(identity)) {
             throw inUse(directory);
         }
         try {
             lockChannel = lock();
         } catch (RuntimeException | Error e) {
-            OPEN.remove(realPath);
+            OPEN.remove(identity);
             throw e;
         }
     }
 
+    /// Makes the lock file if it is not there.
+    private Object identityOf(Path lockFile) throws IOException {
+        try {
+            Files.createFile(lockFile);
+        } catch (FileAlreadyExistsException e) {
+            // Somebody has or had the directory open.
+        }
+        requireRegularOrNone(LOCK_FILE, lockFile);
+        Object key =
+                Files.readAttributes(lockFile, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS)
+                        .fileKey();
+        return key == null ? lockFile.toRealPath() : key;
+    }
+
     private FileChannel lock() {
-        requireRegularOrNone(LOCK_FILE, directory.resolve(LOCK_FILE));
         FileChannel channel;
         try {
             channel =
                     FileChannel.open(
                             directory.resolve(LOCK_FILE),
-                            StandardOpenOption.CREATE,
                             StandardOpenOption.WRITE,
                             LinkOption.NOFOLLOW_LINKS);
         } catch (IOException e) {
@@ -370,7 +384,7 @@ public final class DirectoryFiles implements StateFiles {
             }
             open.clear();
             lockChannel.close();
-            OPEN.remove(realPath);
+            OPEN.remove(identity);
         } catch (IOException e) {
             throw translate("close", "files", e);
         } finally {
