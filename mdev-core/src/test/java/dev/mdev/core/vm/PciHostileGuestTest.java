@@ -259,6 +259,9 @@ class PciHostileGuestTest {
             done.set(true);
             assertThat(pinning.get()).isNotNegative();
 
+            // Where a BAR stays, so do the pins of its pages.
+            one.config().write(COMMAND, 2, 0);
+            two.config().write(COMMAND, 2, 0);
             one.config().write(0x10, 8, BASE);
             two.config().write(0x10, 8, BASE + Page.bytesOf(PciDriver.PAGES));
             one.config().write(COMMAND, 2, MEMORY);
