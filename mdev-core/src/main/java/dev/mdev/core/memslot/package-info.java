@@ -4,11 +4,9 @@
 /// has a published [MemslotSet], which never changes. [VcpuMemslots] is a vCPU's view. Behaviour,
 /// error numbers and the order of checks are those of Linux `virt/kvm/kvm_main.c`.
 ///
-/// Lock order, outermost first:
-///
-///     slots lock (AddressSpaces.slotsLock)
-///       the lock of ActiveInvalidations (leaf)
-///     read section of AddressSpaces.srcu: inside it nobody takes the slots lock
+/// The slots lock (`AddressSpaces.slotsLock`) is never taken in a read section of
+/// `AddressSpaces.srcu`: who changes slots waits for readers. The order of all locks is in the
+/// architecture document, section 5.
 @NullMarked
 package dev.mdev.core.memslot;
 

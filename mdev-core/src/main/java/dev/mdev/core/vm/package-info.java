@@ -1,14 +1,8 @@
 /// A virtual machine put together: RAM, virtual processors, assigned devices, and the guest
 /// programs that its processors execute.
 ///
-/// ## Locks
-///
-/// ```
-/// VirtualMachine.structure      what is attached; held while slots change
-///   AddressSpaces (slots lock), HostMm, Mdev
-/// ```
-///
-/// No processor thread takes `structure`, so that a change may wait for processors.
+/// No processor thread takes the lock over which devices there are, so that a change of devices may
+/// wait for processors. The order of all locks is in the architecture document, section 5.
 @NullMarked
 package dev.mdev.core.vm;
 
