@@ -212,7 +212,7 @@ final class Arrivals {
     /// @throws MdevException ENODEV if there is no such device, EPERM if it is not foreign; else
     ///   what the driver threw, and the device is foreign still
     Mdev adopt(UUID uuid) {
-        try (Registry.Claim claim = bus.registry().claim(uuid, "adopted", Errno.EAGAIN)) {
+        try (Claims.Claim claim = bus.claims().claim(uuid, "adopted", Errno.EAGAIN)) {
             Registry.Entry entry =
                     bus.registry()
                             .find(uuid)
@@ -241,7 +241,7 @@ final class Arrivals {
             }
             mdev.markTakenOver();
             try {
-                bus.registry().activate(mdev, Owner.ADOPTED, claim);
+                bus.claims().whileHeld(claim, () -> bus.registry().activate(mdev, Owner.ADOPTED));
             } catch (MdevException e) {
                 // The parent is leaving, and has not seen that this is one of its devices now.
                 endWithParent(mdev, e);
@@ -332,7 +332,7 @@ final class Arrivals {
 
     private void forgetForeign(Registry.Entry entry) {
         Parent parent = entry.parent();
-        try (Registry.Claim _ = bus.registry().claim(entry.uuid(), "forgotten", Errno.EAGAIN)) {
+        try (Claims.Claim _ = bus.claims().claim(entry.uuid(), "forgotten", Errno.EAGAIN)) {
             bus.scrubber()
                     .giveBack(parent, entry.share(), new Tenant.Device(entry.uuid()), () -> {});
             var _ = bus.registry().remove(entry.uuid());

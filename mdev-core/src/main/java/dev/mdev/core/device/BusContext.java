@@ -22,6 +22,7 @@ import java.util.UUID;
 ///
 /// @param options how the bus behaves
 /// @param registry which parents and devices there are
+/// @param claims which verbs are under way
 /// @param ledger what is remembered
 /// @param definitions what is defined
 /// @param observer who is told
@@ -30,6 +31,7 @@ import java.util.UUID;
 record BusContext(
         BusOptions options,
         Registry registry,
+        Claims claims,
         Ledger ledger,
         DefinitionStore definitions,
         BusObserver observer,

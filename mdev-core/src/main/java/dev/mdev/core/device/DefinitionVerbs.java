@@ -20,7 +20,7 @@ final class DefinitionVerbs {
 
     void define(MdevDefinition definition) {
         UUID uuid = definition.uuid();
-        try (Registry.Claim _ = bus.registry().claim(uuid, "defined", Errno.EAGAIN)) {
+        try (Claims.Claim _ = bus.claims().claim(uuid, "defined", Errno.EAGAIN)) {
             requireUndefined(uuid);
             Optional<Registry.Entry> active = bus.registry().find(uuid);
             if (active.isPresent()) {
@@ -69,7 +69,7 @@ final class DefinitionVerbs {
     }
 
     void undefine(UUID uuid) {
-        try (Registry.Claim _ = bus.registry().claim(uuid, "undefined", Errno.EAGAIN)) {
+        try (Claims.Claim _ = bus.claims().claim(uuid, "undefined", Errno.EAGAIN)) {
             undefineClaimed(uuid);
         }
     }
@@ -94,7 +94,7 @@ final class DefinitionVerbs {
     }
 
     MdevDefinition promote(UUID uuid, boolean autostart) {
-        try (Registry.Claim _ = bus.registry().claim(uuid, "promoted", Errno.EAGAIN)) {
+        try (Claims.Claim _ = bus.claims().claim(uuid, "promoted", Errno.EAGAIN)) {
             Registry.Entry entry =
                     bus.registry()
                             .find(uuid)
@@ -118,7 +118,7 @@ final class DefinitionVerbs {
     }
 
     MdevDefinition setAutostart(UUID uuid, boolean autostart) {
-        try (Registry.Claim _ = bus.registry().claim(uuid, "changed", Errno.EAGAIN)) {
+        try (Claims.Claim _ = bus.claims().claim(uuid, "changed", Errno.EAGAIN)) {
             MdevDefinition definition = required(uuid).withAutostart(autostart);
             write(definition);
             return definition;

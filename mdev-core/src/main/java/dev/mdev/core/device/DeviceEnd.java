@@ -36,7 +36,7 @@ final class DeviceEnd {
     /// How to end the device.
     ///
     /// @param former whose work on the device was taken over and may still be under way, or null
-    private record Order(Registry.@Nullable Claim former, Settlement settlement) {}
+    private record Order(Claims.@Nullable Claim former, Settlement settlement) {}
 
     /// What is left to do once the pages are free.
     @FunctionalInterface
@@ -69,7 +69,7 @@ final class DeviceEnd {
     /// Takes the device from whoever has it, and begins to end it.
     ///
     /// @param former whose work on the device was taken over and may still be under way, or null
-    DeviceEnd begin(Registry.@Nullable Claim former, Settlement settlement) {
+    DeviceEnd begin(Claims.@Nullable Claim former, Settlement settlement) {
         mdev.revokeForGood();
         var _ = bus.registry().become(mdev, Activity.STOPPING, Optional.empty());
         order.complete(new Order(former, settlement));
@@ -150,7 +150,7 @@ final class DeviceEnd {
     }
 
     private String stuckAt() {
-        Optional<Registry.Claim> former =
+        Optional<Claims.Claim> former =
                 Optional.ofNullable(order.join().former()).filter(claim -> !claim.isClosed());
         return mdev.calls()
                 .running()

@@ -33,7 +33,7 @@ final class Ender {
 
     /// Ends a device, and its definition if it has one: either may be missing, but not both.
     RemovalReport remove(UUID uuid, Removal how) {
-        try (Registry.Claim claim = claim(uuid, how)) {
+        try (Claims.Claim claim = claim(uuid, how)) {
             Optional<Registry.Entry> entry = bus.registry().find(uuid);
             if (entry.isPresent()) {
                 return end(entry.get(), claim, how.after(claim.waited()), Verb.REMOVE);
@@ -48,7 +48,7 @@ final class Ender {
 
     /// Ends a device. What is defined stays.
     RemovalReport stop(UUID uuid, Removal how) {
-        try (Registry.Claim claim = claim(uuid, how)) {
+        try (Claims.Claim claim = claim(uuid, how)) {
             Registry.Entry entry =
                     bus.registry()
                             .find(uuid)
@@ -61,13 +61,13 @@ final class Ender {
 
     /// Waits for whoever does something to the device. A removal by force waits no longer than it
     /// would for the holder, but at least as long as a callback may take.
-    private Registry.Claim claim(UUID uuid, Removal how) {
+    private Claims.Claim claim(UUID uuid, Removal how) {
         Duration deadline = bus.options().callDeadline();
         boolean longer = how.force() && how.grace().compareTo(deadline) < 0;
-        return bus.registry().claimToEnd(uuid, longer ? deadline : how.grace(), how.force());
+        return bus.claims().claimToEnd(uuid, longer ? deadline : how.grace(), how.force());
     }
 
-    private RemovalReport end(Registry.Entry entry, Registry.Claim claim, Removal how, Verb verb) {
+    private RemovalReport end(Registry.Entry entry, Claims.Claim claim, Removal how, Verb verb) {
         requireEndable(entry, claim);
         Mdev mdev = entry.required();
         DeviceEnd end = DeviceEnd.prepare(bus, exits, mdev);
@@ -83,7 +83,7 @@ final class Ender {
         if (from.taken()) {
             bus.observer().event(new MdevEvent.Revoked(mdev.uuid(), from.holder().orElseThrow()));
         }
-        Registry.Claim former = claim.former().orElse(null);
+        Claims.Claim former = claim.former().orElse(null);
         end.begin(
                 former,
                 said -> {
@@ -98,7 +98,7 @@ final class Ender {
         return new RemovalReport(from.holder(), from.taken(), end.await());
     }
 
-    private static void requireEndable(Registry.Entry entry, Registry.Claim claim) {
+    private static void requireEndable(Registry.Entry entry, Claims.Claim claim) {
         UUID uuid = entry.uuid();
         if (entry.owner() == Owner.FOREIGN) {
             throw new MdevException(

@@ -75,11 +75,13 @@ public final class MdevBus implements AutoCloseable {
                                 observer.event(
                                         new MdevEvent.JournalTrouble(
                                                 "not written yet: " + trouble)));
+        Registry registry = new Registry();
         CallWatch watch = new CallWatch(options.callDeadline(), observer::overdue);
         bus =
                 new BusContext(
                         options,
-                        new Registry(),
+                        registry,
+                        new Claims(registry),
                         ledger,
                         DefinitionStore.load(files, options.maxDefinitions()),
                         observer,
@@ -262,7 +264,7 @@ public final class MdevBus implements AutoCloseable {
     /// @throws MdevException ENODEV if it is not active, EAGAIN if it is being saved, restored,
     ///   moved or ended; else what the driver threw
     public void reset(UUID uuid) {
-        try (Registry.Claim _ = bus.registry().claimYielding(uuid, "reset", Errno.EAGAIN)) {
+        try (Claims.Claim _ = bus.claims().claimYielding(uuid, "reset", Errno.EAGAIN)) {
             find(uuid).orElseThrow(() -> new MdevException(Errno.ENODEV, "mdev=" + uuid)).reset();
         }
     }

@@ -10,23 +10,18 @@ import dev.mdev.core.ledger.Owner;
 
 import org.jspecify.annotations.Nullable;
 
-import java.time.Duration;
-import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.UUID;
-import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
 
-/// Which parents and devices there are, and which verbs are under way.
+/// Which parents and devices there are.
 final class Registry {
     private final ReentrantLock registry = new ReentrantLock();
-    private final Condition unclaimed = registry.newCondition();
 
     @GuardedBy("registry")
     private final Map<String, Parent> parents = new LinkedHashMap<>();
@@ -35,10 +30,6 @@ final class Registry {
     /// are taken.
     @GuardedBy("registry")
     private final Map<UUID, Entry> entries = new LinkedHashMap<>();
-
-    /// Who may change a device now, by its uuid.
-    @GuardedBy("registry")
-    private final Map<UUID, Claim> claims = new HashMap<>();
 
     @GuardedBy("registry")
     private boolean closing;
@@ -83,198 +74,11 @@ final class Registry {
         }
     }
 
-    /// The right to change one device, until it is closed or a removal takes it over.
-    ///
-    /// Who works on a device with the driver's help may be kept for ever, and the removal must not
-    /// be. A claim that was taken over is worth nothing: the device has ended, its driver is asked
-    /// nothing more, and whoever comes back finds that out. Its pages are not touched by the
-    /// removal before the claim is closed.
-    final class Claim implements AutoCloseable {
-        private final UUID uuid;
-        private final String what;
-        private final boolean yields;
-        private final @Nullable Claim former;
-        private final Duration waited;
-        private final CountDownLatch closed = new CountDownLatch(1);
-
-        /// What of the work is to be undone at once when it is taken over, or null.
-        @GuardedBy("registry")
-        private @Nullable Runnable whenTaken;
-
-        /// @param what for messages: is being ...
-        /// @param yields whether a removal may take the claim over
-        private Claim(UUID uuid, String what, boolean yields) {
-            this(uuid, what, yields, null, Duration.ZERO);
-        }
-
-        private Claim(
-                UUID uuid, String what, boolean yields, @Nullable Claim former, Duration waited) {
-            this.uuid = uuid;
-            this.what = what;
-            this.yields = yields;
-            this.former = former;
-            this.waited = waited;
-        }
-
-        /// The claim that this one took over, if it did: its work may still be under way.
-        Optional<Claim> former() {
-            return Optional.ofNullable(former);
-        }
-
-        /// How long it was waited for.
-        Duration waited() {
-            return waited;
-        }
-
-        /// What the device is being.
-        String what() {
-            return what;
-        }
-
-        /// Sets what is to be undone at once when a removal takes the claim over. Runs at most
-        /// once: on the removal's thread, after the device was revoked, or here if it was taken
-        /// over already.
-        void whenTaken(Runnable undo) {
-            boolean held;
-            registry.lock();
-            try {
-                whenTaken = undo;
-                held = isHeldLocked(this);
-            } finally {
-                registry.unlock();
-            }
-            if (!held) {
-                undo();
-            }
-        }
-
-        /// Undoes what was to be undone at once.
-        void undo() {
-            Runnable undo;
-            registry.lock();
-            try {
-                undo = whenTaken;
-                whenTaken = null;
-            } finally {
-                registry.unlock();
-            }
-            if (undo != null) {
-                undo.run();
-            }
-        }
-
-        /// Whether nobody took the claim over.
-        boolean isHeld() {
-            registry.lock();
-            try {
-                return isHeldLocked(this);
-            } finally {
-                registry.unlock();
-            }
-        }
-
-        /// Waits until whoever had the claim is done with the device, however long it takes.
-        void awaitClosed() {
-            boolean interrupted = false;
-            while (true) {
-                try {
-                    closed.await();
-                    break;
-                } catch (InterruptedException e) {
-                    interrupted = true;
-                }
-            }
-            if (interrupted) {
-                Thread.currentThread().interrupt();
-            }
-        }
-
-        boolean isClosed() {
-            return closed.getCount() == 0;
-        }
-
-        @Override
-        public void close() {
-            registry.lock();
-            try {
-                claims.remove(uuid, this);
-                closed.countDown();
-                unclaimed.signalAll();
-            } finally {
-                registry.unlock();
-            }
-        }
-    }
-
-    @GuardedBy("registry")
-    @SuppressWarnings("ReferenceEquality") // the very claim
-    private boolean isHeldLocked(Claim claim) {
-        return claims.get(claim.uuid) == claim;
-    }
-
-    /// Takes the right to change a device. A removal waits for its end.
-    ///
-    /// @param what for messages: is being ...
-    /// @param ifTaken what to throw if somebody else is at it
     /// @throws MdevException ESHUTDOWN if the bus is closed
-    Claim claim(UUID uuid, String what, Errno ifTaken) {
-        return claim(uuid, what, ifTaken, false);
-    }
-
-    /// Takes the right to work on a device with its driver's help. A removal may take it over.
-    ///
-    /// @param what for messages: is being ...
-    /// @param ifTaken what to throw if somebody else is at it
-    /// @throws MdevException ESHUTDOWN if the bus is closed
-    Claim claimYielding(UUID uuid, String what, Errno ifTaken) {
-        return claim(uuid, what, ifTaken, true);
-    }
-
-    private Claim claim(UUID uuid, String what, Errno ifTaken, boolean yields) {
+    void requireOpen() {
         registry.lock();
         try {
             requireOpenLocked();
-            Claim other = claims.get(uuid);
-            if (other != null) {
-                throw taken(ifTaken, other);
-            }
-            Claim mine = new Claim(uuid, what, yields);
-            claims.put(uuid, mine);
-            return mine;
-        } finally {
-            registry.unlock();
-        }
-    }
-
-    private static MdevException taken(Errno errno, Claim other) {
-        return new MdevException(errno, "mdev=%s is being %s".formatted(other.uuid, other.what));
-    }
-
-    /// Takes the right to end a device, also while the bus is being closed.
-    ///
-    /// @param patience how long to wait for somebody else who is at it
-    /// @param takeOver whether to take its claim over then, if that yields
-    /// @throws MdevException EAGAIN if somebody else still is at it
-    Claim claimToEnd(UUID uuid, Duration patience, boolean takeOver) {
-        registry.lock();
-        try {
-            long start = System.nanoTime();
-            long nanos = patience.toNanos();
-            boolean waits = claims.containsKey(uuid);
-            while (claims.containsKey(uuid) && nanos > 0) {
-                nanos = unclaimed.awaitNanos(nanos);
-            }
-            Claim other = claims.get(uuid);
-            if (other != null && !(takeOver && other.yields)) {
-                throw taken(Errno.EAGAIN, other);
-            }
-            Duration waited = Duration.ofNanos(waits ? System.nanoTime() - start : 0);
-            Claim mine = new Claim(uuid, "removed", false, other, waited);
-            claims.put(uuid, mine);
-            return mine;
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw new MdevException(Errno.EINTR, "interrupted: mdev=" + uuid, e);
         } finally {
             registry.unlock();
         }
@@ -466,15 +270,10 @@ final class Registry {
 
     /// Makes a new device known as active.
     ///
-    /// @throws MdevException ENODEV if its parent is leaving, or `claim` was taken over: it must be
-    ///   ended then
-    void activate(Mdev mdev, Owner owner, Claim claim) {
+    /// @throws MdevException ENODEV if its parent is leaving: it must be ended then
+    void activate(Mdev mdev, Owner owner) {
         registry.lock();
         try {
-            if (!isHeldLocked(claim)) {
-                throw new MdevException(
-                        Errno.ENODEV, "mdev=%s was ended meanwhile".formatted(mdev.uuid()));
-            }
             if (mdev.parent().presence() == Parent.Presence.LEAVING) {
                 throw new MdevException(
                         Errno.ENODEV, "parent=%s is leaving".formatted(mdev.parent().name()));

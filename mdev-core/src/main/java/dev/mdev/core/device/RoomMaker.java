@@ -148,8 +148,7 @@ final class RoomMaker {
     void apply(DefragPlan plan) {
         Parent parent = bus.parent(plan.parent());
         for (DefragPlan.Move move : plan.moves()) {
-            try (Registry.Claim _ =
-                    bus.registry().claimYielding(move.uuid(), "moved", Errno.EAGAIN)) {
+            try (Claims.Claim _ = bus.claims().claimYielding(move.uuid(), "moved", Errno.EAGAIN)) {
                 apply(parent, move);
             }
         }

@@ -47,7 +47,7 @@ final class Starter {
     /// @throws MdevException EEXIST if the uuid is taken, by a definition too; else as
     ///   [MdevBus#create]
     Mdev createTransient(UUID uuid, String parentName, String typeId) {
-        try (Registry.Claim claim = bus.registry().claimYielding(uuid, "created", Errno.EEXIST)) {
+        try (Claims.Claim claim = bus.claims().claimYielding(uuid, "created", Errno.EEXIST)) {
             Parent parent = bus.parent(parentName);
             MdevType type = parent.type(typeId);
             requireUndefined(uuid);
@@ -58,7 +58,7 @@ final class Starter {
     /// Writes a definition and makes its device, both or neither.
     Mdev createDefined(MdevDefinition definition) {
         UUID uuid = definition.uuid();
-        try (Registry.Claim claim = bus.registry().claimYielding(uuid, "created", Errno.EEXIST)) {
+        try (Claims.Claim claim = bus.claims().claimYielding(uuid, "created", Errno.EEXIST)) {
             Parent parent = bus.parent(definition.parent());
             MdevType type = parent.type(definition.type());
             requireUndefined(uuid);
@@ -81,7 +81,7 @@ final class Starter {
     /// @throws MdevException ENOENT if it is not defined, EEXIST if it exists; else as
     ///   [MdevBus#create]
     Mdev start(UUID uuid) {
-        try (Registry.Claim claim = bus.registry().claimYielding(uuid, "started", Errno.EAGAIN)) {
+        try (Claims.Claim claim = bus.claims().claimYielding(uuid, "started", Errno.EAGAIN)) {
             MdevDefinition definition =
                     bus.definitions()
                             .find(uuid)
@@ -95,7 +95,7 @@ final class Starter {
         }
     }
 
-    private Mdev bringUp(Registry.Claim claim, Wish wish) {
+    private Mdev bringUp(Claims.Claim claim, Wish wish) {
         Parent parent = wish.parent();
         Mdev mdev =
                 bus.registry()
@@ -123,7 +123,7 @@ final class Starter {
             bus.ledger().step(op, "created");
             BusContext.bind(mdev, made);
             bus.ledger().commit(op);
-            bus.registry().activate(mdev, Owner.OURS, claim);
+            bus.claims().whileHeld(claim, () -> bus.registry().activate(mdev, Owner.OURS));
         } catch (RuntimeException | Error e) {
             if (claim.isHeld()) {
                 undo(wish, mdev, op, e);

@@ -42,7 +42,7 @@ final class StateTransfer {
     }
 
     /// A guest that was stopped for us goes on as soon as a removal takes the claim over.
-    private static Standstill standstill(Mdev mdev, Registry.Claim claim) {
+    private static Standstill standstill(Mdev mdev, Claims.Claim claim) {
         Assignment assignment = mdev.assignment();
         String what = claim.what();
         Optional<DeviceHolder> holder = assignment.holder();
@@ -90,7 +90,7 @@ final class StateTransfer {
     ///
     /// @return bytes written
     long save(UUID uuid, OutputStream out) throws IOException {
-        try (Registry.Claim claim = bus.registry().claimYielding(uuid, "saved", Errno.EAGAIN)) {
+        try (Claims.Claim claim = bus.claims().claimYielding(uuid, "saved", Errno.EAGAIN)) {
             Mdev mdev = activeDevice(uuid);
             CountingOutput counted = new CountingOutput(out);
             try (Standstill _ = standstill(mdev, claim)) {
@@ -192,7 +192,7 @@ final class StateTransfer {
     void restore(UUID uuid, InputStream in) throws IOException {
         StateReader reader = new StateReader(in);
         StateHeader header = fittingHeader(uuid, reader);
-        try (Registry.Claim claim = bus.registry().claimYielding(uuid, "restored", Errno.EAGAIN)) {
+        try (Claims.Claim claim = bus.claims().claimYielding(uuid, "restored", Errno.EAGAIN)) {
             Mdev mdev = activeDevice(uuid);
             // Another may have taken the uuid since.
             requireFitting(mdev, header);
