@@ -95,6 +95,7 @@ public final class Ledger {
                 state.apply(LedgerCodec.decode(text));
             } catch (MdevException e) {
                 damage = damage.or(() -> Optional.of(e.getMessage()));
+                journal.keepCopy();
             }
         }
         if (damage.isPresent()) {

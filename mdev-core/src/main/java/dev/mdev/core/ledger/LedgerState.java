@@ -115,8 +115,12 @@ final class LedgerState {
         }
         switch (begun.verb()) {
             case CREATE, CREATE_DEFINED, START -> {
-                // Its uuid was free: whatever was to become of an earlier device of it is over.
-                unfinished.values().removeIf(old -> old.uuid().equals(begun.uuid()));
+                // Its uuid was free: whatever was to become of an earlier device of it is over. A
+                // verb that began later is about this one.
+                unfinished
+                        .values()
+                        .removeIf(other ->
+                                other.uuid().equals(begun.uuid()) && other.op() < begun.op());
                 exist(begun.subject());
             }
             case ADOPT, MOVE -> exist(begun.subject());

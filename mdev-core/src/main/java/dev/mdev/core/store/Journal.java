@@ -86,6 +86,11 @@ public final class Journal {
         return content;
     }
 
+    /// Lets [#rewrite] keep a copy of the file, since its owner cannot make sense of it.
+    public void keepCopy() {
+        mustCopy = true;
+    }
+
     private byte[] bytes() {
         return files.read(name, maxBytes).orElse(new byte[0]);
     }

@@ -7,6 +7,7 @@ import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.core.store.CrashPlan;
 import dev.mdev.core.store.CrashingFiles;
+import dev.mdev.core.store.Journal;
 import dev.mdev.core.store.StoreException;
 import dev.mdev.core.support.Seeded;
 
@@ -276,6 +277,33 @@ class LedgerTest {
         assertThat(open().opening().damage()).isPresent();
         assertThat(disk.text("journal.damaged")).isEqualTo(damaged);
         assertThat(open().opening().damage()).isEmpty();
+    }
+
+    @Test
+    void aNewDevicesVerbThatIsUnderWayIsNotEndedByThatDevicesCreation() {
+        Ledger ledger = open();
+        long old = ledger.begin(Verb.REMOVE, subject(1, 0, 4));
+        long create = ledger.begin(Verb.CREATE, subject(1, 0, 4));
+        long removal = ledger.begin(Verb.REMOVE, subject(1, 0, 4));
+
+        ledger.commit(create);
+
+        assertThat(ledger.unfinished()).extracting(Unfinished::op).containsExactly(removal);
+        assertThat(old).isLessThan(create);
+    }
+
+    /// Whole lines that mean nothing, as another program may have written them.
+    @Test
+    void aJournalThatSaysNonsenseIsKeptAside() {
+        Journal journal = Journal.open(new CrashingFiles(disk, new CrashPlan()), "journal");
+        var _ = journal.read();
+        journal.rewrite(List.of("frobnicate op=1"));
+        String nonsense = disk.text("journal");
+
+        assertThat(open().opening().damage()).isPresent();
+
+        assertThat(disk.text("journal.damaged")).isEqualTo(nonsense);
+        assertThat(open().opening().damage()).as("told once").isEmpty();
     }
 
     @Test
