@@ -191,15 +191,18 @@ final class Arrivals {
         MdevType type = parent.type(device.typeId());
         Mdev mdev = bus.newMdev(device.uuid(), parent, type, device.share());
         try {
-            BusContext.bind(
-                    mdev,
-                    BusContext.orThrow(
-                            parent.calls()
-                                    .call(
-                                            "adopt",
-                                            () ->
-                                                    parent.device()
-                                                            .adopt(BusContext.context(mdev)))));
+            mdev.driver()
+                    .own(
+                            BusContext.orThrow(
+                                    parent.calls()
+                                            .call(
+                                                    "adopt",
+                                                    () ->
+                                                            parent.device()
+                                                                    .adopt(
+                                                                            BusContext.context(
+                                                                                    mdev)))));
+            BusContext.bind(mdev);
             return mdev;
         } catch (MdevException e) {
             bus.watch().remove(mdev.calls());
@@ -212,7 +215,7 @@ final class Arrivals {
     /// @throws MdevException ENODEV if there is no such device, EPERM if it is not foreign; else
     ///   what the driver threw, and the device is foreign still
     Mdev adopt(UUID uuid) {
-        try (Claims.Claim claim = bus.claims().claim(uuid, "adopted", Errno.EAGAIN)) {
+        try (Claims.Claim _ = bus.claims().claim(uuid, "adopted", Errno.EAGAIN)) {
             Registry.Entry entry =
                     bus.registry()
                             .find(uuid)
@@ -241,7 +244,7 @@ final class Arrivals {
             }
             mdev.markTakenOver();
             try {
-                bus.claims().whileHeld(claim, () -> bus.registry().activate(mdev, Owner.ADOPTED));
+                bus.registry().activate(mdev, Owner.ADOPTED);
             } catch (MdevException e) {
                 // The parent is leaving, and has not seen that this is one of its devices now.
                 endWithParent(mdev, e);

@@ -44,13 +44,13 @@ record BusContext(
         return mdev;
     }
 
-    /// Takes what a driver made, after asking it for its regions.
+    /// Asks what a driver made, and the device owns, for its regions.
     ///
-    /// @throws MdevException if that fails, or makes no sense
-    static void bind(Mdev mdev, MdevDevice made) {
-        mdev.driver().own(made);
-        mdev.driver().bind(made, orThrow(mdev.calls().call("regions", () -> PciProfile.of(made))));
-        if (orThrow(mdev.calls().call("isConcurrent", made::isConcurrent))) {
+    /// @throws MdevException if that fails, or makes no sense; ENODEV if the device has ended
+    static void bind(Mdev mdev) {
+        DriverObject driver = mdev.driver();
+        driver.bind(driver.ask("regions", PciProfile::of));
+        if (driver.ask("isConcurrent", MdevDevice::isConcurrent)) {
             mdev.calls().allowConcurrency();
         }
     }

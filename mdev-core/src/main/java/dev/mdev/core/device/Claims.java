@@ -37,20 +37,35 @@ final class Claims {
     /// be. A claim that was taken over is worth nothing: the device has ended, its driver is asked
     /// nothing more, and whoever comes back finds that out. Its pages are not touched by the
     /// removal before the claim is closed.
+    ///
+    /// A removal that took a claim over may yet be given up, until [#begin]: then the claim is what
+    /// it was.
     final class Claim implements AutoCloseable {
         private final UUID uuid;
         private final String what;
-        private final boolean yields;
         private final @Nullable Claim former;
         private final Duration waited;
         private final CountDownLatch closed = new CountDownLatch(1);
+
+        /// Whether a removal may take it over. Changed, and decided upon, under the lock.
+        private volatile boolean yields;
+
+        /// Whether the removal that this is cannot be given up any more.
+        @GuardedBy("lock")
+        private boolean begun;
+
+        /// Whether a removal took this over and cannot be given up any more. Changed, by that
+        /// removal, and decided upon under the lock.
+        private volatile boolean lost;
 
         /// What of the work is to be undone at once when it is taken over, or null.
         @GuardedBy("lock")
         private @Nullable Runnable whenTaken;
 
-        /// @param what for messages: is being ...
-        /// @param yields whether a removal may take the claim over
+        /// Whether that was done.
+        @GuardedBy("lock")
+        private boolean undone;
+
         private Claim(UUID uuid, String what, boolean yields) {
             this(uuid, what, yields, null, Duration.ZERO);
         }
@@ -79,20 +94,33 @@ final class Claims {
             return what;
         }
 
+        /// Lets a removal take the claim over from now on.
+        ///
+        /// @param undo as for [#whenTaken]
+        void yieldFromNow(Runnable undo) {
+            lock.lock();
+            try {
+                whenTaken = undo;
+                yields = true;
+            } finally {
+                lock.unlock();
+            }
+        }
+
         /// Sets what is to be undone at once when a removal takes the claim over. Runs at most
         /// once: on the removal's thread, after the device was revoked, or here if it was taken
         /// over already.
         void whenTaken(Runnable undo) {
-            boolean held;
+            boolean late;
             lock.lock();
             try {
                 whenTaken = undo;
-                held = isHeldLocked(this);
+                late = undone;
             } finally {
                 lock.unlock();
             }
-            if (!held) {
-                undo();
+            if (late) {
+                undo.run();
             }
         }
 
@@ -102,7 +130,7 @@ final class Claims {
             lock.lock();
             try {
                 undo = whenTaken;
-                whenTaken = null;
+                undone = true;
             } finally {
                 lock.unlock();
             }
@@ -111,11 +139,46 @@ final class Claims {
             }
         }
 
-        /// Whether nobody took the claim over.
-        boolean isHeld() {
+        /// Lets no removal take the claim over from now on. Waits for one that is at it to begin or
+        /// to give up.
+        ///
+        /// @throws MdevException ENODEV if one took it over: what it was for is the removal's now
+        @SuppressWarnings("ReferenceEquality") // the very claim
+        void keep() {
             lock.lock();
             try {
-                return isHeldLocked(this);
+                while (!lost && claims.get(uuid) != this) {
+                    unclaimed.awaitUninterruptibly();
+                }
+                yields = false;
+                requireNotLost();
+            } finally {
+                lock.unlock();
+            }
+        }
+
+        /// @throws MdevException ENODEV if a removal took the claim over
+        void requireNotLost() {
+            lock.lock();
+            try {
+                if (lost) {
+                    throw new MdevException(
+                            Errno.ENODEV, "mdev=%s was ended meanwhile".formatted(uuid));
+                }
+            } finally {
+                lock.unlock();
+            }
+        }
+
+        /// The removal that this is cannot be given up any more.
+        void begin() {
+            lock.lock();
+            try {
+                begun = true;
+                if (former != null) {
+                    former.lost = true;
+                }
+                unclaimed.signalAll();
             } finally {
                 lock.unlock();
             }
@@ -145,19 +208,15 @@ final class Claims {
         public void close() {
             lock.lock();
             try {
-                claims.remove(uuid, this);
                 closed.countDown();
+                if (claims.remove(uuid, this) && !begun && former != null && !former.isClosed()) {
+                    claims.put(uuid, former);
+                }
                 unclaimed.signalAll();
             } finally {
                 lock.unlock();
             }
         }
-    }
-
-    @GuardedBy("lock")
-    @SuppressWarnings("ReferenceEquality") // the very claim
-    private boolean isHeldLocked(Claim claim) {
-        return claims.get(claim.uuid) == claim;
     }
 
     /// Takes the right to change a device. A removal waits for its end.
@@ -167,6 +226,24 @@ final class Claims {
     /// @throws MdevException ESHUTDOWN if the bus is closed
     Claim claim(UUID uuid, String what, Errno ifTaken) {
         return claim(uuid, what, ifTaken, false);
+    }
+
+    /// The same, if nobody else is at it.
+    ///
+    /// @throws MdevException ESHUTDOWN if the bus is closed
+    Optional<Claim> tryClaim(UUID uuid, String what) {
+        registry.requireOpen();
+        lock.lock();
+        try {
+            if (claims.containsKey(uuid)) {
+                return Optional.empty();
+            }
+            Claim mine = new Claim(uuid, what, false);
+            claims.put(uuid, mine);
+            return Optional.of(mine);
+        } finally {
+            lock.unlock();
+        }
     }
 
     /// Takes the right to work on a device with its driver's help. A removal may take it over.
@@ -223,23 +300,6 @@ final class Claims {
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new MdevException(Errno.EINTR, "interrupted: mdev=" + uuid, e);
-        } finally {
-            lock.unlock();
-        }
-    }
-
-    /// Does something if nobody took the claim over, and lets nobody do so meanwhile.
-    ///
-    /// @param work takes no lock but the registry's
-    /// @throws MdevException ENODEV if somebody did; else what the work throws
-    void whileHeld(Claim claim, Runnable work) {
-        lock.lock();
-        try {
-            if (!isHeldLocked(claim)) {
-                throw new MdevException(
-                        Errno.ENODEV, "mdev=%s was ended meanwhile".formatted(claim.uuid));
-            }
-            work.run();
         } finally {
             lock.unlock();
         }

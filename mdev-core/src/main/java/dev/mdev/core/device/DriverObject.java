@@ -25,10 +25,10 @@ final class DriverObject {
     private final UUID uuid;
     private final DriverCalls calls;
 
-    /// Set once, by [#bind], before anybody else sees the object.
+    /// Set once, by [#own], before anybody sees it but who ends the device, which waits for that.
     private @Nullable MdevDevice device;
 
-    /// Set with `device`.
+    /// Set once, by [#bind], before a guest or an operator can see the device.
     private @Nullable PciProfile profile;
 
     /// Null until the driver said whether it is so.
@@ -56,8 +56,8 @@ final class DriverObject {
         return device != null;
     }
 
-    /// Takes the driver's object, after checking what it says of itself.
-    void bind(MdevDevice made, PciProfile itsProfile) {
+    /// Takes what the driver says of the device, after checking it.
+    void bind(PciProfile itsProfile) {
         Set<Integer> seen = new HashSet<>();
         for (RegionInfo region : itsProfile.regions()) {
             if (!seen.add(region.index())) {
@@ -65,7 +65,6 @@ final class DriverObject {
                         Errno.EINVAL, "two regions of one index: region=" + region.index());
             }
         }
-        device = made;
         profile = itsProfile;
     }
 
@@ -89,8 +88,12 @@ final class DriverObject {
     /// @throws MdevException ENODEV if the device has ended
     void requireAlive() {
         if (ended) {
-            throw new MdevException(Errno.ENODEV, "mdev=%s was removed".formatted(uuid));
+            throw removed();
         }
+    }
+
+    private MdevException removed() {
+        return new MdevException(Errno.ENODEV, "mdev=%s was removed".formatted(uuid));
     }
 
     private MdevDevice bound() {
@@ -128,6 +131,11 @@ final class DriverObject {
                         }));
     }
 
+    /// Why a call failed: because the device has ended, or for what the driver threw.
+    MdevException reasonOf(RegionAccess.Failed failed) {
+        return ended ? removed() : new DriverException(failed.errno(), failed.reason());
+    }
+
     static RegionAccess outcomeOf(DriverOutcome<Boolean> outcome) {
         return switch (outcome) {
             case DriverOutcome.Returned<Boolean> _ -> new RegionAccess.Done(0);
@@ -155,9 +163,14 @@ final class DriverObject {
 
     /// Asks the driver something.
     ///
-    /// @throws MdevException what the driver threw
+    /// @throws MdevException ENODEV if the device has ended, whatever the driver said; else what
+    ///   the driver threw
     <T> T ask(String callback, Function<MdevDevice, T> question) {
-        return BusContext.orThrow(calls.call(callback, () -> question.apply(get())));
+        DriverOutcome<T> outcome = calls.call(callback, () -> question.apply(get()));
+        if (outcome instanceof DriverOutcome.Failed) {
+            requireAlive();
+        }
+        return BusContext.orThrow(outcome);
     }
 
     /// Whether the device does nothing by itself until somebody gets it.

@@ -76,6 +76,7 @@ final class Ender {
         try {
             from = takeBack(mdev, how);
             op = begin(mdev, entry.owner(), verb);
+            claim.begin();
         } catch (RuntimeException | Error e) {
             end.cancel();
             throw e;

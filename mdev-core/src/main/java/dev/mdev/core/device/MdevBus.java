@@ -261,11 +261,12 @@ public final class MdevBus implements AutoCloseable {
 
     /// Resets a device for its operator: not while something else is done to it.
     ///
-    /// @throws MdevException ENODEV if it is not active, EAGAIN if it is being saved, restored,
-    ///   moved or ended; else what the driver threw
+    /// @throws MdevException ENODEV if it is not active, or was ended meanwhile; EAGAIN if it is
+    ///   being saved, restored, moved or ended; else what the driver threw
     public void reset(UUID uuid) {
-        try (Claims.Claim _ = bus.claims().claimYielding(uuid, "reset", Errno.EAGAIN)) {
+        try (Claims.Claim claim = bus.claims().claimYielding(uuid, "reset", Errno.EAGAIN)) {
             find(uuid).orElseThrow(() -> new MdevException(Errno.ENODEV, "mdev=" + uuid)).reset();
+            claim.requireNotLost();
         }
     }
 

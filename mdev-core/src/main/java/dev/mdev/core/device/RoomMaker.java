@@ -148,8 +148,10 @@ final class RoomMaker {
     void apply(DefragPlan plan) {
         Parent parent = bus.parent(plan.parent());
         for (DefragPlan.Move move : plan.moves()) {
-            try (Claims.Claim _ = bus.claims().claimYielding(move.uuid(), "moved", Errno.EAGAIN)) {
+            try (Claims.Claim claim =
+                    bus.claims().claimYielding(move.uuid(), "moved", Errno.EAGAIN)) {
                 apply(parent, move);
+                claim.requireNotLost();
             }
         }
     }
@@ -221,16 +223,16 @@ final class RoomMaker {
             parent.capacity().release(target, tenant);
             throw e;
         }
-        Optional<MdevException> stands = Optional.empty();
-        boolean moved = false;
+        Optional<MdevException> stands;
         try {
             stands =
                     mdev.moveTo(
                             wholeShare,
                             () -> copy(parent.aperture(), old.getFirst(), target.getFirst()));
-            moved = true;
         } finally {
-            // Of the two shares, the one that the device has not got.
+            // Whatever went wrong, and when: of the two shares, the one that the device has not
+            // got.
+            boolean moved = extentsOf(mdev, move.pool()).equals(move.to());
             List<PoolShare> left = moved ? old : target;
             bus.ledger().end(op, moved);
             bus.scrubber().giveBack(parent, left, tenant, () -> {});

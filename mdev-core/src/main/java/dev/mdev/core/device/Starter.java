@@ -47,7 +47,7 @@ final class Starter {
     /// @throws MdevException EEXIST if the uuid is taken, by a definition too; else as
     ///   [MdevBus#create]
     Mdev createTransient(UUID uuid, String parentName, String typeId) {
-        try (Claims.Claim claim = bus.claims().claimYielding(uuid, "created", Errno.EEXIST)) {
+        try (Claims.Claim claim = bus.claims().claim(uuid, "created", Errno.EEXIST)) {
             Parent parent = bus.parent(parentName);
             MdevType type = parent.type(typeId);
             requireUndefined(uuid);
@@ -58,7 +58,7 @@ final class Starter {
     /// Writes a definition and makes its device, both or neither.
     Mdev createDefined(MdevDefinition definition) {
         UUID uuid = definition.uuid();
-        try (Claims.Claim claim = bus.claims().claimYielding(uuid, "created", Errno.EEXIST)) {
+        try (Claims.Claim claim = bus.claims().claim(uuid, "created", Errno.EEXIST)) {
             Parent parent = bus.parent(definition.parent());
             MdevType type = parent.type(definition.type());
             requireUndefined(uuid);
@@ -81,7 +81,7 @@ final class Starter {
     /// @throws MdevException ENOENT if it is not defined, EEXIST if it exists; else as
     ///   [MdevBus#create]
     Mdev start(UUID uuid) {
-        try (Claims.Claim claim = bus.claims().claimYielding(uuid, "started", Errno.EAGAIN)) {
+        try (Claims.Claim claim = bus.claims().claim(uuid, "started", Errno.EAGAIN)) {
             MdevDefinition definition =
                     bus.definitions()
                             .find(uuid)
@@ -105,33 +105,56 @@ final class Starter {
                                 wish.type(),
                                 share -> bus.newMdev(wish.uuid(), parent, wish.type(), share));
         long op = begin(wish, mdev);
-        // A removal that takes over writes down itself what is to become of the device.
-        claim.whenTaken(() -> bus.ledger().end(op, false));
         try {
             if (wish.definition() != null) {
                 bus.definitions().put(wish.definition());
                 bus.ledger().step(op, "defined");
             }
-            MdevDevice made =
-                    BusContext.orThrow(
-                            parent.calls()
-                                    .call(
-                                            "create",
-                                            () ->
-                                                    parent.device()
-                                                            .create(BusContext.context(mdev))));
-            bus.ledger().step(op, "created");
-            BusContext.bind(mdev, made);
+            claim.yieldFromNow(() -> giveUp(wish, op));
+            make(mdev, op);
+            claim.keep();
             bus.ledger().commit(op);
-            bus.claims().whileHeld(claim, () -> bus.registry().activate(mdev, Owner.OURS));
+            bus.registry().activate(mdev, Owner.OURS);
         } catch (RuntimeException | Error e) {
-            if (claim.isHeld()) {
-                undo(wish, mdev, op, e);
-            }
+            keepToUndo(claim, e);
+            undo(wish, mdev, op, e);
             throw e;
         }
         announce(mdev, wish.definition());
         return mdev;
+    }
+
+    /// Whatever went wrong: if a removal took over, it is the removal that undoes it.
+    private static void keepToUndo(Claims.Claim claim, Throwable because) {
+        try {
+            claim.keep();
+        } catch (MdevException e) {
+            e.addSuppressed(because);
+            throw e;
+        }
+    }
+
+    /// Lets the driver make the device. This may take for ever.
+    private void make(Mdev mdev, long op) {
+        Parent parent = mdev.parent();
+        MdevDevice made =
+                BusContext.orThrow(
+                        parent.calls()
+                                .call(
+                                        "create",
+                                        () -> parent.device().create(BusContext.context(mdev))));
+        mdev.driver().own(made);
+        bus.ledger().step(op, "created");
+        BusContext.bind(mdev);
+    }
+
+    /// A removal took the device over: it writes down itself what is to become of that. The
+    /// definition goes with what it was to be written down with.
+    private void giveUp(Wish wish, long op) {
+        if (wish.definition() != null) {
+            bus.undefine(wish.uuid());
+        }
+        bus.ledger().end(op, false);
     }
 
     private long begin(Wish wish, Mdev mdev) {

@@ -104,6 +104,7 @@ final class StateTransfer {
                             Errno.EBUSY, "mdev=%s changed hands while saved".formatted(uuid));
                 }
             }
+            claim.requireNotLost();
             bus.observer().event(new MdevEvent.StateSaved(uuid, counted.written));
             return counted.written;
         }
@@ -203,6 +204,7 @@ final class StateTransfer {
                 boolean waits = mdev.holder().isEmpty();
                 whileStopped(mdev, state, waits, () -> restore(mdev, state, header, reader));
             }
+            claim.requireNotLost();
             bus.observer().event(new MdevEvent.StateRestored(uuid, header.uuid()));
         }
     }

@@ -124,7 +124,7 @@ class StuckVerbTest {
         create(TWO);
         world.bus.remove(TWO);
         letGo.countDown();
-        reset.join();
+        assertEndedMeanwhile(reset);
         awaitGone(ONE);
         assertThat(world.facts(MdevEvent.Recovered.class)).hasSize(1);
     }
@@ -207,7 +207,7 @@ class StuckVerbTest {
 
         assertLost(ONE, "restore has been running");
         letGo.countDown();
-        restore.handle((_, _) -> true).join();
+        assertEndedMeanwhile(restore);
     }
 
     /// Its pages may be written to as long as the sender is at it: nobody else gets them before.
@@ -258,7 +258,7 @@ class StuckVerbTest {
         assertLost(ONE, "shareMoved has been running");
         assertThat(freePages()).as("both places are held").isEqualTo(8);
         letGo.countDown();
-        move.handle((_, _) -> true).join();
+        assertEndedMeanwhile(move);
     }
 
     private DefragPlan movingAway(UUID uuid) {
@@ -285,6 +285,25 @@ class StuckVerbTest {
         world.bus.remove(ONE);
     }
 
+    /// An error is not caught as what the driver said: it ends the caller.
+    @Test
+    void aDeviceThatEndsItsCallerWhenItIsToGoOnHasItsNewPagesToo() {
+        create(ONE);
+        DefragPlan plan = movingAway(ONE);
+        world.driver.onResume =
+                () -> {
+                    throw new OutOfMemoryError("of the driver's own");
+                };
+
+        assertThatThrownBy(() -> world.bus.defragment(plan)).isInstanceOf(OutOfMemoryError.class);
+
+        assertThat(world.bus.find(ONE).orElseThrow().share().getFirst().extents())
+                .isEqualTo(plan.moves().getFirst().to());
+        assertThat(world.driver.device(ONE).hasItsMarks()).isTrue();
+        assertThat(freePages()).isEqualTo(12);
+        world.bus.remove(ONE);
+    }
+
     @Test
     void aCreationThatDoesNotReturnIsOvertakenWithItsDefinition() throws Exception {
         MdevDefinition definition = new MdevDefinition(ONE, "gpu0", TYPE, false);
@@ -306,22 +325,76 @@ class StuckVerbTest {
         world.bus.undefine(ONE);
     }
 
+    /// The caller was to get both, device and definition, or neither.
     @Test
-    void aDefinedDeviceWhoseCreationIsStoppedStaysDefinedAlsoAfterARestart() throws Exception {
-        MdevDefinition definition = new MdevDefinition(ONE, "gpu0", TYPE, false);
+    void aCreationThatIsStoppedLeavesNeitherDeviceNorDefinitionAlsoAfterARestart()
+            throws Exception {
+        MdevDefinition definition = new MdevDefinition(ONE, "gpu0", TYPE, true);
         world.driver.onCreate = _ -> getStuck();
         CompletableFuture<Void> create = begin(() -> world.bus.create(definition));
+
         assertFails(
                 () -> world.bus.stop(ONE, BY_FORCE), Errno.ETIMEDOUT, "create has been running");
 
-        assertThat(world.bus.definitions()).containsExactly(definition);
+        assertThat(world.bus.definitions()).isEmpty();
         letGo.countDown();
         assertEndedMeanwhile(create);
+        awaitGone(ONE);
+        world.restart().plug();
+        assertThat(world.bus.statuses()).isEmpty();
+    }
+
+    @Test
+    void aStartThatIsStoppedLeavesTheDefinition() throws Exception {
+        MdevDefinition definition = new MdevDefinition(ONE, "gpu0", TYPE, false);
+        world.bus.define(definition);
+        world.driver.onCreate = _ -> getStuck();
+        CompletableFuture<Void> start = begin(() -> world.bus.start(ONE));
+
+        assertFails(
+                () -> world.bus.stop(ONE, BY_FORCE), Errno.ETIMEDOUT, "create has been running");
+
+        letGo.countDown();
+        assertEndedMeanwhile(start);
         world.await(() ->
                 world.bus.status(ONE).filter(s -> s.activity() == Activity.INACTIVE).isPresent());
         world.restart().plug();
         assertThat(world.bus.definitions()).containsExactly(definition);
         world.bus.undefine(ONE);
+    }
+
+    @Test
+    void workThatARemovalCouldNotTakeOverAfterAllGoesOnAndKeepsTheDevice() throws Exception {
+        create(ONE);
+        world.driver.onReset = _ -> getStuck();
+        CompletableFuture<Void> reset = begin(() -> world.bus.reset(ONE));
+        world.disk.failWith(Errno.ENOSPC);
+
+        assertFails(() -> world.bus.remove(ONE, BY_FORCE), Errno.ENOSPC);
+
+        world.disk.failWith(null);
+        assertFails(() -> world.bus.reset(ONE), Errno.EAGAIN, "being reset");
+        letGo.countDown();
+        reset.join();
+        assertThat(world.bus.find(ONE)).isPresent();
+        world.driver.onReset = _ -> {};
+        world.bus.reset(ONE);
+        world.bus.remove(ONE);
+    }
+
+    @Test
+    void aCreationThatARemovalCouldNotTakeOverAfterAllEndsWithADevice() throws Exception {
+        world.driver.onCreate = _ -> getStuck();
+        CompletableFuture<Void> create = begin(() -> create(ONE));
+        world.disk.failWith(Errno.ENOSPC);
+
+        assertFails(() -> world.bus.remove(ONE, BY_FORCE), Errno.ENOSPC);
+
+        world.disk.failWith(null);
+        letGo.countDown();
+        create.join();
+        assertThat(world.bus.find(ONE)).isPresent();
+        world.bus.remove(ONE);
     }
 
     @Test
@@ -335,7 +408,7 @@ class StuckVerbTest {
         assertLost(ONE, "reset has been running");
         assertThat(world.bus.parent("gpu0").presence()).isEqualTo(Parent.Presence.LEAVING);
         letGo.countDown();
-        reset.join();
+        assertEndedMeanwhile(reset);
         world.await(() -> world.bus.parents().isEmpty());
     }
 
@@ -349,7 +422,7 @@ class StuckVerbTest {
 
         assertLost(ONE, "reset has been running");
         letGo.countDown();
-        reset.join();
+        assertEndedMeanwhile(reset);
         world.await(() -> world.bus.parents().isEmpty());
     }
 }
