@@ -1,6 +1,5 @@
 package dev.mdev.host.parent;
 
-import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.core.device.Activity;
 import dev.mdev.core.device.MdevBus;
@@ -49,27 +48,16 @@ class ParentExitService {
                         .filter(it -> it.activity() != Activity.INACTIVE)
                         .filter(it -> it.owner() != Owner.FOREIGN)
                         .toList();
-        if (request.grace() == null) {
-            requireUnused(parent, devices);
-        }
         try {
-            bus.removeParent(parent, how.grace());
+            if (request.grace() == null) {
+                bus.removeUnusedParent(parent);
+            } else {
+                bus.removeParent(parent, how.grace());
+            }
         } catch (MdevException e) {
             throw withReasons(e);
         }
         return new ParentExitView(parent, devices.stream().map(ParentExitView.Ended::of).toList());
-    }
-
-    private static void requireUnused(String parent, List<MdevStatus> devices) {
-        String held =
-                devices.stream()
-                        .filter(it -> it.holder().isPresent())
-                        .map(it -> "mdev=%s by %s".formatted(it.uuid(), it.holder().get()))
-                        .collect(Collectors.joining(", "));
-        if (!held.isEmpty()) {
-            throw new MdevException(
-                    Errno.EBUSY, "parent=%s has devices in use: %s".formatted(parent, held));
-        }
     }
 
     /// What kept each device from ending is why the parent does not leave.

@@ -79,6 +79,7 @@ final class Admission {
                         bus.watch().remove(parent.calls());
                     });
             found.forEach(device -> closeQuietly(calls, device, e));
+            added.keySet().forEach(parent -> parent.exit().finish());
             throw e;
         }
         try {
@@ -86,6 +87,7 @@ final class Admission {
                     arrivals.settle(parent, existing, host.gave(parent.aperture())));
         } catch (RuntimeException | Error e) {
             // They go when they can; what went wrong is to be told now.
+            added.keySet().forEach(bus.registry()::abandon);
             var _ = departures.begin(added.keySet(), Removal.forcing(Duration.ZERO), _ -> {});
             throw e;
         }

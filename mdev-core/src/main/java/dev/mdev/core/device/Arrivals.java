@@ -3,7 +3,6 @@ package dev.mdev.core.device;
 import dev.mdev.api.Errno;
 import dev.mdev.api.ExistingDevice;
 import dev.mdev.api.MdevException;
-import dev.mdev.api.MdevType;
 import dev.mdev.api.PoolShare;
 import dev.mdev.api.page.PfnRange;
 import dev.mdev.core.ledger.ApertureRun;
@@ -11,11 +10,11 @@ import dev.mdev.core.ledger.MdevDefinition;
 import dev.mdev.core.ledger.Owner;
 import dev.mdev.core.ledger.PoolRuns;
 import dev.mdev.core.ledger.Subject;
-import dev.mdev.core.ledger.Verb;
 
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -69,7 +68,7 @@ final class Arrivals {
         existing.forEach(device -> recognize(parent, device));
         forgetMissing(parent, existing);
         scrubDirty(parent);
-        bus.registry().setPresence(parent, Parent.Presence.PRESENT);
+        bus.registry().settle(parent);
         bus.observer()
                 .event(
                         new MdevEvent.ParentArrived(
@@ -151,6 +150,7 @@ final class Arrivals {
             bus.observer().created(mdev);
         } catch (MdevException e) {
             if (mdev != null) {
+                bus.watch().remove(mdev.calls());
                 throw e;
             }
             addLost(parent, device, owner, e);
@@ -172,12 +172,16 @@ final class Arrivals {
             addLost(parent, device, Owner.OURS, e);
             return;
         }
-        bus.registry().add(Registry.Entry.of(mdev, Owner.OURS, Activity.STOPPING));
+        DeviceEnd end = DeviceEnd.prepare(bus, exits, mdev);
         try {
-            var _ =
-                    DeviceEnd.prepare(bus, exits, mdev)
-                            .begin(null, _ -> bus.ledger().gone(parent.name(), mdev.uuid()))
-                            .await();
+            bus.registry().add(Registry.Entry.of(mdev, Owner.OURS, Activity.STOPPING));
+        } catch (MdevException e) {
+            end.cancel();
+            bus.watch().remove(mdev.calls());
+            throw e;
+        }
+        try {
+            var _ = end.begin(null, _ -> bus.ledger().gone(parent.name(), mdev.uuid())).await();
         } catch (MdevException e) {
             if (e.errno() != Errno.ETIMEDOUT) {
                 throw e;
@@ -188,86 +192,14 @@ final class Arrivals {
 
     /// Takes an existing device over from whoever made it.
     private Mdev adopt(Parent parent, ExistingDevice device) {
-        MdevType type = parent.type(device.typeId());
-        Mdev mdev = bus.newMdev(device.uuid(), parent, type, device.share());
+        Mdev mdev =
+                bus.newMdev(device.uuid(), parent, parent.type(device.typeId()), device.share());
         try {
-            mdev.driver()
-                    .own(
-                            BusContext.orThrow(
-                                    parent.calls()
-                                            .call(
-                                                    "adopt",
-                                                    () ->
-                                                            parent.device()
-                                                                    .adopt(
-                                                                            BusContext.context(
-                                                                                    mdev)))));
-            BusContext.bind(mdev);
+            Adoption.ask(mdev);
             return mdev;
-        } catch (MdevException e) {
+        } catch (RuntimeException | Error e) {
             bus.watch().remove(mdev.calls());
             throw e;
-        }
-    }
-
-    /// Takes over a foreign device, since the operator says so.
-    ///
-    /// @throws MdevException ENODEV if there is no such device, EPERM if it is not foreign; else
-    ///   what the driver threw, and the device is foreign still
-    Mdev adopt(UUID uuid) {
-        try (Claims.Claim _ = bus.claims().claim(uuid, "adopted", Errno.EAGAIN)) {
-            Registry.Entry entry =
-                    bus.registry()
-                            .find(uuid)
-                            .orElseThrow(() -> new MdevException(Errno.ENODEV, "mdev=" + uuid));
-            if (entry.owner() != Owner.FOREIGN) {
-                throw new MdevException(
-                        Errno.EPERM, "mdev=%s is not foreign: %s".formatted(uuid, entry.owner()));
-            }
-            Parent parent = entry.parent();
-            ExistingDevice device = new ExistingDevice(uuid, entry.type().id(), entry.share());
-            Subject subject =
-                    new Subject(
-                            uuid,
-                            parent.name(),
-                            entry.type().id(),
-                            Owner.ADOPTED,
-                            PoolRuns.of(entry.share(), parent.aperturePfns()));
-            long op = bus.ledger().begin(Verb.ADOPT, subject);
-            Mdev mdev;
-            try {
-                mdev = adopt(parent, device);
-                bus.ledger().commit(op);
-            } catch (RuntimeException | Error e) {
-                bus.ledger().end(op, false);
-                throw e;
-            }
-            mdev.markTakenOver();
-            try {
-                bus.registry().activate(mdev, Owner.ADOPTED);
-            } catch (MdevException e) {
-                // The parent is leaving, and has not seen that this is one of its devices now.
-                endWithParent(mdev, e);
-                throw e;
-            }
-            bus.observer()
-                    .event(
-                            new MdevEvent.Started(
-                                    uuid, parent.name(), entry.type().id(), Owner.ADOPTED));
-            bus.observer().created(mdev);
-            return mdev;
-        }
-    }
-
-    private void endWithParent(Mdev mdev, MdevException because) {
-        bus.registry().put(Registry.Entry.of(mdev, Owner.ADOPTED, Activity.STOPPING));
-        try {
-            var _ =
-                    DeviceEnd.prepare(bus, exits, mdev)
-                            .begin(null, _ -> bus.ledger().gone(mdev.parent().name(), mdev.uuid()))
-                            .await();
-        } catch (MdevException e) {
-            because.addSuppressed(e);
         }
     }
 
@@ -309,37 +241,65 @@ final class Arrivals {
         }
     }
 
-    /// Looks again which devices others made or ended.
+    /// Looks again which devices others made or ended. What something is being done to meanwhile is
+    /// left to the next time.
     ///
     /// @throws MdevException what the driver threw; EINVAL if a new device has pages that are taken
     void rescan(Parent parent) {
-        List<ExistingDevice> existing =
-                BusContext.orThrow(
-                        parent.calls().call("existing", () -> parent.device().existing()));
-        Map<UUID, ExistingDevice> there = new LinkedHashMap<>();
-        existing.forEach(device -> there.put(device.uuid(), device));
+        Set<UUID> there = existing(parent).keySet();
+        Set<UUID> changed = new LinkedHashSet<>(there);
         for (Registry.Entry entry : bus.registry().entriesOf(parent)) {
-            boolean known = there.remove(entry.uuid()) != null;
-            if (!known && entry.owner() == Owner.FOREIGN) {
-                forgetForeign(entry);
+            if (there.contains(entry.uuid()) || entry.owner() != Owner.FOREIGN) {
+                changed.remove(entry.uuid());
+            } else {
+                changed.add(entry.uuid());
             }
         }
-        for (ExistingDevice device : there.values()) {
-            var _ = parent.type(device.typeId());
-            Tenant tenant = new Tenant.Device(device.uuid());
-            parent.capacity().allocateAt(device.share(), tenant);
-            bus.ledger().markDirty(parent.name(), runsOf(parent, device.share()));
-            recognize(parent, device);
+        for (UUID uuid : changed) {
+            try (Claims.Claim claim = bus.claims().tryClaim(uuid, "looked for").orElse(null)) {
+                if (claim != null) {
+                    lookAgain(parent, uuid);
+                }
+            }
         }
+    }
+
+    private static Map<UUID, ExistingDevice> existing(Parent parent) {
+        Map<UUID, ExistingDevice> there = new LinkedHashMap<>();
+        BusContext.orThrow(parent.calls().call("existing", () -> parent.device().existing()))
+                .forEach(device -> there.put(device.uuid(), device));
+        return there;
+    }
+
+    /// Looks for one device. Since it was last looked for, a verb may have made it or ended it; now
+    /// none can.
+    private void lookAgain(Parent parent, UUID uuid) {
+        Optional<ExistingDevice> device = Optional.ofNullable(existing(parent).get(uuid));
+        Optional<Registry.Entry> entry =
+                bus.registry().find(uuid).filter(known -> known.parent() == parent);
+        if (entry.isEmpty()) {
+            device.ifPresent(found -> addFound(parent, found));
+        } else if (device.isEmpty() && entry.get().owner() == Owner.FOREIGN) {
+            forgetForeign(entry.get());
+        }
+    }
+
+    private void addFound(Parent parent, ExistingDevice device) {
+        var _ = parent.type(device.typeId());
+        Tenant tenant = new Tenant.Device(device.uuid());
+        if (!parent.capacity().pagesOf(tenant).isEmpty()) {
+            // Another parent has a device of this uuid, and everybody was told.
+            return;
+        }
+        parent.capacity().allocateAt(device.share(), tenant);
+        bus.ledger().markDirty(parent.name(), runsOf(parent, device.share()));
+        recognize(parent, device);
     }
 
     private void forgetForeign(Registry.Entry entry) {
         Parent parent = entry.parent();
-        try (Claims.Claim _ = bus.claims().claim(entry.uuid(), "forgotten", Errno.EAGAIN)) {
-            bus.scrubber()
-                    .giveBack(parent, entry.share(), new Tenant.Device(entry.uuid()), () -> {});
-            var _ = bus.registry().remove(entry.uuid());
-        }
+        bus.scrubber().giveBack(parent, entry.share(), new Tenant.Device(entry.uuid()), () -> {});
+        var _ = bus.registry().remove(entry.uuid());
         bus.observer().event(new MdevEvent.ForeignGone(entry.uuid(), parent.name()));
     }
 

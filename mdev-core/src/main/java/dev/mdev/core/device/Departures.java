@@ -47,7 +47,7 @@ final class Departures {
     /// @param failed is told why a device could not be ended, by several threads
     /// @return the threads that end devices
     List<Thread> begin(Collection<Parent> parents, Removal how, Consumer<Throwable> failed) {
-        parents.forEach(parent -> bus.registry().setPresence(parent, Parent.Presence.LEAVING));
+        parents.forEach(bus.registry()::leave);
         List<Thread> enders = new ArrayList<>();
         for (Parent parent : parents) {
             for (Registry.Entry entry : bus.registry().entriesOf(parent)) {

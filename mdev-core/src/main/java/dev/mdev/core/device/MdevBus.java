@@ -43,6 +43,7 @@ public final class MdevBus implements AutoCloseable {
     private final Starter starter;
     private final Ender ender;
     private final Arrivals arrivals;
+    private final Adoption adoption;
     private final Admission admission;
     private final Departures departures;
     private final DefinitionVerbs definitionVerbs;
@@ -91,6 +92,7 @@ public final class MdevBus implements AutoCloseable {
         starter = new Starter(bus, exits);
         ender = new Ender(bus, exits);
         arrivals = new Arrivals(bus, exits, starter);
+        adoption = new Adoption(bus, exits);
         departures = new Departures(bus, exits, ender);
         admission = new Admission(bus, memory, arrivals, departures);
         definitionVerbs = new DefinitionVerbs(bus);
@@ -126,11 +128,25 @@ public final class MdevBus implements AutoCloseable {
     /// @throws MdevException ENODEV if there is none, EAGAIN if it is arriving, ETIMEDOUT if a
     ///   device or the parent does not end: it goes when the last of them does
     public void removeParent(String name, Duration grace) {
+        departures.leave(List.of(settledParent(name)), Removal.forcing(grace));
+    }
+
+    /// Takes a parent off the bus of which nobody has a device.
+    ///
+    /// @throws MdevException EBUSY if somebody has, saying who: nothing changes then; else as
+    ///   [#removeParent]
+    public void removeUnusedParent(String name) {
+        Parent parent = settledParent(name);
+        bus.registry().leaveIfUnused(parent);
+        departures.leave(List.of(parent), Removal.forcing(Duration.ZERO));
+    }
+
+    private Parent settledParent(String name) {
         Parent parent = parent(name);
         if (parent.presence() == Parent.Presence.ARRIVING) {
             throw new MdevException(Errno.EAGAIN, "parent=%s is arriving".formatted(name));
         }
-        departures.leave(List.of(parent), Removal.forcing(grace));
+        return parent;
     }
 
     /// Looks again which devices somebody else made or ended on a parent.
@@ -275,7 +291,7 @@ public final class MdevBus implements AutoCloseable {
     /// @throws MdevException ENODEV if there is none, EPERM if it is not foreign; else what the
     ///   driver threw, and it is foreign still
     public Mdev adopt(UUID uuid) {
-        return arrivals.adopt(uuid);
+        return adoption.adopt(uuid);
     }
 
     // Definitions.

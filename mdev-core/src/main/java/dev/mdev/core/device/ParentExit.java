@@ -5,7 +5,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 
-/// The one time that a parent is closed: begun by whoever ends its last device.
+/// The one time that a parent is closed: begun by whoever finds that nothing of it is left.
 final class ParentExit {
     private final AtomicBoolean begun = new AtomicBoolean();
     private final CountDownLatch gone = new CountDownLatch(1);
@@ -13,6 +13,11 @@ final class ParentExit {
     /// @return whether the caller is the one to close the parent
     boolean begin() {
         return !begun.getAndSet(true);
+    }
+
+    /// After [#begin]: nobody closes it yet.
+    void cancel() {
+        begun.set(false);
     }
 
     void finish() {

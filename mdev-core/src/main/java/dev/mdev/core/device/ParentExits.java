@@ -13,15 +13,31 @@ final class ParentExits {
     /// Begins to close a parent if it is to leave and nothing of it is left. Its driver may not let
     /// go, so this happens on a thread of the parent's own.
     void closeIfDeserted(Parent parent) {
-        if (bus.registry().isDeserted(parent) && parent.exit().begin()) {
+        if (!bus.registry().isDeserted(parent) || !parent.exit().begin()) {
+            return;
+        }
+        try {
             Thread.ofPlatform()
                     .daemon()
                     .name("mdev-close-" + parent.name())
                     .start(() -> close(parent));
+        } catch (RuntimeException | Error e) {
+            // There is no thread to be had: whoever asks the parent to leave again tries again.
+            parent.exit().cancel();
+            throw e;
         }
     }
 
     private void close(Parent parent) {
+        Optional<String> trouble = Optional.of("its driver did not close it");
+        try {
+            trouble = closeDevice(parent);
+        } finally {
+            gone(parent, trouble);
+        }
+    }
+
+    private static Optional<String> closeDevice(Parent parent) {
         DriverOutcome<Boolean> outcome =
                 parent.calls()
                         .callWheneverFree(
@@ -30,14 +46,19 @@ final class ParentExits {
                                     parent.device().close();
                                     return true;
                                 });
-        Optional<String> trouble =
-                outcome instanceof DriverOutcome.Failed<Boolean> failed
-                        ? Optional.of(failed.reason())
-                        : Optional.empty();
-        bus.watch().remove(parent.calls());
-        bus.registry().removeParent(parent);
-        parent.releaseAperture();
-        bus.observer().event(new MdevEvent.ParentLeft(parent.name(), trouble));
-        parent.exit().finish();
+        return outcome instanceof DriverOutcome.Failed<Boolean> failed
+                ? Optional.of(failed.reason())
+                : Optional.empty();
+    }
+
+    private void gone(Parent parent, Optional<String> trouble) {
+        try {
+            bus.watch().remove(parent.calls());
+            bus.registry().removeParent(parent);
+            parent.releaseAperture();
+            bus.observer().event(new MdevEvent.ParentLeft(parent.name(), trouble));
+        } finally {
+            parent.exit().finish();
+        }
     }
 }

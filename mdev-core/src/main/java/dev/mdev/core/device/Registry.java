@@ -10,11 +10,14 @@ import dev.mdev.core.ledger.Owner;
 
 import org.jspecify.annotations.Nullable;
 
+import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
@@ -30,6 +33,10 @@ final class Registry {
     /// are taken.
     @GuardedBy("registry")
     private final Map<UUID, Entry> entries = new LinkedHashMap<>();
+
+    /// Parents of which nobody will find devices any more, by asking their drivers.
+    @GuardedBy("registry")
+    private final Set<Parent> settled = new HashSet<>();
 
     @GuardedBy("registry")
     private boolean closing;
@@ -129,16 +136,82 @@ final class Registry {
         registry.lock();
         try {
             parents.remove(parent.name(), parent);
+            settled.remove(parent);
             entries.values().removeIf(entry -> entry.parent == parent);
         } finally {
             registry.unlock();
         }
     }
 
-    void setPresence(Parent parent, Parent.Presence presence) {
+    /// Makes a parent usable: all its devices are known.
+    ///
+    /// @throws MdevException ESHUTDOWN if it is leaving, as the bus is closed
+    void settle(Parent parent) {
         registry.lock();
         try {
-            parent.setPresence(presence);
+            if (parent.presence() == Parent.Presence.LEAVING) {
+                throw new MdevException(
+                        Errno.ESHUTDOWN, "the bus is closed: parent=" + parent.name());
+            }
+            parent.setPresence(Parent.Presence.PRESENT);
+            settled.add(parent);
+        } finally {
+            registry.unlock();
+        }
+    }
+
+    /// Lets nothing new begin on a parent. It does not go before it is settled.
+    void leave(Parent parent) {
+        registry.lock();
+        try {
+            parent.setPresence(Parent.Presence.LEAVING);
+        } finally {
+            registry.unlock();
+        }
+    }
+
+    /// The same, if nobody has a device of it.
+    ///
+    /// @throws MdevException EBUSY if somebody has
+    void leaveIfUnused(Parent parent) {
+        registry.lock();
+        try {
+            Parent.Presence before = parent.presence();
+            // Whoever gets a device from now on sees this, and whoever got one before is seen here.
+            parent.setPresence(Parent.Presence.LEAVING);
+            List<String> held = heldLocked(parent);
+            if (!held.isEmpty()) {
+                parent.setPresence(before);
+                throw new MdevException(
+                        Errno.EBUSY,
+                        "parent=%s has devices in use: %s"
+                                .formatted(parent.name(), String.join(", ", held)));
+            }
+        } finally {
+            registry.unlock();
+        }
+    }
+
+    @GuardedBy("registry")
+    private List<String> heldLocked(Parent parent) {
+        List<String> held = new ArrayList<>();
+        for (Entry entry : entries.values()) {
+            if (entry.parent == parent && entry.mdev != null) {
+                entry.mdev
+                        .holder()
+                        .ifPresent(who -> held.add("mdev=%s by %s".formatted(entry.uuid, who)));
+            }
+        }
+        return held;
+    }
+
+    /// Lets nothing new begin on a parent that will not be settled: it goes when all of it that is
+    /// known is gone.
+    void abandon(Parent parent) {
+        registry.lock();
+        try {
+            parent.setPresence(Parent.Presence.LEAVING);
+            settled.add(parent);
         } finally {
             registry.unlock();
         }
@@ -210,11 +283,7 @@ final class Registry {
         registry.lock();
         try {
             requireFreeLocked(uuid);
-            if (parent.presence() != Parent.Presence.PRESENT) {
-                throw new MdevException(
-                        Errno.ENODEV,
-                        "parent=%s is %s".formatted(parent.name(), parent.presence()));
-            }
+            requirePresent(parent);
             int sameType = instancesLocked(parent, type);
             if (sameType >= type.maxInstances()) {
                 throw new MdevException(
@@ -226,6 +295,13 @@ final class Registry {
             return mdev;
         } finally {
             registry.unlock();
+        }
+    }
+
+    private static void requirePresent(Parent parent) {
+        if (parent.presence() != Parent.Presence.PRESENT) {
+            throw new MdevException(
+                    Errno.ENODEV, "parent=%s is %s".formatted(parent.name(), parent.presence()));
         }
     }
 
@@ -258,11 +334,27 @@ final class Registry {
         }
     }
 
-    /// Replaces what is known of a device.
-    void put(Entry entry) {
+    /// Makes a foreign device one of ours, that its parent may not go without.
+    ///
+    /// @throws MdevException ENODEV if the parent is not there to be used
+    void beginAdoption(Mdev mdev) {
         registry.lock();
         try {
-            entries.put(entry.uuid, entry);
+            requirePresent(mdev.parent());
+            entries.put(mdev.uuid(), Entry.of(mdev, Owner.ADOPTED, Activity.STARTING));
+        } finally {
+            registry.unlock();
+        }
+    }
+
+    /// After [#beginAdoption]: the device is foreign still.
+    ///
+    /// @param foreign what was known of it
+    void cancelAdoption(Mdev mdev, Entry foreign) {
+        registry.lock();
+        try {
+            entries.computeIfPresent(
+                    mdev.uuid(), (_, entry) -> entry.mdev == mdev ? foreign : entry);
         } finally {
             registry.unlock();
         }
@@ -314,11 +406,12 @@ final class Registry {
         }
     }
 
-    /// Whether a parent is leaving, and nothing of it is left.
+    /// Whether a parent is leaving, and nothing of it is left or will be found.
     boolean isDeserted(Parent parent) {
         registry.lock();
         try {
             return parent.presence() == Parent.Presence.LEAVING
+                    && settled.contains(parent)
                     && entries.values().stream()
                             .noneMatch(entry ->
                                     entry.parent == parent && entry.owner != Owner.FOREIGN);

@@ -61,6 +61,10 @@ final class CardDriver implements ParentDriver {
     volatile Consumer<Device> onReset = device -> {};
     volatile Runnable onResume = () -> {};
     volatile Runnable onAdopt = () -> {};
+
+    /// After a parent looked which devices there are, and before it says so.
+    volatile Runnable onExisting = () -> {};
+
     volatile int extraStateBytes;
     volatile boolean movable = true;
     volatile boolean adopts = true;
@@ -151,14 +155,17 @@ final class CardDriver implements ParentDriver {
 
         @Override
         public List<ExistingDevice> existing() {
-            return card.kept.entrySet().stream()
-                    .filter(entry -> !devices.containsKey(entry.getKey()))
-                    .map(entry ->
-                            new ExistingDevice(
-                                    entry.getKey(),
-                                    entry.getValue().type(),
-                                    Card.shareOf(entry.getValue(), aperture.pfns())))
-                    .toList();
+            List<ExistingDevice> found =
+                    card.kept.entrySet().stream()
+                            .filter(entry -> !devices.containsKey(entry.getKey()))
+                            .map(entry ->
+                                    new ExistingDevice(
+                                            entry.getKey(),
+                                            entry.getValue().type(),
+                                            Card.shareOf(entry.getValue(), aperture.pfns())))
+                            .toList();
+            onExisting.run();
+            return found;
         }
 
         @Override

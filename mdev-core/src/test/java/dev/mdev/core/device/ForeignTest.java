@@ -329,4 +329,101 @@ class ForeignTest {
                 .singleElement()
                 .satisfies(fact -> assertThat(fact.parent()).isEqualTo("gpu1"));
     }
+
+    @Test
+    void anAdoptionThatFailsWhileAnotherLooksForDevicesLeavesTheDeviceForeign() throws Exception {
+        makeAlien(ALIEN, 4);
+        BusWorld world = new BusWorld(card).plug();
+        CountDownLatch adopting = new CountDownLatch(1);
+        CountDownLatch goOn = new CountDownLatch(1);
+        world.driver.onRegions =
+                () -> {
+                    adopting.countDown();
+                    LifeCycleTest.await(goOn);
+                    world.driver.devices.remove(ALIEN);
+                    throw new IllegalStateException("no regions");
+                };
+        CompletableFuture<Mdev> adopt = CompletableFuture.supplyAsync(() -> world.bus.adopt(ALIEN));
+        adopting.await();
+        MdevStatus meanwhile = world.bus.status(ALIEN).orElseThrow();
+        assertThat(meanwhile.activity()).isEqualTo(Activity.STARTING);
+        assertThat(meanwhile.heldPages()).isEqualTo(4);
+        // The driver handed it over, so it does not say that it is there, and then takes it back.
+        world.driver.onExisting =
+                () -> {
+                    world.driver.onExisting = () -> {};
+                    goOn.countDown();
+                    assertThatThrownBy(adopt::join).hasMessageContaining("no regions");
+                };
+
+        world.bus.rescan("gpu0");
+
+        assertThat(world.bus.status(ALIEN).orElseThrow().owner()).isEqualTo(Owner.FOREIGN);
+        assertThat(alienIsUntouched(4)).isTrue();
+        world.driver.onRegions = () -> {};
+        assertThat(world.bus.adopt(ALIEN).holder()).isEmpty();
+        world.bus.remove(ALIEN);
+        world.check();
+        world.close();
+    }
+
+    @Test
+    void aDeviceThatIsAdoptedAndEndedWhileAnotherLooksForDevicesIsNotSeenAgain() {
+        makeAlien(ALIEN, 4);
+        BusWorld world = new BusWorld(card).plug();
+        world.driver.onExisting =
+                () -> {
+                    world.driver.onExisting = () -> {};
+                    var _ = world.bus.adopt(ALIEN);
+                    var _ = world.bus.remove(ALIEN);
+                };
+
+        world.bus.rescan("gpu0");
+
+        assertThat(world.bus.statuses()).isEmpty();
+        assertThat(world.bus.parent("gpu0").usage().getFirst().freePages()).isEqualTo(16);
+        world.check();
+        world.close();
+    }
+
+    @Test
+    void aRescanSaysOfADeviceWhoseUuidIsTakenOnceOnly() {
+        Card second = new Card("gpu1", 16, true).with(TYPE, 4, 1, true);
+        makeAlien(ALIEN, 4);
+        BusWorld world = new BusWorld(card, second).plug();
+        second.kept.put(ALIEN, card.kept.get(ALIEN));
+
+        world.bus.rescan("gpu1");
+        world.bus.rescan("gpu1");
+
+        assertThat(world.facts(MdevEvent.StartFailed.class)).hasSize(1);
+        assertThat(world.bus.parent("gpu1").usage().getFirst().freePages()).isEqualTo(12);
+        assertThat(world.bus.status(ALIEN).orElseThrow().parent()).isEqualTo("gpu0");
+    }
+
+    @Test
+    void aBusThatIsClosedWhileAParentArrivesTakesWhatItHadFound() throws Exception {
+        BusWorld first = new BusWorld(new SplittableRandom(1), Duration.ofSeconds(1), card).plug();
+        first.bus.create(OURS, "gpu0", TYPE);
+        BusWorld world = first.restart();
+        CountDownLatch adopting = new CountDownLatch(1);
+        CountDownLatch goOn = new CountDownLatch(1);
+        world.driver.onAdopt =
+                () -> {
+                    adopting.countDown();
+                    LifeCycleTest.await(goOn);
+                };
+        CompletableFuture<Void> arrival = CompletableFuture.runAsync(world::plug);
+        adopting.await();
+
+        assertFails(() -> world.bus.close(), Errno.ETIMEDOUT);
+        assertThat(world.driver.calls).as("nobody closed it").doesNotContain("close gpu0");
+        goOn.countDown();
+
+        assertThatThrownBy(arrival::join).hasMessageContaining("ESHUTDOWN");
+        world.await(() -> world.bus.parents().isEmpty());
+        assertThat(world.driver.calls).containsSubsequence("close " + OURS, "close gpu0");
+        assertThat(card.kept).isEmpty();
+        world.close();
+    }
 }
