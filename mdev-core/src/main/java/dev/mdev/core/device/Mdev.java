@@ -149,26 +149,36 @@ public final class Mdev {
     ///
     /// @return the assignment's number, for [#read] and [#write]
     /// @throws MdevException EBUSY if somebody has it, or the host works on it, ENODEV if it is
-    ///   being removed, EIO if it could not be reset since its last holder
+    ///   being removed or its parent is leaving, EIO if it could not be reset since its last holder
     public long assign(DeviceHolder who) {
         assignment.take(who);
-        if (assignment.mayHoldOthers()) {
-            resetForFirstHolder();
+        try {
+            requireParent();
+            if (assignment.mayHoldOthers()) {
+                resetForFirstHolder();
+            }
+            observer.assigned(this, who.name());
+            return epoch;
+        } catch (RuntimeException | Error e) {
+            var _ = assignment.giveBack();
+            throw e;
         }
-        observer.assigned(this, who.name());
-        return epoch;
+    }
+
+    /// A parent that begins to leave sees who has its devices, or who gets one sees that it leaves.
+    private void requireParent() {
+        if (parent.presence() == Parent.Presence.LEAVING) {
+            throw new MdevException(
+                    Errno.ENODEV, "parent=%s of mdev=%s is leaving".formatted(parent.name(), uuid));
+        }
     }
 
     /// Nobody knows what a device that was taken over has in it: it gets its first state when
     /// somebody gets the device, and not before, so that it can be saved until then.
     private void resetForFirstHolder() {
         resetBetweenHolders();
-        try {
-            assignment.requireClean();
-        } catch (MdevException e) {
-            var _ = assignment.giveBack();
-            throw e;
-        }
+        driver.requireAlive();
+        assignment.requireClean();
     }
 
     /// Notes that the device was made and used before we had it.
@@ -179,10 +189,15 @@ public final class Mdev {
     /// Lets the driver reach the guest that has the device.
     ///
     /// @param assigned the guest's assignment, as [#assign] returned it
-    /// @throws MdevException ENODEV if that assignment is over
+    /// @throws MdevException ENODEV if that assignment is over, or the device has ended
     void connect(long assigned, GuestPort port) {
         requireEpoch(assigned);
         guest.connect(port);
+        // A removal ends the driver first and cuts the guest off then: it does, or we see its end.
+        if (driver.hasEnded()) {
+            guest.connect(null);
+            driver.requireAlive();
+        }
     }
 
     /// Takes the device back: removes all mappings, cuts the driver off from the guest, and resets
@@ -192,19 +207,32 @@ public final class Mdev {
     public void unassign() {
         epoch++;
         guest.connect(null);
-        mappings.clear();
-        if (!driver.hasEnded()) {
-            resetBetweenHolders();
+        try {
+            mappings.clear();
+            if (!driver.hasEnded()) {
+                resetBetweenHolders();
+            }
+        } catch (RuntimeException | Error e) {
+            assignment.markUnclean("it was not reset: " + e);
+            throw e;
+        } finally {
+            assignment.giveBack().ifPresent(who -> observer.unassigned(this, who.name()));
         }
-        assignment.giveBack().ifPresent(who -> observer.unassigned(this, who.name()));
     }
 
     /// Puts the device into its first state, or lets nobody have it.
     private void resetBetweenHolders() {
-        switch (driver.call("reset", MdevDevice::reset)) {
-            case RegionAccess.Done _ -> assignment.markClean();
-            case RegionAccess.Failed failed -> assignment.markUnclean(failed.reason());
+        // Whatever ends the call, an error that is thrown on included.
+        assignment.markUnclean("its reset did not end");
+        if (driver.call("reset", this::resetInTurn) instanceof RegionAccess.Failed failed) {
+            assignment.markUnclean(failed.reason());
         }
+    }
+
+    /// In the device's turn: nobody can use the device between its reset and the note of it.
+    private void resetInTurn(MdevDevice made) {
+        made.reset();
+        assignment.markClean();
     }
 
     /// Who has it, and whether anybody may get it.
@@ -379,10 +407,10 @@ public final class Mdev {
     /// decoded and no message enabled, every mapping is revoked, and the driver puts the device
     /// into its first state. What it has pinned stays pinned.
     ///
-    /// @throws MdevException what the driver threw
+    /// @throws MdevException ENODEV if the device has ended, else what the driver threw
     public void reset() {
         if (reset(epoch) instanceof RegionAccess.Failed failed) {
-            throw new DriverException(failed.errno(), failed.reason());
+            throw driver.reasonOf(failed);
         }
     }
 
@@ -406,17 +434,12 @@ public final class Mdev {
             port.reset();
         }
         mappings.zapAll();
-        RegionAccess outcome =
-                driver.call(
-                        "reset",
-                        made -> {
-                            requireEpoch(assigned);
-                            made.reset();
-                        });
-        if (outcome instanceof RegionAccess.Done) {
-            assignment.markClean();
-        }
-        return outcome;
+        return driver.call(
+                "reset",
+                made -> {
+                    requireEpoch(assigned);
+                    resetInTurn(made);
+                });
     }
 
     /// Tells the driver of guest memory that goes away. Whatever it throws, the memory goes.
@@ -445,7 +468,7 @@ public final class Mdev {
     /// @throws MdevException what the driver threw
     void resetDriver() {
         if (driver.call("reset", MdevDevice::reset) instanceof RegionAccess.Failed failed) {
-            throw new DriverException(failed.errno(), failed.reason());
+            throw driver.reasonOf(failed);
         }
     }
 
@@ -467,7 +490,7 @@ public final class Mdev {
             stands = running.flatMap(driver::tryResume);
         }
         if (moved instanceof RegionAccess.Failed failed) {
-            MdevException trouble = new DriverException(failed.errno(), failed.reason());
+            MdevException trouble = driver.reasonOf(failed);
             stands.ifPresent(trouble::addSuppressed);
             throw trouble;
         }

@@ -80,8 +80,8 @@ final class MachineDevices {
 
     /// Puts a device on the bus, with nothing of it decoded yet.
     ///
-    /// @throws MdevException EBUSY if somebody has the device, ENOMEM or ENOSPC if there is no
-    ///   room; the device is then as before
+    /// @throws MdevException EBUSY if somebody has the device, ENODEV if it is being removed,
+    ///   ENOMEM or ENOSPC if there is no room; the device is then as before
     AttachedDevice plug(Mdev mdev, DeviceHolder holder, AttachOptions options) {
         long epoch = mdev.assign(holder);
         try {
@@ -108,11 +108,11 @@ final class MachineDevices {
         try {
             device.reserveAreas(mm);
             reserveBarsLocked(device);
+            device.function().connect(device.dma());
         } catch (RuntimeException e) {
             device.reservedGpas().values().forEach(bars::release);
             throw e;
         }
-        device.function().connect(device.dma());
         devices.put(mdev.uuid(), device);
         bus.plug(device);
         mapper.add(device);

@@ -401,6 +401,82 @@ class RemovalTest {
     }
 
     @Test
+    void aParentOfWhichSomebodyHasADeviceStaysAsItIsIfOnlyAnUnusedOneIsToGo() {
+        Mdev mdev = create(ONE);
+        mdev.assign("vm7");
+
+        assertFails(() -> world.bus.removeUnusedParent("gpu0"), Errno.EBUSY, ONE.toString(), "vm7");
+
+        assertThat(world.bus.parent("gpu0").presence()).isEqualTo(Parent.Presence.PRESENT);
+        create(TWO);
+        mdev.unassign();
+        world.bus.removeUnusedParent("gpu0");
+        assertThat(world.bus.parents()).isEmpty();
+    }
+
+    @Test
+    void nobodyGetsADeviceOfAParentThatIsLeaving() throws Exception {
+        Mdev one = create(ONE);
+        Mdev two = create(TWO);
+        world.driver.onClose =
+                device -> {
+                    // Whichever it is, the other may not have been reached yet.
+                    assertFails(() -> one.assign("vm1"), Errno.ENODEV);
+                    assertFails(() -> two.assign("vm2"), Errno.ENODEV);
+                };
+
+        world.bus.removeUnusedParent("gpu0");
+
+        assertThat(one.holder()).isEmpty();
+        assertThat(two.holder()).isEmpty();
+        assertThat(world.facts(MdevEvent.Stopped.class))
+                .hasSize(2)
+                .allMatch(fact -> fact.trouble().isEmpty());
+    }
+
+    @Test
+    void aDeviceThatEndsBeforeItsGuestIsConnectedIsNotConnected() {
+        Mdev mdev = create(ONE);
+        PciFunction function =
+                new PciFunction(
+                        mdev,
+                        mdev.assign("vm7"),
+                        new PciFunction.Owner() {
+                            @Override
+                            public void windowsChanged() {}
+
+                            @Override
+                            public long gpaLimit() {
+                                return 1L << 40;
+                            }
+                        });
+        world.bus.remove(ONE, Removal.forcing(Duration.ZERO));
+
+        assertFails(() -> function.connect(NoGuest.INSTANCE), Errno.ENODEV);
+
+        mdev.unassign();
+    }
+
+    @Test
+    void aDeviceWhoseResetEndsItsHolderIsGivenBackAndNobodyGetsItBeforeAReset() {
+        Mdev mdev = create(ONE);
+        mdev.assign("vm7");
+        world.driver.onReset =
+                _ -> {
+                    throw new OutOfMemoryError("of the driver's own");
+                };
+
+        assertThatThrownBy(mdev::unassign).isInstanceOf(OutOfMemoryError.class);
+
+        assertThat(mdev.holder()).isEmpty();
+        assertFails(() -> mdev.assign("vm8"), Errno.EIO, "reset");
+        world.driver.onReset = _ -> {};
+        world.bus.reset(ONE);
+        mdev.assign("vm8");
+        mdev.unassign();
+    }
+
+    @Test
     void closingTheBusWithALostDeviceSaysSoAndWorksOnceItIsGone() throws Exception {
         create(ONE);
         world.driver.onClose = _ -> LifeCycleTest.await(letGo);
