@@ -1,6 +1,8 @@
 /// The machinery of mediated devices: memory slots, host mm, MMU, engines and the device bus.
 ///
-/// Read the packages in this order: `addr`, `memslot`, `hostmm`, `mmu`, `engine`, `device`, `vm`.
+/// Read the packages in this order: `addr`, `memslot`, `hostmm`, `mmu`, `engine`, `pci`, `device`,
+/// `vm`.
+/// `vm`.
 module dev.mdev.core {
     requires transitive dev.mdev.api;
     requires com.sun.jna;
@@ -8,6 +10,7 @@ module dev.mdev.core {
     requires static transitive org.jspecify;
 
     exports dev.mdev.core.addr;
+    exports dev.mdev.core.capacity;
     exports dev.mdev.core.device;
     exports dev.mdev.core.engine.software;
     exports dev.mdev.core.devicestate;
@@ -18,6 +21,7 @@ module dev.mdev.core {
     exports dev.mdev.core.loader;
     exports dev.mdev.core.memslot;
     exports dev.mdev.core.mmu;
+    exports dev.mdev.core.pci;
     exports dev.mdev.core.store;
     exports dev.mdev.core.sync;
     exports dev.mdev.core.topology;

@@ -87,6 +87,8 @@ class ArchitectureTest {
                     row("core.store", "api"),
                     row("core.ledger", "api", "api.page", "core.store"),
                     row("core.devicestate", "api", "api.page"),
+                    row("core.capacity", "api", "api.page"),
+                    row("core.pci", "api", "api.page"),
                     row(
                             "core.device",
                             "api",
@@ -98,7 +100,9 @@ class ArchitectureTest {
                             "core.mmu",
                             "core.store",
                             "core.ledger",
-                            "core.devicestate"),
+                            "core.devicestate",
+                            "core.capacity",
+                            "core.pci"),
                     row("core.loader", "api", "core.device"),
                     row(
                             "core.vm",
@@ -110,6 +114,7 @@ class ArchitectureTest {
                             "core.topology",
                             "core.hostmm",
                             "core.engine",
+                            "core.pci",
                             "core.device"),
                     row("gpu", "api", "api.page", "api.register"));
 

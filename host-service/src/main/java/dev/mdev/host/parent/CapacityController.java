@@ -1,6 +1,6 @@
 package dev.mdev.host.parent;
 
-import dev.mdev.core.device.DefragPlan;
+import dev.mdev.core.capacity.DefragPlan;
 import dev.mdev.core.device.DriverException;
 import dev.mdev.core.device.MdevBus;
 import dev.mdev.host.problem.Problem;

@@ -1,9 +1,9 @@
 package dev.mdev.host.parent;
 
+import dev.mdev.core.capacity.PoolExtent;
+import dev.mdev.core.capacity.PoolUsage;
 import dev.mdev.core.device.MdevBus;
 import dev.mdev.core.device.Parent;
-import dev.mdev.core.device.PoolExtent;
-import dev.mdev.core.device.PoolUsage;
 
 import org.jspecify.annotations.Nullable;
 

@@ -1,8 +1,8 @@
 package dev.mdev.host.parent;
 
 import dev.mdev.api.MdevType;
-import dev.mdev.core.device.FitReport;
-import dev.mdev.core.device.PoolUsage;
+import dev.mdev.core.capacity.FitReport;
+import dev.mdev.core.capacity.PoolUsage;
 
 import org.jspecify.annotations.Nullable;
 

@@ -1,7 +1,7 @@
 package dev.mdev.host.parent;
 
+import dev.mdev.core.capacity.PoolUsage;
 import dev.mdev.core.device.Parent;
-import dev.mdev.core.device.PoolUsage;
 
 import java.util.List;
 

@@ -1,6 +1,6 @@
 package dev.mdev.host.parent;
 
-import dev.mdev.core.device.DefragPlan;
+import dev.mdev.core.capacity.DefragPlan;
 
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;

@@ -5,6 +5,8 @@ import dev.mdev.api.ExistingDevice;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.PoolShare;
 import dev.mdev.api.page.PfnRange;
+import dev.mdev.core.capacity.PoolUsage;
+import dev.mdev.core.capacity.Tenant;
 import dev.mdev.core.ledger.ApertureRun;
 import dev.mdev.core.ledger.MdevDefinition;
 import dev.mdev.core.ledger.Owner;

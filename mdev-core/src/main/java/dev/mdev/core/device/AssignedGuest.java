@@ -3,6 +3,7 @@ package dev.mdev.core.device;
 import dev.mdev.api.GuestMemory;
 import dev.mdev.api.Interrupts;
 import dev.mdev.api.page.Access;
+import dev.mdev.core.pci.GuestPort;
 
 import org.jspecify.annotations.Nullable;
 

@@ -14,6 +14,7 @@ import dev.mdev.core.ledger.Owner;
 import dev.mdev.core.ledger.PoolRuns;
 import dev.mdev.core.ledger.Subject;
 import dev.mdev.core.ledger.Unfinished;
+import dev.mdev.core.pci.PciProfile;
 
 import java.util.List;
 import java.util.UUID;

@@ -3,6 +3,7 @@ package dev.mdev.core.device;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.PoolShare;
+import dev.mdev.core.capacity.Tenant;
 
 import org.jspecify.annotations.Nullable;
 

@@ -5,6 +5,8 @@ import dev.mdev.api.Errno;
 import dev.mdev.api.MdevDevice;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.RegionInfo;
+import dev.mdev.core.pci.PciProfile;
+import dev.mdev.core.pci.RegionAccess;
 
 import org.jspecify.annotations.Nullable;
 

@@ -14,6 +14,10 @@ import dev.mdev.api.RegionInfo;
 import dev.mdev.core.hostmm.HostMm;
 import dev.mdev.core.hostmm.Vma;
 import dev.mdev.core.hostmm.VmaOps;
+import dev.mdev.core.pci.FunctionBackend;
+import dev.mdev.core.pci.GuestPort;
+import dev.mdev.core.pci.PciProfile;
+import dev.mdev.core.pci.RegionAccess;
 
 import java.time.Instant;
 import java.util.List;
@@ -184,6 +188,13 @@ public final class Mdev {
     /// Notes that the device was made and used before we had it.
     void markTakenOver() {
         assignment.markTakenOver();
+    }
+
+    /// The device to put behind a PCI function, for who has it.
+    ///
+    /// @param assigned the assignment, as [#assign] returned it
+    public FunctionBackend backend(long assigned) {
+        return new AssignedMdev(this, assigned);
     }
 
     /// Lets the driver reach the guest that has the device.

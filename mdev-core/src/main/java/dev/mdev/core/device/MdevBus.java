@@ -4,6 +4,8 @@ import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.MdevType;
 import dev.mdev.api.ParentDriver;
+import dev.mdev.core.capacity.DefragPlan;
+import dev.mdev.core.capacity.FitReport;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.ledger.DefinitionStore;
 import dev.mdev.core.ledger.Ledger;

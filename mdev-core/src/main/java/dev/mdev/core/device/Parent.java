@@ -7,6 +7,10 @@ import dev.mdev.api.MdevType;
 import dev.mdev.api.ParentDevice;
 import dev.mdev.api.ResourcePool;
 import dev.mdev.api.page.PfnRange;
+import dev.mdev.core.capacity.Capacity;
+import dev.mdev.core.capacity.PoolExtent;
+import dev.mdev.core.capacity.PoolMap;
+import dev.mdev.core.capacity.PoolUsage;
 import dev.mdev.core.ledger.ApertureRun;
 import dev.mdev.core.ledger.PoolRuns;
 

@@ -6,6 +6,7 @@ import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.MdevType;
 import dev.mdev.api.PoolShare;
+import dev.mdev.core.capacity.Tenant;
 import dev.mdev.core.ledger.Owner;
 
 import org.jspecify.annotations.Nullable;

@@ -7,6 +7,14 @@ import dev.mdev.api.MdevType;
 import dev.mdev.api.PoolShare;
 import dev.mdev.api.page.Page;
 import dev.mdev.api.page.PfnRange;
+import dev.mdev.core.capacity.DefragPlan;
+import dev.mdev.core.capacity.DefragPlanner;
+import dev.mdev.core.capacity.ExtentMap;
+import dev.mdev.core.capacity.FitReport;
+import dev.mdev.core.capacity.PoolMap;
+import dev.mdev.core.capacity.PoolUsage;
+import dev.mdev.core.capacity.PoolView;
+import dev.mdev.core.capacity.Tenant;
 import dev.mdev.core.ledger.Verb;
 
 import java.lang.foreign.MemorySegment;

@@ -4,6 +4,7 @@ import dev.mdev.api.Aperture;
 import dev.mdev.api.PoolShare;
 import dev.mdev.api.page.Page;
 import dev.mdev.api.page.PfnRange;
+import dev.mdev.core.capacity.Tenant;
 import dev.mdev.core.ledger.ApertureRun;
 import dev.mdev.core.ledger.Ledger;
 

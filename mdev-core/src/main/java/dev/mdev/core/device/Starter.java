@@ -4,6 +4,7 @@ import dev.mdev.api.Errno;
 import dev.mdev.api.MdevDevice;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.MdevType;
+import dev.mdev.core.capacity.Tenant;
 import dev.mdev.core.ledger.MdevDefinition;
 import dev.mdev.core.ledger.Owner;
 import dev.mdev.core.ledger.Verb;

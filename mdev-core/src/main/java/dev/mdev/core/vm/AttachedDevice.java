@@ -4,16 +4,16 @@ import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
-import dev.mdev.core.device.BarWindow;
 import dev.mdev.core.device.DmaWindow;
-import dev.mdev.core.device.InterruptObserver;
 import dev.mdev.core.device.Mdev;
-import dev.mdev.core.device.PciConfigSpace;
-import dev.mdev.core.device.PciFunction;
-import dev.mdev.core.device.RegionAccess;
 import dev.mdev.core.engine.GuestAccess;
 import dev.mdev.core.hostmm.HostMm;
 import dev.mdev.core.memslot.AddressSpaces;
+import dev.mdev.core.pci.BarWindow;
+import dev.mdev.core.pci.InterruptObserver;
+import dev.mdev.core.pci.PciConfigSpace;
+import dev.mdev.core.pci.PciFunction;
+import dev.mdev.core.pci.RegionAccess;
 
 import org.jspecify.annotations.Nullable;
 
@@ -55,7 +55,7 @@ public final class AttachedDevice {
         this.deviceNumber = deviceNumber;
         hasFirmware = plug.options.firmware();
         interrupts = new DeviceInterrupts(mdev.vectors());
-        function = new PciFunction(mdev, epoch, new Owner(plug.windowsChanged));
+        function = new PciFunction(mdev.backend(epoch), new Owner(plug.windowsChanged));
         interrupts.connect(function.interrupts());
         dma = new DmaWindow(plug.slots, plug.mm, new BusGate(), plug.options.pinLimitPages());
         config = new ConfigAccess(function, address());

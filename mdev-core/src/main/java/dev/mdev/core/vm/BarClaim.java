@@ -1,6 +1,6 @@
 package dev.mdev.core.vm;
 
-import dev.mdev.core.device.BarWindow;
+import dev.mdev.core.pci.BarWindow;
 
 /// A device's wish to answer for the addresses of a window.
 ///

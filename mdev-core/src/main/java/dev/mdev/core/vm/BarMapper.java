@@ -6,9 +6,9 @@ import dev.mdev.api.MdevException;
 import dev.mdev.api.RegionArea;
 import dev.mdev.api.page.Page;
 import dev.mdev.core.addr.GfnRange;
-import dev.mdev.core.device.BarWindow;
 import dev.mdev.core.hostmm.HostMm;
 import dev.mdev.core.memslot.AddressSpaces;
+import dev.mdev.core.pci.BarWindow;
 
 import org.jspecify.annotations.Nullable;
 

@@ -1,8 +1,8 @@
 package dev.mdev.core.vm;
 
 import dev.mdev.api.MdevException;
-import dev.mdev.core.device.PciFunction;
-import dev.mdev.core.device.RegionAccess;
+import dev.mdev.core.pci.PciFunction;
+import dev.mdev.core.pci.RegionAccess;
 
 /// A device's configuration space as its guest reaches it, without going through a processor.
 ///

@@ -2,10 +2,10 @@ package dev.mdev.core.vm;
 
 import com.google.errorprone.annotations.concurrent.GuardedBy;
 
-import dev.mdev.core.device.Interrupt;
-import dev.mdev.core.device.InterruptObserver;
-import dev.mdev.core.device.InterruptSet;
-import dev.mdev.core.device.IrqRequest;
+import dev.mdev.core.pci.Interrupt;
+import dev.mdev.core.pci.InterruptObserver;
+import dev.mdev.core.pci.InterruptSet;
+import dev.mdev.core.pci.IrqRequest;
 
 import org.jspecify.annotations.Nullable;
 

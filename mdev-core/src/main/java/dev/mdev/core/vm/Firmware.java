@@ -2,8 +2,8 @@ package dev.mdev.core.vm;
 
 import dev.mdev.api.MdevException;
 import dev.mdev.api.RegionInfo;
-import dev.mdev.core.device.PciFunction;
-import dev.mdev.core.device.RegionAccess;
+import dev.mdev.core.pci.PciFunction;
+import dev.mdev.core.pci.RegionAccess;
 
 import java.util.ArrayList;
 import java.util.List;

@@ -1,6 +1,6 @@
 package dev.mdev.core.vm;
 
-import dev.mdev.core.device.RegionAccess;
+import dev.mdev.core.pci.RegionAccess;
 
 import org.jspecify.annotations.Nullable;
 

@@ -2,7 +2,7 @@ package dev.mdev.core.vm;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
-import dev.mdev.core.device.RegionAccess;
+import dev.mdev.core.pci.RegionAccess;
 
 import org.jspecify.annotations.Nullable;
 

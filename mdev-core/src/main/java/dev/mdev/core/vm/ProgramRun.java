@@ -2,10 +2,10 @@ package dev.mdev.core.vm;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.page.Access;
-import dev.mdev.core.device.RegionAccess;
 import dev.mdev.core.engine.GuestAccess;
 import dev.mdev.core.engine.VcpuEngine;
 import dev.mdev.core.engine.VcpuExit;
+import dev.mdev.core.pci.RegionAccess;
 
 import org.jspecify.annotations.Nullable;
 

@@ -3,6 +3,7 @@ package dev.mdev.core.device;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.mdev.api.page.Page;
+import dev.mdev.core.capacity.PoolExtent;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.hostmm.OffHeapBackend;
 import dev.mdev.core.store.CrashPlan;

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.mdev.api.MdevException;
 import dev.mdev.api.page.PfnRange;
+import dev.mdev.core.capacity.DefragPlan;
 import dev.mdev.core.ledger.ApertureRun;
 import dev.mdev.core.ledger.MdevDefinition;
 import dev.mdev.core.ledger.PoolRuns;

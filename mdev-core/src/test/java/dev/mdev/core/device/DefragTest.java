@@ -6,6 +6,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.page.PfnRange;
+import dev.mdev.core.capacity.DefragPlan;
+import dev.mdev.core.capacity.FitReport;
+import dev.mdev.core.capacity.PoolUsage;
 import dev.mdev.core.support.Seeded;
 
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;

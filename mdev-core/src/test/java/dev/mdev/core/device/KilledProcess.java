@@ -16,6 +16,7 @@ import dev.mdev.api.RegionInfo;
 import dev.mdev.api.ResourcePool;
 import dev.mdev.api.page.Page;
 import dev.mdev.api.page.PfnRange;
+import dev.mdev.core.capacity.PoolExtent;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.hostmm.OffHeapBackend;
 import dev.mdev.core.ledger.MdevDefinition;

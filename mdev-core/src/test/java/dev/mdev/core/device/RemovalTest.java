@@ -6,6 +6,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.core.ledger.MdevDefinition;
+import dev.mdev.core.pci.PciFunction;
+import dev.mdev.core.pci.RegionAccess;
 
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.AfterEach;
@@ -439,8 +441,7 @@ class RemovalTest {
         Mdev mdev = create(ONE);
         PciFunction function =
                 new PciFunction(
-                        mdev,
-                        mdev.assign("vm7"),
+                        mdev.backend(mdev.assign("vm7")),
                         new PciFunction.Owner() {
                             @Override
                             public void windowsChanged() {}

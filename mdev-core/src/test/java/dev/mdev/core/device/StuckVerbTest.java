@@ -6,7 +6,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.page.PfnRange;
+import dev.mdev.core.capacity.DefragPlan;
 import dev.mdev.core.ledger.MdevDefinition;
+import dev.mdev.core.pci.RegionAccess;
 
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.AfterEach;

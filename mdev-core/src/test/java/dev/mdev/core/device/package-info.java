@@ -1,5 +1,4 @@
-/// Tests of the bus and its devices: life cycle, crashes, capacity, scrubbing, device state, and
-/// what a PCI function shows its guest.
+/// Tests of the bus and its devices: life cycle, crashes, moves, scrubbing, and device state.
 @NullMarked
 package dev.mdev.core.device;
 

@@ -14,8 +14,8 @@ import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.api.page.Page;
 import dev.mdev.core.device.Mdev;
-import dev.mdev.core.device.RegionAccess;
 import dev.mdev.core.engine.GuestAccess.Span;
+import dev.mdev.core.pci.RegionAccess;
 
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;

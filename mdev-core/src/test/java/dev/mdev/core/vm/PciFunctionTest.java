@@ -7,10 +7,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.RegionInfo;
-import dev.mdev.core.device.IrqRequest;
 import dev.mdev.core.device.Mdev;
-import dev.mdev.core.device.PciFunction;
-import dev.mdev.core.device.RegionAccess;
+import dev.mdev.core.pci.IrqRequest;
+import dev.mdev.core.pci.PciFunction;
+import dev.mdev.core.pci.RegionAccess;
 import dev.mdev.core.sys.EventFd;
 import dev.mdev.core.sys.Syscalls;
 
@@ -33,8 +33,7 @@ class PciFunctionTest {
         mdev = machine.create();
         function =
                 new PciFunction(
-                        mdev,
-                        mdev.assign("front end"),
+                        mdev.backend(mdev.assign("front end")),
                         new PciFunction.Owner() {
                             @Override
                             public void windowsChanged() {

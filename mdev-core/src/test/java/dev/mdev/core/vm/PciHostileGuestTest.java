@@ -8,9 +8,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.mdev.api.page.Access;
 import dev.mdev.api.page.Page;
-import dev.mdev.core.device.BarWindow;
 import dev.mdev.core.engine.GuestAccess.Span;
 import dev.mdev.core.memslot.Memslot;
+import dev.mdev.core.pci.BarWindow;
 import dev.mdev.core.support.Seeded;
 
 import org.jspecify.annotations.Nullable;

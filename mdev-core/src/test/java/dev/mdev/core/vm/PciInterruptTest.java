@@ -12,7 +12,7 @@ import dev.mdev.api.MsixPlacement;
 import dev.mdev.api.PciOptions;
 import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
-import dev.mdev.core.device.Interrupt;
+import dev.mdev.core.pci.Interrupt;
 
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;

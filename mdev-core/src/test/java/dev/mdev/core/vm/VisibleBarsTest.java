@@ -2,7 +2,7 @@ package dev.mdev.core.vm;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.mdev.core.device.BarWindow;
+import dev.mdev.core.pci.BarWindow;
 import dev.mdev.core.support.Seeded;
 
 import org.junit.jupiter.api.Test;

@@ -1,0 +1,255 @@
+package dev.mdev.core.capacity;
+
+import com.google.errorprone.annotations.concurrent.GuardedBy;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.api.MdevType;
+import dev.mdev.api.PoolShare;
+import dev.mdev.api.ResourcePool;
+import dev.mdev.api.page.PfnRange;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Function;
+
+/// The pages of one parent's pools: which are free, and which belong to whom. What is available is
+/// always computed from the free extents; nothing is counted along.
+///
+/// All methods may be called by any thread.
+public final class Capacity {
+    private final ReentrantLock extents = new ReentrantLock();
+
+    @GuardedBy("extents")
+    private final Map<String, PoolMap> pools = new LinkedHashMap<>();
+
+    public Capacity(List<ResourcePool> all) {
+        extents.lock();
+        try {
+            for (ResourcePool pool : all) {
+                if (pools.put(pool.name(), new PoolMap(pool.name(), pool.pfns())) != null) {
+                    throw new MdevException(Errno.EINVAL, "two pools of one name: " + pool.name());
+                }
+            }
+        } finally {
+            extents.unlock();
+        }
+    }
+
+    /// Takes what a device of `type` needs, all of it or nothing.
+    ///
+    /// @throws MdevException EUSERS if it does not fit, saying why
+    public List<PoolShare> allocate(MdevType type, Tenant tenant) {
+        extents.lock();
+        try {
+            List<PoolShare> shares = new ArrayList<>();
+            for (MdevType.Demand demand : type.demands()) {
+                PoolMap pool = poolLocked(demand.pool());
+                Optional<List<PfnRange>> taken = pool.take(demand, tenant);
+                if (taken.isEmpty()) {
+                    String reason = refusal(pool, demand);
+                    shares.forEach(share -> releaseLocked(share, tenant));
+                    throw new MdevException(Errno.EUSERS, "type=" + type.id() + " " + reason);
+                }
+                shares.add(new PoolShare(demand.pool(), taken.get()));
+            }
+            checkLocked();
+            return List.copyOf(shares);
+        } finally {
+            extents.unlock();
+        }
+    }
+
+    /// Takes these very pages, all of them or nothing.
+    ///
+    /// @throws MdevException EINVAL if some are not free, or not the pool's
+    public void allocateAt(List<PoolShare> wanted, Tenant tenant) {
+        extents.lock();
+        try {
+            List<PoolShare> done = new ArrayList<>();
+            try {
+                for (PoolShare share : wanted) {
+                    for (PfnRange extent : share.extents()) {
+                        poolLocked(share.pool()).takeAt(extent, tenant);
+                        done.add(new PoolShare(share.pool(), List.of(extent)));
+                    }
+                }
+            } catch (MdevException e) {
+                done.forEach(share -> releaseLocked(share, tenant));
+                throw e;
+            }
+            checkLocked();
+        } finally {
+            extents.unlock();
+        }
+    }
+
+    /// Takes those of these pages that are free.
+    ///
+    /// @return what was taken
+    public List<PfnRange> takeFree(PfnRange pfns, Tenant tenant) {
+        extents.lock();
+        try {
+            List<PfnRange> taken = new ArrayList<>();
+            for (PoolMap pool : pools.values()) {
+                for (PfnRange part : pool.free().within(pfns)) {
+                    pool.takeAt(part, tenant);
+                    taken.add(part);
+                }
+            }
+            checkLocked();
+            return taken;
+        } finally {
+            extents.unlock();
+        }
+    }
+
+    /// Makes a tenant's pages free: they may be taken again at once.
+    public void release(List<PoolShare> shares, Tenant tenant) {
+        extents.lock();
+        try {
+            shares.forEach(share -> releaseLocked(share, tenant));
+            checkLocked();
+        } finally {
+            extents.unlock();
+        }
+    }
+
+    @GuardedBy("extents")
+    private void releaseLocked(PoolShare share, Tenant tenant) {
+        PoolMap pool = poolLocked(share.pool());
+        share.extents().forEach(extent -> pool.release(extent, tenant));
+    }
+
+    /// Makes pages of a tenant free, wherever they are.
+    public void releasePages(PfnRange pfns, Tenant tenant) {
+        extents.lock();
+        try {
+            poolOfLocked(pfns).release(pfns, tenant);
+            checkLocked();
+        } finally {
+            extents.unlock();
+        }
+    }
+
+    /// Gives pages of one tenant to another.
+    public void pass(PfnRange pfns, Tenant from, Tenant to) {
+        extents.lock();
+        try {
+            poolOfLocked(pfns).pass(pfns, from, to);
+            checkLocked();
+        } finally {
+            extents.unlock();
+        }
+    }
+
+    /// All pages of a tenant.
+    public List<PfnRange> pagesOf(Tenant tenant) {
+        extents.lock();
+        try {
+            return pools.values().stream()
+                    .flatMap(pool -> pool.taken().stream())
+                    .filter(taken -> taken.tenant().equals(tenant))
+                    .map(PoolMap.Taken::pfns)
+                    .toList();
+        } finally {
+            extents.unlock();
+        }
+    }
+
+    /// How many more devices of `type` fit at this moment, at most `limit`.
+    public int available(MdevType type, int limit) {
+        extents.lock();
+        try {
+            Map<String, ExtentMap> trial = new LinkedHashMap<>();
+            pools.forEach((name, pool) -> trial.put(name, pool.free()));
+            for (int fitting = 0; fitting < limit; fitting++) {
+                for (MdevType.Demand demand : type.demands()) {
+                    ExtentMap pool = trial.get(demand.pool());
+                    if (pool == null || pool.take(demand).isEmpty()) {
+                        return fitting;
+                    }
+                }
+            }
+            return limit;
+        } finally {
+            extents.unlock();
+        }
+    }
+
+    /// Why a device of `type` does not fit now, or nothing if it does.
+    public Optional<String> explain(MdevType type) {
+        extents.lock();
+        try {
+            for (MdevType.Demand demand : type.demands()) {
+                PoolMap pool = poolLocked(demand.pool());
+                if (pool.free().take(demand).isEmpty()) {
+                    return Optional.of(refusal(pool, demand));
+                }
+            }
+            return Optional.empty();
+        } finally {
+            extents.unlock();
+        }
+    }
+
+    /// Each pool's state.
+    public List<PoolUsage> usage() {
+        extents.lock();
+        try {
+            return pools.values().stream().map(PoolMap::usage).toList();
+        } finally {
+            extents.unlock();
+        }
+    }
+
+    /// Asks a question about a pool while nothing changes. The question must take no lock.
+    public <T> T ask(String pool, Function<PoolMap, T> question) {
+        extents.lock();
+        try {
+            return question.apply(poolLocked(pool));
+        } finally {
+            extents.unlock();
+        }
+    }
+
+    @GuardedBy("extents")
+    private PoolMap poolLocked(String name) {
+        PoolMap pool = pools.get(name);
+        if (pool == null) {
+            throw new MdevException(Errno.EINVAL, "the parent has no pool=" + name);
+        }
+        return pool;
+    }
+
+    @GuardedBy("extents")
+    private PoolMap poolOfLocked(PfnRange pfns) {
+        for (PoolMap pool : pools.values()) {
+            if (pool.bounds().contains(pfns)) {
+                return pool;
+            }
+        }
+        throw new IllegalStateException("in no pool: " + pfns);
+    }
+
+    private static String refusal(PoolMap pool, MdevType.Demand demand) {
+        PoolUsage usage = pool.usage();
+        return "does not fit: pool=%s needs %d pages%s aligned to %d, %d are free, the largest free extent has %d"
+                .formatted(
+                        demand.pool(),
+                        demand.npages(),
+                        demand.contiguous() ? " in one extent" : "",
+                        demand.alignPages(),
+                        usage.freePages(),
+                        usage.largestFreePages());
+    }
+
+    @GuardedBy("extents")
+    private void checkLocked() {
+        assert pools.values().stream().allMatch(PoolMap::isTiled) : "a page is lost or shared";
+    }
+}

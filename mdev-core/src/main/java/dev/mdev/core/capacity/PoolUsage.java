@@ -1,0 +1,9 @@
+package dev.mdev.core.capacity;
+
+/// The state of one pool of a parent.
+///
+/// @param pool its name
+/// @param totalPages all its pages
+/// @param freePages those that belong to no device
+/// @param largestFreePages the longest run of free neighbours
+public record PoolUsage(String pool, long totalPages, long freePages, long largestFreePages) {}

@@ -1,0 +1,61 @@
+package dev.mdev.core.pci;
+
+import org.jspecify.annotations.Nullable;
+
+/// A base address register, or the pair of them that a 64-bit BAR takes.
+///
+/// @param region the region's index: 0 to 5, or [dev.mdev.api.RegionInfo#ROM]
+/// @param sizeBytes a power of two
+/// @param wide whether it has 64 bits
+/// @param prefetchable whether reads have no side effects
+record BarRegister(int region, long sizeBytes, boolean wide, boolean prefetchable) {
+    private static final int FIRST_BAR = 0x10;
+    private static final int ROM = 0x30;
+    private static final int ROM_ENABLE = 1;
+    private static final int TYPE_64 = 4;
+    private static final int PREFETCHABLE = 8;
+
+    /// The smallest memory BAR: the bits below are the register's type.
+    static final long MIN_BYTES = 16;
+
+    static final long MIN_ROM_BYTES = 2048;
+
+    boolean isRom() {
+        return region == dev.mdev.api.RegionInfo.ROM;
+    }
+
+    int offset() {
+        return isRom() ? ROM : FIRST_BAR + region * Integer.BYTES;
+    }
+
+    private int widthBytes() {
+        return wide ? Long.BYTES : Integer.BYTES;
+    }
+
+    void define(ConfigRegisters registers) {
+        int type = (wide ? TYPE_64 : 0) | (prefetchable ? PREFETCHABLE : 0);
+        registers.set(offset(), widthBytes(), isRom() ? 0 : type);
+        registers.allowWrite(offset(), widthBytes(), -sizeBytes | (isRom() ? ROM_ENABLE : 0));
+    }
+
+    /// Where the register puts the region, or null: nowhere.
+    ///
+    /// What QEMU's `pci_bar_address` takes for no address is none here: 0, what wraps, and the top
+    /// of the 32-bit space, where a register is while a guest finds out its size.
+    ///
+    /// @param gpaLimit one more than the highest guest-physical address
+    @Nullable BarWindow window(ConfigRegisters registers, long gpaLimit) {
+        long value = registers.read(offset(), widthBytes());
+        if (isRom() && (value & ROM_ENABLE) == 0) {
+            return null;
+        }
+        long gpa = value & -sizeBytes;
+        long last = gpa + sizeBytes - 1;
+        boolean decodes =
+                gpa > 0
+                        && last > gpa
+                        && last < gpaLimit
+                        && (wide || last < Integer.toUnsignedLong(-1));
+        return decodes ? new BarWindow(region, gpa, sizeBytes) : null;
+    }
+}

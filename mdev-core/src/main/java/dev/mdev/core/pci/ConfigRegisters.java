@@ -1,0 +1,85 @@
+package dev.mdev.core.pci;
+
+/// The bytes of a configuration space, and which of their bits a guest can change. Little-endian.
+/// Not safe for use by several threads.
+///
+/// Offsets and widths may be anything a guest comes up with: what lies outside reads as ones and
+/// ignores writes, as a function that does not answer.
+final class ConfigRegisters {
+    private final byte[] values;
+
+    /// Bits that take what is written.
+    private final byte[] writable;
+
+    /// Bits that are cleared by writing a one.
+    private final byte[] clearable;
+
+    private byte[] defaults;
+
+    ConfigRegisters(int sizeBytes) {
+        values = new byte[sizeBytes];
+        writable = new byte[sizeBytes];
+        clearable = new byte[sizeBytes];
+        defaults = values;
+    }
+
+    int sizeBytes() {
+        return values.length;
+    }
+
+    long read(int offsetBytes, int widthBytes) {
+        long value = 0;
+        for (int i = 0; i < widthBytes; i++) {
+            int at = offsetBytes + i;
+            long part = isInside(at) ? values[at] & 0xff : 0xff;
+            value |= part << (i * Byte.SIZE);
+        }
+        return value;
+    }
+
+    /// A guest's write.
+    void write(int offsetBytes, int widthBytes, long value) {
+        for (int i = 0; i < widthBytes; i++) {
+            int at = offsetBytes + i;
+            if (isInside(at)) {
+                int written = (int) (value >>> (i * Byte.SIZE));
+                int kept = values[at] & ~writable[at] & ~(written & clearable[at]);
+                values[at] = (byte) (kept | (written & writable[at]));
+            }
+        }
+    }
+
+    private boolean isInside(int at) {
+        return at >= 0 && at < values.length;
+    }
+
+    /// Sets a value from the device's side.
+    void set(int offsetBytes, int widthBytes, long value) {
+        put(values, offsetBytes, widthBytes, value);
+    }
+
+    /// Says which bits of a register a guest can write.
+    void allowWrite(int offsetBytes, int widthBytes, long mask) {
+        put(writable, offsetBytes, widthBytes, mask);
+    }
+
+    /// Says which bits of a register a guest clears by writing ones.
+    void allowClear(int offsetBytes, int widthBytes, long mask) {
+        put(clearable, offsetBytes, widthBytes, mask);
+    }
+
+    private static void put(byte[] bytes, int offsetBytes, int widthBytes, long value) {
+        for (int i = 0; i < widthBytes; i++) {
+            bytes[offsetBytes + i] = (byte) (value >>> (i * Byte.SIZE));
+        }
+    }
+
+    /// Makes the present values those of a reset.
+    void rememberDefaults() {
+        defaults = values.clone();
+    }
+
+    void reset() {
+        System.arraycopy(defaults, 0, values, 0, values.length);
+    }
+}

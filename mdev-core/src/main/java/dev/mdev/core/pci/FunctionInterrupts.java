@@ -1,0 +1,143 @@
+package dev.mdev.core.pci;
+
+import static dev.mdev.core.pci.IrqRequest.INTX;
+import static dev.mdev.core.pci.IrqRequest.MSI;
+import static dev.mdev.core.pci.IrqRequest.MSIX;
+import static dev.mdev.core.pci.IrqRequest.REQUEST;
+
+import dev.mdev.api.IrqInfo;
+
+import org.jspecify.annotations.Nullable;
+
+import java.util.Optional;
+import java.util.stream.IntStream;
+
+/// The interrupts of one function between its driver and its configuration space: the vectors with
+/// their masks, and who binds them.
+///
+/// In a machine that emulates MSI and MSI-X itself, this binds the kind of interrupt that the guest
+/// chose in configuration space, as QEMU does between a guest and VFIO. Where somebody else owns
+/// the device and binds its interrupts by [InterruptSet#setIrqs], configuration space binds
+/// nothing.
+///
+/// Changed under the lock of the function's [PciConfigSpace].
+final class FunctionInterrupts {
+    private static final int NOTHING = -1;
+
+    private final InterruptSet set;
+    private final boolean hasLine;
+    private final @Nullable MsiVectors msi;
+    private final @Nullable MsixTable msix;
+    private final @Nullable InterruptObserver observer;
+    private int bound = NOTHING;
+
+    /// @param observer who gets interrupts; null if somebody else binds them
+    FunctionInterrupts(IrqInfo irqs, boolean express, @Nullable InterruptObserver observer) {
+        this.observer = observer;
+        this.hasLine = irqs.intx();
+        set = new InterruptSet(irqs, express);
+        InterruptObserver out = observer == null ? _ -> {} : observer;
+        msi = irqs.msiVectors() == 0 ? null : new MsiVectors(irqs.msiVectors(), out);
+        msix = irqs.msixVectors() == 0 ? null : new MsixTable(irqs.msixVectors(), out);
+        if (observer != null) {
+            set.setIrqs(
+                    IrqRequest.bind(
+                            REQUEST,
+                            1,
+                            () -> observer.interrupted(new Interrupt.ReleaseRequest())));
+        }
+    }
+
+    /// What configuration space says of interrupts.
+    ///
+    /// @param lineDisabled whether the line must stay quiet
+    /// @param mayMaster whether messages, which are writes to memory, can be sent; what fires
+    ///   meanwhile stays pending
+    /// @param functionMasked whether all MSI-X vectors are masked at once
+    record Control(
+            boolean lineDisabled,
+            boolean mayMaster,
+            boolean msiEnabled,
+            boolean msixEnabled,
+            boolean functionMasked) {}
+
+    InterruptSet set() {
+        return set;
+    }
+
+    @Nullable MsiVectors msi() {
+        return msi;
+    }
+
+    @Nullable MsixTable msix() {
+        return msix;
+    }
+
+    boolean isLineAsserted() {
+        return set.isLineAsserted();
+    }
+
+    void follow(Control control) {
+        set.setLineDisabled(control.lineDisabled);
+        if (msi != null) {
+            msi.setOpen(control.msiEnabled && control.mayMaster);
+        }
+        if (msix != null) {
+            msix.setOpen(control.msixEnabled && !control.functionMasked && control.mayMaster);
+        }
+        InterruptObserver out = observer;
+        if (out != null) {
+            bindAs(wanted(control), out);
+        }
+    }
+
+    /// The kind of interrupt that the guest chose. If it enabled both kinds of messages, which the
+    /// specification leaves undefined, it gets MSI-X.
+    private int wanted(Control control) {
+        if (control.msixEnabled) {
+            return MSIX;
+        }
+        if (control.msiEnabled) {
+            return MSI;
+        }
+        return hasLine ? INTX : NOTHING;
+    }
+
+    private void bindAs(int wanted, InterruptObserver out) {
+        if (wanted == bound) {
+            return;
+        }
+        if (bound != NOTHING) {
+            set.setIrqs(IrqRequest.disable(bound));
+        }
+        bound = wanted;
+        if (wanted == INTX) {
+            set.setIrqs(IrqRequest.bind(INTX, 1, () -> out.interrupted(new Interrupt.Line())));
+        } else if (wanted == MSI && msi != null) {
+            bindVectors(MSI, msi);
+        } else if (wanted == MSIX && msix != null) {
+            bindVectors(MSIX, msix);
+        }
+    }
+
+    private void bindVectors(int index, MessageVectors vectors) {
+        set.setIrqs(
+                IrqRequest.bind(
+                        index,
+                        0,
+                        IntStream.range(0, vectors.count())
+                                .mapToObj(vector ->
+                                        Optional.<InterruptSink>of(() -> vectors.fire(vector)))
+                                .toList()));
+    }
+
+    void reset() {
+        set.reset();
+        if (msi != null) {
+            msi.reset();
+        }
+        if (msix != null) {
+            msix.reset();
+        }
+    }
+}

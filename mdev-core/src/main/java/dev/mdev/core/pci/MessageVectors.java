@@ -1,0 +1,75 @@
+package dev.mdev.core.pci;
+
+import com.google.errorprone.annotations.concurrent.GuardedBy;
+
+import java.util.BitSet;
+import java.util.concurrent.locks.ReentrantLock;
+
+/// Vectors that send messages: which are masked, and which wait. What MSI and MSI-X have in common.
+///
+/// A vector fires if the function may send and the vector is not masked; else it becomes pending,
+/// and is sent once both are so.
+abstract sealed class MessageVectors permits MsiVectors, MsixTable {
+    final ReentrantLock lock = new ReentrantLock();
+
+    @GuardedBy("lock")
+    final BitSet masked = new BitSet();
+
+    @GuardedBy("lock")
+    final BitSet pending = new BitSet();
+
+    private final int count;
+    private final InterruptObserver observer;
+
+    /// Whether the function may send: enabled, not masked as a whole, and master of the bus.
+    @GuardedBy("lock")
+    private boolean open;
+
+    MessageVectors(int count, InterruptObserver observer) {
+        this.count = count;
+        this.observer = observer;
+    }
+
+    final int count() {
+        return count;
+    }
+
+    /// The device wants to send the message of a vector, 0 to [#count] - 1.
+    void fire(int vector) {
+        lock.lock();
+        try {
+            pending.set(vector);
+            sendPendingLocked();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    final void setOpen(boolean nowOpen) {
+        lock.lock();
+        try {
+            open = nowOpen;
+            sendPendingLocked();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    @GuardedBy("lock")
+    final void sendPendingLocked() {
+        if (!open) {
+            return;
+        }
+        for (int vector = pending.nextSetBit(0);
+                vector >= 0;
+                vector = pending.nextSetBit(vector + 1)) {
+            if (!masked.get(vector)) {
+                pending.clear(vector);
+                observer.interrupted(messageLocked(vector));
+            }
+        }
+    }
+
+    @GuardedBy("lock")
+    abstract Interrupt.Message messageLocked(int vector);
+}

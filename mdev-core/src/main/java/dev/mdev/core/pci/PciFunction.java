@@ -1,0 +1,226 @@
+package dev.mdev.core.pci;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.GuestMemory;
+import dev.mdev.api.Interrupts;
+import dev.mdev.api.MsixPlacement;
+import dev.mdev.api.RegionInfo;
+
+import org.jspecify.annotations.Nullable;
+
+import java.util.List;
+import java.util.Objects;
+
+/// A mediated device as a PCI function, for the time of one assignment: configuration space,
+/// interrupts, and the way to the driver's regions. What is memory-mapped of them is its owner's to
+/// map, as [#config] says.
+///
+/// All methods may be called by any thread. None is called with a lock of the framework held, as
+/// most may call driver code.
+public final class PciFunction {
+    private final FunctionBackend device;
+    private final Owner owner;
+    private final FunctionInterrupts interrupts;
+    private final PciConfigSpace config;
+    private final @Nullable MsixRegion msixRegion;
+
+    /// Who has the function.
+    public interface Owner {
+        /// BARs appeared, vanished or moved: [PciConfigSpace#windows] says where they are now.
+        /// Returns when what the guest reaches is so. Called with no lock held, by the thread that
+        /// wrote.
+        void windowsChanged();
+
+        /// Who gets the interrupts, as the guest's configuration space says; null if the owner
+        /// binds them itself by [InterruptSet#setIrqs].
+        default @Nullable InterruptObserver observer() {
+            return null;
+        }
+
+        /// One more than the highest guest-physical address.
+        long gpaLimit();
+
+        /// The host has reset the function: sets it up again, if that is the owner's doing.
+        default void runFirmware() {}
+    }
+
+    /// @param device what is behind the function
+    public PciFunction(FunctionBackend device, Owner owner) {
+        this.device = device;
+        this.owner = owner;
+        PciProfile profile = device.profile();
+        interrupts =
+                new FunctionInterrupts(
+                        profile.irqs(), profile.options().express(), owner.observer());
+        config = new PciConfigSpace(profile, interrupts, owner.gpaLimit());
+        MsixPlacement place = profile.bars().msix().orElse(null);
+        msixRegion =
+                place == null
+                        ? null
+                        : new MsixRegion(place, Objects.requireNonNull(interrupts.msix()));
+    }
+
+    /// Lets the driver reach the guest through this function.
+    ///
+    /// @param memory the guest's memory
+    public void connect(GuestMemory memory) {
+        device.connect(new Port(memory));
+    }
+
+    public PciConfigSpace config() {
+        return config;
+    }
+
+    public InterruptSet interrupts() {
+        return interrupts.set();
+    }
+
+    /// All regions of the function: the driver's, the BAR that was added for MSI-X if one was, and
+    /// configuration space.
+    public List<RegionInfo> regions() {
+        return device.profile().allRegions();
+    }
+
+    /// Reads configuration space.
+    ///
+    /// @param offsetBytes any value; what lies outside reads as ones
+    /// @param widthBytes 1 to 8
+    public long readConfig(int offsetBytes, int widthBytes) {
+        return config.read(offsetBytes, widthBytes);
+    }
+
+    /// Writes configuration space as a guest, and does what follows from it. When this returns,
+    /// BARs are where the registers say.
+    ///
+    /// @param offsetBytes any value; what lies outside is ignored
+    /// @param widthBytes 1 to 8
+    /// @return the failure of a driver's reset if the write reset the function, else done
+    public RegionAccess writeConfig(int offsetBytes, int widthBytes, long value) {
+        PciConfigSpace.Written written = config.write(offsetBytes, widthBytes, value);
+        if (written.windowsChanged()) {
+            owner.windowsChanged();
+        }
+        return written.resetRequested() ? device.reset() : new RegionAccess.Done(0);
+    }
+
+    /// Reads a trapped part of a region, or any part of one as if it were.
+    ///
+    /// @param offsetBytes in the region
+    /// @param widthBytes 1 to 8
+    /// @return EIO from a BAR or the ROM while memory decoding is off, EINVAL outside the region;
+    ///   else what the driver says
+    public RegionAccess read(int region, long offsetBytes, int widthBytes) {
+        if (region == RegionInfo.CONFIG) {
+            return new RegionAccess.Done(readConfig(configOffset(offsetBytes), widthBytes));
+        }
+        RegionAccess outcome = readIfDecoded(region, offsetBytes, widthBytes);
+        return outcome == null ? notDecoded(region) : outcome;
+    }
+
+    /// Reads a BAR or the ROM as a bus does, for which no answer is no failure: whether memory is
+    /// decoded is looked at once, so a guest that turns it off and on cannot make a failure of what
+    /// it missed.
+    ///
+    /// @return null if memory decoding is off; else as [#read]
+    public @Nullable RegionAccess readIfDecoded(int region, long offsetBytes, int widthBytes) {
+        if (region <= RegionInfo.ROM && !config.decodesMemory()) {
+            return null;
+        }
+        MsixRegion msix = msixRegion;
+        return msix != null && msix.touches(region, offsetBytes, widthBytes)
+                ? msix.read(offsetBytes, widthBytes, this::readDriver)
+                : readDriver(region, offsetBytes, widthBytes);
+    }
+
+    /// An offset into configuration space, such that what is outside stays outside.
+    private static int configOffset(long offsetBytes) {
+        return Math.clamp(offsetBytes, -Long.BYTES, 1 << 16);
+    }
+
+    /// Writes; otherwise as [#read]. A write to the ROM is ignored.
+    public RegionAccess write(int region, long offsetBytes, int widthBytes, long value) {
+        if (region == RegionInfo.CONFIG) {
+            return writeConfig(configOffset(offsetBytes), widthBytes, value);
+        }
+        RegionAccess outcome = writeIfDecoded(region, offsetBytes, widthBytes, value);
+        return outcome == null ? notDecoded(region) : outcome;
+    }
+
+    /// Writes a BAR as a bus does; otherwise as [#readIfDecoded].
+    ///
+    /// @return null if memory decoding is off; else as [#write]
+    public @Nullable RegionAccess writeIfDecoded(
+            int region, long offsetBytes, int widthBytes, long value) {
+        if (region <= RegionInfo.ROM && !config.decodesMemory()) {
+            return null;
+        }
+        if (region == RegionInfo.ROM) {
+            return new RegionAccess.Done(0);
+        }
+        MsixRegion msix = msixRegion;
+        return msix != null && msix.touches(region, offsetBytes, widthBytes)
+                ? msix.write(offsetBytes, widthBytes, value, this::writeDriver)
+                : writeDriver(region, offsetBytes, widthBytes, value);
+    }
+
+    private RegionAccess notDecoded(int region) {
+        return new RegionAccess.Failed(
+                Errno.EIO, "memory decoding is off: %s region=%d".formatted(device, region));
+    }
+
+    private boolean isAdded(int region) {
+        return device.profile()
+                .bars()
+                .addedForMsix()
+                .filter(added -> added.index() == region)
+                .isPresent();
+    }
+
+    private RegionAccess readDriver(int region, long offsetBytes, int widthBytes) {
+        return isAdded(region)
+                ? new RegionAccess.Done(0)
+                : device.read(region, offsetBytes, widthBytes);
+    }
+
+    private RegionAccess writeDriver(int region, long offsetBytes, int widthBytes, long value) {
+        return isAdded(region)
+                ? new RegionAccess.Done(0)
+                : device.write(region, offsetBytes, widthBytes, value);
+    }
+
+    /// The way from the driver back to here.
+    private final class Port implements GuestPort {
+        private final GuestMemory memory;
+
+        Port(GuestMemory memory) {
+            this.memory = memory;
+        }
+
+        @Override
+        public GuestMemory memory() {
+            return memory;
+        }
+
+        @Override
+        public Interrupts interrupts() {
+            return interrupts.set();
+        }
+
+        @Override
+        public void reset() {
+            if (config.reset()) {
+                owner.windowsChanged();
+            }
+        }
+
+        @Override
+        public void runFirmware() {
+            owner.runFirmware();
+        }
+
+        @Override
+        public void requestRelease() {
+            interrupts.set().requestRelease();
+        }
+    }
+}

@@ -1,0 +1,14 @@
+package dev.mdev.core.pci;
+
+import dev.mdev.api.Errno;
+
+/// How a register access ended.
+public sealed interface RegionAccess {
+    /// The driver served it.
+    ///
+    /// @param value what was read; 0 after a write
+    record Done(long value) implements RegionAccess {}
+
+    /// It failed.
+    record Failed(Errno errno, String reason) implements RegionAccess {}
+}
