@@ -14,8 +14,11 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.UUID;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
+import java.util.stream.Collectors;
 
 /// The pages of one parent's pools: which are free, and which belong to whom. What is available is
 /// always computed from the free extents; nothing is counted along.
@@ -147,18 +150,53 @@ public final class Capacity {
         }
     }
 
-    /// All pages of a tenant.
-    public List<PfnRange> pagesOf(Tenant tenant) {
+    /// Gives all pages of one tenant to another, which is to have none.
+    ///
+    /// @return what was given
+    public List<PfnRange> passAll(Tenant from, Tenant to) {
+        extents.lock();
+        try {
+            List<PfnRange> passed = pagesOfLocked(from);
+            passed.forEach(pfns -> poolOfLocked(pfns).pass(pfns, from, to));
+            checkLocked();
+            return passed;
+        } finally {
+            extents.unlock();
+        }
+    }
+
+    /// The devices that have pages.
+    public Set<UUID> devices() {
         extents.lock();
         try {
             return pools.values().stream()
                     .flatMap(pool -> pool.taken().stream())
-                    .filter(taken -> taken.tenant().equals(tenant))
-                    .map(PoolMap.Taken::pfns)
-                    .toList();
+                    .map(PoolMap.Taken::tenant)
+                    .filter(Tenant.Device.class::isInstance)
+                    .map(tenant -> ((Tenant.Device) tenant).uuid())
+                    .collect(Collectors.toSet());
         } finally {
             extents.unlock();
         }
+    }
+
+    /// All pages of a tenant.
+    public List<PfnRange> pagesOf(Tenant tenant) {
+        extents.lock();
+        try {
+            return pagesOfLocked(tenant);
+        } finally {
+            extents.unlock();
+        }
+    }
+
+    @GuardedBy("extents")
+    private List<PfnRange> pagesOfLocked(Tenant tenant) {
+        return pools.values().stream()
+                .flatMap(pool -> pool.taken().stream())
+                .filter(taken -> taken.tenant().equals(tenant))
+                .map(PoolMap.Taken::pfns)
+                .toList();
     }
 
     /// How many more devices of `type` fit at this moment, at most `limit`.

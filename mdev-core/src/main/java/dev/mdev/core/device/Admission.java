@@ -87,9 +87,10 @@ final class Admission {
                     arrivals.settle(parent, existing, host.gave(parent.aperture())));
         } catch (RuntimeException | Error e) {
             // They go when they can; what went wrong is to be told now.
-            added.keySet().forEach(bus.registry()::abandon);
             var _ = departures.begin(added.keySet(), Removal.forcing(Duration.ZERO), _ -> {});
             throw e;
+        } finally {
+            added.keySet().forEach(arrivals::endArrival);
         }
         return List.copyOf(added.keySet());
     }

@@ -13,7 +13,10 @@ import dev.mdev.core.ledger.Owner;
 import dev.mdev.core.ledger.PoolRuns;
 import dev.mdev.core.ledger.Subject;
 
+import org.jspecify.annotations.Nullable;
+
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -22,6 +25,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
+import java.util.stream.Stream;
 
 /// What happens when a parent arrives, before anybody can use it: its devices are found and told
 /// apart, pages that may hold somebody's bytes are scrubbed, and devices that are to start with it
@@ -67,7 +71,7 @@ final class Arrivals {
         }
         existing.forEach(device -> bus.ledger().markDirty(name, runsOf(parent, device.share())));
         setBadAside(parent);
-        existing.forEach(device -> recognize(parent, device));
+        existing.forEach(device -> recognizeClaimed(parent, device));
         forgetMissing(parent, existing);
         scrubDirty(parent);
         bus.registry().settle(parent);
@@ -96,6 +100,18 @@ final class Arrivals {
     private void setBadAside(Parent parent) {
         for (ApertureRun run : bus.ledger().bad(parent.name())) {
             var _ = parent.capacity().takeFree(run.pfnsIn(parent.aperturePfns()), new Tenant.Bad());
+        }
+    }
+
+    /// Nobody ends the device before everybody was told of it.
+    private void recognizeClaimed(Parent parent, ExistingDevice device) {
+        try (Claims.Claim _ =
+                bus.claims()
+                        .claimInTime(device.uuid(), "recognized", bus.options().callDeadline())) {
+            recognize(parent, device);
+        } catch (MdevException e) {
+            bus.observer()
+                    .event(new MdevEvent.StartFailed(device.uuid(), parent.name(), e.toString()));
         }
     }
 
@@ -138,25 +154,27 @@ final class Arrivals {
                 trouble);
     }
 
+    /// Takes an existing device over from whoever made it.
     private void takeOver(Parent parent, ExistingDevice device, Owner owner) {
-        Mdev mdev = null;
+        Mdev mdev = newMdev(parent, device);
+        boolean handedOver = false;
         try {
-            mdev = adopt(parent, device);
+            Adoption.ask(mdev);
+            handedOver = true;
             mdev.markTakenOver();
             bus.registry().add(Registry.Entry.of(mdev, owner, Activity.ACTIVE));
-            bus.ledger().active(BusContext.subject(mdev, owner));
-            bus.observer()
-                    .event(
-                            new MdevEvent.Started(
-                                    mdev.uuid(), parent.name(), mdev.type().id(), owner));
-            bus.observer().created(mdev);
-        } catch (MdevException e) {
-            if (mdev != null) {
-                bus.watch().remove(mdev.calls());
+        } catch (RuntimeException | Error e) {
+            bus.watch().remove(mdev.calls());
+            if (handedOver || !(e instanceof MdevException refused)) {
                 throw e;
             }
-            addLost(parent, device, owner, e);
+            addLost(parent, device, owner, refused);
+            return;
         }
+        bus.ledger().active(BusContext.subject(mdev, owner));
+        bus.observer()
+                .event(new MdevEvent.Started(mdev.uuid(), parent.name(), mdev.type().id(), owner));
+        bus.observer().created(mdev);
     }
 
     private void addLost(Parent parent, ExistingDevice device, Owner owner, MdevException because) {
@@ -167,20 +185,24 @@ final class Arrivals {
     }
 
     private void endDoomed(Parent parent, ExistingDevice device) {
-        Mdev mdev;
+        Mdev mdev = newMdev(parent, device);
+        DeviceEnd end = null;
+        boolean handedOver = false;
         try {
-            mdev = adopt(parent, device);
-        } catch (MdevException e) {
-            addLost(parent, device, Owner.OURS, e);
-            return;
-        }
-        DeviceEnd end = DeviceEnd.prepare(bus, exits, mdev);
-        try {
+            end = DeviceEnd.prepare(bus, exits, mdev);
+            Adoption.ask(mdev);
+            handedOver = true;
             bus.registry().add(Registry.Entry.of(mdev, Owner.OURS, Activity.STOPPING));
-        } catch (MdevException e) {
-            end.cancel();
+        } catch (RuntimeException | Error e) {
             bus.watch().remove(mdev.calls());
-            throw e;
+            if (end != null) {
+                end.cancel();
+            }
+            if (handedOver || !(e instanceof MdevException refused)) {
+                throw e;
+            }
+            addLost(parent, device, Owner.OURS, refused);
+            return;
         }
         try {
             var _ = end.begin(null, _ -> bus.ledger().gone(parent.name(), mdev.uuid())).await();
@@ -192,17 +214,8 @@ final class Arrivals {
         }
     }
 
-    /// Takes an existing device over from whoever made it.
-    private Mdev adopt(Parent parent, ExistingDevice device) {
-        Mdev mdev =
-                bus.newMdev(device.uuid(), parent, parent.type(device.typeId()), device.share());
-        try {
-            Adoption.ask(mdev);
-            return mdev;
-        } catch (RuntimeException | Error e) {
-            bus.watch().remove(mdev.calls());
-            throw e;
-        }
+    private Mdev newMdev(Parent parent, ExistingDevice device) {
+        return bus.newMdev(device.uuid(), parent, parent.type(device.typeId()), device.share());
     }
 
     private void forgetMissing(Parent parent, List<ExistingDevice> existing) {
@@ -243,59 +256,114 @@ final class Arrivals {
         }
     }
 
+    /// Ends the arrival of a parent, however it went.
+    void endArrival(Parent parent) {
+        exits.letGo(parent);
+    }
+
     /// Looks again which devices others made or ended. What something is being done to meanwhile is
     /// left to the next time.
     ///
-    /// @throws MdevException what the driver threw; EINVAL if a new device has pages that are taken
+    /// @throws MdevException ENODEV if the parent is not there to be used; what the driver threw;
+    ///   EINVAL if a new device has pages that are taken
     void rescan(Parent parent) {
-        Set<UUID> there = existing(parent).keySet();
-        Set<UUID> changed = new LinkedHashSet<>(there);
-        for (Registry.Entry entry : bus.registry().entriesOf(parent)) {
-            if (there.contains(entry.uuid()) || entry.owner() != Owner.FOREIGN) {
-                changed.remove(entry.uuid());
-            } else {
-                changed.add(entry.uuid());
+        bus.registry().use(parent);
+        try {
+            Look look = look(parent);
+            long removals = look.removals();
+            for (UUID uuid : look.changed(parent)) {
+                removals += follow(parent, look, uuid, removals);
             }
-        }
-        for (UUID uuid : changed) {
-            try (Claims.Claim claim = bus.claims().tryClaim(uuid, "looked for").orElse(null)) {
-                if (claim != null) {
-                    lookAgain(parent, uuid);
-                }
-            }
+        } finally {
+            exits.letGo(parent);
         }
     }
 
-    private static Map<UUID, ExistingDevice> existing(Parent parent) {
+    /// What was known of a parent's devices, and then which there are.
+    private record Look(
+            Map<UUID, Registry.Entry> known, long removals, Map<UUID, ExistingDevice> there) {
+        /// Those of which not all is well known; first those that are gone, since others may have
+        /// their pages.
+        Set<UUID> changed(Parent parent) {
+            Set<UUID> changed = new LinkedHashSet<>();
+            known.forEach((uuid, entry) -> {
+                if (entry.owner() == Owner.FOREIGN && !there.containsKey(uuid)) {
+                    changed.add(uuid);
+                }
+            });
+            // A device that could not be spoken of, another parent's having its uuid, has pages.
+            Stream.of(parent.capacity().devices(), there.keySet())
+                    .flatMap(Set::stream)
+                    .filter(uuid -> !known.containsKey(uuid))
+                    .sorted(Comparator.comparing(there::containsKey))
+                    .forEach(changed::add);
+            return changed;
+        }
+    }
+
+    private Look look(Parent parent) {
+        long removals = bus.registry().removals();
+        Map<UUID, Registry.Entry> known = new LinkedHashMap<>();
+        bus.registry().entriesOf(parent).forEach(entry -> known.put(entry.uuid(), entry));
         Map<UUID, ExistingDevice> there = new LinkedHashMap<>();
         BusContext.orThrow(parent.calls().call("existing", () -> parent.device().existing()))
                 .forEach(device -> there.put(device.uuid(), device));
-        return there;
+        return new Look(known, removals, there);
     }
 
-    /// Looks for one device. Since it was last looked for, a verb may have made it or ended it; now
-    /// none can.
-    private void lookAgain(Parent parent, UUID uuid) {
-        Optional<ExistingDevice> device = Optional.ofNullable(existing(parent).get(uuid));
-        Optional<Registry.Entry> entry =
-                bus.registry().find(uuid).filter(known -> known.parent() == parent);
-        if (entry.isEmpty()) {
-            device.ifPresent(found -> addFound(parent, found));
-        } else if (device.isEmpty() && entry.get().owner() == Owner.FOREIGN) {
-            forgetForeign(entry.get());
+    /// Does what follows from a look, if that is still true: while we have the device's claim, no
+    /// verb changes it. The driver was not asked with the claim, as it may take for ever.
+    ///
+    /// @param removals what the registry's number must be if nobody else removed anything
+    /// @return how many devices were removed
+    @SuppressWarnings("ReferenceEquality") // the very entry
+    private int follow(Parent parent, Look look, UUID uuid, long removals) {
+        try (Claims.Claim claim = bus.claims().tryClaim(uuid, "looked for").orElse(null)) {
+            Registry.Entry before = look.known().get(uuid);
+            Registry.Entry now = entryOf(parent, uuid);
+            if (claim == null || before != now) {
+                return 0;
+            }
+            if (now != null) {
+                forgetForeign(now);
+                return 1;
+            }
+            // It may have been known and removed in between.
+            if (removals == bus.registry().removals()) {
+                ExistingDevice device = look.there().get(uuid);
+                if (device != null) {
+                    addFound(parent, device);
+                } else {
+                    scrubForgotten(parent, uuid);
+                }
+            }
+            return 0;
         }
     }
 
+    private Registry.@Nullable Entry entryOf(Parent parent, UUID uuid) {
+        return bus.registry().find(uuid).filter(entry -> entry.parent() == parent).orElse(null);
+    }
+
+    /// The device may have been there before, and not have been spoken of: it has its pages then.
     private void addFound(Parent parent, ExistingDevice device) {
         var _ = parent.type(device.typeId());
         Tenant tenant = new Tenant.Device(device.uuid());
-        if (!parent.capacity().pagesOf(tenant).isEmpty()) {
-            // Another parent has a device of this uuid, and everybody was told.
-            return;
+        boolean isNew = parent.capacity().pagesOf(tenant).isEmpty();
+        if (isNew) {
+            parent.capacity().allocateAt(device.share(), tenant);
+            bus.ledger().markDirty(parent.name(), runsOf(parent, device.share()));
         }
-        parent.capacity().allocateAt(device.share(), tenant);
-        bus.ledger().markDirty(parent.name(), runsOf(parent, device.share()));
-        recognize(parent, device);
+        if (isNew || bus.registry().find(device.uuid()).isEmpty()) {
+            recognize(parent, device);
+        }
+    }
+
+    private void scrubForgotten(Parent parent, UUID uuid) {
+        Tenant tenant = new Tenant.Device(uuid);
+        parent.capacity()
+                .pagesOf(tenant)
+                .forEach(pfns -> bus.scrubber().scrub(parent, pfns, tenant, () -> {}));
     }
 
     private void forgetForeign(Registry.Entry entry) {
@@ -306,12 +374,22 @@ final class Arrivals {
     }
 
     /// Scrubs quarantined pages again, and frees those that are well.
+    ///
+    /// @throws MdevException ENODEV if the parent is not there to be used
     void repair(Parent parent) {
-        Tenant bad = new Tenant.Bad();
-        for (PfnRange pfns : parent.capacity().pagesOf(bad)) {
-            bus.ledger()
-                    .markGood(parent.name(), List.of(ApertureRun.of(pfns, parent.aperturePfns())));
-            bus.scrubber().scrub(parent, pfns, bad, () -> {});
+        bus.registry().use(parent);
+        try {
+            Tenant scrubbing = new Tenant.Scrubbing();
+            // Ours from here on: another repair finds none of them.
+            for (PfnRange pfns : parent.capacity().passAll(new Tenant.Bad(), scrubbing)) {
+                bus.ledger()
+                        .markGood(
+                                parent.name(),
+                                List.of(ApertureRun.of(pfns, parent.aperturePfns())));
+                bus.scrubber().scrub(parent, pfns, scrubbing, () -> {});
+            }
+        } finally {
+            exits.letGo(parent);
         }
     }
 }

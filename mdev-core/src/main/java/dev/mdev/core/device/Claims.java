@@ -281,6 +281,20 @@ final class Claims {
     /// @param takeOver whether to take its claim over then, if that yields
     /// @throws MdevException EAGAIN if somebody else still is at it
     Claim claimToEnd(UUID uuid, Duration patience, boolean takeOver) {
+        return claimInTime(uuid, "removed", patience, takeOver);
+    }
+
+    /// Takes the right to change a device that a parent brings along, also while the bus is being
+    /// closed.
+    ///
+    /// @param what for messages: is being ...
+    /// @param patience how long to wait for somebody else who is at it
+    /// @throws MdevException EAGAIN if somebody else still is at it
+    Claim claimInTime(UUID uuid, String what, Duration patience) {
+        return claimInTime(uuid, what, patience, false);
+    }
+
+    private Claim claimInTime(UUID uuid, String what, Duration patience, boolean takeOver) {
         lock.lock();
         try {
             long start = System.nanoTime();
@@ -294,7 +308,7 @@ final class Claims {
                 throw taken(Errno.EAGAIN, other);
             }
             Duration waited = Duration.ofNanos(waits ? System.nanoTime() - start : 0);
-            Claim mine = new Claim(uuid, "removed", false, other, waited);
+            Claim mine = new Claim(uuid, what, false, other, waited);
             claims.put(uuid, mine);
             return mine;
         } catch (InterruptedException e) {

@@ -10,6 +10,12 @@ final class ParentExits {
         this.bus = bus;
     }
 
+    /// Ends a use of a parent ([Registry#use]), which is closed if that kept it from going.
+    void letGo(Parent parent) {
+        bus.registry().leaveAlone(parent);
+        closeIfDeserted(parent);
+    }
+
     /// Begins to close a parent if it is to leave and nothing of it is left. Its driver may not let
     /// go, so this happens on a thread of the parent's own.
     void closeIfDeserted(Parent parent) {

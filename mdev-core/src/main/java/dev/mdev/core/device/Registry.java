@@ -12,13 +12,13 @@ import dev.mdev.core.ledger.Owner;
 import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
-import java.util.HashSet;
+import java.util.Collection;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
-import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
@@ -35,9 +35,14 @@ final class Registry {
     @GuardedBy("registry")
     private final Map<UUID, Entry> entries = new LinkedHashMap<>();
 
-    /// Parents of which nobody will find devices any more, by asking their drivers.
+    /// How many work on a parent, so that it must not go: whoever lets it arrive, looks for its
+    /// devices, or scrubs its pages. None: not there.
     @GuardedBy("registry")
-    private final Set<Parent> settled = new HashSet<>();
+    private final Map<Parent, Integer> users = new HashMap<>();
+
+    /// Goes up whenever a device is gone.
+    @GuardedBy("registry")
+    private long removals;
 
     @GuardedBy("registry")
     private boolean closing;
@@ -99,27 +104,21 @@ final class Registry {
         }
     }
 
-    /// Lets nothing new begin, if no device is assigned.
+    /// Lets nothing new begin, if no device is assigned, and nobody get one.
     ///
-    /// @throws MdevException EBUSY if one is
+    /// @throws MdevException EBUSY if one is: nothing changed then
     void beginClosing() {
         registry.lock();
         try {
-            for (Entry entry : entries.values()) {
-                Optional<String> holder =
-                        entry.mdev == null ? Optional.empty() : entry.mdev.holder();
-                if (entry.activity == Activity.ACTIVE && holder.isPresent()) {
-                    throw new MdevException(
-                            Errno.EBUSY,
-                            "mdev=%s is assigned to %s".formatted(entry.uuid, holder.get()));
-                }
-            }
+            leaveIfUnusedLocked(parents.values());
             closing = true;
         } finally {
             registry.unlock();
         }
     }
 
+    /// Adds a parent that is arriving, for who uses it until [#leaveAlone].
+    ///
     /// @throws MdevException EEXIST if a parent of that name is there
     void addParent(Parent parent) {
         registry.lock();
@@ -128,6 +127,7 @@ final class Registry {
             if (parents.putIfAbsent(parent.name(), parent) != null) {
                 throw new MdevException(Errno.EEXIST, "parent=" + parent.name());
             }
+            users.put(parent, 1);
         } finally {
             registry.unlock();
         }
@@ -137,7 +137,7 @@ final class Registry {
         registry.lock();
         try {
             parents.remove(parent.name(), parent);
-            settled.remove(parent);
+            users.remove(parent);
             entries.values().removeIf(entry -> entry.parent == parent);
         } finally {
             registry.unlock();
@@ -155,13 +155,35 @@ final class Registry {
                         Errno.ESHUTDOWN, "the bus is closed: parent=" + parent.name());
             }
             parent.setPresence(Parent.Presence.PRESENT);
-            settled.add(parent);
         } finally {
             registry.unlock();
         }
     }
 
-    /// Lets nothing new begin on a parent. It does not go before it is settled.
+    /// Keeps a parent from going, until [#leaveAlone].
+    ///
+    /// @throws MdevException ENODEV if it is not there to be used
+    void use(Parent parent) {
+        registry.lock();
+        try {
+            requirePresent(parent);
+            users.merge(parent, 1, Integer::sum);
+        } finally {
+            registry.unlock();
+        }
+    }
+
+    /// Ends what [#use] or [#addParent] began. The parent may be deserted now.
+    void leaveAlone(Parent parent) {
+        registry.lock();
+        try {
+            users.computeIfPresent(parent, (_, count) -> count == 1 ? null : count - 1);
+        } finally {
+            registry.unlock();
+        }
+    }
+
+    /// Lets nothing new begin on a parent.
     void leave(Parent parent) {
         registry.lock();
         try {
@@ -177,45 +199,39 @@ final class Registry {
     void leaveIfUnused(Parent parent) {
         registry.lock();
         try {
-            Parent.Presence before = parent.presence();
-            // Whoever gets a device from now on sees this, and whoever got one before is seen here.
-            parent.setPresence(Parent.Presence.LEAVING);
-            List<String> held = heldLocked(parent);
-            if (!held.isEmpty()) {
-                parent.setPresence(before);
-                throw new MdevException(
-                        Errno.EBUSY,
-                        "parent=%s has devices in use: %s"
-                                .formatted(parent.name(), String.join(", ", held)));
-            }
+            leaveIfUnusedLocked(List.of(parent));
         } finally {
             registry.unlock();
         }
     }
 
     @GuardedBy("registry")
+    private void leaveIfUnusedLocked(Collection<Parent> leaving) {
+        Map<Parent, Parent.Presence> before = new HashMap<>();
+        leaving.forEach(parent -> before.put(parent, parent.presence()));
+        // Whoever gets a device from now on sees this, and whoever got one before is seen here.
+        leaving.forEach(parent -> parent.setPresence(Parent.Presence.LEAVING));
+        List<String> held = new ArrayList<>();
+        leaving.forEach(parent -> held.addAll(heldLocked(parent)));
+        if (!held.isEmpty()) {
+            before.forEach(Parent::setPresence);
+            throw new MdevException(
+                    Errno.EBUSY, "devices are assigned: " + String.join(", ", held));
+        }
+    }
+
+    /// Who has which device of a parent. One that is being ended, or is lost, is nobody's to lose.
+    @GuardedBy("registry")
     private List<String> heldLocked(Parent parent) {
         List<String> held = new ArrayList<>();
         for (Entry entry : entries.values()) {
-            if (entry.parent == parent && entry.mdev != null) {
+            if (entry.parent == parent && entry.mdev != null && entry.activity == Activity.ACTIVE) {
                 entry.mdev
                         .holder()
-                        .ifPresent(who -> held.add("mdev=%s by %s".formatted(entry.uuid, who)));
+                        .ifPresent(who -> held.add("mdev=%s to %s".formatted(entry.uuid, who)));
             }
         }
         return held;
-    }
-
-    /// Lets nothing new begin on a parent that will not be settled: it goes when all of it that is
-    /// known is gone.
-    void abandon(Parent parent) {
-        registry.lock();
-        try {
-            parent.setPresence(Parent.Presence.LEAVING);
-            settled.add(parent);
-        } finally {
-            registry.unlock();
-        }
     }
 
     List<Parent> parents() {
@@ -322,7 +338,7 @@ final class Registry {
         }
     }
 
-    /// Adds a device that was found.
+    /// Adds a device that was found, for who uses its parent.
     ///
     /// @throws MdevException EEXIST if the uuid is taken
     void add(Entry entry) {
@@ -354,8 +370,9 @@ final class Registry {
     void cancelAdoption(Mdev mdev, Entry foreign) {
         registry.lock();
         try {
-            entries.computeIfPresent(
-                    mdev.uuid(), (_, entry) -> entry.mdev == mdev ? foreign : entry);
+            // Another object: who went by the former one looks again.
+            Entry again = foreign.with(foreign.activity, foreign.trouble);
+            entries.computeIfPresent(mdev.uuid(), (_, entry) -> entry.mdev == mdev ? again : entry);
         } finally {
             registry.unlock();
         }
@@ -401,21 +418,32 @@ final class Registry {
     Optional<Entry> remove(UUID uuid) {
         registry.lock();
         try {
+            removals++;
             return Optional.ofNullable(entries.remove(uuid));
         } finally {
             registry.unlock();
         }
     }
 
-    /// Whether a parent is leaving, and nothing of it is left or will be found.
+    /// A number that goes up whenever a device is gone.
+    long removals() {
+        registry.lock();
+        try {
+            return removals;
+        } finally {
+            registry.unlock();
+        }
+    }
+
+    /// Whether a parent is leaving, nobody works on it, and nothing of it is left that its driver
+    /// made for us or handed over.
     boolean isDeserted(Parent parent) {
         registry.lock();
         try {
             return parent.presence() == Parent.Presence.LEAVING
-                    && settled.contains(parent)
+                    && !users.containsKey(parent)
                     && entries.values().stream()
-                            .noneMatch(entry ->
-                                    entry.parent == parent && entry.owner != Owner.FOREIGN);
+                            .noneMatch(entry -> entry.parent == parent && entry.mdev != null);
         } finally {
             registry.unlock();
         }

@@ -426,4 +426,74 @@ class ForeignTest {
         assertThat(card.kept).isEmpty();
         world.close();
     }
+
+    @Test
+    void aParentWithADeviceThatCouldNotBeTakenOverGoesWithoutIt() {
+        BusWorld world = new BusWorld(card).plug();
+        world.bus.create(OURS, "gpu0", TYPE);
+        world.restart();
+        world.driver.adopts = false;
+        world.plug();
+        assertThat(world.bus.status(OURS).orElseThrow().activity()).isEqualTo(Activity.LOST);
+
+        world.bus.removeParent("gpu0", Duration.ZERO);
+
+        assertThat(world.bus.statuses()).isEmpty();
+        world.driver.adopts = true;
+        world.plug();
+        assertThat(world.bus.find(OURS)).as("it is there again").isPresent();
+        world.bus.remove(OURS);
+        world.check();
+        world.close();
+    }
+
+    /// Until it is over, the driver is asked which devices there are, and not closed.
+    @Test
+    void aParentDoesNotGoWhileSomebodyLooksForItsDevices() throws Exception {
+        BusWorld world = new BusWorld(new SplittableRandom(1), Duration.ofSeconds(1), card).plug();
+        CountDownLatch looking = new CountDownLatch(1);
+        CountDownLatch goOn = new CountDownLatch(1);
+        makeAlien(ALIEN, 4);
+        world.driver.onExisting =
+                () -> {
+                    looking.countDown();
+                    LifeCycleTest.await(goOn);
+                };
+        CompletableFuture<Void> rescan = CompletableFuture.runAsync(() -> world.bus.rescan("gpu0"));
+        looking.await();
+
+        assertFails(() -> world.bus.removeParent("gpu0", Duration.ZERO), Errno.ETIMEDOUT);
+        assertFails(() -> world.bus.rescan("gpu0"), Errno.ENODEV);
+        assertFails(() -> world.bus.repair("gpu0"), Errno.ENODEV);
+        goOn.countDown();
+
+        rescan.join();
+        world.await(() -> world.bus.parents().isEmpty());
+        assertThat(world.bus.statuses()).as("nothing of a parent that is gone").isEmpty();
+        assertThat(alienIsUntouched(4)).isTrue();
+        world.close();
+    }
+
+    @Test
+    void pagesOfADeviceWhoseUuidWasTakenAreFreeWhenItIsGoneAndItIsSeenWhenTheUuidIsFree() {
+        Card second = new Card("gpu1", 16, true).with(TYPE, 4, 1, true);
+        makeAlien(ALIEN, 4);
+        second.kept.put(ALIEN, card.kept.get(ALIEN));
+        BusWorld world = new BusWorld(card, second).plug();
+
+        card.kept.remove(ALIEN);
+        world.bus.rescan("gpu0");
+        world.bus.rescan("gpu1");
+        assertThat(world.bus.status(ALIEN).orElseThrow().parent()).isEqualTo("gpu1");
+
+        makeAlien(ALIEN, 8);
+        world.bus.rescan("gpu0");
+        assertThat(world.bus.parent("gpu0").usage().getFirst().freePages()).isEqualTo(12);
+        card.kept.remove(ALIEN);
+        world.bus.rescan("gpu0");
+        assertThat(world.bus.parent("gpu0").usage().getFirst().freePages()).isEqualTo(16);
+        assertThat(card.vram.isZero(8, 4)).isTrue();
+        world.check();
+        world.close();
+    }
 }
