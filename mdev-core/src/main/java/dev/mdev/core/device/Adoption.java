@@ -8,7 +8,6 @@ import dev.mdev.core.ledger.PoolRuns;
 import dev.mdev.core.ledger.Subject;
 import dev.mdev.core.ledger.Verb;
 
-import java.util.Optional;
 import java.util.UUID;
 
 /// Takes over devices that somebody else made.
@@ -120,7 +119,8 @@ final class Adoption {
         } catch (RuntimeException | Error e) {
             // There is nobody to end it: it is lost, and is there when the host starts again.
             because.addSuppressed(e);
-            var _ = bus.registry().become(mdev, Activity.LOST, Optional.of("failed to end: " + e));
+            mdev.revokeForGood();
+            var _ = DeviceEnd.markLost(bus, mdev, "failed to end: " + e);
         }
     }
 }

@@ -14,6 +14,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.ReentrantLock;
 
 /// The end of one device: its driver closes it, its pages are scrubbed and freed, its uuid is free.
 ///
@@ -33,6 +34,9 @@ final class DeviceEnd {
 
     /// Goes up whenever the end gets on.
     private final AtomicLong progress = new AtomicLong();
+
+    /// Keeps what is told of the device in order: that it is lost, and that it is gone after all.
+    private final ReentrantLock telling = new ReentrantLock();
 
     /// How to end the device.
     ///
@@ -71,9 +75,12 @@ final class DeviceEnd {
     ///
     /// @param former whose work on the device was taken over and may still be under way, or null
     DeviceEnd begin(Claims.@Nullable Claim former, Settlement settlement) {
-        mdev.revokeForGood();
-        var _ = bus.registry().become(mdev, Activity.STOPPING, Optional.empty());
-        order.complete(new Order(former, settlement));
+        try {
+            mdev.revokeForGood();
+            var _ = bus.registry().become(mdev, Activity.STOPPING, Optional.empty());
+        } finally {
+            order.complete(new Order(former, settlement));
+        }
         return this;
     }
 
@@ -83,7 +90,7 @@ final class DeviceEnd {
         } catch (CancellationException e) {
             // Not to be ended.
         } catch (RuntimeException | Error e) {
-            var _ = markLost("failed to end: " + e);
+            var _ = markLost(bus, mdev, "failed to end: " + e);
             done.completeExceptionally(e);
         }
     }
@@ -104,50 +111,78 @@ final class DeviceEnd {
                         progress::incrementAndGet);
         bus.watch().remove(mdev.calls());
         how.settlement().settle(trouble);
-        bus.registry()
-                .remove(mdev.uuid())
-                .filter(entry -> entry.activity() == Activity.LOST)
-                .ifPresent(_ ->
-                        bus.observer()
-                                .event(new MdevEvent.Recovered(mdev.uuid(), mdev.parent().name())));
+        remove();
         done.complete(trouble);
         exits.closeIfDeserted(mdev.parent());
     }
 
-    /// Waits until the device is gone.
+    /// Frees the uuid, and says so if the device was lost.
+    private void remove() {
+        telling.lock();
+        try {
+            bus.registry()
+                    .remove(mdev.uuid())
+                    .filter(entry -> entry.activity() == Activity.LOST)
+                    .ifPresent(_ ->
+                            bus.observer()
+                                    .event(
+                                            new MdevEvent.Recovered(
+                                                    mdev.uuid(), mdev.parent().name())));
+        } finally {
+            telling.unlock();
+        }
+    }
+
+    /// Waits until the device is gone, also if the thread is interrupted: the wait is bounded, and
+    /// somebody must say that the device is lost.
     ///
     /// @return what the driver said when it closed the device, if that failed
     /// @throws MdevException ETIMEDOUT if it does not get on for the deadline: it is lost
     Optional<String> await() {
+        boolean interrupted = false;
         long seen = 0;
-        while (true) {
-            try {
-                return done.get(bus.options().callDeadline().toNanos(), TimeUnit.NANOSECONDS);
-            } catch (TimeoutException e) {
-                long now = progress.get();
-                String why = stuckAt();
-                if (now == seen && markLost(why)) {
-                    throw new MdevException(
-                            Errno.ETIMEDOUT,
-                            "mdev=%s does not end: %s; its %d pages are held until it does"
-                                    .formatted(mdev.uuid(), why, heldPages()),
-                            e);
+        try {
+            while (true) {
+                try {
+                    return done.get(bus.options().callDeadline().toNanos(), TimeUnit.NANOSECONDS);
+                } catch (TimeoutException e) {
+                    long now = progress.get();
+                    if (now == seen) {
+                        requireGone();
+                    }
+                    seen = now;
+                } catch (InterruptedException e) {
+                    interrupted = true;
                 }
-                seen = now;
-            } catch (InterruptedException e) {
+            }
+        } catch (ExecutionException e) {
+            if (e.getCause() instanceof Error error) {
+                throw error;
+            }
+            throw new MdevException(
+                    Errno.EIO, "mdev=%s did not end: %s".formatted(mdev.uuid(), e.getCause()), e);
+        } finally {
+            if (interrupted) {
                 Thread.currentThread().interrupt();
-                throw new MdevException(
-                        Errno.EINTR, "interrupted while mdev=%s ends".formatted(mdev.uuid()), e);
-            } catch (ExecutionException e) {
-                if (e.getCause() instanceof Error error) {
-                    throw error;
-                }
-                throw new MdevException(
-                        Errno.EIO,
-                        "mdev=%s did not end: %s".formatted(mdev.uuid(), e.getCause()),
-                        e);
             }
         }
+    }
+
+    /// @throws MdevException ETIMEDOUT if the device is not gone: it is lost
+    private void requireGone() {
+        String why = stuckAt();
+        telling.lock();
+        try {
+            if (!markLost(bus, mdev, why)) {
+                return;
+            }
+        } finally {
+            telling.unlock();
+        }
+        throw new MdevException(
+                Errno.ETIMEDOUT,
+                "mdev=%s does not end: %s; its %d pages are held until it does"
+                        .formatted(mdev.uuid(), why, heldPages(mdev)));
     }
 
     private String stuckAt() {
@@ -167,17 +202,19 @@ final class DeviceEnd {
                 .orElse("its pages are not being scrubbed");
     }
 
-    /// @return false if the device is gone after all
-    private boolean markLost(String why) {
+    /// Says that a device does not end.
+    ///
+    /// @return false if it is gone after all
+    static boolean markLost(BusContext bus, Mdev mdev, String why) {
         if (!bus.registry().become(mdev, Activity.LOST, Optional.of(why))) {
             return false;
         }
         bus.observer()
-                .event(new MdevEvent.Lost(mdev.uuid(), mdev.parent().name(), why, heldPages()));
+                .event(new MdevEvent.Lost(mdev.uuid(), mdev.parent().name(), why, heldPages(mdev)));
         return true;
     }
 
-    private long heldPages() {
+    private static long heldPages(Mdev mdev) {
         return mdev.share().stream().mapToLong(PoolShare::npages).sum();
     }
 }

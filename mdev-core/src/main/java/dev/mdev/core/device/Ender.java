@@ -84,19 +84,38 @@ final class Ender {
         if (from.taken()) {
             bus.observer().event(new MdevEvent.Revoked(mdev.uuid(), from.holder().orElseThrow()));
         }
-        Claims.Claim former = claim.former().orElse(null);
+        // Of what was being made nobody has heard yet.
+        boolean known = entry.activity() == Activity.ACTIVE;
         end.begin(
-                former,
+                claim.former().orElse(null),
                 said -> {
                     bus.ledger().end(op, true);
-                    bus.observer()
-                            .event(new MdevEvent.Stopped(mdev.uuid(), mdev.parent().name(), said));
-                    bus.observer().removed(mdev);
+                    if (known) {
+                        tellGone(mdev, said);
+                    }
                 });
-        if (former != null) {
-            former.undo();
+        return new RemovalReport(from.holder(), from.taken(), await(end, claim));
+    }
+
+    private void tellGone(Mdev mdev, Optional<String> said) {
+        bus.observer().event(new MdevEvent.Stopped(mdev.uuid(), mdev.parent().name(), said));
+        bus.observer().removed(mdev);
+    }
+
+    /// Undoes what was taken over, and waits until the device is gone.
+    private static Optional<String> await(DeviceEnd end, Claims.Claim claim) {
+        try {
+            claim.former().ifPresent(Claims.Claim::undo);
+        } catch (RuntimeException | Error e) {
+            // The device ends all the same.
+            try {
+                var _ = end.await();
+            } catch (MdevException lost) {
+                e.addSuppressed(lost);
+            }
+            throw e;
         }
-        return new RemovalReport(from.holder(), from.taken(), end.await());
+        return end.await();
     }
 
     private static void requireEndable(Registry.Entry entry, Claims.Claim claim) {

@@ -513,6 +513,7 @@ public final class Mdev {
         boolean moved = false;
         try {
             copy.run();
+            driver.requireAlive();
             share = List.copyOf(target);
             made.shareMoved(target);
             moved = true;

@@ -216,7 +216,8 @@ final class Starter {
         } catch (RuntimeException | Error e) {
             // There is nobody to end it: it is lost, and a new start of the host ends it.
             because.addSuppressed(e);
-            var _ = bus.registry().become(mdev, Activity.LOST, Optional.of("failed to end: " + e));
+            mdev.revokeForGood();
+            var _ = DeviceEnd.markLost(bus, mdev, "failed to end: " + e);
         }
     }
 }
