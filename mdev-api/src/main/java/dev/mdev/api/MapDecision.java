@@ -3,6 +3,8 @@ package dev.mdev.api;
 import dev.mdev.api.page.PfnRange;
 import dev.mdev.api.page.Prot;
 
+import java.util.Objects;
+
 /// A driver's answer to a [MapRequest].
 public sealed interface MapDecision {
     /// Map these physical pages.
@@ -11,7 +13,12 @@ public sealed interface MapDecision {
     ///   follow in order
     /// @param pfns the physical pages
     /// @param prot the rights, not [Prot#NONE]
-    record Grant(long firstPage, PfnRange pfns, Prot prot) implements MapDecision {}
+    record Grant(long firstPage, PfnRange pfns, Prot prot) implements MapDecision {
+        public Grant {
+            Objects.requireNonNull(pfns);
+            Objects.requireNonNull(prot);
+        }
+    }
 
     /// Map nothing; serve this access by [MdevDevice#read] or [MdevDevice#write].
     record Trap() implements MapDecision {}
@@ -19,7 +26,11 @@ public sealed interface MapDecision {
     /// Map nothing; the guest's access fails.
     ///
     /// @param reason for the operator
-    record Deny(String reason) implements MapDecision {}
+    record Deny(String reason) implements MapDecision {
+        public Deny {
+            Objects.requireNonNull(reason);
+        }
+    }
 
     /// Grants one page for the page that was touched.
     static MapDecision grantPage(MapRequest request, long pfn, Prot prot) {

@@ -156,7 +156,9 @@ final class DriverCalls {
                     : new DriverOutcome.Returned<>(value);
         } catch (MdevException e) {
             return failed(e.errno(), callback, e.getMessage());
-        } catch (RuntimeException | LinkageError | StackOverflowError | AssertionError e) {
+        } catch (Throwable e) {
+            // Whatever a driver throws, an Error included, is what it answers: the device and its
+            // parent must still come to their ends.
             return failed(Errno.EIO, callback, "threw " + e);
         }
     }

@@ -8,6 +8,7 @@ import dev.mdev.api.MdevException;
 import dev.mdev.core.ledger.MdevDefinition;
 import dev.mdev.core.pci.PciFunction;
 import dev.mdev.core.pci.RegionAccess;
+import dev.mdev.core.support.Together;
 
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.AfterEach;
@@ -418,22 +419,30 @@ class RemovalTest {
 
     @Test
     void nobodyGetsADeviceOfAParentThatIsLeaving() throws Exception {
-        Mdev one = create(ONE);
-        Mdev two = create(TWO);
-        world.driver.onClose =
-                device -> {
-                    // Whichever it is, the other may not have been reached yet.
-                    assertFails(() -> one.assign("vm1"), Errno.ENODEV);
-                    assertFails(() -> two.assign("vm2"), Errno.ENODEV);
+        Mdev mdev = create(ONE);
+        CountDownLatch resetting = new CountDownLatch(1);
+        world.driver.onReset =
+                _ -> {
+                    resetting.countDown();
+                    LifeCycleTest.await(letGo);
                 };
+        CompletableFuture<Void> reset =
+                CompletableFuture.runAsync(() -> world.bus.reset(ONE), Thread::startVirtualThread);
+        resetting.await();
+        // It is not being removed before its reset is over or taken over.
+        CompletableFuture<Void> leaving =
+                CompletableFuture.runAsync(
+                        () -> world.bus.removeParent("gpu0", Duration.ofMinutes(1)),
+                        Thread::startVirtualThread);
+        Parent parent = world.bus.parent("gpu0");
+        Together.await("leaving", () -> parent.presence() == Parent.Presence.LEAVING);
 
-        world.bus.removeUnusedParent("gpu0");
+        assertFails(() -> mdev.assign("vm1"), Errno.ENODEV, "leaving");
 
-        assertThat(one.holder()).isEmpty();
-        assertThat(two.holder()).isEmpty();
-        assertThat(world.facts(MdevEvent.Stopped.class))
-                .hasSize(2)
-                .allMatch(fact -> fact.trouble().isEmpty());
+        letGo.countDown();
+        leaving.join();
+        reset.join();
+        assertThat(mdev.holder()).isEmpty();
     }
 
     @Test
@@ -459,7 +468,7 @@ class RemovalTest {
     }
 
     @Test
-    void aDeviceWhoseResetEndsItsHolderIsGivenBackAndNobodyGetsItBeforeAReset() {
+    void aDeviceWhoseResetEndsInAnErrorIsGivenBackAndNobodyGetsItBeforeAReset() {
         Mdev mdev = create(ONE);
         mdev.assign("vm7");
         world.driver.onReset =
@@ -467,14 +476,40 @@ class RemovalTest {
                     throw new OutOfMemoryError("of the driver's own");
                 };
 
-        assertThatThrownBy(mdev::unassign).isInstanceOf(OutOfMemoryError.class);
+        mdev.unassign();
 
         assertThat(mdev.holder()).isEmpty();
-        assertFails(() -> mdev.assign("vm8"), Errno.EIO, "reset");
+        assertFails(() -> mdev.assign("vm8"), Errno.EIO, "reset", "of the driver's own");
         world.driver.onReset = _ -> {};
         world.bus.reset(ONE);
         mdev.assign("vm8");
         mdev.unassign();
+    }
+
+    @Test
+    void aDeviceAndAParentWhoseCloseEndsInAnErrorAreGoneAllTheSame() {
+        create(ONE);
+        world.driver.onClose =
+                _ -> {
+                    throw new InternalError("of the device");
+                };
+        world.driver.onParentClose =
+                () -> {
+                    throw new InternalError("of the parent");
+                };
+
+        world.bus.removeParent("gpu0", SHORT);
+
+        assertThat(world.bus.statuses()).isEmpty();
+        assertThat(world.bus.parents()).isEmpty();
+        assertThat(world.facts(MdevEvent.Stopped.class))
+                .singleElement()
+                .satisfies(
+                        fact -> assertThat(fact.trouble().orElseThrow()).contains("of the device"));
+        assertThat(world.facts(MdevEvent.ParentLeft.class))
+                .singleElement()
+                .satisfies(
+                        fact -> assertThat(fact.trouble().orElseThrow()).contains("of the parent"));
     }
 
     @Test

@@ -22,6 +22,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 
@@ -155,26 +156,58 @@ class ScrubTest {
         }
     }
 
-    /// Its memory stays as long as the parent does, and the parent goes.
     @Test
-    void aParentThatCannotBeSettledGoesAgain() throws Exception {
+    void aParentWhoseMemoryEndsInAnErrorArrivesWithItsDirtyPagesQuarantined() {
         BusWorld world = new BusWorld(card).plug();
         world.bus.create(ONE, "gpu0", "t150");
         world.restart();
         card.vram.onFill =
                 () -> {
-                    throw new OutOfMemoryError("simulated");
+                    throw new InternalError("simulated");
                 };
 
-        assertThatThrownBy(world::plug).isInstanceOf(OutOfMemoryError.class);
-        world.await(() -> world.bus.parents().isEmpty());
-        card.vram.onFill = () -> {};
         world.plug();
 
+        Parent parent = world.bus.parent("gpu0");
+        assertThat(world.bus.available(parent, card.types.getFirst())).isZero();
+        assertThat(world.facts(MdevEvent.PagesQuarantined.class).getFirst().reason())
+                .contains("simulated");
+        card.vram.onFill = () -> {};
+        world.bus.repair("gpu0");
+        assertThat(world.bus.available(parent, card.types.getFirst())).isEqualTo(1);
         world.check();
-        assertThat(world.bus.available(world.bus.parent("gpu0"), card.types.getFirst()))
-                .isEqualTo(1);
         world.close();
+    }
+
+    /// The second finds none of the pages that the first is at, whosever they are by then.
+    @Test
+    void twoRepairsAtATimeDoNotTouchPagesThatSomebodyGotInBetween() throws Exception {
+        try (BusWorld world = new BusWorld(card).plug()) {
+            world.bus.create(ONE, "gpu0", "t150");
+            card.vram.stick(70);
+            world.bus.remove(ONE);
+            card.vram.heal();
+            CountDownLatch scrubbing = new CountDownLatch(1);
+            CountDownLatch goOn = new CountDownLatch(1);
+            card.vram.onFill =
+                    () -> {
+                        scrubbing.countDown();
+                        LifeCycleTest.await(goOn);
+                    };
+            CompletableFuture<Void> first =
+                    CompletableFuture.runAsync(() -> world.bus.repair("gpu0"));
+            scrubbing.await();
+            int before = world.scrubs.size();
+
+            world.bus.repair("gpu0");
+
+            int after = world.scrubs.size();
+            goOn.countDown();
+            first.join();
+            assertThat(after).as("the second had nothing to do").isEqualTo(before);
+            assertThat(world.bus.parent("gpu0").usage().getFirst().freePages()).isEqualTo(200);
+            world.check();
+        }
     }
 
     @Test

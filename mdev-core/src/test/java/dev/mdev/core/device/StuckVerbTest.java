@@ -276,32 +276,13 @@ class StuckVerbTest {
         DefragPlan plan = movingAway(ONE);
         world.driver.onResume =
                 () -> {
-                    throw new IllegalStateException("does not go on");
+                    throw new InternalError("does not go on");
                 };
 
         assertFails(() -> world.bus.defragment(plan), Errno.EIO, "does not go on");
 
         assertThat(world.bus.find(ONE).orElseThrow().share().getFirst().extents())
                 .isEqualTo(plan.moves().getFirst().to());
-        assertThat(freePages()).isEqualTo(12);
-        world.bus.remove(ONE);
-    }
-
-    /// An error is not caught as what the driver said: it ends the caller.
-    @Test
-    void aDeviceThatEndsItsCallerWhenItIsToGoOnHasItsNewPagesToo() {
-        create(ONE);
-        DefragPlan plan = movingAway(ONE);
-        world.driver.onResume =
-                () -> {
-                    throw new OutOfMemoryError("of the driver's own");
-                };
-
-        assertThatThrownBy(() -> world.bus.defragment(plan)).isInstanceOf(OutOfMemoryError.class);
-
-        assertThat(world.bus.find(ONE).orElseThrow().share().getFirst().extents())
-                .isEqualTo(plan.moves().getFirst().to());
-        assertThat(world.driver.device(ONE).hasItsMarks()).isTrue();
         assertThat(freePages()).isEqualTo(12);
         world.bus.remove(ONE);
     }

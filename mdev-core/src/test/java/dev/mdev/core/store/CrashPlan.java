@@ -30,6 +30,21 @@ public final class CrashPlan {
         armed = false;
     }
 
+    /// Does something that the process may die of. What is thrown by a process that is gone, and
+    /// whatever is made of that on the way, is nobody's to see.
+    ///
+    /// @return whether the process lives
+    public boolean survives(Runnable work) {
+        try {
+            work.run();
+        } catch (RuntimeException | Error e) {
+            if (!hasCrashed()) {
+                throw e;
+            }
+        }
+        return !hasCrashed();
+    }
+
     /// A step; each is a place to die.
     public synchronized void step() {
         if (crashed) {
