@@ -176,7 +176,8 @@ public class MachineService {
     Attached attach(String name, Mdev mdev) {
         VirtualMachine machine = get(name);
         AttachedDevice there = machine.device(mdev.uuid()).orElse(null);
-        if (there != null) {
+        // One that was removed and made again is another: its former self is to be detached first.
+        if (there != null && there.mdev() == mdev) {
             return new Attached(there, false);
         }
         AttachedDevice device = machine.attach(mdev);

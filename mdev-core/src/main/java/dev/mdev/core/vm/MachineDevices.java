@@ -2,6 +2,7 @@ package dev.mdev.core.vm;
 
 import com.google.errorprone.annotations.concurrent.GuardedBy;
 
+import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.core.addr.GfnRange;
@@ -80,8 +81,9 @@ final class MachineDevices {
 
     /// Puts a device on the bus, with nothing of it decoded yet.
     ///
-    /// @throws MdevException EBUSY if somebody has the device, ENODEV if it is being removed,
-    ///   ENOMEM or ENOSPC if there is no room; the device is then as before
+    /// @throws MdevException EBUSY if somebody has the device, or one that had its uuid before is
+    ///   in the machine still; ENODEV if it is being removed, ENOMEM or ENOSPC if there is no room;
+    ///   the device is then as before
     AttachedDevice plug(Mdev mdev, DeviceHolder holder, AttachOptions options) {
         long epoch = mdev.assign(holder);
         try {
@@ -91,7 +93,7 @@ final class MachineDevices {
             } finally {
                 lock.unlock();
             }
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | Error e) {
             mdev.unassign();
             throw e;
         }
@@ -99,6 +101,12 @@ final class MachineDevices {
 
     @GuardedBy("lock")
     private AttachedDevice plugLocked(Mdev mdev, long epoch, AttachOptions options) {
+        if (devices.containsKey(mdev.uuid())) {
+            throw new MdevException(
+                    Errno.EBUSY,
+                    "mdev=%s was removed and made again: detach the former one first"
+                            .formatted(mdev.uuid()));
+        }
         AttachedDevice device =
                 new AttachedDevice(
                         mdev,
@@ -109,7 +117,7 @@ final class MachineDevices {
             device.reserveAreas(mm);
             reserveBarsLocked(device);
             device.function().connect(device.dma());
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | Error e) {
             device.reservedGpas().values().forEach(bars::release);
             throw e;
         }

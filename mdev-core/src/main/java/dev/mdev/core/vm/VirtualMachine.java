@@ -157,7 +157,7 @@ public final class VirtualMachine implements AutoCloseable {
                             throw failure;
                         });
                 mdev.resumeRestored();
-            } catch (RuntimeException e) {
+            } catch (RuntimeException | Error e) {
                 var _ = devices.takeOut(device);
                 throw e;
             }

@@ -1,8 +1,10 @@
 package dev.mdev.core.device;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
 import dev.mdev.core.engine.GuestAccess.Span;
 import dev.mdev.core.engine.ScriptedDriver;
 import dev.mdev.core.engine.VcpuExit;
@@ -128,5 +130,25 @@ class TakenFromGuestTest {
         assertThat(bus.parents()).isEmpty();
         vm.close();
         assertThat(device.mdev().holder()).isEmpty();
+    }
+
+    @Test
+    void aDeviceThatIsMadeAgainIsNotPutInBeforeTheMachineTookTheFormerOneOut() {
+        bus.addDriver(driver, Map.of());
+        UUID uuid = attach().mdev().uuid();
+        bus.remove(uuid, Removal.forcing(Duration.ZERO));
+        Mdev again = bus.create(uuid, ScriptedDriver.PARENT, ScriptedDriver.TYPE);
+
+        assertThatThrownBy(() -> vm.attach(again))
+                .isInstanceOfSatisfying(
+                        MdevException.class,
+                        e -> {
+                            assertThat(e.errno()).isEqualTo(Errno.EBUSY);
+                            assertThat(e).hasMessageContaining("detach");
+                        });
+
+        assertThat(again.holder()).isEmpty();
+        vm.detach(uuid);
+        assertThat(vm.attach(again).mdev()).isSameAs(again);
     }
 }
