@@ -224,10 +224,11 @@ final class StubVcpu implements AutoCloseable {
         return row;
     }
 
-    /// Asks the kernel where the program stands.
+    /// Asks the kernel where the program stands in its row, which is not finished.
     Position position() {
         if (parked) {
-            return new Position(row.count(), false);
+            // It has not fetched the row yet.
+            return new Position(0, false);
         }
         sys.ioctl(fd, KvmVcpuAbi.KVM_GET_REGS, regs.address(), "KVM_GET_REGS");
         GuestStub.Routine routine = stub.routine(row.access(), row.widthBytes());

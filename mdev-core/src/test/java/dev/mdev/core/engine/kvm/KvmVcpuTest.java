@@ -236,6 +236,23 @@ class KvmVcpuTest {
         assertThat(cpu.vcpu.completed()).isOne();
     }
 
+    /// The kick may have been meant for what ran before.
+    @Test
+    void aKickBeforeTheRunMakesNoAccessOfItAndHandsNoValueOn() {
+        machine.bar(NPAGES, machine.pageByPage(page -> page));
+        machine.aperture.segment().asSlice(0, 32).fill((byte) 1);
+        GuestAccess.Span span = new GuestAccess.Span(Machine.gpa(0), 1, 4, 8);
+        cpu.vcpu.kick();
+
+        assertThat(cpu.load(span, loaded)).isEqualTo(new VcpuExit.Interrupted());
+        assertThat(cpu.vcpu.completed()).isZero();
+        assertThat(loaded).isEmpty();
+
+        assertThat(cpu.resume()).isEqualTo(new VcpuExit.Done());
+        assertThat(cpu.vcpu.completed()).isEqualTo(4);
+        assertThat(loaded).containsExactly(1L, 1L, 1L, 1L);
+    }
+
     @Test
     void aKickInterruptsALongRowAndItGoesOnWhereItStopped() {
         machine.bar(NPAGES, machine.pageByPage(page -> page));
