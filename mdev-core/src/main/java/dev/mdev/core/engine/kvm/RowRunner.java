@@ -26,8 +26,8 @@ import java.util.concurrent.atomic.AtomicReference;
 /// nobody answers          the watchdog sends the signal: EINTR
 /// ```
 ///
-/// An outcome that arrives when the processor is not in that fault any more (it was kicked, and
-/// came back) is used if the program still stands at an access of that page; else it is dropped,
+/// An outcome that arrives when the processor is not in that fault any more (it was kicked) is used
+/// if the program stands at an access of that page when it is to run again; else it is dropped,
 /// since whoever faults anew is answered anew.
 final class RowRunner {
     /// How often in a row an access may fail in the kernel though its owner says it is mapped. Each
@@ -116,7 +116,8 @@ final class RowRunner {
     private int enterGuest() {
         thread.enter();
         try {
-            if (kicked) {
+            // From here on, either is told by a signal.
+            if (kicked || refusal.get() != null) {
                 return Errno.EINTR.code();
             }
             // 0 says that it does not run.
@@ -196,7 +197,8 @@ final class RowRunner {
             return null;
         }
         StubVcpu.Position position = stub.position();
-        if (!position.atAccess()) {
+        if (stub.isIoPending() || !position.atAccess()) {
+            // It is in no fault; an access that left the guest is served already.
             return null;
         }
         long index = position.done();

@@ -186,6 +186,11 @@ final class StubVcpu implements AutoCloseable {
         return 0;
     }
 
+    /// Whether the kernel waits for the outcome of an MMIO access, and goes on with it first.
+    boolean isIoPending() {
+        return ioPending && !parked;
+    }
+
     /// Whether the program finished its row.
     boolean isRowFinished() {
         return parked;

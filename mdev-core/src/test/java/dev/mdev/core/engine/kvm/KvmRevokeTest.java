@@ -233,6 +233,56 @@ class KvmRevokeTest {
         }
     }
 
+    /// A refusal comes when the processor was kicked out of its fault. What the processor does
+    /// after that is asked for anew, and is not refused for what was said then.
+    @Test
+    void aRefusalThatComesTooLateIsNotKeptForLaterAccesses() {
+        LateRefusal owner = new LateRefusal();
+        try (Machine machine = new Machine(NPAGES)) {
+            Vma vma = machine.bar(NPAGES, owner.of(machine));
+            Machine.Cpu cpu = machine.cpu();
+            var refused = cpu.start(store(0, 1));
+            await(owner.asked.get(0));
+            cpu.vcpu.kick();
+            assertThat(Machine.get(refused)).isEqualTo(new VcpuExit.Interrupted());
+            owner.answer.get(0).countDown();
+            // One thread answers all faults of a range: after this, the refusal was told.
+            assertThat(machine.cpu().run(store(1, 1))).isEqualTo(new VcpuExit.Done());
+
+            assertThat(cpu.run(store(0, 2))).isEqualTo(new VcpuExit.Done());
+            machine.guest.hostMm().zap(pages(vma, 0, 1));
+            var again = cpu.start(store(0, 3));
+            await(owner.asked.get(1));
+            cpu.vcpu.kick();
+
+            assertThat(Machine.get(again)).isEqualTo(new VcpuExit.Interrupted());
+            owner.answer.get(1).countDown();
+            assertThat(cpu.resume()).isEqualTo(new VcpuExit.Done());
+            assertThat(read(machine, 0)).isEqualTo(3);
+        }
+    }
+
+    /// Refuses the first question about page 0, and answers the first and the third only when it is
+    /// told.
+    private static final class LateRefusal {
+        final List<CountDownLatch> asked = List.of(new CountDownLatch(1), new CountDownLatch(1));
+        final List<CountDownLatch> answer = List.of(new CountDownLatch(1), new CountDownLatch(1));
+        private final AtomicInteger questions = new AtomicInteger();
+
+        dev.mdev.core.hostmm.VmaOps of(Machine machine) {
+            return fault -> {
+                int question = fault.page() == 0 ? questions.incrementAndGet() : 0;
+                if (question == 1 || question == 3) {
+                    asked.get(question / 2).countDown();
+                    await(answer.get(question / 2));
+                }
+                return question == 1
+                        ? new Fill.Fail(Errno.EACCES, "not yet")
+                        : machine.pageByPage(page -> page).fault(fault);
+            };
+        }
+    }
+
     @Test
     void aProcessorMayBeClosedWhileItsFaultIsStillAnswered() throws Exception {
         CountDownLatch asked = new CountDownLatch(1);
