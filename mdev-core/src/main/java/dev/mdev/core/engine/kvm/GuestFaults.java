@@ -32,8 +32,11 @@ final class GuestFaults {
         /// There is no memory: the kernel emulates the access.
         record NoMemory() implements Answer {}
 
-        /// Try again.
+        /// Try again: it should be mapped now.
         record Retry() implements Answer {}
+
+        /// Try again until it is otherwise: the slot is being deleted or moved.
+        record Changing() implements Answer {}
 
         /// The owner of the memory serves the access.
         record Trapped() implements Answer {}
@@ -59,7 +62,7 @@ final class GuestFaults {
         if (slot.isInvalid()) {
             // It is being deleted or moved: neither the old memory nor none.
             Thread.onSpinWait();
-            return new Answer.Retry();
+            return new Answer.Changing();
         }
         long hva = slot.hvaOf(Page.numberOf(gpa));
         FaultResult result = mm.handleFault(hva, access);

@@ -162,7 +162,7 @@ final class RowRunner {
         return switch (answer) {
             case GuestFaults.Answer.NoMemory _, GuestFaults.Answer.Trapped _ ->
                     new RowStop.Mmio(index);
-            case GuestFaults.Answer.Retry _ -> again(index, gpa);
+            case GuestFaults.Answer.Retry _, GuestFaults.Answer.Changing _ -> again(index, gpa);
             case GuestFaults.Answer.Failed failed -> failed(index, gpa, failed);
         };
     }
@@ -275,6 +275,11 @@ final class RowRunner {
     private @Nullable RowStop resolvePiece(long index, long gpa) {
         return switch (faults.resolve(gpa, stub.row().access())) {
             case GuestFaults.Answer.NoMemory _, GuestFaults.Answer.Retry _ -> null;
+            case GuestFaults.Answer.Changing _ -> {
+                // It may take long, and is no failure however often it is tried.
+                failedAt = -1;
+                yield null;
+            }
             case GuestFaults.Answer.Trapped _ -> new RowStop.Trapped(index, gpa);
             case GuestFaults.Answer.Failed failed -> failed(index, gpa, failed);
         };

@@ -13,8 +13,13 @@ import dev.mdev.core.engine.VcpuExit;
 import dev.mdev.core.hostmm.Fill;
 import dev.mdev.core.hostmm.Vma;
 import dev.mdev.core.hostmm.VmaFault;
+import dev.mdev.core.memslot.Memslot;
+import dev.mdev.core.memslot.SlotChange;
+import dev.mdev.core.memslot.SlotListener;
 import dev.mdev.core.support.Seeded;
 import dev.mdev.core.support.Together;
+import dev.mdev.core.sys.FailingLibc;
+import dev.mdev.core.sys.KvmVcpuAbi;
 import dev.mdev.core.sys.Syscalls;
 
 import org.junit.jupiter.api.Test;
@@ -444,6 +449,62 @@ class KvmRevokeTest {
             assertThat(cpu.resume()).isEqualTo(new VcpuExit.Done());
             assertThat(read(machine, 0)).isEqualTo(7);
         }
+    }
+
+    /// A slot stays INVALID for as long as a deletion takes. A processor whose access the kernel
+    /// cannot make meanwhile tries again that long, and then finds no memory.
+    @Test
+    void anAccessToASlotThatIsBeingDeletedWaitsHoweverLongThatTakes() {
+        FailingLibc counting = new FailingLibc(Syscalls.ofThisProcess().libc());
+        CountDownLatch deleting = new CountDownLatch(1);
+        CountDownLatch goOn = new CountDownLatch(1);
+        try (Machine machine =
+                new Machine(NPAGES, new Syscalls(counting.libc()), Machine.PATIENCE, 40_000)) {
+            machine.slots.addListener(new SlowFlush(deleting, goOn));
+            Vma vma =
+                    machine.bar(
+                            NPAGES,
+                            fault ->
+                                    new Fill.Map(
+                                            fault.page(),
+                                            new PfnRange(machine.pfn(fault.page()), 1),
+                                            Prot.READ));
+            Machine.Cpu cpu = machine.cpu();
+            cpu.load(Machine.gpa(0), 8, new ArrayList<>());
+            var deletion = Machine.async(() -> machine.takeOut(vma));
+            await(deleting);
+            AtomicInteger tries = new AtomicInteger();
+            counting.fail((function, arguments) -> {
+                if (function.equals("ioctl")
+                        && (long) arguments[1] == KvmVcpuAbi.KVM_RUN
+                        && tries.incrementAndGet() == 1000) {
+                    goOn.countDown();
+                }
+                return 0;
+            });
+
+            // Mapped read-only, so that the kernel cannot make it.
+            assertThat(cpu.run(store(0, 7)))
+                    .isEqualTo(new VcpuExit.MmioWrite(Machine.gpa(0), 8, 7));
+            assertThat(Machine.get(deletion)).isTrue();
+        } finally {
+            goOn.countDown();
+        }
+    }
+
+    /// Drops the mappings of a deleted slot only when it is told.
+    private record SlowFlush(CountDownLatch deleting, CountDownLatch goOn) implements SlotListener {
+        @Override
+        public void prepare(SlotChange change) {}
+
+        @Override
+        public void flush(Memslot invalid) {
+            deleting.countDown();
+            KvmRevokeTest.await(goOn);
+        }
+
+        @Override
+        public void commit(SlotChange change) {}
     }
 
     /// Slots come and go while processors write elsewhere and fault; the kernel makes each change
