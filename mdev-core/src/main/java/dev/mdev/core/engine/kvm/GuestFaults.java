@@ -12,10 +12,15 @@ import dev.mdev.core.memslot.VcpuMemslots;
 
 import org.jspecify.annotations.Nullable;
 
+import java.lang.foreign.MemorySegment;
+
 /// The faults that a virtual processor's own thread answers, because `KVM_RUN` failed instead of
 /// waiting. Belongs to that thread.
 final class GuestFaults {
     private static final long NO_HVA = -1;
+
+    /// How often a page may be revoked between its fault and a copy.
+    private static final int MAX_COPIES = 64;
 
     private final VcpuMemslots slots;
     private final HostMm mm;
@@ -78,6 +83,60 @@ final class GuestFaults {
         return result instanceof FaultResult.Failed && find(gpa) != slot
                 ? new Answer.Retry()
                 : Answer.of(result);
+    }
+
+    /// Copies between `bytes` and guest memory within one page, faulting it in as needed, by the
+    /// host's own mapping; what is written is logged in the slot's bitmap. For a part of an access
+    /// that the kernel could not make.
+    ///
+    /// @return null if it was done, else why there is nothing to copy from or to
+    @Nullable Answer copy(long gpa, Access access, MemorySegment bytes) {
+        int tries = 0;
+        while (!copyResident(gpa, access, bytes)) {
+            Answer answer = resolve(gpa, access);
+            boolean again =
+                    answer instanceof Answer.Changing
+                            || (answer instanceof Answer.Retry && ++tries < MAX_COPIES);
+            if (!again) {
+                return answer;
+            }
+        }
+        return null;
+    }
+
+    private boolean copyResident(long gpa, Access access, MemorySegment bytes) {
+        AddressSpaces spaces = slots.spaces();
+        int section = spaces.srcu().readLock();
+        try {
+            long gfn = Page.numberOf(gpa);
+            Memslot slot = slots.find(gfn);
+            if (slot == null
+                    || slot.isInvalid()
+                    || (slot.isReadonly() && access == Access.WRITE)
+                    || mm.withPage(
+                                    slot.hvaOf(gfn) + Page.offsetOf(gpa),
+                                    access,
+                                    false,
+                                    (memory, offset) -> copy(memory, offset, access, bytes))
+                            != null) {
+                return false;
+            }
+            if (access == Access.WRITE) {
+                spaces.markDirty(slot, gfn, slots.vcpuId());
+            }
+            return true;
+        } finally {
+            spaces.srcu().readUnlock(section);
+        }
+    }
+
+    private static void copy(
+            MemorySegment memory, long offset, Access access, MemorySegment bytes) {
+        if (access == Access.WRITE) {
+            MemorySegment.copy(bytes, 0, memory, offset, bytes.byteSize());
+        } else {
+            MemorySegment.copy(memory, offset, bytes, 0, bytes.byteSize());
+        }
     }
 
     /// The host address of the page at `gpa`, or a number that is no page's.

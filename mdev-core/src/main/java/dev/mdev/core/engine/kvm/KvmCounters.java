@@ -22,7 +22,7 @@ final class KvmCounters {
         refused.increment();
     }
 
-    /// A page was poisoned, because somebody other than a virtual processor touched it in vain.
+    /// A page was poisoned, because somebody whom a signal does not wake touched it in vain.
     void poisoned() {
         poisoned.increment();
     }

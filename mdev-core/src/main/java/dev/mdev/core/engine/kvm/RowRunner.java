@@ -9,6 +9,8 @@ import dev.mdev.core.sys.Syscalls;
 
 import org.jspecify.annotations.Nullable;
 
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.concurrent.atomic.AtomicReference;
 
 /// Runs a row of accesses until it is done or somebody must decide something.
@@ -23,6 +25,8 @@ import java.util.concurrent.atomic.AtomicReference;
 ///   is mapped read-only,
 ///   or just being zapped
 /// touches broken memory   SIGBUS with the address: EINTR
+/// the kernel touches it   no signal wakes it; refused again and again, the page is poisoned:
+///   in its place          the kernel makes an MMIO exit of what it cannot reach
 /// nobody answers          the watchdog sends the signal: EINTR
 /// ```
 ///
@@ -33,6 +37,10 @@ final class RowRunner {
     /// How often in a row an access may fail in the kernel though its owner says it is mapped. Each
     /// time should have been a zap at just that moment.
     private static final int MAX_TRIES = 256;
+
+    /// How often a page may be refused without the processor coming out. Twice may be by chance:
+    /// who is woken together with another faults again.
+    private static final int MAX_REFUSALS = 3;
 
     private final StubVcpu stub;
     private final VcpuThread thread;
@@ -57,6 +65,12 @@ final class RowRunner {
     private long brokenHva;
     private int failures;
 
+    /// The access of which a part was an MMIO exit last, or -1.
+    private long mmioIndex = -1;
+
+    /// Whether the owner of its other part, if it has one, was asked and refused it.
+    private boolean otherPartRefused;
+
     RowRunner(StubVcpu stub, VcpuThread thread, GuestFaults faults, KvmCounters counters) {
         this.stub = stub;
         this.thread = thread;
@@ -65,7 +79,9 @@ final class RowRunner {
     }
 
     /// An outcome of a fault other than a mapping.
-    private record Refusal(long pageHva, FaultResult result) {}
+    ///
+    /// @param times how often it was told, and the processor did not come out
+    private record Refusal(long pageHva, FaultResult result, int times) {}
 
     /// Any thread.
     void kick() {
@@ -77,9 +93,24 @@ final class RowRunner {
     ///
     /// @param hva an address on the page that was touched
     /// @param result not a mapping
-    void refuse(long hva, FaultResult result) {
-        refusal.set(new Refusal(Page.baseOf(hva), result));
+    /// @return false if the processor was told before and touches the page still: it is the kernel
+    ///   that does, in its instruction emulator, and the page is to be poisoned to get it out
+    boolean refuse(long hva, FaultResult result) {
+        long pageHva = Page.baseOf(hva);
+        Refusal before = refusal.get();
+        int times = before != null && before.pageHva == pageHva ? before.times + 1 : 1;
+        refusal.set(new Refusal(pageHva, result, times));
         thread.interrupt();
+        return times <= MAX_REFUSALS;
+    }
+
+    private @Nullable Refusal takeRefusal() {
+        Refusal taken = refusal.getAndSet(null);
+        if (taken != null && taken.times > MAX_REFUSALS) {
+            // Poisoned for this one access.
+            var _ = faults.unpoison(taken.pageHva);
+        }
+        return taken;
     }
 
     /// Interrupts the processor if it runs for longer than the deadline without coming out, which
@@ -97,6 +128,7 @@ final class RowRunner {
         overdueAt = -1;
         failedAt = -1;
         brokenIndex = -1;
+        mmioIndex = -1;
     }
 
     RowStop run() {
@@ -154,17 +186,46 @@ final class RowRunner {
         // After an emulated store the kernel has moved rip on already.
         long index = position.atAccess() ? position.done() : position.done() - 1;
         long gpa = stub.mmioGpa();
-        Refusal refused = refusal.getAndSet(null);
+        Refusal refused = takeRefusal();
+        if (index == mmioIndex) {
+            return afterSecondMmio(index, gpa, access);
+        }
         GuestFaults.Answer answer =
                 refused != null && refused.pageHva == faults.pageHvaOf(gpa)
                         ? GuestFaults.Answer.of(refused.result)
                         : faults.resolve(gpa, access);
         return switch (answer) {
-            case GuestFaults.Answer.NoMemory _, GuestFaults.Answer.Trapped _ ->
-                    new RowStop.Mmio(index);
+            case GuestFaults.Answer.NoMemory _, GuestFaults.Answer.Trapped _ -> {
+                mmioIndex = index;
+                otherPartRefused = refused != null;
+                yield new RowStop.Mmio(index);
+            }
             case GuestFaults.Answer.Retry _, GuestFaults.Answer.Changing _ -> again(index, gpa);
             case GuestFaults.Answer.Failed failed -> failed(index, gpa, failed);
         };
+    }
+
+    /// The other part of an access of which one part was served already, so that it cannot begin
+    /// again. What is memory after all is done here in the emulator's place; what is not is an
+    /// exit, for whatever reason.
+    private @Nullable RowStop afterSecondMmio(long index, long gpa, Access access) {
+        // The next access there asks, whoever the page was poisoned for.
+        var _ = faults.unpoison(faults.pageHvaOf(gpa));
+        if (otherPartRefused) {
+            return new RowStop.Mmio(index);
+        }
+        MemorySegment value = MemorySegment.ofArray(new long[] {stub.mmioValue()});
+        GuestFaults.Answer stop = faults.copy(gpa, access, value.asSlice(0, stub.mmioWidthBytes()));
+        if (stop instanceof GuestFaults.Answer.Failed failed && failed.errno() == Errno.EINTR) {
+            return failed(index, gpa, failed);
+        }
+        if (stop != null) {
+            return new RowStop.Mmio(index);
+        }
+        if (access == Access.READ) {
+            stub.setMmioValue(value.get(ValueLayout.JAVA_LONG, 0));
+        }
+        return null;
     }
 
     /// A fault that an interrupt of this thread ended is no fault, as `KVM_RUN` has it.
@@ -191,7 +252,7 @@ final class RowRunner {
 
     private @Nullable RowStop afterSignal() {
         long signalled = thread.takeSignals();
-        Refusal refused = refusal.getAndSet(null);
+        Refusal refused = takeRefusal();
         boolean late = overdue;
         if (refused == null && signalled < 0 && !late) {
             return null;

@@ -22,7 +22,8 @@ import java.time.Duration;
 ///
 /// Each event gets exactly one answer, whatever happens on the way: who touched the page is woken
 /// to find it mapped, or, if it is a virtual processor, is told the outcome and interrupted, or
-/// else finds the page poisoned. A fault is never left asleep.
+/// else (also if the kernel touches it in a processor's place) finds the page poisoned. A fault is
+/// never left asleep.
 ///
 /// The thread is a platform thread: it blocks in `poll`, and must run when all carriers of virtual
 /// threads are themselves blocked in page faults. It allocates and may wait for a garbage
@@ -50,7 +51,8 @@ final class UffdFaultLoop {
 
         /// Tells a virtual processor that its fault ends otherwise than by a mapping.
         ///
-        /// @return false if the thread is no virtual processor's
+        /// @return false if the thread is no virtual processor's, or if signals do not get it out
+        ///   of its fault
         boolean refuse(int tid, long hva, FaultResult result);
 
         /// Makes accesses to a page fail from now on, and wakes those who wait for it.

@@ -23,13 +23,9 @@ final class VcpuRegistry {
 
     /// Tells the processor of a thread that its fault ends otherwise than by a mapping.
     ///
-    /// @return false if the thread is no processor's
+    /// @return false if the thread is no processor's, or is one's that cannot be told
     boolean refuse(int tid, long hva, FaultResult result) {
         RowRunner vcpu = byTid.get(tid);
-        if (vcpu == null) {
-            return false;
-        }
-        vcpu.refuse(hva, result);
-        return true;
+        return vcpu != null && vcpu.refuse(hva, result);
     }
 }

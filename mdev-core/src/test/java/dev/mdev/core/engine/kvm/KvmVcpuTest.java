@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.mdev.api.Errno;
 import dev.mdev.api.page.Access;
 import dev.mdev.api.page.Page;
+import dev.mdev.api.page.PfnRange;
 import dev.mdev.api.page.Prot;
 import dev.mdev.core.engine.GuestAccess;
 import dev.mdev.core.engine.VcpuExit;
@@ -15,10 +16,14 @@ import dev.mdev.core.memslot.SlotFlags;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 @ExtendWith(RealKvm.class)
 class KvmVcpuTest {
@@ -173,6 +178,69 @@ class KvmVcpuTest {
         assertThat(loaded).containsExactly(0x0504_0302_0133_2211L);
     }
 
+    /// The kernel's instruction emulator makes such an access, and a signal does not wake it from a
+    /// page fault. What memory cannot serve becomes an exit, for whatever reason.
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void anAccessFromAHoleIntoAPageThatIsRefusedIsServedByTwoExits(boolean trapped) {
+        AtomicBoolean refuse = new AtomicBoolean(true);
+        Fill refusal = trapped ? new Fill.Trap() : new Fill.Fail(Errno.EACCES, "not yours");
+        machine.bar(
+                NPAGES,
+                fault -> refuse.get() ? refusal : machine.pageByPage(page -> page).fault(fault));
+        long gpa = Machine.gpa(0) - 3;
+
+        assertThat(cpu.store(gpa, 8, 0x8877_6655_4433_2211L))
+                .isEqualTo(new VcpuExit.MmioWrite(gpa, 3, 0x33_2211));
+        assertThat(cpu.resume())
+                .isEqualTo(new VcpuExit.MmioWrite(Machine.gpa(0), 5, 0x88_7766_5544L));
+        assertThat(cpu.resume()).isEqualTo(new VcpuExit.Done());
+        assertThat(cpu.load(gpa, 8, loaded)).isEqualTo(new VcpuExit.MmioRead(gpa, 3));
+        cpu.vcpu.completeMmioRead(0x33_2211);
+        assertThat(cpu.resume()).isEqualTo(new VcpuExit.MmioRead(Machine.gpa(0), 5));
+        cpu.vcpu.completeMmioRead(0x88_7766_5544L);
+        assertThat(cpu.resume()).isEqualTo(new VcpuExit.Done());
+        assertThat(loaded).containsExactly(0x8877_6655_4433_2211L);
+
+        // Nothing is left of that for an access like it.
+        refuse.set(false);
+        assertThat(cpu.store(gpa, 8, 0x0807_0605_0403_0201L))
+                .isEqualTo(new VcpuExit.MmioWrite(gpa, 3, 0x03_0201));
+        assertThat(cpu.resume()).isEqualTo(new VcpuExit.Done());
+        assertThat(machine.aperture.segment().get(ValueLayout.JAVA_LONG, 0))
+                .isEqualTo(0x08_0706_0504L);
+    }
+
+    /// The kernel's emulator cannot store to what is mapped read-only, and does not ask for more.
+    @Test
+    void aStoreFromAHoleIntoAPageThatIsGrantedReadOnlyAsksForAnUpgradeAndIsLogged() {
+        Vma vma =
+                machine.bar(
+                        NPAGES,
+                        Machine.BAR_GPA,
+                        SlotFlags.LOG_DIRTY_PAGES,
+                        fault ->
+                                new Fill.Map(
+                                        fault.page(),
+                                        new PfnRange(machine.pfn(fault.page()), 1),
+                                        fault.access() == Access.READ
+                                                ? Prot.READ
+                                                : Prot.READ_WRITE));
+        cpu.load(Machine.gpa(0), 8, loaded);
+        long gpa = Machine.gpa(0) - 3;
+
+        assertThat(cpu.store(gpa, 8, 0x8877_6655_4433_2211L))
+                .isEqualTo(new VcpuExit.MmioWrite(gpa, 3, 0x33_2211));
+        assertThat(cpu.resume()).isEqualTo(new VcpuExit.Done());
+
+        assertThat(machine.aperture.segment().get(ValueLayout.JAVA_LONG, 0))
+                .isEqualTo(0x88_7766_5544L);
+        MemorySegment log = MemorySegment.ofArray(new long[1]);
+        machine.guest.dirtyLog().get(0, log);
+        assertThat(log.get(ValueLayout.JAVA_LONG, 0)).isOne();
+        assertThat(vma.residentPages()).isOne();
+    }
+
     @Test
     void aDeniedAccessFailsAndIsAskedForAgainWhenItIsRetried() {
         int[] asked = new int[1];
@@ -201,7 +269,7 @@ class KvmVcpuTest {
                     upgrades.add(fault.upgrade());
                     return new Fill.Map(
                             fault.page(),
-                            new dev.mdev.api.page.PfnRange(machine.pfn(fault.page()), 1),
+                            new PfnRange(machine.pfn(fault.page()), 1),
                             fault.access() == Access.READ ? Prot.READ : Prot.READ_WRITE);
                 });
         cpu.load(Machine.gpa(2), 8, loaded);

@@ -306,6 +306,24 @@ class MmapPageTableTest {
         assertNothingWasEverWritten();
     }
 
+    @Test
+    void whereTheBackdropCannotBeRegisteredAnAccessFromAHoleFindsThePageToo() {
+        Vma vma = machine.bar(NPAGES, machine.pageByPage(page -> page ^ 1));
+        storeEachPage(NPAGES, 0x0807_0605_0403_0201L);
+        failing.fail((function, arguments) ->
+                function.equals("ioctl") && (long) arguments[1] == UserfaultfdAbi.UFFDIO_REGISTER
+                        ? Errno.ENOMEM.code()
+                        : 0);
+        machine.guest.hostMm().zap(vma.range());
+        long gpa = Machine.gpa(0) - 4;
+
+        assertThat(cpu.load(gpa, 8, loaded)).isEqualTo(new VcpuExit.MmioRead(gpa, 4));
+        cpu.vcpu.completeMmioRead(0x1111_1111);
+        assertThat(cpu.resume()).isEqualTo(new VcpuExit.Done());
+
+        assertThat(loaded).containsExactly(0x0403_0201_1111_1111L);
+    }
+
     private final AtomicBoolean deny = new AtomicBoolean();
 
     @Test
