@@ -382,11 +382,14 @@ public final class Vma {
             }
             long runEnd = page;
             while (runEnd < end && HostPte.isPresent(table.getAcquire(runEnd))) {
-                table.setReleaseLocked(runEnd, HostPte.NONE);
-                owner.removed(objectPage + runEnd);
                 runEnd++;
             }
+            // First: if the engine fails, the pages are still in the books, to be tried again.
             pageTable.zap(HvaRange.ofPages(hvaOf(page), runEnd - page));
+            for (; page < runEnd; page++) {
+                table.setReleaseLocked(page, HostPte.NONE);
+                owner.removed(objectPage + page);
+            }
             page = table.skipAbsent(runEnd, end);
         }
     }

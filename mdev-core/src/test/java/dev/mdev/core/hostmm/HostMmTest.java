@@ -1,6 +1,7 @@
 package dev.mdev.core.hostmm;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
@@ -10,6 +11,7 @@ import dev.mdev.api.page.PfnRange;
 import dev.mdev.api.page.Prot;
 import dev.mdev.core.addr.HvaRange;
 
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -201,9 +203,7 @@ class HostMmTest {
                     throw new IllegalStateException("bug");
                 });
         for (int i = 0; i < 2; i++) {
-            org.assertj.core.api.Assertions.assertThatThrownBy(
-                            () -> mm.handleFault(hva(vma, 1), Access.READ))
-                    .hasMessage("bug");
+            assertThatThrownBy(() -> mm.handleFault(hva(vma, 1), Access.READ)).hasMessage("bug");
         }
     }
 
@@ -289,6 +289,22 @@ class HostMmTest {
     }
 
     @Test
+    void aZapThatFailsLeavesThePageInTheBooksSoThatItCanBeTriedAgain() {
+        Vma vma = reserve(pageByPage(Prot.READ_WRITE));
+        mm.handleFault(hva(vma, 1), Access.READ);
+        HvaRange page = HvaRange.ofPages(hva(vma, 1), 1);
+        pageTable.zapErrno = Errno.ENOMEM;
+
+        assertThatThrownBy(() -> mm.zap(page)).isInstanceOf(MdevException.class);
+        assertThat(vma.residentPages()).isOne();
+        pageTable.zapErrno = null;
+        mm.zap(page);
+
+        assertThat(pageTable.zapped).containsExactly(page);
+        assertThat(vma.residentPages()).isZero();
+    }
+
+    @Test
     void copiesCrossPagesAndFaultThemIn() {
         Vma vma = reserve(pageByPage(Prot.READ_WRITE));
         byte[] bytes = new byte[3 * Page.SIZE];
@@ -364,6 +380,7 @@ class HostMmTest {
         final List<PfnRange> mapped = new ArrayList<>();
         final List<HvaRange> zapped = new ArrayList<>();
         Predicate<PfnRange> holds = _ -> true;
+        @Nullable Errno zapErrno;
         private long next = 0x1000_0000;
 
         @Override
@@ -389,6 +406,10 @@ class HostMmTest {
 
         @Override
         public void zap(HvaRange range) {
+            Errno errno = zapErrno;
+            if (errno != null) {
+                throw new MdevException(errno, "refused by the test");
+            }
             zapped.add(range);
         }
     }

@@ -267,13 +267,14 @@ final class MappedRange implements VmaBudget.User {
 
     @GuardedBy("lock")
     private void zapLocked(HvaRange part) {
-        evicted.remove(part);
         if (continuing && poisoned.isEmpty() && showsOnlyBackdropLocked(part)) {
             sys.madvise(part.startHva(), part.lengthBytes(), LinuxAbi.MADV_DONTNEED);
             continued.remove(part);
         } else {
             clearLocked(part);
         }
+        // Last: what is there still if the kernel refuses must still be known.
+        evicted.remove(part);
     }
 
     @GuardedBy("lock")
@@ -305,7 +306,6 @@ final class MappedRange implements VmaBudget.User {
         if (errno == Errno.ENOMEM.code()) {
             shown = vmas.widened(part);
             noteEvictedLocked(shown);
-            evicted.remove(part);
             target = backdropAtLocked(shown.startHva());
             errno = tryMmap(shown, target, LinuxAbi.PROT_NONE);
         }

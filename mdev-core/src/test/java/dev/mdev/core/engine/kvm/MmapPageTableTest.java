@@ -18,6 +18,7 @@ import dev.mdev.core.hostmm.VmaOps;
 import dev.mdev.core.support.Seeded;
 import dev.mdev.core.sys.FailingLibc;
 import dev.mdev.core.sys.Libc;
+import dev.mdev.core.sys.LinuxAbi;
 import dev.mdev.core.sys.NativeFd;
 import dev.mdev.core.sys.Syscalls;
 import dev.mdev.core.sys.UserfaultfdAbi;
@@ -46,6 +47,7 @@ import java.util.function.Function;
 @ExtendWith(RealKvm.class)
 class MmapPageTableTest {
     private static final long NPAGES = 64;
+    private static final long LAST_PAGE_AT = Page.addressOf(2 * NPAGES - 1);
 
     private final FailingLibc failing = new FailingLibc(Syscalls.ofThisProcess().libc());
     private final Machine machine =
@@ -165,6 +167,37 @@ class MmapPageTableTest {
             assertThat(asked).as("the owner is asked once a page").hasSize((int) NPAGES);
             assertThat(vma.residentPages()).isEqualTo(NPAGES);
             assertThat(small.guest.faultCounts().evictedMappings()).isGreaterThan(NPAGES);
+        }
+    }
+
+    /// When the kernel has no room either, whole mappings are given up; here that is what was to be
+    /// given up anyway.
+    @Test
+    void pastTheBudgetPagesComeBackAlsoIfTheKernelHasNoRoom() {
+        try (Machine small =
+                new Machine(2 * NPAGES, new Syscalls(failing.libc()), Machine.PATIENCE, 20)) {
+            Machine.Cpu vcpu = small.cpu();
+            small.bar(NPAGES, small.pageByPage(page -> 2 * NPAGES - 1 - page));
+            AtomicBoolean refused = new AtomicBoolean();
+            failing.fail((function, arguments) ->
+                    function.equals("mmap")
+                                    && (int) arguments[2] == LinuxAbi.PROT_NONE
+                                    && small.guest.faultCounts().evictedMappings() == 0
+                                    && small.aperture
+                                                    .segment()
+                                                    .get(ValueLayout.JAVA_LONG, LAST_PAGE_AT)
+                                            != 0
+                                    && refused.compareAndSet(false, true)
+                            ? Errno.ENOMEM.code()
+                            : 0);
+            for (int round = 1; round <= 2; round++) {
+                for (int page = 0; page < NPAGES; page++) {
+                    assertThat(vcpu.store(Machine.gpa(page), 8, round))
+                            .as("round=%d page=%d", round, page)
+                            .isEqualTo(new VcpuExit.Done());
+                }
+            }
+            assertThat(refused).isTrue();
         }
     }
 
