@@ -122,18 +122,25 @@ public final class HostMm implements AutoCloseable {
     }
 
     /// Takes a range away, with its mappings. When it returns, nobody uses them.
+    ///
+    /// The range can be found until its mappings are gone, so that a [#zap] at the same time waits
+    /// for that too; if the engine cannot take them away, the removal may be tried again.
     public void remove(Vma vma) {
+        if (vmas.find(vma.range().startHva()) != vma) {
+            return;
+        }
+        vma.markRemoved();
+        invalidate(vma.range(), List.of(vma));
         structure.lock();
         try {
             if (vmas.find(vma.range().startHva()) != vma) {
+                // Somebody else was faster, and gives the addresses back.
                 return;
             }
-            vma.markRemoved();
             vmas = vmas.without(vma);
         } finally {
             structure.unlock();
         }
-        invalidate(vma.range(), List.of(vma));
         pageTable.release(vma.range());
     }
 
@@ -148,8 +155,7 @@ public final class HostMm implements AutoCloseable {
         do {
             Vma vma = vmas.find(hva);
             if (vma == null) {
-                return new FaultResult.Failed(
-                        Errno.EFAULT, "no mapping at hva=0x%x".formatted(hva));
+                return noMapping(hva);
             }
             if (!vma.prot().allows(access)) {
                 return new FaultResult.Failed(
@@ -162,6 +168,10 @@ public final class HostMm implements AutoCloseable {
             }
         } while (System.nanoTime() - start < fillTimeoutNanos);
         return overtaken(hva);
+    }
+
+    static FaultResult noMapping(long hva) {
+        return new FaultResult.Failed(Errno.EFAULT, "no mapping at hva=0x%x".formatted(hva));
     }
 
     /// Each answer was revoked before it could be installed, for as long as a fault may take: a

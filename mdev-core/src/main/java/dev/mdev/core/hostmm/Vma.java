@@ -37,8 +37,8 @@ public final class Vma {
     @GuardedBy("entries")
     private final List<PendingFill> pending = new ArrayList<>();
 
-    @GuardedBy("entries")
-    private boolean removed;
+    /// Written under `entries`. An eager vma has no entries, and who looks at it takes no lock.
+    private volatile boolean removed;
 
     private Vma(
             HvaRange range,
@@ -84,7 +84,10 @@ public final class Vma {
     long lookup(long hva) {
         long page = Page.numberOf(hva - range.startHva());
         PfnRange eager = eagerPfns;
-        return eager == null ? table.getAcquire(page) : HostPte.of(eager.firstPfn() + page, prot);
+        if (eager == null) {
+            return table.getAcquire(page);
+        }
+        return removed ? HostPte.NONE : HostPte.of(eager.firstPfn() + page, prot);
     }
 
     /// See [HostMm#mappingLevel]. A lazy vma has pieces of at most 2 MiB: what its owner grants
@@ -134,7 +137,8 @@ public final class Vma {
     @Nullable FaultResult fault(long hva, Access access, Faults mm) {
         VmaOps owner = ops;
         if (owner == null) {
-            return new FaultResult.Mapped(lookup(hva));
+            long pte = lookup(hva);
+            return HostPte.isPresent(pte) ? new FaultResult.Mapped(pte) : HostMm.noMapping(hva);
         }
         long page = Page.numberOf(hva - range.startHva());
         PendingFill other;
@@ -143,7 +147,7 @@ public final class Vma {
         entries.lock();
         try {
             if (removed) {
-                return null;
+                return HostMm.noMapping(hva);
             }
             long pte = table.getAcquire(page);
             if (HostPte.isPresent(pte) && HostPte.prot(pte).allows(access)) {
@@ -394,7 +398,7 @@ public final class Vma {
         }
     }
 
-    /// No entry is installed from here on.
+    /// From here on no entry is installed, and an eager vma has none.
     void markRemoved() {
         entries.lock();
         try {

@@ -288,6 +288,70 @@ class HostMmTest {
         assertThat(order).containsExactly("start true", "end false");
     }
 
+    /// Whoever revokes pages while their range is taken away must not be told that they are gone
+    /// before they are.
+    @Test
+    void aZapOfARangeThatIsBeingRemovedReturnsWhenThePagesAreGone() throws Exception {
+        Vma vma = reserve(pageByPage(Prot.READ_WRITE));
+        mm.handleFault(hva(vma, 1), Access.READ);
+        CountDownLatch removing = new CountDownLatch(1);
+        CountDownLatch goOn = new CountDownLatch(1);
+        mm.addNotifier(
+                new MmuNotifier() {
+                    @Override
+                    public void invalidateStart(HvaRange range) {
+                        if (range.equals(vma.range())) {
+                            removing.countDown();
+                            await(goOn);
+                        }
+                    }
+
+                    @Override
+                    public void invalidateEnd(HvaRange range) {}
+                });
+        var removed = CompletableFuture.runAsync(() -> mm.remove(vma), Thread::startVirtualThread);
+        await(removing);
+
+        mm.zap(HvaRange.ofPages(hva(vma, 1), 1));
+
+        assertThat(pageTable.zapped).containsExactly(HvaRange.ofPages(hva(vma, 1), 1));
+        goOn.countDown();
+        removed.get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
+        assertThat(pageTable.reserved).isEmpty();
+    }
+
+    @Test
+    void nothingIsMappedOrFoundInARangeThatIsBeingRemoved() {
+        Vma lazy = reserve(pageByPage(Prot.READ_WRITE));
+        Vma eager = mm.mapEagerly(block.pfns(), Prot.READ_WRITE);
+        List<FaultResult> found = new ArrayList<>();
+        mm.addNotifier(
+                new MmuNotifier() {
+                    @Override
+                    public void invalidateStart(HvaRange range) {}
+
+                    @Override
+                    public void invalidateEnd(HvaRange range) {
+                        found.add(mm.handleFault(range.startHva(), Access.READ));
+                        assertThat(mm.lookup(range.startHva())).isEqualTo(HostPte.NONE);
+                    }
+                });
+
+        mm.remove(lazy);
+        mm.remove(eager);
+
+        assertThat(found)
+                .hasSize(2)
+                .allSatisfy(result ->
+                        assertThat(result)
+                                .isInstanceOfSatisfying(
+                                        FaultResult.Failed.class,
+                                        failed ->
+                                                assertThat(failed.errno())
+                                                        .isEqualTo(Errno.EFAULT)));
+        assertThat(asked).isEmpty();
+    }
+
     @Test
     void aZapThatFailsLeavesThePageInTheBooksSoThatItCanBeTriedAgain() {
         Vma vma = reserve(pageByPage(Prot.READ_WRITE));
@@ -302,6 +366,20 @@ class HostMmTest {
 
         assertThat(pageTable.zapped).containsExactly(page);
         assertThat(vma.residentPages()).isZero();
+    }
+
+    @Test
+    void aRemovalThatFailsCanBeTriedAgain() {
+        Vma vma = reserve(pageByPage(Prot.READ_WRITE));
+        mm.handleFault(hva(vma, 1), Access.READ);
+        pageTable.zapErrno = Errno.ENOMEM;
+
+        assertThatThrownBy(() -> mm.remove(vma)).isInstanceOf(MdevException.class);
+        pageTable.zapErrno = null;
+        mm.remove(vma);
+
+        assertThat(pageTable.zapped).containsExactly(HvaRange.ofPages(hva(vma, 1), 1));
+        assertThat(pageTable.reserved).isEmpty();
     }
 
     @Test
