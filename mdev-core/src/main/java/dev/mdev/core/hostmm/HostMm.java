@@ -112,7 +112,7 @@ public final class HostMm implements AutoCloseable {
                 Vma vma = make.apply(range);
                 vmas = vmas.with(vma);
                 return vma;
-            } catch (RuntimeException e) {
+            } catch (RuntimeException | Error e) {
                 pageTable.release(range);
                 throw e;
             }

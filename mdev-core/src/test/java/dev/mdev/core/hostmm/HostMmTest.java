@@ -383,6 +383,19 @@ class HostMmTest {
     }
 
     @Test
+    void aRangeThatCannotBeMadeIsGivenBackWhateverTheReason() {
+        pageTable.holds =
+                _ -> {
+                    throw new OutOfMemoryError("by the test");
+                };
+
+        assertThatThrownBy(() -> mm.mapEagerly(block.pfns(), Prot.READ_WRITE))
+                .isInstanceOf(OutOfMemoryError.class);
+
+        assertThat(pageTable.reserved).isEmpty();
+    }
+
+    @Test
     void copiesCrossPagesAndFaultThemIn() {
         Vma vma = reserve(pageByPage(Prot.READ_WRITE));
         byte[] bytes = new byte[3 * Page.SIZE];
