@@ -142,8 +142,20 @@ public final class KvmGuest implements GuestEngine {
     ///
     /// @throws dev.mdev.api.MdevException as the model or the kernel refuses it
     public void enableDirtyTracking(int capability, int flags, long optionBits) {
-        dirtyModes.enable(capability, flags, optionBits);
         if (capability == DirtyModes.RING || capability == DirtyModes.RING_ACQ_REL) {
+            enableRings(capability, flags, optionBits);
+        } else {
+            dirtyModes.enable(capability, flags, optionBits);
+        }
+    }
+
+    /// Asks the kernel first: it refuses what the model refuses, and may want a larger ring, where
+    /// the processor has a log of its own.
+    private void enableRings(int capability, int flags, long optionBits) {
+        slots.requireAlive();
+        // No processor is created in between.
+        creating.lock();
+        try {
             int errno = vm.tryEnableCap(capability, optionBits);
             if (errno != 0) {
                 throw Syscalls.failure(
@@ -151,6 +163,9 @@ public final class KvmGuest implements GuestEngine {
                         "KVM_ENABLE_CAP capability=%d optionBits=0x%x"
                                 .formatted(capability, optionBits));
             }
+            dirtyModes.enable(capability, flags, optionBits);
+        } finally {
+            creating.unlock();
         }
     }
 

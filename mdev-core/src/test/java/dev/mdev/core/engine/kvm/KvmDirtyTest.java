@@ -20,6 +20,9 @@ import dev.mdev.core.memslot.DirtySink;
 import dev.mdev.core.memslot.SlotFlags;
 import dev.mdev.core.memslot.UserMemoryRegion;
 import dev.mdev.core.support.Together;
+import dev.mdev.core.sys.FailingLibc;
+import dev.mdev.core.sys.KvmAbi;
+import dev.mdev.core.sys.Syscalls;
 
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -160,6 +163,33 @@ class KvmDirtyTest {
                 }
             }
             var _ = dirty.harvest((_, _) -> {});
+        }
+    }
+
+    @Test
+    void ringsThatTheKernelRefusesAreNotThereForTheMachineEither() {
+        FailingLibc failing = new FailingLibc(Syscalls.ofThisProcess().libc());
+        try (Machine refused =
+                new Machine(NPAGES, new Syscalls(failing.libc()), Machine.PATIENCE, 40_000)) {
+            failing.fail((function, arguments) ->
+                    function.equals("ioctl") && (long) arguments[1] == KvmAbi.KVM_ENABLE_CAP
+                            ? Errno.EINVAL.code()
+                            : 0);
+            assertThatExceptionOfType(MdevException.class)
+                    .isThrownBy(
+                            () -> refused.guest.enableDirtyTracking(DirtyModes.RING, 0, RING_BYTES))
+                    .matches(e -> e.errno() == Errno.EINVAL);
+            failing.failNothing();
+
+            Vma ram = refused.guest.hostMm().mapEagerly(refused.aperture.pfns(), Prot.READ_WRITE);
+            UserMemoryRegion region = refused.show(ram, Machine.BAR_GPA, SlotFlags.LOG_DIRTY_PAGES);
+            MemorySegment bits = MemorySegment.ofArray(new long[1]);
+            refused.guest.dirtyLog().get(region.slot(), bits);
+
+            refused.guest.enableDirtyTracking(DirtyModes.RING, 0, RING_BYTES);
+            assertThatExceptionOfType(MdevException.class)
+                    .isThrownBy(() -> refused.guest.dirtyLog().get(region.slot(), bits))
+                    .matches(e -> e.errno() == Errno.ENXIO);
         }
     }
 
