@@ -16,8 +16,8 @@ public final class KvmEngine implements Engine {
     private final Duration deadline;
     private final VmaBudget budget;
 
-    /// @param deadline the longest an access may wait for its fault to be answered; it fails within
-    ///   twice that time
+    /// @param deadline the longest an access may wait for its fault to be answered; it fails after
+    ///   two and a half times as long at the latest
     public KvmEngine(Duration deadline) {
         this(Syscalls.ofThisProcess(), deadline, VmaBudget.ofThisProcess());
     }
