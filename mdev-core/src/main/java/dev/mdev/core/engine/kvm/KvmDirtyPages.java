@@ -1,5 +1,6 @@
 package dev.mdev.core.engine.kvm;
 
+import dev.mdev.api.Errno;
 import dev.mdev.core.memslot.DirtyBitmap;
 import dev.mdev.core.memslot.DirtyProtector;
 import dev.mdev.core.memslot.Memslot;
@@ -31,6 +32,10 @@ final class KvmDirtyPages implements DirtyProtector {
         try (Arena scratch = Arena.ofConfined()) {
             MemorySegment words = scratch.allocate(bitmap.sizeBytes(), Long.BYTES);
             int errno = vm.tryGetDirtyLog(slot.slotNumber(), words);
+            if (errno == Errno.ENXIO.code()) {
+                // Rings were enabled since the slot got its bitmap: they have what was written.
+                return;
+            }
             if (errno != 0) {
                 throw Syscalls.failure(errno, "KVM_GET_DIRTY_LOG " + slot);
             }

@@ -194,6 +194,17 @@ class KvmDirtyTest {
     }
 
     @Test
+    void aSlotThatLoggedBeforeThereWereRingsCanBeDeleted() {
+        UserMemoryRegion region = machine.show(vma, Machine.BAR_GPA, SlotFlags.LOG_DIRTY_PAGES);
+        machine.guest.enableDirtyTracking(DirtyModes.RING, 0, RING_BYTES);
+
+        machine.slots.setUserMemoryRegion(UserMemoryRegion.deletionOf(region.slot()));
+
+        assertThat(machine.cpu().store(Machine.gpa(0), 8, 1))
+                .isInstanceOf(VcpuExit.MmioWrite.class);
+    }
+
+    @Test
     void ringsAreTheKernels() {
         machine.guest.enableDirtyTracking(DirtyModes.RING, 0, RING_BYTES);
         UserMemoryRegion region = machine.show(vma, Machine.BAR_GPA, SlotFlags.LOG_DIRTY_PAGES);
