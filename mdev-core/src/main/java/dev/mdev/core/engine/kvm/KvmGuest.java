@@ -95,7 +95,7 @@ public final class KvmGuest implements GuestEngine {
         try {
             HostMm mm = new HostMm(pageTable, memory, shared.patience());
             pageTable.connect(mm::handleFault);
-            slots.addListener(new KvmSlots(vm));
+            slots.addListener(new KvmSlots(vm, vcpus));
             KvmGuest guest =
                     new KvmGuest(
                             shared.sys(),
@@ -233,7 +233,7 @@ public final class KvmGuest implements GuestEngine {
     }
 
     private KvmVcpu vcpuOf(StubVcpu processor, int vcpuId) {
-        VcpuThread thread = new VcpuThread(sys.libc());
+        VcpuThread thread = new VcpuThread(sys.libc(), vcpus.hold());
         GuestFaults faults = new GuestFaults(new VcpuMemslots(slots, vcpuId), mm, pageTable);
         RowRunner runner = new RowRunner(processor, thread, faults, counters);
         RowPlanner planner = new RowPlanner(processor, StubMemory.limitGpa(vm));

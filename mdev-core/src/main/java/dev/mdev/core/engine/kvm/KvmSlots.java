@@ -15,15 +15,13 @@ import org.jspecify.annotations.Nullable;
 /// The kernel waits for virtual processors that are inside a page fault: a change of slots may take
 /// as long as the owner of a page takes to answer, and must not be made by that owner from within.
 final class KvmSlots implements SlotListener {
-    /// Beyond what a guest's program can name ([StubMemory]), and below the kernel's limit where
-    /// that is not the processor's address width.
-    static final long PARKING_GPA = 1L << 48;
-
     private final KvmVm vm;
+    private final VcpuRegistry vcpus;
     private final KvmDirtyPages dirtyPages;
 
-    KvmSlots(KvmVm vm) {
+    KvmSlots(KvmVm vm, VcpuRegistry vcpus) {
         this.vm = vm;
+        this.vcpus = vcpus;
         this.dirtyPages = new KvmDirtyPages(vm);
     }
 
@@ -37,44 +35,20 @@ final class KvmSlots implements SlotListener {
                             .formatted(StubMemory.firstSlotId(), region));
         }
         Memslot old = change.oldSlot();
-        if (old != null && losesLog(change)) {
-            keepLog(change.kind(), old);
+        if (old == null || !losesLog(old, change.newSlot())) {
+            vm.setUserMemoryRegion(region);
+            return;
         }
-        vm.setUserMemoryRegion(region);
-    }
-
-    private static boolean losesLog(SlotChange change) {
-        Memslot old = change.oldSlot();
-        Memslot slot = change.newSlot();
-        return old != null && old.logsDirty() && (slot == null || !slot.logsDirty());
-    }
-
-    /// Brings what the kernel has logged into the machine's bitmap, before the kernel drops it.
-    ///
-    /// A slot to be deleted is first moved to where no guest reaches it: a move keeps the log, and
-    /// from then on nothing can be added to it. Where the kernel refuses that, for lack of address
-    /// bits, what is written between this and the deletion is lost.
-    private void keepLog(SlotChange.Kind kind, Memslot old) {
-        UserMemoryRegion region = old.region();
-        boolean parked =
-                kind == SlotChange.Kind.DELETE
-                        && vm.trySetUserMemoryRegion(
-                                        new UserMemoryRegion(
-                                                region.slot(),
-                                                region.flags(),
-                                                PARKING_GPA,
-                                                region.sizeBytes(),
-                                                region.hva()))
-                                == 0;
-        boolean kept = false;
-        try {
+        // The kernel drops the log with the slot. What is written between the last look at the log
+        // and that would be lost; so nobody writes.
+        vcpus.runWithoutGuest(() -> {
             dirtyPages.drain(old);
-            kept = true;
-        } finally {
-            if (parked && !kept) {
-                vm.setUserMemoryRegion(region);
-            }
-        }
+            vm.setUserMemoryRegion(region);
+        });
+    }
+
+    private static boolean losesLog(Memslot old, @Nullable Memslot slot) {
+        return old.bitmap() != null && (slot == null || !slot.logsDirty());
     }
 
     @Override

@@ -89,6 +89,11 @@ final class RowRunner {
         thread.interrupt();
     }
 
+    /// Gets the processor, which is held, out of the guest. Any other thread.
+    void awaitOut() {
+        thread.awaitOut();
+    }
+
     /// Any thread.
     ///
     /// @param hva an address on the page that was touched
@@ -148,8 +153,8 @@ final class RowRunner {
     private int enterGuest() {
         thread.enter();
         try {
-            // From here on, either is told by a signal.
-            if (kicked || refusal.get() != null) {
+            // From here on, each is told by a signal.
+            if (kicked || refusal.get() != null || thread.isHeld()) {
                 return Errno.EINTR.code();
             }
             // 0 says that it does not run.

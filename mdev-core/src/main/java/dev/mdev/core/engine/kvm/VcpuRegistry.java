@@ -8,6 +8,7 @@ import java.util.concurrent.ConcurrentHashMap;
 /// The virtual processors of one machine, by the kernel's numbers of their threads. Any thread.
 final class VcpuRegistry {
     private final ConcurrentHashMap<Integer, RowRunner> byTid = new ConcurrentHashMap<>();
+    private final GuestHold hold = new GuestHold();
 
     void add(int tid, RowRunner vcpu) {
         byTid.put(tid, vcpu);
@@ -19,6 +20,17 @@ final class VcpuRegistry {
 
     Collection<RowRunner> all() {
         return byTid.values();
+    }
+
+    /// What keeps the processors out of the guest: each looks at it before it enters.
+    GuestHold hold() {
+        return hold;
+    }
+
+    /// Does something while none of the processors is in the guest. Not to be called by a fault
+    /// loop.
+    void runWithoutGuest(Runnable action) {
+        hold.run(all(), action);
     }
 
     /// Tells the processor of a thread that its fault ends otherwise than by a mapping.

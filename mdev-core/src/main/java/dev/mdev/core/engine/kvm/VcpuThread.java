@@ -17,6 +17,7 @@ import org.jspecify.annotations.Nullable;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
 /// The thread of a virtual processor, and the signals that get it out of `KVM_RUN`.
@@ -33,6 +34,7 @@ import java.util.concurrent.locks.ReentrantLock;
 /// the Java machine's own handler it would end the process.
 final class VcpuThread implements AutoCloseable {
     private final Libc libc;
+    private final GuestHold hold;
     private final Arena arena = Arena.ofShared();
     private final MemorySegment signals = arena.allocate(Sigset.SIZE, Long.BYTES);
     private final MemorySegment formerMask = arena.allocate(Sigset.SIZE, Long.BYTES);
@@ -41,6 +43,7 @@ final class VcpuThread implements AutoCloseable {
 
     private @Nullable Thread thread;
     private final ReentrantLock lock = new ReentrantLock();
+    private final Condition left = lock.newCondition();
 
     /// The kernel's number of the thread while it is between [#enter] and [#leave], else 0.
     @GuardedBy("lock")
@@ -48,8 +51,9 @@ final class VcpuThread implements AutoCloseable {
 
     private int tid;
 
-    VcpuThread(Libc libc) {
+    VcpuThread(Libc libc, GuestHold hold) {
         this.libc = libc;
+        this.hold = hold;
         signals.set(
                 ValueLayout.JAVA_LONG,
                 0,
@@ -93,9 +97,16 @@ final class VcpuThread implements AutoCloseable {
         return tid;
     }
 
-    /// From here on, [#interrupt] sends a signal.
+    /// Waits until the processor may enter the guest. From then on, [#interrupt] sends a signal; to
+    /// be followed by a look at [#isHeld].
     void enter() {
+        hold.awaitReleased();
         setRunning(tid);
+    }
+
+    /// Whether the processor must not enter the guest now.
+    boolean isHeld() {
+        return hold.isHeld();
     }
 
     /// From here on, it does not.
@@ -107,6 +118,7 @@ final class VcpuThread implements AutoCloseable {
         lock.lock();
         try {
             runningTid = newTid;
+            left.signalAll();
         } finally {
             lock.unlock();
         }
@@ -116,9 +128,29 @@ final class VcpuThread implements AutoCloseable {
     void interrupt() {
         lock.lock();
         try {
-            if (runningTid != 0) {
-                // The thread cannot end before it took the lock to leave: the number is its own.
-                var _ = libc.tgkill(libc.getpid(), runningTid, LinuxAbi.SIGUSR1);
+            interruptLocked();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    @GuardedBy("lock")
+    private void interruptLocked() {
+        if (runningTid != 0) {
+            // The thread cannot end before it took the lock to leave: the number is its own.
+            var _ = libc.tgkill(libc.getpid(), runningTid, LinuxAbi.SIGUSR1);
+        }
+    }
+
+    /// Gets the thread out of `KVM_RUN`, and returns when it is. Any other thread; the processor is
+    /// held, so that it stays out.
+    void awaitOut() {
+        lock.lock();
+        try {
+            interruptLocked();
+            while (runningTid != 0) {
+                // Not interruptible, as a change of slots is not.
+                left.awaitUninterruptibly();
             }
         } finally {
             lock.unlock();

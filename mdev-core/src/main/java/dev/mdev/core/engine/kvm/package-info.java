@@ -27,6 +27,7 @@
 /// Vma.entries
 ///   MappedRange.lock       what the kernel has mapped in one range; a leaf
 /// VcpuThread.lock          whether the thread is in KVM_RUN; a leaf
+/// GuestHold.lock           whether processors must stay out of the guest; a leaf
 /// ```
 @NullMarked
 package dev.mdev.core.engine.kvm;

@@ -2,7 +2,6 @@ package dev.mdev.core.engine.kvm;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
@@ -11,6 +10,7 @@ import dev.mdev.api.page.Prot;
 import dev.mdev.core.engine.GuestAccess;
 import dev.mdev.core.engine.VcpuExit;
 import dev.mdev.core.hostmm.Vma;
+import dev.mdev.core.hostmm.VmaOps;
 import dev.mdev.core.memslot.DirtyBackingView;
 import dev.mdev.core.memslot.DirtyBitmap;
 import dev.mdev.core.memslot.DirtyLogClear;
@@ -27,6 +27,8 @@ import dev.mdev.core.sys.Syscalls;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -36,7 +38,12 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Objects;
 import java.util.SplittableRandom;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.LongSupplier;
 
 /// The kernel's dirty logs behind the machine's own.
 @ExtendWith(RealKvm.class)
@@ -131,7 +138,6 @@ class KvmDirtyTest {
     /// A processor writes page after page while the slot is deleted.
     @Test
     void noPageIsWrittenAndMissedWhileItsSlotIsDeleted() {
-        assumeTrue(hasRoomToPark(), "too few bits of guest-physical addresses");
         DirtyBackingView view = DirtyBackingView.attach(machine.slots, machine.guest.dirtyLog());
         DirtyBitmap dirty = view.addBlock(vma.range()).dirty();
         Machine.Cpu cpu = machine.cpu();
@@ -191,6 +197,109 @@ class KvmDirtyTest {
                     .isThrownBy(() -> refused.guest.dirtyLog().get(region.slot(), bits))
                     .matches(e -> e.errno() == Errno.ENXIO);
         }
+    }
+
+    /// A processor stores to one page all the time.
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void noStoreComesBetweenTheLastLookAtALogAndItsEnd(boolean deleted) {
+        FailingLibc watching = new FailingLibc(Syscalls.ofThisProcess().libc());
+        try (Machine storing =
+                new Machine(NPAGES, new Syscalls(watching.libc()), Machine.PATIENCE, 40_000)) {
+            Vma ram = storing.guest.hostMm().mapEagerly(storing.aperture.pfns(), Prot.READ_WRITE);
+            UserMemoryRegion region = storing.show(ram, Machine.BAR_GPA, SlotFlags.LOG_DIRTY_PAGES);
+            Machine.Cpu cpu = storing.cpu();
+            var running =
+                    cpu.start(
+                            new GuestAccess.Store(
+                                    new GuestAccess.Span(Machine.gpa(0), 8, Long.MAX_VALUE >> 8, 0),
+                                    1,
+                                    1));
+            LongSupplier stored =
+                    () ->
+                            (long)
+                                    ValueLayout.JAVA_LONG
+                                            .varHandle()
+                                            .getVolatile(storing.aperture.segment(), 0L);
+            Together.await("the processor stores", () -> stored.getAsLong() > 1000);
+            AtomicBoolean looked = new AtomicBoolean();
+            AtomicLong storesBetween = new AtomicLong(-1);
+            watching.fail((function, arguments) -> {
+                if (function.equals("ioctl")) {
+                    long request = (long) arguments[1];
+                    looked.compareAndSet(false, request == KvmAbi.KVM_GET_DIRTY_LOG);
+                    if (looked.get() && request == KvmAbi.KVM_SET_USER_MEMORY_REGION) {
+                        storesBetween.set(storesInAWhile(stored));
+                    }
+                }
+                return 0;
+            });
+
+            storing.slots.setUserMemoryRegion(
+                    deleted
+                            ? UserMemoryRegion.deletionOf(region.slot())
+                            : new UserMemoryRegion(
+                                    region.slot(),
+                                    0,
+                                    region.gpa(),
+                                    region.sizeBytes(),
+                                    region.hva()));
+
+            assertThat(storesBetween).hasValue(0);
+            if (!deleted) {
+                cpu.vcpu.kick();
+            }
+            assertThat(Machine.get(running))
+                    .isInstanceOf(deleted ? VcpuExit.MmioWrite.class : VcpuExit.Interrupted.class);
+        }
+    }
+
+    private static long storesInAWhile(LongSupplier stored) {
+        long before = stored.getAsLong();
+        for (int i = 0; i < 1_000_000 && stored.getAsLong() == before; i++) {
+            Thread.onSpinWait();
+        }
+        return stored.getAsLong() - before;
+    }
+
+    /// A processor that sleeps in a fault is got out for as long as it takes.
+    @Test
+    void theEndOfALogDoesNotWaitForAFaultThatIsNotAnswered() throws Exception {
+        UserMemoryRegion region =
+                machine.show(vma, Machine.BAR_GPA + (1L << 30), SlotFlags.LOG_DIRTY_PAGES);
+        CountDownLatch asked = new CountDownLatch(1);
+        CountDownLatch answer = new CountDownLatch(1);
+        VmaOps owner = machine.pageByPage(page -> page);
+        machine.bar(
+                NPAGES,
+                fault -> {
+                    asked.countDown();
+                    try {
+                        assertThat(answer.await(Machine.PATIENCE_SECONDS, TimeUnit.SECONDS))
+                                .isTrue();
+                    } catch (InterruptedException e) {
+                        throw new AssertionError(e);
+                    }
+                    return owner.fault(fault);
+                });
+        var sleeping =
+                machine.cpu()
+                        .start(
+                                new GuestAccess.Store(
+                                        new GuestAccess.Span(Machine.gpa(0), 8, 1, 0), 7, 0));
+        assertThat(asked.await(Machine.PATIENCE_SECONDS, TimeUnit.SECONDS)).isTrue();
+
+        var deletion =
+                Machine.async(() ->
+                        machine.slots.setUserMemoryRegion(
+                                UserMemoryRegion.deletionOf(region.slot())));
+        try {
+            assertThat(Machine.get(deletion)).isTrue();
+        } finally {
+            answer.countDown();
+        }
+        assertThat(Machine.get(sleeping)).isEqualTo(new VcpuExit.Done());
+        assertThat(machine.aperture.segment().get(ValueLayout.JAVA_LONG, 0)).isEqualTo(7);
     }
 
     @Test
@@ -260,19 +369,6 @@ class KvmDirtyTest {
             assertThat(new HashSet<>(pages)).hasSize(2048);
             assertThat(pages).hasSizeLessThanOrEqualTo(2048 + stops);
         }
-    }
-
-    private boolean hasRoomToPark() {
-        UserMemoryRegion probe =
-                new UserMemoryRegion(
-                        7,
-                        0,
-                        KvmSlots.PARKING_GPA,
-                        vma.range().lengthBytes(),
-                        vma.range().startHva());
-        KvmVm vm = machine.guest.vm();
-        return vm.trySetUserMemoryRegion(probe) == 0
-                && vm.trySetUserMemoryRegion(UserMemoryRegion.deletionOf(7)) == 0;
     }
 
     private long read(UserMemoryRegion region) {
