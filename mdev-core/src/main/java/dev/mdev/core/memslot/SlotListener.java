@@ -7,7 +7,7 @@ package dev.mdev.core.memslot;
 ///
 ///     CREATE, FLAGS_ONLY:           prepare -> (new set published) -> commit
 ///     DELETE, MOVE:   (INVALID published) -> flush -> prepare -> (new set published) -> commit
-///     refused:                   ... -> prepare throws -> (old set published) -> abort
+///     refused:                   ... -> prepare throws -> abort -> (old set published)
 ///
 /// When a set is published, all read sections that saw the former one have ended.
 public interface SlotListener {
