@@ -36,6 +36,9 @@ final class MmapPageTable implements HostPageTable, AutoCloseable {
 
     private static final long ALIGN_BYTES = 2L << 20;
 
+    /// Pages of the largest range: as many as a slot can show, and as [ContinuedPages] counts.
+    private static final long MAX_PAGES = Integer.MAX_VALUE;
+
     private final Syscalls sys;
     private final HostMemory memory;
     private final VmaBudget budget;
@@ -81,8 +84,13 @@ final class MmapPageTable implements HostPageTable, AutoCloseable {
         handler = newHandler;
     }
 
+    /// @throws MdevException also ENOMEM for more than [#MAX_PAGES]
     @Override
     public HvaRange reserve(long npages, Kind kind) {
+        if (npages > MAX_PAGES) {
+            throw new MdevException(
+                    Errno.ENOMEM, "npages=%d limit=%d".formatted(npages, MAX_PAGES));
+        }
         HvaRange range = reserveAddresses(Page.bytesOf(npages));
         try {
             ranges.put(range.startHva(), open(range, kind));

@@ -1,8 +1,10 @@
 package dev.mdev.core.engine.kvm;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
 import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
 import dev.mdev.api.page.Access;
 import dev.mdev.api.page.Page;
 import dev.mdev.api.page.PfnRange;
@@ -13,6 +15,7 @@ import dev.mdev.core.engine.VcpuExit;
 import dev.mdev.core.hostmm.Fill;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.hostmm.HostMm;
+import dev.mdev.core.hostmm.HostPageTable;
 import dev.mdev.core.hostmm.Vma;
 import dev.mdev.core.hostmm.VmaOps;
 import dev.mdev.core.support.Seeded;
@@ -27,6 +30,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 import java.io.IOException;
 import java.io.RandomAccessFile;
@@ -198,6 +203,16 @@ class MmapPageTableTest {
                 }
             }
             assertThat(refused).isTrue();
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(longs = {1L << 31, (1L << 32) + 1})
+    void aRangeThatNoSlotCanShowIsRefused(long npages) {
+        for (HostPageTable.Kind kind : HostPageTable.Kind.values()) {
+            assertThatExceptionOfType(MdevException.class)
+                    .isThrownBy(() -> machine.guest.pageTable().reserve(npages, kind))
+                    .matches(e -> e.errno() == Errno.ENOMEM);
         }
     }
 
