@@ -70,11 +70,17 @@ final class UffdFaultLoop {
 
     /// Starts a loop.
     ///
-    /// @param uffd becomes the loop's; its thread closes it at the end
+    /// @param uffd becomes the loop's, unless it cannot start; its thread closes it at the end
     static UffdFaultLoop start(
             Syscalls sys, Userfaultfd uffd, Answers answers, KvmCounters counters) {
         UffdFaultLoop loop = new UffdFaultLoop(sys, uffd, answers, counters);
-        loop.thread.start();
+        try {
+            loop.thread.start();
+        } catch (Error e) {
+            // There may be no thread left.
+            loop.stopEvent.close();
+            throw e;
+        }
         return loop;
     }
 
