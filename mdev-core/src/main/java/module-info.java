@@ -1,7 +1,7 @@
 /// The machinery of mediated devices: memory slots, host mm, MMU, engines and the device bus.
 ///
 /// Read the packages in this order: `addr`, `memslot`, `hostmm`, `mmu`, `engine`, `pci`, `device`,
-/// `vm`. `vm`.
+/// `vm`.
 module dev.mdev.core {
     requires transitive dev.mdev.api;
     requires com.sun.jna;
