@@ -37,8 +37,7 @@ RUN java -Djarmode=tools -jar /tmp/mdev-host.jar extract --destination /opt/mdev
 COPY --from=build /out/libjnidispatch.so /opt/mdev/native/
 COPY docker-entrypoint.sh /opt/mdev/
 
-ENV SERVER_ADDRESS=0.0.0.0 \
-    MDEV_MEMORY=4g
+ENV SERVER_ADDRESS=0.0.0.0
 EXPOSE 8080
 USER 10001:10001
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \

@@ -1,13 +1,12 @@
 #!/bin/sh
 # Starts the service in its image. Jars of further drivers are mounted to /opt/mdev/drivers.
 #
-# Environment:
-#   MDEV_MEMORY   the most memory for guests and apertures together
-#   JAVA_OPTS     more options for the Java runtime
+# Environment, beside the service's own settings:
+#   JAVA_OPTS   more options for the Java runtime
 set -eu
 # Unquoted on purpose: options are separated by blanks.
 # shellcheck disable=SC2086
-exec java -XX:AOTCache=/opt/mdev/mdev-host.aot -XX:MaxDirectMemorySize="$MDEV_MEMORY" \
+exec java -XX:AOTCache=/opt/mdev/mdev-host.aot \
     -Djna.boot.library.path=/opt/mdev/native -Djna.nounpack=true \
     --enable-native-access=ALL-UNNAMED ${JAVA_OPTS:-} \
     -cp "/opt/mdev/mdev-host.jar:/opt/mdev/drivers/*" dev.mdev.host.MdevHostApplication "$@"

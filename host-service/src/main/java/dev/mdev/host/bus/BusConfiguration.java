@@ -17,8 +17,8 @@ import org.springframework.context.annotation.DependsOn;
 @Configuration(proxyBeanMethods = false)
 class BusConfiguration {
     @Bean
-    HostMemory hostMemory(Engines engines) {
-        return new HostMemory(engines.memory());
+    HostMemory hostMemory(Engines engines, BusProperties properties) {
+        return new HostMemory(engines.memory(), properties.maxMemory().toBytes());
     }
 
     @Bean

@@ -6,6 +6,7 @@ import dev.mdev.core.device.MdevObserver;
 import org.jspecify.annotations.Nullable;
 import org.springframework.boot.context.properties.ConfigurationProperties;
 import org.springframework.boot.context.properties.bind.DefaultValue;
+import org.springframework.util.unit.DataSize;
 
 import java.nio.file.Path;
 import java.time.Duration;
@@ -20,6 +21,8 @@ import java.util.Map;
 ///   the deadline if absent
 /// @param stateDir where definitions and the journal are; nothing is remembered beyond the process
 ///   if absent
+/// @param maxMemory the most memory outside the Java heap: RAM of machines, and apertures that
+///   drivers have from the host, together
 /// @param maxDefinitions how many definitions there may be
 /// @param pluginDir a folder with drivers as jars, each of which gets a class loader of its own
 /// @param drivers settings of each driver, by its name
@@ -29,6 +32,7 @@ public record BusProperties(
         @DefaultValue("5s") Duration driverDeadline,
         @Nullable Duration slowCallback,
         @Nullable Path stateDir,
+        @DefaultValue("8GB") DataSize maxMemory,
         @DefaultValue("4096") int maxDefinitions,
         @Nullable Path pluginDir,
         @Nullable Map<String, Map<String, String>> drivers) {

@@ -23,6 +23,7 @@ public final class HostMemory implements AutoCloseable {
     private static final long GAP_PAGES = 0x1000;
 
     private final MemoryBackend backend;
+    private final long limitBytes;
     private final ReentrantLock blocksLock = new ReentrantLock();
 
     /// Sorted by pfn; replaced under `blocksLock`, read without it.
@@ -31,20 +32,73 @@ public final class HostMemory implements AutoCloseable {
     @GuardedBy("blocksLock")
     private long nextPfn = FIRST_PFN;
 
+    /// Bytes of all blocks, also of those that are being made or freed.
+    @GuardedBy("blocksLock")
+    private long usedBytes;
+
+    /// As much as the backend gives.
     public HostMemory(MemoryBackend backend) {
+        this(backend, Long.MAX_VALUE);
+    }
+
+    /// @param limitBytes the most bytes that all blocks may have together, at least 0. What is
+    ///   allocated counts, whether it was touched or not
+    public HostMemory(MemoryBackend backend, long limitBytes) {
+        if (limitBytes < 0) {
+            throw new MdevException(Errno.EINVAL, "limitBytes=" + limitBytes);
+        }
         this.backend = backend;
+        this.limitBytes = limitBytes;
     }
 
     /// Allocates a block of zeroes.
     ///
     /// @param name for messages
     /// @param npages at least 1
-    /// @throws MdevException ENOMEM if there is not that much
+    /// @throws MdevException ENOMEM if there is not that much, or the limit does not allow it
     public Block allocate(String name, long npages) {
         if (npages < 1) {
             throw new MdevException(Errno.EINVAL, "block=%s npages=%d".formatted(name, npages));
         }
-        MemoryBackend.Backing backing = backend.allocate(name, Page.bytesOf(npages));
+        long sizeBytes = Page.bytesOf(npages);
+        reserve(name, sizeBytes);
+        Block block = null;
+        try {
+            block = add(name, npages, backend.allocate(name, sizeBytes));
+        } finally {
+            if (block == null) {
+                giveBack(sizeBytes);
+            }
+        }
+        return block;
+    }
+
+    private void reserve(String name, long sizeBytes) {
+        blocksLock.lock();
+        try {
+            long freeBytes = limitBytes - usedBytes;
+            if (sizeBytes > freeBytes) {
+                throw new MdevException(
+                        Errno.ENOMEM,
+                        "block=%s sizeBytes=%d, of limitBytes=%d there are freeBytes=%d"
+                                .formatted(name, sizeBytes, limitBytes, freeBytes));
+            }
+            usedBytes += sizeBytes;
+        } finally {
+            blocksLock.unlock();
+        }
+    }
+
+    private void giveBack(long sizeBytes) {
+        blocksLock.lock();
+        try {
+            usedBytes -= sizeBytes;
+        } finally {
+            blocksLock.unlock();
+        }
+    }
+
+    private Block add(String name, long npages, MemoryBackend.Backing backing) {
         blocksLock.lock();
         try {
             Block block = new Block(name, new PfnRange(nextPfn, npages), backing);
@@ -72,6 +126,7 @@ public final class HostMemory implements AutoCloseable {
             blocksLock.unlock();
         }
         block.backing.release();
+        giveBack(Page.bytesOf(block.pfns.npages()));
     }
 
     /// The block that holds page `pfn`.
