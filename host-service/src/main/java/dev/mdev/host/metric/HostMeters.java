@@ -1,6 +1,7 @@
 package dev.mdev.host.metric;
 
 import dev.mdev.api.MdevType;
+import dev.mdev.core.capacity.PoolExtent;
 import dev.mdev.core.capacity.PoolUsage;
 import dev.mdev.core.device.Activity;
 import dev.mdev.core.device.MdevBus;
@@ -15,6 +16,7 @@ import org.springframework.context.event.EventListener;
 import org.springframework.stereotype.Component;
 
 import java.util.function.ToLongFunction;
+import java.util.function.ToDoubleFunction;
 
 /// Measures what parents have left. Parents are there before the service is ready; what is measured
 /// of one that leaves goes with it, see [BusMeters].
@@ -78,14 +80,18 @@ class HostMeters {
     }
 
     private void addPool(Parent parent, String pool) {
-        addPool(parent, pool, "total", PoolUsage::totalPages);
-        addPool(parent, pool, "free", PoolUsage::freePages);
-        addPool(parent, pool, "largest_free_extent", PoolUsage::largestFreePages);
+        addPool(parent, pool, "total", it -> usageOf(it, pool, PoolUsage::totalPages));
+        addPool(parent, pool, "free", it -> usageOf(it, pool, PoolUsage::freePages));
+        addPool(
+                parent,
+                pool,
+                "largest_free_extent",
+                it -> usageOf(it, pool, PoolUsage::largestFreePages));
+        addPool(parent, pool, "quarantined", it -> quarantined(it, pool));
     }
 
-    private void addPool(
-            Parent parent, String pool, String state, ToLongFunction<PoolUsage> value) {
-        Gauge.builder("mdevhost.parent.pool.pages", parent, it -> usageOf(it, pool, value))
+    private void addPool(Parent parent, String pool, String state, ToDoubleFunction<Parent> value) {
+        Gauge.builder("mdevhost.parent.pool.pages", parent, value)
                 .description("Pages of a parent's pool")
                 .tag("parent", parent.name())
                 .tag("pool", pool)
@@ -100,3 +106,10 @@ class HostMeters {
                 .sum();
     }
 }
+
+    private static double quarantined(Parent parent, String pool) {
+        return parent.extents(pool).stream()
+                .filter(extent -> extent.use() == PoolExtent.Use.QUARANTINED)
+                .mapToLong(PoolExtent::npages)
+                .sum();
+    }
