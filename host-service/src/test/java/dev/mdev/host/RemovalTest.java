@@ -68,6 +68,20 @@ class RemovalTest extends HostTest {
     }
 
     @Test
+    void thatAGuestStillTouchesWhatWasTakenFromItIsNoFailureOfTheDriver() {
+        UUID mdev = api.createMdev("gpu0", "gpu-sample-16m");
+        api.createMachine("vm1", mdev);
+        api.delete("/api/v1/mdevs/%s?grace=0s".formatted(mdev)).requireStatus(200);
+        long last = api.get("/api/v1/events").numberAt("/lastId");
+
+        assertThat(api.run("vm1", WRITE.formatted(mdev)).at("/steps/0/fault/errno"))
+                .isEqualTo("ENODEV");
+
+        assertThat(api.namesOf("/api/v1/events?after=" + last, "/kind"))
+                .doesNotContain("driver_failed");
+    }
+
+    @Test
     void withoutForceTheDeviceStaysWithItsHolder() {
         UUID mdev = api.createMdev("gpu0", "gpu-sample-16m");
         api.createMachine("vm1", mdev);

@@ -1,24 +1,39 @@
 package dev.mdev.host.event;
 
+import com.google.errorprone.annotations.concurrent.GuardedBy;
+
 import dev.mdev.core.device.CallReport;
 import dev.mdev.core.device.FaultRecord;
 import dev.mdev.core.device.Mdev;
+import dev.mdev.core.device.MdevEvent;
 import dev.mdev.core.device.MdevObserver;
 
 import org.springframework.stereotype.Component;
 
+import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.ReentrantLock;
 
 /// Notes what goes wrong with drivers. A guest that touches the same bad page in a loop must not
 /// fill the log, so that a device's troubles are noted once a second, with the number left out.
 @Component
 class DriverTrouble implements MdevObserver {
-    private static final long PAUSE_NANOS = 1_000_000_000;
+    /// How many subjects of slow callbacks are remembered.
+    static final int MOST_SLOW = 1024;
 
     private final EventLog events;
-    private final Map<String, Throttle> throttles = new ConcurrentHashMap<>();
+
+    /// Of devices that are there. That a guest still touches one that was taken from it is no
+    /// failure of the driver, which is not even asked.
+    private final Map<Mdev, Throttle> devices = new ConcurrentHashMap<>();
+
+    private final ReentrantLock slowLock = new ReentrantLock();
+
+    /// By subject, the last used one last. Not all of these are there: a callback may be slow of a
+    /// device that is then not made.
+    @GuardedBy("slowLock")
+    private final LinkedHashMap<String, Throttle> slow = new LinkedHashMap<>(16, 0.75f, true);
 
     DriverTrouble(EventLog events) {
         this.events = events;
@@ -34,7 +49,8 @@ class DriverTrouble implements MdevObserver {
     }
 
     private void note(Mdev mdev, Event.Kind kind, FaultRecord fault) {
-        long leftOut = admit(subjectOf(mdev));
+        Throttle throttle = devices.get(mdev);
+        long leftOut = throttle == null ? -1 : throttle.admit();
         if (leftOut < 0) {
             return;
         }
@@ -47,15 +63,7 @@ class DriverTrouble implements MdevObserver {
                                 fault.request().page(),
                                 fault.request().access(),
                                 fault.answer(),
-                                leftOut(leftOut)));
-    }
-
-    private long admit(String subject) {
-        return throttles.computeIfAbsent(subject, _ -> new Throttle()).admit(System.nanoTime());
-    }
-
-    private static String leftOut(long number) {
-        return number == 0 ? "" : " (" + number + " more before this one)";
+                                Throttle.words(leftOut)));
     }
 
     /// Of a callback that is not over, an event of the bus tells.
@@ -65,43 +73,48 @@ class DriverTrouble implements MdevObserver {
             return;
         }
         String subject = BusEvents.subjectOf(report);
-        long leftOut = admit("slow " + subject);
+        long leftOut = slowThrottle(subject).admit();
         if (leftOut >= 0) {
             events.add(
-                    Event.Kind.CALLBACK_SLOW, subject, BusEvents.words(report) + leftOut(leftOut));
+                    Event.Kind.CALLBACK_SLOW,
+                    subject,
+                    BusEvents.words(report) + Throttle.words(leftOut));
+        }
+    }
+
+    private Throttle slowThrottle(String subject) {
+        slowLock.lock();
+        try {
+            Throttle throttle = slow.computeIfAbsent(subject, _ -> new Throttle());
+            if (slow.size() > MOST_SLOW) {
+                slow.pollFirstEntry();
+            }
+            return throttle;
+        } finally {
+            slowLock.unlock();
+        }
+    }
+
+    @Override
+    public void event(MdevEvent event) {
+        if (event.fact() instanceof MdevEvent.Revoked taken) {
+            devices.keySet().removeIf(mdev -> mdev.uuid().equals(taken.uuid()));
         }
     }
 
     @Override
     public void created(Mdev mdev) {
+        devices.put(mdev, new Throttle());
         events.add(Event.Kind.MDEV_CREATED, subjectOf(mdev), mdev.toString());
     }
 
     @Override
     public void removed(Mdev mdev) {
-        throttles.remove(subjectOf(mdev));
-        throttles.remove("slow " + subjectOf(mdev));
+        devices.remove(mdev);
         events.add(Event.Kind.MDEV_REMOVED, subjectOf(mdev), mdev.toString());
     }
 
     private static String subjectOf(Mdev mdev) {
         return "mdevs/" + mdev.uuid();
-    }
-
-    /// Lets one through a second.
-    private static final class Throttle {
-        private final AtomicLong nextNanos = new AtomicLong(System.nanoTime());
-        private final AtomicLong leftOut = new AtomicLong();
-
-        /// @return how many were left out since the last that was let through, or -1 to leave this
-        ///   one out as well
-        long admit(long nowNanos) {
-            long next = nextNanos.get();
-            if (nowNanos - next >= 0 && nextNanos.compareAndSet(next, nowNanos + PAUSE_NANOS)) {
-                return leftOut.getAndSet(0);
-            }
-            leftOut.incrementAndGet();
-            return -1;
-        }
     }
 }

@@ -1,0 +1,30 @@
+package dev.mdev.host.event;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.mdev.core.device.CallReport;
+
+import org.junit.jupiter.api.Test;
+
+import java.util.stream.IntStream;
+
+class DriverTroubleTest {
+    private final EventLog events = new EventLog();
+    private final DriverTrouble trouble = new DriverTrouble(events);
+
+    private void slow(String owner) {
+        trouble.slowCallback(new CallReport(owner, "regions", 1_000_000, "main", true));
+    }
+
+    /// Devices that were never made, and those that are gone, do not tell that they are.
+    @Test
+    void subjectsOfSlowCallbacksAreForgottenWhenThereAreTooMany() {
+        slow("mdev=first");
+        IntStream.range(0, DriverTrouble.MOST_SLOW).forEach(i -> slow("mdev=" + i));
+        slow("mdev=first");
+
+        assertThat(events.after(0, 1).lastId())
+                .as("each was new to it, also the first when it came again")
+                .isEqualTo(DriverTrouble.MOST_SLOW + 2);
+    }
+}
