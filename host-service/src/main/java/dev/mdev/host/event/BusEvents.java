@@ -12,6 +12,8 @@ import java.util.UUID;
 /// Notes what happens on the device bus.
 @Component
 final class BusEvents implements MdevObserver {
+    private static final String APERTURE_OF = "aperture of ";
+
     private final EventLog events;
 
     BusEvents(EventLog events) {
@@ -105,9 +107,13 @@ final class BusEvents implements MdevObserver {
         events.add(kind, "parents/" + name, detail);
     }
 
-    /// Whose callback it is: an owner such as `mdev=UUID` becomes `mdevs/UUID`.
+    /// Whose callback it is: an owner such as `mdev=UUID` becomes `mdevs/UUID`. A parent's memory
+    /// is the parent.
     static String subjectOf(CallReport call) {
-        return call.owner().replaceFirst("=", "s/");
+        String owner = call.owner();
+        String subject =
+                owner.startsWith(APERTURE_OF) ? owner.substring(APERTURE_OF.length()) : owner;
+        return subject.replaceFirst("=", "s/");
     }
 
     static String words(CallReport call) {
