@@ -77,6 +77,7 @@ class ParentExitTest extends OwnHostTest {
         stuck.requireProblem(504, "timed-out");
         assertThat(stuck.at("/detail")).contains("parents=stuck", mdev.toString(), "close");
         assertThat(api.get("/api/v1/parents/stuck").at("/presence")).isEqualTo("leaving");
+        requireNothingIsMadeOn("stuck");
         api.awaitEvent(last, "callback_overdue");
         assertThat(api.get("/api/v1/doctor").at("/overdue/0"))
                 .as("a device that is not active any more, too")
@@ -86,6 +87,29 @@ class ParentExitTest extends OwnHostTest {
         HostileDriver.Stuck.releaseAll();
         api.awaitEvent(last, "parent_left");
         requireGone("stuck");
+    }
+
+    private void requireNothingIsMadeOn(String parent) {
+        String spec = "{\"parent\":\"%s\",\"type\":\"honest\"}".formatted(parent);
+        Answer refused = api.post("/api/v1/mdevs", spec).requireProblem(409, "wrong-state");
+        assertThat(refused.at("/detail")).contains("parent=" + parent, "LEAVING");
+        assertThat(refused.at("/errno")).isEqualTo("ENODEV");
+        UUID defined = UUID.randomUUID();
+        api.put("/api/v1/mdevs/" + defined, spec).requireProblem(409, "wrong-state");
+        api.put("/api/v1/definitions/" + defined, spec).requireStatus(201);
+        api.post("/api/v1/mdevs/%s/start".formatted(defined), "")
+                .requireProblem(409, "wrong-state");
+        api.delete("/api/v1/definitions/" + defined).requireStatus(204);
+
+        Answer type = api.get("/api/v1/parents/%s/types/honest".formatted(parent));
+        assertThat(type.numberAt("/availableInstances")).isZero();
+        assertThat(type.at("/refusal")).isEqualTo("parent=%s is leaving".formatted(parent));
+        assertThat(api.get("/api/v1/parents/%s/capacity".formatted(parent)).body().at("/types"))
+                .allSatisfy(it -> assertThat(it.at("/available").asInt()).isZero());
+        assertThat(api.get("/actuator/prometheus").text())
+                .contains(
+                        "mdevhost_type_available{parent=\"%s\",type=\"honest\"} 0.0"
+                                .formatted(parent));
     }
 
     @Test

@@ -77,7 +77,8 @@ public class MdevService {
     /// Makes a device.
     ///
     /// @throws MdevException EEXIST if the uuid is taken, EUSERS if it does not fit
-    /// @throws ProblemException if there is no such parent or type, or the driver failed
+    /// @throws ProblemException if there is no such parent or type, the parent is leaving, or the
+    ///   driver failed
     MdevView create(UUID uuid, MdevSpec spec) {
         requireKnown(spec);
         if (spec.autostart() != null && !spec.persists()) {
@@ -93,7 +94,20 @@ public class MdevService {
             return view(made.uuid());
         } catch (DriverException e) {
             throw ProblemException.driverFailed(e);
+        } catch (MdevException e) {
+            throw orLeaving(e, spec.parent());
         }
+    }
+
+    /// A parent that is leaving takes no more devices, and is there all the same: its path is not
+    /// wrong.
+    private RuntimeException orLeaving(MdevException e, String parent) {
+        return e.errno() == Errno.ENODEV
+                        && bus.parents().stream()
+                                .filter(it -> it.name().equals(parent))
+                                .anyMatch(it -> it.presence() == Parent.Presence.LEAVING)
+                ? ProblemException.wrongState(e)
+                : e;
     }
 
     private void requireKnown(MdevSpec spec) {
@@ -170,22 +184,25 @@ public class MdevService {
     ///
     /// @throws MdevException ENOENT if it is not defined, EEXIST if it is active, EUSERS if it does
     ///   not fit
-    /// @throws ProblemException if its parent is not there, or the driver failed
+    /// @throws ProblemException if its parent is not there or leaving, or the driver failed
     MdevView start(UUID uuid) {
-        bus.definitions().stream()
-                .filter(definition -> definition.uuid().equals(uuid))
-                .filter(definition -> !isThere(definition.parent()))
-                .findFirst()
-                .ifPresent(definition -> {
-                    throw new ProblemException(
-                            Problem.WRONG_STATE,
-                            "parent=%s of mdev=%s is not there"
-                                    .formatted(definition.parent(), uuid));
-                });
+        String parent =
+                bus.definitions().stream()
+                        .filter(definition -> definition.uuid().equals(uuid))
+                        .map(MdevDefinition::parent)
+                        .findFirst()
+                        .orElse("");
+        if (!parent.isEmpty() && !isThere(parent)) {
+            throw new ProblemException(
+                    Problem.WRONG_STATE,
+                    "parent=%s of mdev=%s is not there".formatted(parent, uuid));
+        }
         try {
             bus.start(uuid);
         } catch (DriverException e) {
             throw ProblemException.driverFailed(e);
+        } catch (MdevException e) {
+            throw orLeaving(e, parent);
         }
         return view(uuid);
     }
@@ -213,13 +230,15 @@ public class MdevService {
     /// Takes over a device that somebody else made.
     ///
     /// @throws MdevException EPERM if it is not foreign
-    /// @throws ProblemException if the driver failed
+    /// @throws ProblemException if its parent is leaving, or the driver failed
     MdevView adopt(UUID uuid) {
-        status(uuid);
+        String parent = status(uuid).parent();
         try {
             bus.adopt(uuid);
         } catch (DriverException e) {
             throw ProblemException.driverFailed(e);
+        } catch (MdevException e) {
+            throw orLeaving(e, parent);
         }
         return view(uuid);
     }

@@ -7,6 +7,7 @@ import dev.mdev.core.device.Activity;
 import dev.mdev.core.device.MdevBus;
 import dev.mdev.core.device.Parent;
 import dev.mdev.host.machine.MachineService;
+import dev.mdev.host.parent.Availability;
 
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
@@ -15,8 +16,8 @@ import org.springframework.boot.context.event.ApplicationReadyEvent;
 import org.springframework.context.event.EventListener;
 import org.springframework.stereotype.Component;
 
-import java.util.function.ToLongFunction;
 import java.util.function.ToDoubleFunction;
+import java.util.function.ToLongFunction;
 
 /// Measures what parents have left. Parents are there before the service is ready; what is measured
 /// of one that leaves goes with it, see [BusMeters].
@@ -72,7 +73,7 @@ class HostMeters {
     }
 
     private void addType(Parent parent, MdevType type) {
-        Gauge.builder("mdevhost.type.available", bus, it -> it.available(parent, type))
+        Gauge.builder("mdevhost.type.available", bus, it -> Availability.of(it, parent, type))
                 .description("How many more devices of the type could be created now")
                 .tag("parent", parent.name())
                 .tag("type", type.id())
@@ -105,7 +106,6 @@ class HostMeters {
                 .mapToLong(value)
                 .sum();
     }
-}
 
     private static double quarantined(Parent parent, String pool) {
         return parent.extents(pool).stream()
@@ -113,3 +113,4 @@ class HostMeters {
                 .mapToLong(PoolExtent::npages)
                 .sum();
     }
+}

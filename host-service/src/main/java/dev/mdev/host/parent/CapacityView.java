@@ -53,7 +53,7 @@ record CapacityView(
                         .map(type ->
                                 new Type(
                                         type.id(),
-                                        bus.available(parent, type),
+                                        Availability.of(bus, parent, type),
                                         type.maxInstances()))
                         .toList(),
                 parent.scrubbedBytes(),

@@ -73,12 +73,7 @@ class ParentController {
     }
 
     private TypeView view(Parent parent, MdevType type) {
-        int available = bus.available(parent, type);
-        String refusal =
-                available > 0
-                        ? null
-                        : parent.explain(type)
-                                .orElse("there are %d already".formatted(type.maxInstances()));
+        int available = Availability.of(bus, parent, type);
         return new TypeView(
                 type.id(),
                 type.name(),
@@ -86,7 +81,7 @@ class ParentController {
                 type.deviceApi(),
                 type.maxInstances(),
                 available,
-                refusal,
+                available > 0 ? null : Availability.refusal(parent, type),
                 type.demands());
     }
 }

@@ -55,6 +55,12 @@ public final class ProblemException extends RuntimeException {
                 e.errno() == Errno.ETIMEDOUT ? Problem.TIMED_OUT : Problem.DRIVER_FAILED, e);
     }
 
+    /// Something that its state does not allow, although the core's error number says otherwise to
+    /// those who only see that.
+    public static ProblemException wrongState(MdevException e) {
+        return new ProblemException(Problem.WRONG_STATE, e);
+    }
+
     /// Something that is not there.
     public static ProblemException notFound(String what) {
         return new ProblemException(Problem.NOT_FOUND, what);
