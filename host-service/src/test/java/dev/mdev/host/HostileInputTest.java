@@ -13,6 +13,7 @@ import java.net.Socket;
 import java.net.URI;
 import java.net.http.HttpRequest;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 
@@ -283,6 +284,23 @@ class HostileInputTest extends HostTest {
                                                 large.getBytes(StandardCharsets.UTF_8))))
                         .build();
         api.send(chunked).requireProblem(413, "content-too-large");
+    }
+
+    @Test
+    void aPageOfAnotherServerChangesNothing() {
+        UUID mdev = api.createMdev("gpu0", "gpu-sample-16m");
+        Map<String, String> page = Map.of("Origin", "http://evil.example");
+        for (String call : List.of("revoke", "reset", "stop")) {
+            Answer refused =
+                    api.send("POST", "/api/v1/mdevs/%s/%s".formatted(mdev, call), "", page);
+            refused.requireProblem(403, "denied");
+            assertThat(refused.at("/detail")).contains("origin=http://evil.example");
+        }
+        api.send("DELETE", "/api/v1/mdevs/" + mdev, "", page).requireProblem(403, "denied");
+        api.send("GET", "/api/v1/mdevs/" + mdev, "", page).requireStatus(200);
+
+        Map<String, String> own = Map.of("Origin", "http://127.0.0.1:" + port());
+        api.send("DELETE", "/api/v1/mdevs/" + mdev, "", own).requireStatus(204);
     }
 
     @Test
