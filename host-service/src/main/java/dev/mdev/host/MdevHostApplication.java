@@ -10,7 +10,7 @@ import org.springframework.boot.context.properties.ConfigurationPropertiesScan;
 public class MdevHostApplication {
     /// Starts the service.
     ///
-    /// @param args Spring's: `--server.port=8081`, `--mdev.drivers.sample-gpu.vram-mib=512`
+    /// @param args Spring's: `--server.port=8081`, `--mdev.drivers.gpu-sample.vram-mib=512`
     public static void main(String[] args) {
         SpringApplication.run(MdevHostApplication.class, args);
     }

@@ -15,11 +15,15 @@ import java.util.UUID;
 
 /// A device, as clients see it.
 ///
-/// @param state what is true of it. What follows is there only of a device that is active and ours
+/// @param state what is true of it
+/// @param created when it was made or taken over, of a device that can be used: that is active and
+///   not foreign. All others have no `overdue` either, zeroes, and empty lists
 /// @param machine who has it, if somebody has
 /// @param faults answered so far for guests, mapping ahead not counted
 /// @param residentPages pages that are mapped now
 /// @param overdue the driver callback that has been running for longer than it may, if one has
+/// @param regions what a guest sees of it
+/// @param share what it has of its parent's pools
 record MdevView(
         UUID uuid,
         String parent,

@@ -5,8 +5,8 @@ import dev.mdev.api.page.Access;
 import java.io.ByteArrayOutputStream;
 import java.lang.foreign.MemorySegment;
 
-/// The program that a virtual processor runs: a few dozen bytes of x86-64 machine code that do the
-/// guest's loads and stores, each by one real instruction of the width asked for.
+/// The program that a virtual processor runs: fewer than 200 bytes of x86-64 machine code that do
+/// the guest's loads and stores, each by one real instruction of the width asked for.
 ///
 /// ```
 /// doorbell:  mov [rbp], eax        ; a store to where no memory is: KVM_EXIT_MMIO, "I am done"
