@@ -178,10 +178,13 @@ class SlowTransferTest extends HostTest {
         }
         // Whoever gets the device next comes after all that is said of the last one.
         api.run("vm1", STEP.formatted("write", mdev, 1)).requireStatus(200);
-        assertThat(output.toString().substring(from))
-                .contains("a client left in the middle: the state of mdev=" + mdev)
-                .doesNotContain(" ERROR ")
-                .doesNotContain(" WARN ")
-                .doesNotContain("\tat ");
+        assertThat(output.toString().substring(from).lines())
+                // A driver may be slow on a host that has much to do: that is not the client's.
+                .filteredOn(line -> !line.contains("CALLBACK_SLOW"))
+                .anyMatch(line ->
+                        line.contains("a client left in the middle: the state of mdev=" + mdev))
+                .noneMatch(line -> line.contains(" ERROR "))
+                .noneMatch(line -> line.contains(" WARN "))
+                .noneMatch(line -> line.contains("\tat "));
     }
 }
