@@ -2,7 +2,7 @@ package dev.mdev.core.device;
 
 /// A callback of a driver that takes long.
 ///
-/// @param owner whose callback: `mdev=...`, `parent=...` or `driver=...`
+/// @param owner whose callback: `mdev=...`, `parent=...`, `driver=...`, or `aperture of parent=...`
 /// @param callback the method's name
 /// @param durationNanos how long it took, or has been running
 /// @param thread the name of the thread that made the call
