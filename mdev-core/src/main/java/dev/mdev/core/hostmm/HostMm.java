@@ -66,6 +66,12 @@ public final class HostMm implements AutoCloseable {
         this.fillTimeoutNanos = fillTimeout.toNanos();
     }
 
+    /// The longest that one fault waits for another on the same page, and that an access is tried
+    /// anew because what answers it is revoked each time; nanoseconds.
+    public long fillTimeoutNanos() {
+        return fillTimeoutNanos;
+    }
+
     /// What the physical page numbers mean.
     public HostMemory memory() {
         return memory;

@@ -19,9 +19,6 @@ import java.lang.foreign.MemorySegment;
 final class GuestFaults {
     private static final long NO_HVA = -1;
 
-    /// How often a page may be revoked between its fault and a copy.
-    private static final int MAX_COPIES = 64;
-
     private final VcpuMemslots slots;
     private final HostMm mm;
     private final MmapPageTable pageTable;
@@ -30,6 +27,11 @@ final class GuestFaults {
         this.slots = slots;
         this.mm = mm;
         this.pageTable = pageTable;
+    }
+
+    /// The longest that an access may be tried anew because what it touches is zapped each time.
+    long patienceNanos() {
+        return mm.fillTimeoutNanos();
     }
 
     /// What is to be done about an access that the kernel could not make.
@@ -91,12 +93,14 @@ final class GuestFaults {
     ///
     /// @return null if it was done, else why there is nothing to copy from or to
     @Nullable Answer copy(long gpa, Access access, MemorySegment bytes) {
-        int tries = 0;
+        long start = System.nanoTime();
         while (!copyResident(gpa, access, bytes)) {
             Answer answer = resolve(gpa, access);
+            // It may be revoked again and again between its fault and the copy.
             boolean again =
                     answer instanceof Answer.Changing
-                            || (answer instanceof Answer.Retry && ++tries < MAX_COPIES);
+                            || (answer instanceof Answer.Retry
+                                    && System.nanoTime() - start < patienceNanos());
             if (!again) {
                 return answer;
             }

@@ -34,10 +34,6 @@ import java.util.concurrent.atomic.AtomicReference;
 /// if the program stands at an access of that page when it is to run again; else it is dropped,
 /// since whoever faults anew is answered anew.
 final class RowRunner {
-    /// How often in a row an access may fail in the kernel though its owner says it is mapped. Each
-    /// time should have been a zap at just that moment.
-    private static final int MAX_TRIES = 256;
-
     /// How often a page may be refused without the processor coming out. Twice may be by chance:
     /// who is woken together with another faults again.
     private static final int MAX_REFUSALS = 3;
@@ -63,7 +59,9 @@ final class RowRunner {
     private long brokenIndex = -1;
 
     private long brokenHva;
-    private int failures;
+
+    /// `System.nanoTime` when the access at `failedAt` first failed.
+    private long failingSinceNanos;
 
     /// The access of which a part was an MMIO exit last, or -1.
     private long mmioIndex = -1;
@@ -356,13 +354,18 @@ final class RowRunner {
         return stop != null ? stop : new RowStop.Again(index);
     }
 
+    /// An access failed in the kernel though its owner says it is mapped. Each time it should have
+    /// been a zap at just that moment; who zaps without a pause may bring that about thousands of
+    /// times, so it is not counted, but has as long as any fault.
+    ///
     /// @return a failure if this went on for too long
     private @Nullable RowStop triedAt(long index, long gpa) {
+        long now = System.nanoTime();
         if (failedAt != index) {
             failedAt = index;
-            failures = 0;
+            failingSinceNanos = now;
         }
-        if (++failures <= MAX_TRIES) {
+        if (now - failingSinceNanos < faults.patienceNanos()) {
             return null;
         }
         failedAt = -1;

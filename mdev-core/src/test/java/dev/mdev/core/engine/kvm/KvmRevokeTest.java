@@ -39,12 +39,14 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicLongArray;
+import java.util.concurrent.locks.LockSupport;
 
 /// Zaps against virtual processors that write, and ends of everything in the middle of a fault.
 @ExtendWith(RealKvm.class)
 class KvmRevokeTest {
     private static final int NPAGES = 32;
     private static final int GC_PAGES = 4;
+    private static final int LONGEST_PAUSE_NANOS = 200_000;
     private static final int ROUNDS = Integer.getInteger("mdev.kvm.rounds", 400);
 
     /// How pages of the region go to pages of the aperture.
@@ -120,6 +122,8 @@ class KvmRevokeTest {
                 int npages = 1 + random.nextInt(NPAGES - first);
                 machine.guest.hostMm().zap(pages(vma, first, npages));
                 zaps.incrementAndGet();
+                // Without a pause nothing is ever mapped for long enough to be touched.
+                LockSupport.parkNanos(random.nextInt(LONGEST_PAUSE_NANOS));
             }
         });
     }
