@@ -4,12 +4,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.mdev.api.LinearMemory.Layouts;
 import dev.mdev.api.page.Page;
-import dev.mdev.core.device.FaultRecord;
-import dev.mdev.core.device.MdevBus;
-import dev.mdev.core.device.MdevObserver;
+import dev.mdev.core.bus.MdevBus;
+import dev.mdev.core.bus.MdevObserver;
 import dev.mdev.core.device.Scanout;
 import dev.mdev.core.engine.GuestAccess.Span;
 import dev.mdev.core.hostmm.HostMemory;
+import dev.mdev.core.mapping.FaultRecord;
 import dev.mdev.core.vm.AttachedDevice;
 import dev.mdev.core.vm.GuestProgram;
 import dev.mdev.core.vm.GuestProgram.Step;

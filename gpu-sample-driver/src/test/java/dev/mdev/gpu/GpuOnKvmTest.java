@@ -1,8 +1,8 @@
 package dev.mdev.gpu;
 
 import dev.mdev.core.engine.kvm.KvmEngine;
-import dev.mdev.core.engine.kvm.MemfdMemory;
 import dev.mdev.core.engine.kvm.RealKvm;
+import dev.mdev.core.engine.kvm.mm.MemfdMemory;
 import dev.mdev.core.hostmm.HostMemory;
 
 import org.junit.jupiter.api.extension.ExtendWith;

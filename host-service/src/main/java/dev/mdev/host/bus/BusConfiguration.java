@@ -1,7 +1,7 @@
 package dev.mdev.host.bus;
 
-import dev.mdev.core.device.MdevBus;
-import dev.mdev.core.device.MdevObserver;
+import dev.mdev.core.bus.MdevBus;
+import dev.mdev.core.bus.MdevObserver;
 import dev.mdev.core.engine.Engine;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.store.DirectoryFiles;

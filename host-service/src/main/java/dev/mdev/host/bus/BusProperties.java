@@ -1,7 +1,7 @@
 package dev.mdev.host.bus;
 
-import dev.mdev.core.device.BusOptions;
-import dev.mdev.core.device.MdevObserver;
+import dev.mdev.core.bus.BusOptions;
+import dev.mdev.core.bus.MdevObserver;
 
 import org.jspecify.annotations.Nullable;
 import org.springframework.boot.context.properties.ConfigurationProperties;

@@ -2,7 +2,7 @@ package dev.mdev.host.bus;
 
 import dev.mdev.api.MdevException;
 import dev.mdev.api.ParentDriver;
-import dev.mdev.core.device.MdevBus;
+import dev.mdev.core.bus.MdevBus;
 import dev.mdev.core.device.Parent;
 import dev.mdev.core.loader.DriverReport;
 

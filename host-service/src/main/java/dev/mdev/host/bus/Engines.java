@@ -5,7 +5,7 @@ import dev.mdev.api.MdevException;
 import dev.mdev.core.engine.Engine;
 import dev.mdev.core.engine.EngineProbe;
 import dev.mdev.core.engine.kvm.KvmEngine;
-import dev.mdev.core.engine.kvm.MemfdMemory;
+import dev.mdev.core.engine.kvm.mm.MemfdMemory;
 import dev.mdev.core.engine.software.SoftwareEngine;
 import dev.mdev.core.hostmm.MemoryBackend;
 import dev.mdev.core.hostmm.OffHeapBackend;

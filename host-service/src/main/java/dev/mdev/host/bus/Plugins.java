@@ -1,6 +1,6 @@
 package dev.mdev.host.bus;
 
-import dev.mdev.core.device.MdevBus;
+import dev.mdev.core.bus.MdevBus;
 import dev.mdev.core.loader.DriverLoader;
 import dev.mdev.core.loader.DriverReport;
 

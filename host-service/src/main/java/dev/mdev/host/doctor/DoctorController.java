@@ -1,8 +1,8 @@
 package dev.mdev.host.doctor;
 
+import dev.mdev.core.bus.MdevBus;
 import dev.mdev.core.device.Activity;
-import dev.mdev.core.device.CallReport;
-import dev.mdev.core.device.MdevBus;
+import dev.mdev.core.driver.CallReport;
 import dev.mdev.core.engine.EngineProbe;
 import dev.mdev.core.ledger.Ledger;
 import dev.mdev.core.ledger.QuarantinedDefinition;

@@ -1,8 +1,8 @@
 package dev.mdev.host.event;
 
-import dev.mdev.core.device.CallReport;
-import dev.mdev.core.device.MdevEvent;
-import dev.mdev.core.device.MdevObserver;
+import dev.mdev.core.bus.MdevEvent;
+import dev.mdev.core.bus.MdevObserver;
+import dev.mdev.core.driver.CallReport;
 
 import org.springframework.stereotype.Component;
 

@@ -2,11 +2,11 @@ package dev.mdev.host.event;
 
 import com.google.errorprone.annotations.concurrent.GuardedBy;
 
-import dev.mdev.core.device.CallReport;
-import dev.mdev.core.device.FaultRecord;
+import dev.mdev.core.bus.MdevEvent;
+import dev.mdev.core.bus.MdevObserver;
 import dev.mdev.core.device.Mdev;
-import dev.mdev.core.device.MdevEvent;
-import dev.mdev.core.device.MdevObserver;
+import dev.mdev.core.driver.CallReport;
+import dev.mdev.core.mapping.FaultRecord;
 
 import org.springframework.stereotype.Component;
 

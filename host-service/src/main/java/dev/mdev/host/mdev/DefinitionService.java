@@ -2,7 +2,7 @@ package dev.mdev.host.mdev;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
-import dev.mdev.core.device.MdevBus;
+import dev.mdev.core.bus.MdevBus;
 import dev.mdev.core.device.Parent;
 import dev.mdev.core.ledger.MdevDefinition;
 import dev.mdev.host.problem.Problem;

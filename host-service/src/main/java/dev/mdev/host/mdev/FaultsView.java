@@ -2,8 +2,8 @@ package dev.mdev.host.mdev;
 
 import dev.mdev.api.MapRequest;
 import dev.mdev.api.page.Access;
-import dev.mdev.core.device.FaultRecord;
 import dev.mdev.core.device.Mdev;
+import dev.mdev.core.mapping.FaultRecord;
 
 import java.time.Instant;
 import java.util.List;

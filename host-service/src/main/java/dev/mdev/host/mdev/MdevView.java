@@ -3,8 +3,8 @@ package dev.mdev.host.mdev;
 import dev.mdev.api.PoolShare;
 import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
+import dev.mdev.core.bus.MdevStatus;
 import dev.mdev.core.device.Mdev;
-import dev.mdev.core.device.MdevStatus;
 
 import org.jspecify.annotations.Nullable;
 

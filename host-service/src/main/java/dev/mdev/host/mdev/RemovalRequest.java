@@ -1,6 +1,6 @@
 package dev.mdev.host.mdev;
 
-import dev.mdev.core.device.Removal;
+import dev.mdev.core.bus.Removal;
 import dev.mdev.host.problem.ProblemException;
 import dev.mdev.host.problem.Violation;
 

@@ -1,6 +1,6 @@
 package dev.mdev.host.mdev;
 
-import dev.mdev.core.device.RemovalReport;
+import dev.mdev.core.bus.RemovalReport;
 
 import org.jspecify.annotations.Nullable;
 

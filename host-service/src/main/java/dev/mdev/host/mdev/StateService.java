@@ -2,8 +2,8 @@ package dev.mdev.host.mdev;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
-import dev.mdev.core.device.DriverException;
-import dev.mdev.core.device.MdevBus;
+import dev.mdev.core.bus.MdevBus;
+import dev.mdev.core.driver.DriverException;
 import dev.mdev.host.problem.ContentTooLargeException;
 import dev.mdev.host.problem.Problem;
 import dev.mdev.host.problem.ProblemException;

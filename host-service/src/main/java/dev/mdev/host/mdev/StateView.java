@@ -1,7 +1,7 @@
 package dev.mdev.host.mdev;
 
+import dev.mdev.core.bus.MdevStatus;
 import dev.mdev.core.device.Activity;
-import dev.mdev.core.device.MdevStatus;
 import dev.mdev.core.ledger.MdevDefinition;
 import dev.mdev.core.ledger.Owner;
 

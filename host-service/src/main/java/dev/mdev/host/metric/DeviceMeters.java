@@ -2,8 +2,8 @@ package dev.mdev.host.metric;
 
 import dev.mdev.api.MapRequest;
 import dev.mdev.api.RegionInfo;
-import dev.mdev.core.device.FaultRecord;
 import dev.mdev.core.device.Mdev;
+import dev.mdev.core.mapping.FaultRecord;
 
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.Gauge;

@@ -1,10 +1,10 @@
 package dev.mdev.host.metric;
 
 import dev.mdev.api.MdevType;
+import dev.mdev.core.bus.MdevBus;
 import dev.mdev.core.capacity.PoolExtent;
 import dev.mdev.core.capacity.PoolUsage;
 import dev.mdev.core.device.Activity;
-import dev.mdev.core.device.MdevBus;
 import dev.mdev.core.device.Parent;
 import dev.mdev.host.machine.MachineService;
 import dev.mdev.host.parent.Availability;

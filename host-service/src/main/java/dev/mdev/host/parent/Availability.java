@@ -1,7 +1,7 @@
 package dev.mdev.host.parent;
 
 import dev.mdev.api.MdevType;
-import dev.mdev.core.device.MdevBus;
+import dev.mdev.core.bus.MdevBus;
 import dev.mdev.core.device.Parent;
 
 import java.util.Locale;

@@ -1,8 +1,8 @@
 package dev.mdev.host.parent;
 
+import dev.mdev.core.bus.MdevBus;
 import dev.mdev.core.capacity.DefragPlan;
-import dev.mdev.core.device.DriverException;
-import dev.mdev.core.device.MdevBus;
+import dev.mdev.core.driver.DriverException;
 import dev.mdev.host.problem.Problem;
 import dev.mdev.host.problem.ProblemException;
 

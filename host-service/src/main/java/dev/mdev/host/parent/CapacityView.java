@@ -1,8 +1,8 @@
 package dev.mdev.host.parent;
 
+import dev.mdev.core.bus.MdevBus;
 import dev.mdev.core.capacity.PoolExtent;
 import dev.mdev.core.capacity.PoolUsage;
-import dev.mdev.core.device.MdevBus;
 import dev.mdev.core.device.Parent;
 
 import org.jspecify.annotations.Nullable;

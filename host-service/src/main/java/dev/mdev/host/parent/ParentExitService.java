@@ -1,10 +1,10 @@
 package dev.mdev.host.parent;
 
 import dev.mdev.api.MdevException;
+import dev.mdev.core.bus.MdevBus;
+import dev.mdev.core.bus.MdevStatus;
+import dev.mdev.core.bus.Removal;
 import dev.mdev.core.device.Activity;
-import dev.mdev.core.device.MdevBus;
-import dev.mdev.core.device.MdevStatus;
-import dev.mdev.core.device.Removal;
 import dev.mdev.core.ledger.Owner;
 import dev.mdev.core.store.StoreException;
 import dev.mdev.host.mdev.RemovalRequest;

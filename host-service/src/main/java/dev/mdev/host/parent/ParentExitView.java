@@ -1,6 +1,6 @@
 package dev.mdev.host.parent;
 
-import dev.mdev.core.device.MdevStatus;
+import dev.mdev.core.bus.MdevStatus;
 
 import org.jspecify.annotations.Nullable;
 

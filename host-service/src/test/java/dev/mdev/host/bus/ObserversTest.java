@@ -2,8 +2,8 @@ package dev.mdev.host.bus;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.mdev.core.device.MdevEvent;
-import dev.mdev.core.device.MdevObserver;
+import dev.mdev.core.bus.MdevEvent;
+import dev.mdev.core.bus.MdevObserver;
 import dev.mdev.core.device.ScrubReport;
 
 import org.junit.jupiter.api.Test;

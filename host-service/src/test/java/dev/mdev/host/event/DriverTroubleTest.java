@@ -2,7 +2,7 @@ package dev.mdev.host.event;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.mdev.core.device.CallReport;
+import dev.mdev.core.driver.CallReport;
 
 import org.junit.jupiter.api.Test;
 

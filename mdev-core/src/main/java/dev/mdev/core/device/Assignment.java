@@ -15,7 +15,7 @@ import java.util.concurrent.locks.ReentrantLock;
 
 /// Who has a device: a machine, the host itself while it works on the device, or nobody; and
 /// whether anybody may still get it.
-final class Assignment {
+public final class Assignment {
     private final UUID uuid;
     private final ReentrantLock assignment = new ReentrantLock();
     private final Condition letGo = assignment.newCondition();
@@ -42,7 +42,7 @@ final class Assignment {
         this.uuid = uuid;
     }
 
-    Optional<DeviceHolder> holder() {
+    public Optional<DeviceHolder> holder() {
         assignment.lock();
         try {
             return Optional.ofNullable(holder);
@@ -117,7 +117,7 @@ final class Assignment {
     }
 
     /// The device was reset, or all that is in it was replaced.
-    void markClean() {
+    public void markClean() {
         assignment.lock();
         try {
             unclean = null;
@@ -158,7 +158,7 @@ final class Assignment {
     ///
     /// @param what for messages: is being ...
     /// @throws MdevException EBUSY if somebody has the device, ENODEV if it is being removed
-    void beginWork(String what) {
+    public void beginWork(String what) {
         assignment.lock();
         try {
             requireFreeLocked();
@@ -170,7 +170,7 @@ final class Assignment {
 
     /// The same if the device is `who`'s: the very holder's, not another's that looks the same.
     @SuppressWarnings("ReferenceEquality")
-    void beginWorkFor(DeviceHolder who, String what) {
+    public void beginWorkFor(DeviceHolder who, String what) {
         assignment.lock();
         try {
             if (holder != who || removed || work != null) {
@@ -183,7 +183,7 @@ final class Assignment {
         }
     }
 
-    void endWork() {
+    public void endWork() {
         assignment.lock();
         try {
             work = null;
@@ -195,7 +195,7 @@ final class Assignment {
     /// Lets nobody get the device any more.
     ///
     /// @return who has it now
-    Optional<DeviceHolder> beginRemoval() {
+    public Optional<DeviceHolder> beginRemoval() {
         assignment.lock();
         try {
             removed = true;
@@ -206,7 +206,7 @@ final class Assignment {
     }
 
     /// After [#beginRemoval]: the device stays, and may be had again.
-    void cancelRemoval() {
+    public void cancelRemoval() {
         assignment.lock();
         try {
             removed = false;
@@ -219,7 +219,7 @@ final class Assignment {
     ///
     /// @return whether that is so; false after `grace`
     /// @throws MdevException EINTR if the thread is interrupted
-    boolean awaitLetGo(Duration grace) {
+    public boolean awaitLetGo(Duration grace) {
         assignment.lock();
         try {
             long nanos = grace.toNanos();

@@ -5,6 +5,9 @@ import dev.mdev.api.Errno;
 import dev.mdev.api.MdevDevice;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.RegionInfo;
+import dev.mdev.core.driver.DriverCalls;
+import dev.mdev.core.driver.DriverException;
+import dev.mdev.core.driver.DriverOutcome;
 import dev.mdev.core.pci.PciProfile;
 import dev.mdev.core.pci.RegionAccess;
 
@@ -23,7 +26,7 @@ import java.util.function.Function;
 /// turned into a value, and never after the device has ended but to close it.
 ///
 /// All methods may be called by any thread once the object is bound.
-final class DriverObject {
+public final class DriverObject {
     private final UUID uuid;
     private final DriverCalls calls;
 
@@ -49,17 +52,17 @@ final class DriverObject {
     }
 
     /// Takes the driver's object, to close it at least.
-    void own(MdevDevice made) {
+    public void own(MdevDevice made) {
         device = made;
     }
 
     /// Whether there is a driver's object.
-    boolean isOwned() {
+    public boolean isOwned() {
         return device != null;
     }
 
     /// Takes what the driver says of the device, after checking it.
-    void bind(PciProfile itsProfile) {
+    public void bind(PciProfile itsProfile) {
         Set<Integer> seen = new HashSet<>();
         for (RegionInfo region : itsProfile.regions()) {
             if (!seen.add(region.index())) {
@@ -88,7 +91,7 @@ final class DriverObject {
     }
 
     /// @throws MdevException ENODEV if the device has ended
-    void requireAlive() {
+    public void requireAlive() {
         if (ended) {
             throw removed();
         }
@@ -150,7 +153,7 @@ final class DriverObject {
     /// they take.
     ///
     /// @return what went wrong, if something did; the object is given up all the same
-    Optional<String> close() {
+    public Optional<String> close() {
         DriverOutcome<Boolean> outcome =
                 calls.callWheneverFree(
                         "close",
@@ -167,16 +170,16 @@ final class DriverObject {
     ///
     /// @throws MdevException ENODEV if the device has ended, whatever the driver said; else what
     ///   the driver threw
-    <T> T ask(String callback, Function<MdevDevice, T> question) {
+    public <T> T ask(String callback, Function<MdevDevice, T> question) {
         DriverOutcome<T> outcome = calls.call(callback, () -> question.apply(get()));
         if (outcome instanceof DriverOutcome.Failed) {
             requireAlive();
         }
-        return BusContext.orThrow(outcome);
+        return outcome.orThrow();
     }
 
     /// Whether the device does nothing by itself until somebody gets it.
-    boolean isStopped() {
+    public boolean isStopped() {
         return stopped;
     }
 
@@ -184,7 +187,7 @@ final class DriverObject {
     /// had it.
     ///
     /// @throws MdevException what the driver threw
-    void stop(DeviceState state) {
+    public void stop(DeviceState state) {
         var _ =
                 ask(
                         "stop",
@@ -200,7 +203,7 @@ final class DriverObject {
     /// Lets the device go on.
     ///
     /// @throws MdevException what the driver threw
-    void resume(DeviceState state) {
+    public void resume(DeviceState state) {
         var _ =
                 ask(
                         "resume",
@@ -235,7 +238,7 @@ final class DriverObject {
     }
 
     /// Whether the driver lets the device's pages be moved.
-    boolean isMovable() {
+    public boolean isMovable() {
         Boolean known = movable;
         if (known == null
                 && calls.call("isMovable", () -> get().isMovable())

@@ -11,9 +11,16 @@ import dev.mdev.api.MdevType;
 import dev.mdev.api.PoolShare;
 import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
+import dev.mdev.core.driver.DriverCalls;
+import dev.mdev.core.driver.DriverOutcome;
 import dev.mdev.core.hostmm.HostMm;
 import dev.mdev.core.hostmm.Vma;
 import dev.mdev.core.hostmm.VmaOps;
+import dev.mdev.core.mapping.FaultLog;
+import dev.mdev.core.mapping.FaultRecord;
+import dev.mdev.core.mapping.GrantCheck;
+import dev.mdev.core.mapping.RegionReverseMap;
+import dev.mdev.core.mapping.RegionVmaOps;
 import dev.mdev.core.pci.FunctionBackend;
 import dev.mdev.core.pci.GuestPort;
 import dev.mdev.core.pci.PciProfile;
@@ -41,7 +48,7 @@ public final class Mdev {
     private final DriverObject driver;
     private final FaultLog faults = new FaultLog();
     private final RegionReverseMap mappings = new RegionReverseMap();
-    private final BusObserver observer;
+    private final MdevListener listener;
 
     private final AssignedGuest guest = new AssignedGuest();
 
@@ -51,12 +58,13 @@ public final class Mdev {
     /// the device, and gets its turn later, is refused by it.
     private volatile long epoch;
 
-    Mdev(UUID uuid, Parent parent, MdevType type, List<PoolShare> share, BusObserver observer) {
+    public Mdev(
+            UUID uuid, Parent parent, MdevType type, List<PoolShare> share, MdevListener listener) {
         this.uuid = uuid;
         this.parent = parent;
         this.type = type;
         this.share = share;
-        this.observer = observer;
+        this.listener = listener;
         this.assignment = new Assignment(uuid);
         this.driver =
                 new DriverObject(
@@ -65,16 +73,16 @@ public final class Mdev {
                                 "mdev=" + uuid,
                                 parent.callDeadline(),
                                 (owner, callback, nanos) ->
-                                        observer.called(this, callback, nanos)));
+                                        listener.called(this, callback, nanos)));
     }
 
     /// What its driver made for it.
-    DriverObject driver() {
+    public DriverObject driver() {
         return driver;
     }
 
     /// The calls of that.
-    DriverCalls calls() {
+    public DriverCalls calls() {
         return driver.calls();
     }
 
@@ -114,12 +122,12 @@ public final class Mdev {
     }
 
     /// The guest's memory as the driver reaches it, now and in later assignments.
-    GuestMemory guestMemory() {
+    public GuestMemory guestMemory() {
         return guest;
     }
 
     /// The device's interrupts as the driver raises them, now and in later assignments.
-    Interrupts interrupts() {
+    public Interrupts interrupts() {
         return guest;
     }
 
@@ -161,7 +169,7 @@ public final class Mdev {
             if (assignment.mayHoldOthers()) {
                 resetForFirstHolder();
             }
-            observer.assigned(this, who.name());
+            listener.assigned(this, who.name());
             return epoch;
         } catch (RuntimeException | Error e) {
             var _ = assignment.giveBack();
@@ -186,7 +194,7 @@ public final class Mdev {
     }
 
     /// Notes that the device was made and used before we had it.
-    void markTakenOver() {
+    public void markTakenOver() {
         assignment.markTakenOver();
     }
 
@@ -227,7 +235,7 @@ public final class Mdev {
             assignment.markUnclean("it was not reset: " + e);
             throw e;
         } finally {
-            assignment.giveBack().ifPresent(who -> observer.unassigned(this, who.name()));
+            assignment.giveBack().ifPresent(who -> listener.unassigned(this, who.name()));
         }
     }
 
@@ -247,21 +255,21 @@ public final class Mdev {
     }
 
     /// Who has it, and whether anybody may get it.
-    Assignment assignment() {
+    public Assignment assignment() {
         return assignment;
     }
 
     /// Takes the device from whoever has it, for good: when this returns, no guest access reaches
     /// its pages, it reaches no guest, and its driver is asked nothing more but to close it. What a
     /// guest reserved for it stays reserved until the guest's machine lets go.
-    void revokeForGood() {
+    public void revokeForGood() {
         driver.end();
         guest.connect(null);
         mappings.zapAll();
     }
 
     /// Asks whoever has the device to let it go.
-    void requestRelease() {
+    public void requestRelease() {
         GuestPort port = guest.port();
         if (port != null) {
             port.requestRelease();
@@ -308,7 +316,7 @@ public final class Mdev {
 
     private void faulted(FaultRecord fault) {
         faults.add(fault);
-        observer.faulted(this, fault);
+        listener.faulted(this, fault);
     }
 
     /// A guest's load from a trapped address.
@@ -470,14 +478,14 @@ public final class Mdev {
     }
 
     /// Takes back every mapping; the next access faults.
-    void revokeAll() {
+    public void revokeAll() {
         mappings.zapAll();
     }
 
     /// Lets the driver put the device into its first state.
     ///
     /// @throws MdevException what the driver threw
-    void resetDriver() {
+    public void resetDriver() {
         if (driver.call("reset", MdevDevice::reset) instanceof RegionAccess.Failed failed) {
             throw driver.reasonOf(failed);
         }
@@ -489,7 +497,7 @@ public final class Mdev {
     ///   does nothing by itself
     /// @return why the device does not go on, if its driver does not let it; it has its new pages
     /// @throws MdevException what the driver threw; the device has its old pages then
-    Optional<MdevException> moveTo(List<PoolShare> target, Runnable copy) {
+    public Optional<MdevException> moveTo(List<PoolShare> target, Runnable copy) {
         Optional<DeviceState> running =
                 driver.isStopped() ? Optional.empty() : driver.ask("state", MdevDevice::state);
         running.ifPresent(driver::stop);

@@ -9,8 +9,8 @@ import dev.mdev.api.page.Access;
 import java.lang.foreign.MemorySegment;
 
 /// What a device reaches while it is not assigned: no memory, and nobody who hears its interrupts.
-final class NoGuest implements GuestMemory, Interrupts {
-    static final NoGuest INSTANCE = new NoGuest();
+public final class NoGuest implements GuestMemory, Interrupts {
+    public static final NoGuest INSTANCE = new NoGuest();
 
     private NoGuest() {}
 

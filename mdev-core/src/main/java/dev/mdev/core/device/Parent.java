@@ -11,6 +11,7 @@ import dev.mdev.core.capacity.Capacity;
 import dev.mdev.core.capacity.PoolExtent;
 import dev.mdev.core.capacity.PoolMap;
 import dev.mdev.core.capacity.PoolUsage;
+import dev.mdev.core.driver.DriverCalls;
 import dev.mdev.core.ledger.ApertureRun;
 import dev.mdev.core.ledger.PoolRuns;
 
@@ -64,10 +65,11 @@ public final class Parent {
     /// A device that a driver found.
     ///
     /// @param apertureRelease frees what the host gave for its aperture
-    record Found(String driverName, ParentDevice device, Consumer<Aperture> apertureRelease) {}
+    public record Found(
+            String driverName, ParentDevice device, Consumer<Aperture> apertureRelease) {}
 
     /// @throws MdevException EINVAL if what the driver says of the device makes no sense
-    Parent(Found found, Duration callDeadline, BusObserver observer) {
+    public Parent(Found found, Duration callDeadline, DriverCalls.CallObserver observer) {
         this.driverName = found.driverName();
         this.device = found.device();
         this.apertureRelease = found.apertureRelease();
@@ -82,7 +84,7 @@ public final class Parent {
         types = List.copyOf(device.types());
         checkTypes(pools, types);
         capacity = new Capacity(pools);
-        calls = new DriverCalls("parent=" + name, callDeadline, observer::called);
+        calls = new DriverCalls("parent=" + name, callDeadline, observer);
     }
 
     private static void checkName(String name) {
@@ -170,7 +172,7 @@ public final class Parent {
         return presence;
     }
 
-    void setPresence(Presence now) {
+    public void setPresence(Presence now) {
         presence = now;
     }
 
@@ -184,7 +186,7 @@ public final class Parent {
         return scrubFailures.get();
     }
 
-    void addScrubbed(ScrubReport report) {
+    public void addScrubbed(ScrubReport report) {
         scrubbedBytes.addAndGet(report.bytes());
         scrubFailures.addAndGet(report.failedPages());
     }
@@ -195,17 +197,17 @@ public final class Parent {
     }
 
     /// Frees what the host gave for the aperture. The device is closed.
-    void releaseAperture() {
+    public void releaseAperture() {
         apertureRelease.accept(aperture);
     }
 
     /// How it goes, and that it went.
-    ParentExit exit() {
+    public ParentExit exit() {
         return exit;
     }
 
     /// The pools as they are remembered.
-    List<PoolRuns> poolRuns() {
+    public List<PoolRuns> poolRuns() {
         return pools.stream()
                 .map(pool ->
                         new PoolRuns(
@@ -214,23 +216,23 @@ public final class Parent {
     }
 
     /// All pages of the aperture.
-    PfnRange aperturePfns() {
+    public PfnRange aperturePfns() {
         return aperturePfns;
     }
 
-    Aperture aperture() {
+    public Aperture aperture() {
         return aperture;
     }
 
-    Capacity capacity() {
+    public Capacity capacity() {
         return capacity;
     }
 
-    ParentDevice device() {
+    public ParentDevice device() {
         return device;
     }
 
-    DriverCalls calls() {
+    public DriverCalls calls() {
         return calls;
     }
 

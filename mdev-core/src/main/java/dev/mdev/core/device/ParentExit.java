@@ -6,26 +6,26 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /// The one time that a parent is closed: begun by whoever finds that nothing of it is left.
-final class ParentExit {
+public final class ParentExit {
     private final AtomicBoolean begun = new AtomicBoolean();
     private final CountDownLatch gone = new CountDownLatch(1);
 
     /// @return whether the caller is the one to close the parent
-    boolean begin() {
+    public boolean begin() {
         return !begun.getAndSet(true);
     }
 
     /// After [#begin]: nobody closes it yet.
-    void cancel() {
+    public void cancel() {
         begun.set(false);
     }
 
-    void finish() {
+    public void finish() {
         gone.countDown();
     }
 
     /// @return whether the parent is gone; false after `timeout`
-    boolean await(Duration timeout) throws InterruptedException {
+    public boolean await(Duration timeout) throws InterruptedException {
         return gone.await(timeout.toNanos(), TimeUnit.NANOSECONDS);
     }
 }

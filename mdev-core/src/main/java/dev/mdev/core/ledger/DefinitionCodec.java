@@ -2,7 +2,7 @@ package dev.mdev.core.ledger;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
-import dev.mdev.core.store.Fields;
+import dev.mdev.core.store.JournalLine;
 
 import java.nio.charset.StandardCharsets;
 import java.util.zip.CRC32C;
@@ -30,12 +30,12 @@ final class DefinitionCodec {
     static byte[] encode(MdevDefinition definition) {
         Start start = definition.autostart() ? Start.AUTO : Start.MANUAL;
         String first =
-                Fields.of(KIND)
+                JournalLine.of(KIND)
                                 .with("version", VERSION)
                                 .with("uuid", definition.uuid())
                                 .with("parent", definition.parent())
                                 .with("type", definition.type())
-                                .with("start", Fields.wordOf(start))
+                                .with("start", JournalLine.wordOf(start))
                                 .encode()
                         + "\n";
         return (first + checkOf(first)).getBytes(StandardCharsets.ISO_8859_1);
@@ -44,7 +44,8 @@ final class DefinitionCodec {
     private static String checkOf(String first) {
         CRC32C crc = new CRC32C();
         crc.update(first.getBytes(StandardCharsets.ISO_8859_1));
-        return Fields.of(CHECK).with("value", "%08x".formatted(crc.getValue())).encode() + "\n";
+        return JournalLine.of(CHECK).with("value", "%08x".formatted(crc.getValue())).encode()
+                + "\n";
     }
 
     /// @throws MdevException EINVAL, with what is wrong
@@ -58,7 +59,7 @@ final class DefinitionCodec {
         if (!text.substring(firstEnd).equals(checkOf(first))) {
             throw new MdevException(Errno.EINVAL, "the checksum is wrong");
         }
-        Fields fields = Fields.decode(first.substring(0, firstEnd - 1));
+        JournalLine fields = JournalLine.decode(first.substring(0, firstEnd - 1));
         if (!fields.get("version").equals(VERSION)) {
             throw new MdevException(
                     Errno.EINVAL, "version=%s is not known".formatted(fields.get("version")));

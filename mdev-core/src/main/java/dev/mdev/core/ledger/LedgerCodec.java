@@ -2,7 +2,7 @@ package dev.mdev.core.ledger;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
-import dev.mdev.core.store.Fields;
+import dev.mdev.core.store.JournalLine;
 
 import java.util.List;
 import java.util.UUID;
@@ -18,59 +18,59 @@ final class LedgerCodec {
     static String encode(LedgerRecord fact) {
         return switch (fact) {
             case LedgerRecord.Met met ->
-                    Fields.of("met")
+                    JournalLine.of("met")
                             .with(PARENT, met.parent())
                             .with("pools", PoolRuns.encode(met.pools()))
                             .encode();
             case LedgerRecord.Marked marked ->
-                    Fields.of("marked")
+                    JournalLine.of("marked")
                             .with(PARENT, marked.parent())
-                            .with("mark", Fields.wordOf(marked.mark()))
+                            .with("mark", JournalLine.wordOf(marked.mark()))
                             .with("runs", PoolRuns.encodeRuns(marked.runs()))
                             .encode();
             case LedgerRecord.Began began ->
                     subject(
-                                    Fields.of("began")
+                                    JournalLine.of("began")
                                             .with(OP, began.op())
-                                            .with("verb", Fields.wordOf(began.verb())),
+                                            .with("verb", JournalLine.wordOf(began.verb())),
                                     began.subject())
                             .encode();
             case LedgerRecord.Stepped stepped ->
-                    Fields.of("stepped")
+                    JournalLine.of("stepped")
                             .with(OP, stepped.op())
                             .with("step", stepped.step())
                             .encode();
             case LedgerRecord.Ended ended ->
-                    Fields.of("ended")
+                    JournalLine.of("ended")
                             .with(OP, ended.op())
                             .with("done", ended.done() ? 1 : 0)
                             .encode();
             case LedgerRecord.Active active ->
-                    subject(Fields.of("active"), active.subject()).encode();
+                    subject(JournalLine.of("active"), active.subject()).encode();
             case LedgerRecord.Gone gone ->
-                    Fields.of("gone")
+                    JournalLine.of("gone")
                             .with(PARENT, gone.parent())
                             .with(UUID_NAME, gone.uuid())
                             .encode();
             case LedgerRecord.Doomed doomed ->
-                    Fields.of("doomed")
+                    JournalLine.of("doomed")
                             .with(PARENT, doomed.parent())
                             .with(UUID_NAME, doomed.uuid())
                             .encode();
         };
     }
 
-    private static Fields subject(Fields fields, Subject subject) {
+    private static JournalLine subject(JournalLine fields, Subject subject) {
         return fields.with(UUID_NAME, subject.uuid())
                 .with(PARENT, subject.parent())
                 .with("type", subject.type())
-                .with("owner", Fields.wordOf(subject.owner()))
+                .with("owner", JournalLine.wordOf(subject.owner()))
                 .with("share", PoolRuns.encode(subject.share()));
     }
 
     /// @throws MdevException EINVAL for what [#encode] does not write
     static LedgerRecord decode(String line) {
-        Fields fields = Fields.decode(line);
+        JournalLine fields = JournalLine.decode(line);
         LedgerRecord fact =
                 switch (fields.kind()) {
                     case "met" ->
@@ -102,11 +102,11 @@ final class LedgerCodec {
         return fact;
     }
 
-    private static UUID uuid(Fields fields) {
+    private static UUID uuid(JournalLine fields) {
         return Uuids.parse(fields.get(UUID_NAME));
     }
 
-    private static Subject subject(Fields fields) {
+    private static Subject subject(JournalLine fields) {
         List<PoolRuns> share = PoolRuns.decode(fields.get("share"));
         return new Subject(
                 uuid(fields),

@@ -3,7 +3,7 @@ package dev.mdev.core.loader;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.ParentDriver;
-import dev.mdev.core.device.MdevBus;
+import dev.mdev.core.bus.MdevBus;
 import dev.mdev.core.device.Parent;
 
 import org.jspecify.annotations.Nullable;

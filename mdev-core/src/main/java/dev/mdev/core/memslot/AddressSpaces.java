@@ -103,7 +103,7 @@ public final class AddressSpaces {
 
     /// Asks the listeners to mark what they know of in a slot's log. The caller holds the slots
     /// lock.
-    void beforeHarvest(Memslot slot) {
+    public void beforeHarvest(Memslot slot) {
         updater.lock.lock();
         try {
             updater.beforeHarvest(slot);
@@ -179,7 +179,7 @@ public final class AddressSpaces {
     /// Creates or deletes a slot of the machine's own.
     ///
     /// @param region with an id from [SlotIds#USER_SLOTS] on, and no flags
-    void setInternalMemoryRegion(UserMemoryRegion region) {
+    public void setInternalMemoryRegion(UserMemoryRegion region) {
         RegionChecks.require(
                 UserMemoryRegion.idOf(region.slot()) >= SlotIds.USER_SLOTS && region.flags() == 0,
                 region,

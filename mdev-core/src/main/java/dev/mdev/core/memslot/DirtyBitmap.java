@@ -109,7 +109,7 @@ public final class DirtyBitmap {
     }
 
     /// The words that hold `npages` bits.
-    static int wordsFor(long npages) {
+    public static int wordsFor(long npages) {
         return Math.toIntExact((npages + Long.SIZE - 1) / Long.SIZE);
     }
 
@@ -204,7 +204,7 @@ public final class DirtyBitmap {
 
     /// Hands over the words of a group that have a set bit, and zeroes each when it is handed over:
     /// what is left, if the sink throws, stays set.
-    static void handOver(int firstWord, long[] words, int count, DirtyWords sink) {
+    public static void handOver(int firstWord, long[] words, int count, DirtyWords sink) {
         for (int i = 0; i < count; i++) {
             long bits = words[i];
             if (bits != 0) {
@@ -216,7 +216,7 @@ public final class DirtyBitmap {
 
     /// Takes 64 words at once.
     @FunctionalInterface
-    interface Groups {
+    public interface Groups {
         /// @param firstWord the word that `words[0]` is; a multiple of 64
         /// @param words not all 0; valid during the call
         /// @param count how many, fewer than 64 only at the end
@@ -227,7 +227,7 @@ public final class DirtyBitmap {
     ///
     /// @param sink gets each group that has a set bit; if it throws, what it left in `words` and
     ///   all that follows stays set
-    boolean harvestGroups(Groups sink) {
+    public boolean harvestGroups(Groups sink) {
         Half taken = live;
         if (!isFlagged(taken)) {
             return false;
@@ -342,7 +342,7 @@ public final class DirtyBitmap {
     ///
     /// @param target of at least [#sizeBytes] bytes; null if it cannot be copied
     /// @return whether a bit was set
-    boolean harvestInto(@Nullable MemorySegment target, Groups sink) {
+    public boolean harvestInto(@Nullable MemorySegment target, Groups sink) {
         if (target == null) {
             return harvestGroups(sink);
         }
@@ -368,7 +368,7 @@ public final class DirtyBitmap {
     /// Copies the live half out, word by word.
     ///
     /// @param target of at least [#sizeBytes] bytes
-    void copyLive(MemorySegment target) {
+    public void copyLive(MemorySegment target) {
         long[] words = live.words;
         MemorySegment.copy(words, 0, target, WIRE_WORD, 0, words.length);
     }
@@ -380,7 +380,7 @@ public final class DirtyBitmap {
     /// @param nwords how many words; they lie within the bitmap, and `named` is as long
     /// @param cleared gets the bits that were set and no longer are
     /// @return whether there were any
-    boolean clearNamed(int firstWord, int nwords, MemorySegment named, DirtyWords cleared) {
+    public boolean clearNamed(int firstWord, int nwords, MemorySegment named, DirtyWords cleared) {
         boolean any = false;
         for (int done = 0; done < nwords; done += GROUP_WORDS) {
             int count = Math.min(GROUP_WORDS, nwords - done);

@@ -23,7 +23,7 @@ public final class Hva {
     /// The host address of a guest frame (Linux `__gfn_to_hva_many`).
     ///
     /// @param slot the slot that was found for `gfn`
-    static long of(@Nullable Memslot slot, long gfn, Access access) {
+    public static long of(@Nullable Memslot slot, long gfn, Access access) {
         if (slot == null || slot.isInvalid()) {
             return BAD;
         }

@@ -37,7 +37,7 @@ public final class VcpuMemslots {
 
     /// Enters or leaves system management mode. From the next lookup on, the other address space
     /// counts; whoever keeps mappings must drop or switch them.
-    void setInSmm(boolean inSmm) {
+    public void setInSmm(boolean inSmm) {
         this.inSmm = inSmm;
     }
 

@@ -2,7 +2,7 @@ package dev.mdev.core.mmu;
 
 import com.google.errorprone.annotations.concurrent.GuardedBy;
 
-import dev.mdev.core.memslot.DirtyProtector;
+import dev.mdev.core.dirty.DirtyProtector;
 import dev.mdev.core.memslot.Memslot;
 
 /// Takes the right to write from pages whose marks were collected, many pages for one flush.

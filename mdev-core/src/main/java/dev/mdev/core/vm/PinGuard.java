@@ -1,6 +1,6 @@
 package dev.mdev.core.vm;
 
-import dev.mdev.core.device.DmaWindow;
+import dev.mdev.core.dma.DmaWindow;
 import dev.mdev.core.memslot.Memslot;
 import dev.mdev.core.memslot.SlotChange;
 import dev.mdev.core.memslot.SlotListener;

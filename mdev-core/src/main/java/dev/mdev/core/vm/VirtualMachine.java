@@ -210,7 +210,7 @@ public final class VirtualMachine implements AutoCloseable {
     /// start what is started changes nothing.
     ///
     /// A slot that goes takes its log along, as when a BAR is not decoded any more; a
-    /// [dev.mdev.core.memslot.DirtyBackingView] keeps what was in it.
+    /// [dev.mdev.core.dirty.DirtyBackingView] keeps what was in it.
     ///
     /// @throws MdevException ESHUTDOWN if the machine is closed, ENOMEM if there is no memory for
     ///   the bitmaps; logging is then as before

@@ -1,12 +1,12 @@
 package dev.mdev.core.bench;
 
 import dev.mdev.api.page.Page;
+import dev.mdev.core.dirty.DirtyHardware;
+import dev.mdev.core.dirty.DirtyLog;
+import dev.mdev.core.dirty.DirtyModes;
+import dev.mdev.core.dirty.DirtyProtector;
 import dev.mdev.core.memslot.AddressSpaces;
 import dev.mdev.core.memslot.DirtyBitmap;
-import dev.mdev.core.memslot.DirtyHardware;
-import dev.mdev.core.memslot.DirtyLog;
-import dev.mdev.core.memslot.DirtyModes;
-import dev.mdev.core.memslot.DirtyProtector;
 import dev.mdev.core.memslot.Memslot;
 import dev.mdev.core.memslot.SlotConfig;
 import dev.mdev.core.memslot.SlotFlags;

@@ -1,8 +1,8 @@
 package dev.mdev.core.bench;
 
 import dev.mdev.core.addr.HvaRange;
-import dev.mdev.core.memslot.DirtyBackingBlock;
-import dev.mdev.core.memslot.DirtyBackingView;
+import dev.mdev.core.dirty.DirtyBackingBlock;
+import dev.mdev.core.dirty.DirtyBackingView;
 
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;

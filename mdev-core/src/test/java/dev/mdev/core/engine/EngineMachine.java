@@ -3,9 +3,9 @@ package dev.mdev.core.engine;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.mdev.api.page.Page;
+import dev.mdev.core.bus.MdevBus;
+import dev.mdev.core.bus.MdevObserver;
 import dev.mdev.core.device.Mdev;
-import dev.mdev.core.device.MdevBus;
-import dev.mdev.core.device.MdevObserver;
 import dev.mdev.core.engine.GuestAccess.Span;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.vm.AttachedDevice;

@@ -1,6 +1,7 @@
 package dev.mdev.core.memslot;
 
-import dev.mdev.core.memslot.HostMemoryAccess.Exchange;
+import dev.mdev.core.guestmem.FakeHostMemory;
+import dev.mdev.core.guestmem.HostMemoryAccess.Exchange;
 import dev.mdev.core.memslot.ReferenceSlots.Slot;
 
 import org.jspecify.annotations.Nullable;

@@ -6,6 +6,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.mdev.api.page.Page;
 import dev.mdev.core.addr.HvaRange;
+import dev.mdev.core.guestmem.GuestMemoryCache;
+import dev.mdev.core.guestmem.HostMemoryAccess;
 import dev.mdev.core.support.Together;
 
 import org.jspecify.annotations.Nullable;

@@ -9,17 +9,17 @@ import dev.mdev.api.page.Page;
 import org.jspecify.annotations.Nullable;
 
 /// Short ways to write requests in tests.
-final class SlotRequests {
-    static final long HVA = 0x1000_0000_0000L;
+public final class SlotRequests {
+    public static final long HVA = 0x1000_0000_0000L;
 
     private SlotRequests() {}
 
     /// Frames `[gfn, gfn + npages)` in slot `id` of address space 0.
-    static UserMemoryRegion ram(int id, long gfn, long npages) {
+    public static UserMemoryRegion ram(int id, long gfn, long npages) {
         return region(id, 0, gfn, npages);
     }
 
-    static UserMemoryRegion region(int slot, int flags, long gfn, long npages) {
+    public static UserMemoryRegion region(int slot, int flags, long gfn, long npages) {
         return new UserMemoryRegion(
                 slot,
                 flags,
@@ -29,7 +29,7 @@ final class SlotRequests {
     }
 
     /// Null if the request is carried out.
-    static @Nullable Errno errnoOf(AddressSpaces spaces, UserMemoryRegion region) {
+    public static @Nullable Errno errnoOf(AddressSpaces spaces, UserMemoryRegion region) {
         MdevException refusal =
                 catchThrowableOfType(MdevException.class, () -> spaces.setUserMemoryRegion(region));
         return refusal == null ? null : refusal.errno();

@@ -4,6 +4,7 @@ import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.page.Access;
 import dev.mdev.api.page.Page;
+import dev.mdev.core.engine.kvm.mm.MmapPageTable;
 import dev.mdev.core.hostmm.FaultResult;
 import dev.mdev.core.hostmm.HostMm;
 import dev.mdev.core.memslot.AddressSpaces;

@@ -10,7 +10,7 @@ import java.util.concurrent.locks.ReentrantLock;
 /// of theirs may come between.
 ///
 /// The holder says so, then gets each processor out. A processor says that it is about to enter,
-/// then looks whether it may ([RowRunner]). So at least one of the two sees the other.
+/// then looks whether it may ([KvmRunLoop]). So at least one of the two sees the other.
 final class GuestHold {
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition released = lock.newCondition();
@@ -25,10 +25,10 @@ final class GuestHold {
     /// page fault of its own is waited for.
     ///
     /// @param vcpus all processors that may be in the guest, also those that come meanwhile
-    void run(Collection<RowRunner> vcpus, Runnable action) {
+    void run(Collection<KvmRunLoop> vcpus, Runnable action) {
         add(1);
         try {
-            for (RowRunner vcpu : vcpus) {
+            for (KvmRunLoop vcpu : vcpus) {
                 vcpu.awaitOut();
             }
             action.run();

@@ -1,8 +1,9 @@
 package dev.mdev.core.engine.kvm;
 
 import dev.mdev.api.Errno;
+import dev.mdev.core.dirty.DirtyProtector;
+import dev.mdev.core.engine.kvm.kernel.KvmVm;
 import dev.mdev.core.memslot.DirtyBitmap;
-import dev.mdev.core.memslot.DirtyProtector;
 import dev.mdev.core.memslot.Memslot;
 import dev.mdev.core.sys.Syscalls;
 

@@ -2,6 +2,8 @@ package dev.mdev.core.engine.kvm;
 
 import dev.mdev.core.engine.Engine;
 import dev.mdev.core.engine.EngineProbe;
+import dev.mdev.core.engine.kvm.mm.MmapPageTable;
+import dev.mdev.core.engine.kvm.mm.VmaBudget;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.memslot.AddressSpaces;
 import dev.mdev.core.sys.Syscalls;
@@ -10,7 +12,8 @@ import java.time.Duration;
 
 /// The engine that runs guests on virtual processors of this machine, through `/dev/kvm`.
 ///
-/// The memory of its guests must be files: [MemfdMemory] or [FileMemory].
+/// The memory of its guests must be files: [dev.mdev.core.engine.kvm.mm.MemfdMemory] or
+/// [dev.mdev.core.engine.kvm.mm.FileMemory].
 public final class KvmEngine implements Engine {
     private final Syscalls sys;
     private final Duration deadline;

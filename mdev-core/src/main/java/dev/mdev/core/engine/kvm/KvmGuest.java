@@ -2,17 +2,25 @@ package dev.mdev.core.engine.kvm;
 
 import com.google.errorprone.annotations.concurrent.GuardedBy;
 
+import dev.mdev.core.dirty.DirtyHardware;
+import dev.mdev.core.dirty.DirtyLog;
+import dev.mdev.core.dirty.DirtyModes;
+import dev.mdev.core.dirty.DirtyModes.RingDefect;
+import dev.mdev.core.dirty.DirtyRing;
+import dev.mdev.core.dirty.DirtyRings;
 import dev.mdev.core.engine.GuestEngine;
 import dev.mdev.core.engine.VcpuEngine;
+import dev.mdev.core.engine.kvm.kernel.KvmVm;
+import dev.mdev.core.engine.kvm.mm.KvmCounters;
+import dev.mdev.core.engine.kvm.mm.KvmFaultCounts;
+import dev.mdev.core.engine.kvm.mm.MmapPageTable;
+import dev.mdev.core.engine.kvm.stub.GuestStub;
+import dev.mdev.core.engine.kvm.stub.RowPlanner;
+import dev.mdev.core.engine.kvm.stub.StubMemory;
+import dev.mdev.core.engine.kvm.stub.StubVcpu;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.hostmm.HostMm;
 import dev.mdev.core.memslot.AddressSpaces;
-import dev.mdev.core.memslot.DirtyHardware;
-import dev.mdev.core.memslot.DirtyLog;
-import dev.mdev.core.memslot.DirtyModes;
-import dev.mdev.core.memslot.DirtyModes.RingDefect;
-import dev.mdev.core.memslot.DirtyRing;
-import dev.mdev.core.memslot.DirtyRings;
 import dev.mdev.core.memslot.VcpuMemslots;
 import dev.mdev.core.sys.Syscalls;
 
@@ -118,7 +126,7 @@ public final class KvmGuest implements GuestEngine {
         try {
             while (!closed.await(periodNanos, TimeUnit.NANOSECONDS)) {
                 long now = System.nanoTime();
-                for (RowRunner vcpu : vcpus.all()) {
+                for (KvmRunLoop vcpu : vcpus.all()) {
                     vcpu.checkDeadline(now, deadline.toNanos());
                 }
             }
@@ -170,7 +178,7 @@ public final class KvmGuest implements GuestEngine {
     }
 
     /// The ring of a virtual processor, shared with the kernel, for a
-    /// [dev.mdev.core.memslot.DirtyRingHarvester]; usable until the processor is closed. Null if
+    /// [dev.mdev.core.dirty.DirtyRingHarvester]; usable until the processor is closed. Null if
     /// there are no rings.
     public @Nullable MemorySegment dirtyRing(int vcpuId) {
         DirtyRing ring = dirtyRings.ringOf(vcpuId);
@@ -235,7 +243,7 @@ public final class KvmGuest implements GuestEngine {
     private KvmVcpu vcpuOf(StubVcpu processor, int vcpuId) {
         VcpuThread thread = new VcpuThread(sys.libc(), vcpus.hold());
         GuestFaults faults = new GuestFaults(new VcpuMemslots(slots, vcpuId), mm, pageTable);
-        RowRunner runner = new RowRunner(processor, thread, faults, counters);
+        KvmRunLoop runner = new KvmRunLoop(processor, thread, faults, counters);
         RowPlanner planner = new RowPlanner(processor, StubMemory.limitGpa(vm));
         return new KvmVcpu(new KvmVcpu.Parts(processor, thread, faults, runner, planner), vcpus);
     }
@@ -249,7 +257,7 @@ public final class KvmGuest implements GuestEngine {
         return vm;
     }
 
-    MmapPageTable pageTable() {
+    public MmapPageTable pageTable() {
         return pageTable;
     }
 

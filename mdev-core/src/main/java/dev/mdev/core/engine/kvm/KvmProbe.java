@@ -3,6 +3,10 @@ package dev.mdev.core.engine.kvm;
 import dev.mdev.api.MdevException;
 import dev.mdev.core.engine.EngineProbe;
 import dev.mdev.core.engine.EngineProbe.Finding;
+import dev.mdev.core.engine.kvm.kernel.KernelFile;
+import dev.mdev.core.engine.kvm.kernel.KvmVm;
+import dev.mdev.core.engine.kvm.mm.Userfaultfd;
+import dev.mdev.core.engine.kvm.mm.VmaBudget;
 import dev.mdev.core.sys.KvmAbi;
 import dev.mdev.core.sys.Syscalls;
 

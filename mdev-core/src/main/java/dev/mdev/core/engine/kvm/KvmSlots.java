@@ -2,6 +2,8 @@ package dev.mdev.core.engine.kvm;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
+import dev.mdev.core.engine.kvm.kernel.KvmVm;
+import dev.mdev.core.engine.kvm.stub.StubMemory;
 import dev.mdev.core.memslot.Memslot;
 import dev.mdev.core.memslot.SlotChange;
 import dev.mdev.core.memslot.SlotListener;

@@ -5,6 +5,10 @@ import dev.mdev.api.page.Access;
 import dev.mdev.core.engine.GuestAccess;
 import dev.mdev.core.engine.VcpuEngine;
 import dev.mdev.core.engine.VcpuExit;
+import dev.mdev.core.engine.kvm.stub.RowPlanner;
+import dev.mdev.core.engine.kvm.stub.SplitAccess;
+import dev.mdev.core.engine.kvm.stub.StubRow;
+import dev.mdev.core.engine.kvm.stub.StubVcpu;
 
 import org.jspecify.annotations.Nullable;
 
@@ -20,7 +24,7 @@ final class KvmVcpu implements VcpuEngine {
     private final StubVcpu stub;
     private final VcpuThread thread;
     private final GuestFaults faults;
-    private final RowRunner runner;
+    private final KvmRunLoop runner;
     private final RowPlanner planner;
     private final VcpuRegistry registry;
 
@@ -57,7 +61,7 @@ final class KvmVcpu implements VcpuEngine {
             StubVcpu stub,
             VcpuThread thread,
             GuestFaults faults,
-            RowRunner runner,
+            KvmRunLoop runner,
             RowPlanner planner) {}
 
     KvmVcpu(Parts parts, VcpuRegistry registry) {

@@ -2,7 +2,7 @@ package dev.mdev.core.engine.kvm;
 
 import dev.mdev.api.Errno;
 
-/// Why a [RowRunner] stopped. An index counts the accesses of the row.
+/// Why a [KvmRunLoop] stopped. An index counts the accesses of the row.
 sealed interface RowStop {
     /// The row is done.
     record Finished() implements RowStop {}

@@ -1,16 +1,17 @@
 package dev.mdev.core.engine.kvm;
 
+import dev.mdev.core.engine.kvm.mm.FaultedVcpus;
 import dev.mdev.core.hostmm.FaultResult;
 
 import java.util.Collection;
 import java.util.concurrent.ConcurrentHashMap;
 
 /// The virtual processors of one machine, by the kernel's numbers of their threads. Any thread.
-final class VcpuRegistry {
-    private final ConcurrentHashMap<Integer, RowRunner> byTid = new ConcurrentHashMap<>();
+public final class VcpuRegistry implements FaultedVcpus {
+    private final ConcurrentHashMap<Integer, KvmRunLoop> byTid = new ConcurrentHashMap<>();
     private final GuestHold hold = new GuestHold();
 
-    void add(int tid, RowRunner vcpu) {
+    void add(int tid, KvmRunLoop vcpu) {
         byTid.put(tid, vcpu);
     }
 
@@ -18,7 +19,7 @@ final class VcpuRegistry {
         byTid.remove(tid);
     }
 
-    Collection<RowRunner> all() {
+    Collection<KvmRunLoop> all() {
         return byTid.values();
     }
 
@@ -33,11 +34,9 @@ final class VcpuRegistry {
         hold.run(all(), action);
     }
 
-    /// Tells the processor of a thread that its fault ends otherwise than by a mapping.
-    ///
-    /// @return false if the thread is no processor's, or is one's that cannot be told
-    boolean refuse(int tid, long hva, FaultResult result) {
-        RowRunner vcpu = byTid.get(tid);
+    @Override
+    public boolean refuse(int tid, long hva, FaultResult result) {
+        KvmRunLoop vcpu = byTid.get(tid);
         return vcpu != null && vcpu.refuse(hva, result);
     }
 }

@@ -1,17 +1,17 @@
 package dev.mdev.core.engine.software;
 
 import dev.mdev.api.page.Page;
+import dev.mdev.core.dirty.DirtyHardware;
+import dev.mdev.core.dirty.DirtyLog;
+import dev.mdev.core.dirty.DirtyModes;
+import dev.mdev.core.dirty.DirtyRing;
+import dev.mdev.core.dirty.DirtyRings;
 import dev.mdev.core.engine.GuestEngine;
+import dev.mdev.core.guestmem.HostMemoryAccess;
+import dev.mdev.core.guestmem.MmHostMemory;
 import dev.mdev.core.hostmm.HostMm;
 import dev.mdev.core.memslot.AddressSpaces;
-import dev.mdev.core.memslot.DirtyHardware;
-import dev.mdev.core.memslot.DirtyLog;
-import dev.mdev.core.memslot.DirtyModes;
-import dev.mdev.core.memslot.DirtyRing;
-import dev.mdev.core.memslot.DirtyRings;
-import dev.mdev.core.memslot.HostMemoryAccess;
 import dev.mdev.core.memslot.VcpuMemslots;
-import dev.mdev.core.mmu.MmHostMemory;
 import dev.mdev.core.mmu.Stage2Mmu;
 
 import java.lang.foreign.Arena;

@@ -1,15 +1,16 @@
 package dev.mdev.core.engine.kvm;
 
 import dev.mdev.api.page.Page;
+import dev.mdev.core.bus.MdevBus;
+import dev.mdev.core.bus.MdevObserver;
 import dev.mdev.core.device.Mdev;
-import dev.mdev.core.device.MdevBus;
-import dev.mdev.core.device.MdevObserver;
 import dev.mdev.core.engine.Engine;
 import dev.mdev.core.engine.EngineProbe;
 import dev.mdev.core.engine.GuestAccess;
 import dev.mdev.core.engine.GuestEngine;
 import dev.mdev.core.engine.VcpuEngine;
 import dev.mdev.core.engine.VcpuExit;
+import dev.mdev.core.engine.kvm.mm.MemfdMemory;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.memslot.AddressSpaces;
 import dev.mdev.core.vm.AttachedDevice;

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.mdev.core.engine.Engine;
 import dev.mdev.core.engine.EngineContract;
+import dev.mdev.core.engine.kvm.mm.MemfdMemory;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.vm.ProgramResult;
 

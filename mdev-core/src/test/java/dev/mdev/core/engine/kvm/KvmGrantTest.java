@@ -2,6 +2,7 @@ package dev.mdev.core.engine.kvm;
 
 import dev.mdev.core.engine.Engine;
 import dev.mdev.core.engine.GrantContract;
+import dev.mdev.core.engine.kvm.mm.MemfdMemory;
 import dev.mdev.core.hostmm.HostMemory;
 
 import org.junit.jupiter.api.extension.ExtendWith;

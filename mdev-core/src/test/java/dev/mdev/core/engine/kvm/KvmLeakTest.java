@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.catchThrowable;
 
 import dev.mdev.api.Errno;
 import dev.mdev.core.engine.VcpuEngine;
+import dev.mdev.core.engine.kvm.mm.MemfdMemory;
+import dev.mdev.core.engine.kvm.mm.VmaBudget;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.memslot.AddressSpaces;
 import dev.mdev.core.memslot.SlotConfig;

@@ -5,21 +5,22 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.mdev.api.page.Access;
 import dev.mdev.api.page.Page;
+import dev.mdev.core.dirty.DirtyLogClear;
+import dev.mdev.core.dirty.DirtyModes;
+import dev.mdev.core.engine.kvm.kernel.KvmVm;
 import dev.mdev.core.engine.software.SoftwareEngine;
+import dev.mdev.core.guestmem.HostMemoryAccess;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.hostmm.OffHeapBackend;
 import dev.mdev.core.memslot.AddressSpaces;
-import dev.mdev.core.memslot.DirtyLogClear;
-import dev.mdev.core.memslot.DirtyModes;
-import dev.mdev.core.memslot.HostMemoryAccess;
-import dev.mdev.core.memslot.InternalMemory;
-import dev.mdev.core.memslot.InternalSlots;
 import dev.mdev.core.memslot.SlotConfig;
 import dev.mdev.core.memslot.UserMemoryRegion;
-import dev.mdev.core.memslot.VendorModel;
 import dev.mdev.core.support.Seeded;
 import dev.mdev.core.sys.NativeFd;
 import dev.mdev.core.sys.Syscalls;
+import dev.mdev.core.x86.InternalMemory;
+import dev.mdev.core.x86.InternalSlots;
+import dev.mdev.core.x86.VendorModel;
 
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;

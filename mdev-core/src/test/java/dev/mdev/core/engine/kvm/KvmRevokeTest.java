@@ -10,6 +10,7 @@ import dev.mdev.api.page.Prot;
 import dev.mdev.core.addr.HvaRange;
 import dev.mdev.core.engine.GuestAccess;
 import dev.mdev.core.engine.VcpuExit;
+import dev.mdev.core.engine.kvm.mm.KvmFaultCounts;
 import dev.mdev.core.hostmm.Fill;
 import dev.mdev.core.hostmm.Vma;
 import dev.mdev.core.hostmm.VmaFault;

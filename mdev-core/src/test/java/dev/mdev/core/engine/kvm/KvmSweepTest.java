@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.mdev.api.page.Page;
 import dev.mdev.core.engine.VcpuExit;
+import dev.mdev.core.engine.kvm.mm.VmaBudget;
 import dev.mdev.core.hostmm.Vma;
 import dev.mdev.core.support.Seeded;
 import dev.mdev.core.sys.Syscalls;

@@ -9,6 +9,7 @@ import dev.mdev.api.page.PfnRange;
 import dev.mdev.api.page.Prot;
 import dev.mdev.core.engine.GuestAccess;
 import dev.mdev.core.engine.VcpuExit;
+import dev.mdev.core.engine.kvm.stub.StubMemory;
 import dev.mdev.core.hostmm.Fill;
 import dev.mdev.core.hostmm.Vma;
 import dev.mdev.core.memslot.SlotFlags;

@@ -6,6 +6,8 @@ import dev.mdev.api.page.Prot;
 import dev.mdev.core.engine.GuestAccess;
 import dev.mdev.core.engine.VcpuEngine;
 import dev.mdev.core.engine.VcpuExit;
+import dev.mdev.core.engine.kvm.mm.MemfdMemory;
+import dev.mdev.core.engine.kvm.mm.VmaBudget;
 import dev.mdev.core.hostmm.Fill;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.hostmm.Vma;
@@ -31,15 +33,15 @@ import java.util.function.Function;
 import java.util.function.Supplier;
 
 /// A machine on the real KVM, with an aperture, for tests.
-final class Machine implements AutoCloseable {
-    static final long BAR_GPA = 4L << 30;
-    static final long PATIENCE_SECONDS = 60;
-    static final Duration PATIENCE = Duration.ofSeconds(PATIENCE_SECONDS);
+public final class Machine implements AutoCloseable {
+    public static final long BAR_GPA = 4L << 30;
+    public static final long PATIENCE_SECONDS = 60;
+    public static final Duration PATIENCE = Duration.ofSeconds(PATIENCE_SECONDS);
 
     final HostMemory memory;
-    final HostMemory.Block aperture;
-    final AddressSpaces slots = new AddressSpaces(SlotConfig.withoutSmm());
-    final KvmGuest guest;
+    public final HostMemory.Block aperture;
+    public final AddressSpaces slots = new AddressSpaces(SlotConfig.withoutSmm());
+    public final KvmGuest guest;
     private final List<Cpu> cpus = new ArrayList<>();
     private final Map<Vma, Integer> slotOf = new HashMap<>();
     private int nextSlot;
@@ -59,7 +61,7 @@ final class Machine implements AutoCloseable {
     }
 
     /// The physical page `page` of the aperture.
-    long pfn(long page) {
+    public long pfn(long page) {
         return aperture.pfns().firstPfn() + page;
     }
 
@@ -75,7 +77,7 @@ final class Machine implements AutoCloseable {
     }
 
     /// Puts a vma into the next slot.
-    UserMemoryRegion show(Vma vma, long gpa, int flags) {
+    public UserMemoryRegion show(Vma vma, long gpa, int flags) {
         UserMemoryRegion region =
                 new UserMemoryRegion(
                         nextSlot++, flags, gpa, vma.range().lengthBytes(), vma.range().startHva());
@@ -85,7 +87,7 @@ final class Machine implements AutoCloseable {
     }
 
     /// Takes a vma and its slot away.
-    void takeOut(Vma vma) {
+    public void takeOut(Vma vma) {
         slots.setUserMemoryRegion(
                 UserMemoryRegion.deletionOf(Objects.requireNonNull(slotOf.remove(vma))));
         guest.hostMm().remove(vma);
@@ -93,7 +95,7 @@ final class Machine implements AutoCloseable {
 
     /// Grants each page that is asked for alone: page i of the object is page `map(i)` of the
     /// aperture.
-    VmaOps pageByPage(Function<Long, Long> map) {
+    public VmaOps pageByPage(Function<Long, Long> map) {
         return fault ->
                 new Fill.Map(
                         fault.page(),
@@ -101,7 +103,7 @@ final class Machine implements AutoCloseable {
                         Prot.READ_WRITE);
     }
 
-    Cpu cpu() {
+    public Cpu cpu() {
         Cpu cpu = new Cpu(guest.createVcpu(cpus.size()));
         cpus.add(cpu);
         return cpu;
@@ -114,12 +116,12 @@ final class Machine implements AutoCloseable {
         memory.close();
     }
 
-    static long gpa(long page) {
+    public static long gpa(long page) {
         return BAR_GPA + Page.addressOf(page);
     }
 
     /// A virtual processor and its thread.
-    static final class Cpu implements AutoCloseable {
+    public static final class Cpu implements AutoCloseable {
         final VcpuEngine vcpu;
         private final ExecutorService thread =
                 Executors.newSingleThreadExecutor(
@@ -205,7 +207,7 @@ final class Machine implements AutoCloseable {
         });
     }
 
-    static <T> T get(CompletableFuture<T> future) {
+    public static <T> T get(CompletableFuture<T> future) {
         try {
             return future.get(PATIENCE_SECONDS, TimeUnit.SECONDS);
         } catch (ExecutionException e) {

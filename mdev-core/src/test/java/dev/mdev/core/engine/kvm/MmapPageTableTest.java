@@ -12,6 +12,9 @@ import dev.mdev.api.page.Prot;
 import dev.mdev.core.addr.HvaRange;
 import dev.mdev.core.engine.GuestAccess;
 import dev.mdev.core.engine.VcpuExit;
+import dev.mdev.core.engine.kvm.mm.FileMemory;
+import dev.mdev.core.engine.kvm.mm.MappedRange;
+import dev.mdev.core.engine.kvm.mm.VmaBudget;
 import dev.mdev.core.hostmm.Fill;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.hostmm.HostMm;
@@ -50,7 +53,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Function;
 
 @ExtendWith(RealKvm.class)
-class MmapPageTableTest {
+public class MmapPageTableTest {
     private static final long NPAGES = 64;
     private static final long LAST_PAGE_AT = Page.addressOf(2 * NPAGES - 1);
 
@@ -513,7 +516,7 @@ class MmapPageTableTest {
         assertThat(allocatedBlocks(machine.guest.pageTable().nothing())).isEqualTo("0");
     }
 
-    static String allocatedBlocks(NativeFd fd) {
+    public static String allocatedBlocks(NativeFd fd) {
         try {
             Process stat =
                     new ProcessBuilder(

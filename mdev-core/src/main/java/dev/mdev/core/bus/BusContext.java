@@ -1,0 +1,132 @@
+package dev.mdev.core.bus;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.GuestMemory;
+import dev.mdev.api.Interrupts;
+import dev.mdev.api.MdevContext;
+import dev.mdev.api.MdevDevice;
+import dev.mdev.api.MdevException;
+import dev.mdev.api.MdevType;
+import dev.mdev.api.PoolShare;
+import dev.mdev.core.device.DriverObject;
+import dev.mdev.core.device.Mdev;
+import dev.mdev.core.device.Parent;
+import dev.mdev.core.driver.CallWatchdog;
+import dev.mdev.core.ledger.DefinitionStore;
+import dev.mdev.core.ledger.Ledger;
+import dev.mdev.core.ledger.Owner;
+import dev.mdev.core.ledger.PoolRuns;
+import dev.mdev.core.ledger.Subject;
+import dev.mdev.core.ledger.Unfinished;
+import dev.mdev.core.pci.PciProfile;
+
+import java.util.List;
+import java.util.UUID;
+
+/// What the parts of a bus share.
+///
+/// @param options how the bus behaves
+/// @param registry which parents and devices there are
+/// @param claims which verbs are under way
+/// @param ledger what is remembered
+/// @param definitions what is defined
+/// @param observer who is told
+/// @param watch who looks after calls that do not return
+/// @param scrubber who makes pages fit for the next tenant
+public record BusContext(
+        BusOptions options,
+        Registry registry,
+        VerbLocks claims,
+        Ledger ledger,
+        DefinitionStore definitions,
+        BusObserver observer,
+        CallWatchdog watch,
+        Scrubber scrubber) {
+
+    Mdev newMdev(UUID uuid, Parent parent, MdevType type, List<PoolShare> share) {
+        Mdev mdev = new Mdev(uuid, parent, type, share, observer);
+        watch.add(mdev.calls());
+        return mdev;
+    }
+
+    /// Asks what a driver made, and the device owns, for its regions.
+    ///
+    /// @throws MdevException if that fails, or makes no sense; ENODEV if the device has ended
+    static void bind(Mdev mdev) {
+        DriverObject driver = mdev.driver();
+        driver.bind(driver.ask("regions", PciProfile::of));
+        if (driver.ask("isConcurrent", MdevDevice::isConcurrent)) {
+            mdev.calls().allowConcurrency();
+        }
+    }
+
+    /// A parent that can be used.
+    ///
+    /// @throws MdevException ENODEV if there is none of that name
+    Parent parent(String name) {
+        return registry.parent(name)
+                .orElseThrow(() -> new MdevException(Errno.ENODEV, "parent=" + name));
+    }
+
+    /// Deletes a definition, if there is one, and notes so in every verb that would: what is
+    /// written down after that is another one, which none of them may delete.
+    ///
+    /// @throws MdevException what the files say
+    void undefine(UUID uuid) {
+        definitions.remove(uuid);
+        for (Unfinished verb : ledger.unfinished()) {
+            if (verb.subject().uuid().equals(uuid)) {
+                ledger.step(verb.op(), Recovery.UNDEFINED);
+            }
+        }
+    }
+
+    /// A device as it is remembered.
+    static Subject subject(Mdev mdev, Owner owner) {
+        return subject(mdev, owner, mdev.share());
+    }
+
+    static Subject subject(Mdev mdev, Owner owner, List<PoolShare> share) {
+        Parent parent = mdev.parent();
+        return new Subject(
+                mdev.uuid(),
+                parent.name(),
+                mdev.type().id(),
+                owner,
+                PoolRuns.of(share, parent.aperturePfns()));
+    }
+
+    static MdevContext context(Mdev mdev) {
+        return new MdevContext() {
+            @Override
+            public UUID uuid() {
+                return mdev.uuid();
+            }
+
+            @Override
+            public MdevType type() {
+                return mdev.type();
+            }
+
+            @Override
+            public List<PoolShare> share() {
+                return mdev.share();
+            }
+
+            @Override
+            public void revoke(int region, long firstPage, long npages) {
+                mdev.revoke(region, firstPage, npages);
+            }
+
+            @Override
+            public GuestMemory guestMemory() {
+                return mdev.guestMemory();
+            }
+
+            @Override
+            public Interrupts interrupts() {
+                return mdev.interrupts();
+            }
+        };
+    }
+}

@@ -1,0 +1,92 @@
+package dev.mdev.core.bus;
+
+import dev.mdev.core.device.Mdev;
+import dev.mdev.core.device.MdevListener;
+import dev.mdev.core.device.ScrubReport;
+import dev.mdev.core.driver.CallReport;
+import dev.mdev.core.mapping.FaultRecord;
+
+import java.util.function.Consumer;
+
+/// What the parts of a bus tell of, and who hears it: the observer, the event log, or both.
+public final class BusObserver implements MdevListener {
+    private final MdevObserver observer;
+    private final EventLog events;
+    private final long slowNanos;
+
+    public BusObserver(BusOptions options) {
+        observer = options.observer();
+        slowNanos = options.slowCallback().toNanos();
+        Consumer<MdevEvent> listener = observer::event;
+        events = new EventLog(options.keptEvents(), listener);
+    }
+
+    EventLog events() {
+        return events;
+    }
+
+    void event(MdevEvent.Fact fact) {
+        events.add(fact);
+    }
+
+    @Override
+    public void faulted(Mdev mdev, FaultRecord fault) {
+        tell(() -> observer.faulted(mdev, fault));
+    }
+
+    /// A callback of a device returned or threw, on this thread.
+    @Override
+    public void called(Mdev mdev, String callback, long durationNanos) {
+        tell(() -> observer.called(mdev, callback, durationNanos));
+        if (durationNanos >= slowNanos) {
+            called("mdev=" + mdev.uuid(), callback, durationNanos);
+        }
+    }
+
+    /// A callback of a driver or a parent returned or threw, on this thread.
+    void called(String owner, String callback, long durationNanos) {
+        if (durationNanos >= slowNanos) {
+            CallReport report =
+                    new CallReport(
+                            owner, callback, durationNanos, Thread.currentThread().getName(), true);
+            tell(() -> observer.slowCallback(report));
+        }
+    }
+
+    void overdue(CallReport call) {
+        tell(() -> observer.slowCallback(call));
+        event(new MdevEvent.CallbackOverdue(call));
+    }
+
+    void scrubbed(ScrubReport report) {
+        tell(() -> observer.scrubbed(report));
+    }
+
+    @Override
+    public void assigned(Mdev mdev, String holder) {
+        event(new MdevEvent.Assigned(mdev.uuid(), holder));
+    }
+
+    @Override
+    public void unassigned(Mdev mdev, String holder) {
+        event(new MdevEvent.Unassigned(mdev.uuid(), holder));
+    }
+
+    void created(Mdev mdev) {
+        tell(() -> observer.created(mdev));
+    }
+
+    void removed(Mdev mdev) {
+        tell(() -> observer.removed(mdev));
+    }
+
+    /// An observer that throws must not stop a removal half-way: its thread's handler hears of it.
+    static void tell(Runnable news) {
+        try {
+            news.run();
+        } catch (RuntimeException | Error e) {
+            Thread current = Thread.currentThread();
+            current.getUncaughtExceptionHandler().uncaughtException(current, e);
+        }
+    }
+}

@@ -1,0 +1,51 @@
+package dev.mdev.core.bus;
+
+import dev.mdev.core.store.StateFiles;
+
+import java.time.Duration;
+
+/// How a bus behaves.
+///
+/// @param callDeadline how long a callback of a driver may take before it counts as stuck
+/// @param slowCallback from how long on a callback that returned is reported as slow
+/// @param keptEvents how many events are kept for who asks later, at least 1
+/// @param observer is told what happens
+/// @param maxDefinitions how many definitions there may be, 1 to 32768
+public record BusOptions(
+        Duration callDeadline,
+        Duration slowCallback,
+        int keptEvents,
+        MdevObserver observer,
+        int maxDefinitions) {
+    private static final int KEPT_EVENTS = 4096;
+    private static final int MAX_DEFINITIONS = 4096;
+
+    public BusOptions {
+        if (!callDeadline.isPositive()
+                || slowCallback.isNegative()
+                || keptEvents < 1
+                || maxDefinitions < 1
+                || maxDefinitions > StateFiles.MAX_NAMES / 2) {
+            throw new IllegalArgumentException(
+                    "callDeadline=%s slowCallback=%s keptEvents=%d maxDefinitions=%d"
+                            .formatted(callDeadline, slowCallback, keptEvents, maxDefinitions));
+        }
+    }
+
+    /// Allows 4096 definitions.
+    public BusOptions(
+            Duration callDeadline, Duration slowCallback, int keptEvents, MdevObserver observer) {
+        this(callDeadline, slowCallback, keptEvents, observer, MAX_DEFINITIONS);
+    }
+
+    /// The same, with as many definitions as this.
+    public BusOptions withMaxDefinitions(int most) {
+        return new BusOptions(callDeadline, slowCallback, keptEvents, observer, most);
+    }
+
+    /// Reports callbacks that take more than a tenth of the deadline, keeps 4096 events, and allows
+    /// 4096 definitions.
+    public static BusOptions of(Duration callDeadline, MdevObserver observer) {
+        return new BusOptions(callDeadline, callDeadline.dividedBy(10), KEPT_EVENTS, observer);
+    }
+}

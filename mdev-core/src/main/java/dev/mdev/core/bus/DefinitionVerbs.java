@@ -1,0 +1,129 @@
+package dev.mdev.core.bus;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.core.device.Activity;
+import dev.mdev.core.device.Parent;
+import dev.mdev.core.ledger.MdevDefinition;
+import dev.mdev.core.ledger.Owner;
+import dev.mdev.core.ledger.Subject;
+import dev.mdev.core.ledger.Verb;
+
+import java.util.Optional;
+import java.util.UUID;
+
+/// Writes and deletes definitions. None of this touches a device.
+final class DefinitionVerbs {
+    private final BusContext bus;
+
+    DefinitionVerbs(BusContext bus) {
+        this.bus = bus;
+    }
+
+    void define(MdevDefinition definition) {
+        UUID uuid = definition.uuid();
+        try (VerbLocks.Claim _ = bus.claims().claim(uuid, "defined", Errno.EAGAIN)) {
+            requireUndefined(uuid);
+            Optional<Registry.Entry> active = bus.registry().find(uuid);
+            if (active.isPresent()) {
+                requireSame(active.get(), definition);
+            }
+            Optional<Parent> parent = bus.registry().parent(definition.parent());
+            if (parent.isPresent()) {
+                var _ = parent.get().type(definition.type());
+            }
+            write(definition);
+        }
+    }
+
+    private void requireUndefined(UUID uuid) {
+        if (bus.definitions().find(uuid).isPresent()) {
+            throw new MdevException(Errno.EEXIST, "mdev=%s is defined".formatted(uuid));
+        }
+    }
+
+    /// A definition of a device that exists says what the device is, or nothing.
+    private static void requireSame(Registry.Entry entry, MdevDefinition definition) {
+        if (entry.owner() == Owner.FOREIGN
+                || !entry.parent().name().equals(definition.parent())
+                || !entry.type().id().equals(definition.type())) {
+            throw new MdevException(
+                    Errno.EEXIST,
+                    "mdev=%s exists, and is another: type=%s parent=%s owner=%s"
+                            .formatted(
+                                    entry.uuid(),
+                                    entry.type().id(),
+                                    entry.parent().name(),
+                                    entry.owner()));
+        }
+    }
+
+    private void write(MdevDefinition definition) {
+        long op = bus.ledger().begin(Verb.DEFINE, Subject.of(definition));
+        boolean done = false;
+        try {
+            bus.definitions().put(definition);
+            done = true;
+        } finally {
+            bus.ledger().end(op, done);
+        }
+        bus.observer().event(new MdevEvent.Defined(definition));
+    }
+
+    void undefine(UUID uuid) {
+        try (VerbLocks.Claim _ = bus.claims().claim(uuid, "undefined", Errno.EAGAIN)) {
+            undefineClaimed(uuid);
+        }
+    }
+
+    void undefineClaimed(UUID uuid) {
+        long op = bus.ledger().begin(Verb.UNDEFINE, Subject.of(required(uuid)));
+        boolean done = false;
+        try {
+            bus.undefine(uuid);
+            done = true;
+        } finally {
+            bus.ledger().end(op, done);
+        }
+        bus.observer().event(new MdevEvent.Undefined(uuid));
+    }
+
+    private MdevDefinition required(UUID uuid) {
+        return bus.definitions()
+                .find(uuid)
+                .orElseThrow(() ->
+                        new MdevException(Errno.ENOENT, "mdev=%s is not defined".formatted(uuid)));
+    }
+
+    MdevDefinition promote(UUID uuid, boolean autostart) {
+        try (VerbLocks.Claim _ = bus.claims().claim(uuid, "promoted", Errno.EAGAIN)) {
+            Registry.Entry entry =
+                    bus.registry()
+                            .find(uuid)
+                            .orElseThrow(() ->
+                                    new MdevException(
+                                            Errno.ENODEV, "mdev=%s is not active".formatted(uuid)));
+            if (entry.owner() == Owner.FOREIGN) {
+                throw new MdevException(
+                        Errno.EPERM, "mdev=%s is somebody else's: adopt it first".formatted(uuid));
+            }
+            if (entry.activity() != Activity.ACTIVE) {
+                throw new MdevException(
+                        Errno.ENODEV, "mdev=%s is %s".formatted(uuid, entry.activity()));
+            }
+            requireUndefined(uuid);
+            MdevDefinition definition =
+                    new MdevDefinition(uuid, entry.parent().name(), entry.type().id(), autostart);
+            write(definition);
+            return definition;
+        }
+    }
+
+    MdevDefinition setAutostart(UUID uuid, boolean autostart) {
+        try (VerbLocks.Claim _ = bus.claims().claim(uuid, "changed", Errno.EAGAIN)) {
+            MdevDefinition definition = required(uuid).withAutostart(autostart);
+            write(definition);
+            return definition;
+        }
+    }
+}

@@ -1,0 +1,282 @@
+package dev.mdev.core.bus;
+
+import dev.mdev.api.Aperture;
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.api.MdevType;
+import dev.mdev.api.PoolShare;
+import dev.mdev.api.page.Page;
+import dev.mdev.api.page.PfnRange;
+import dev.mdev.core.capacity.DefragPlan;
+import dev.mdev.core.capacity.DefragPlanner;
+import dev.mdev.core.capacity.ExtentMap;
+import dev.mdev.core.capacity.FitReport;
+import dev.mdev.core.capacity.PoolMap;
+import dev.mdev.core.capacity.PoolUsage;
+import dev.mdev.core.capacity.PoolView;
+import dev.mdev.core.capacity.Tenant;
+import dev.mdev.core.device.Activity;
+import dev.mdev.core.device.Mdev;
+import dev.mdev.core.device.Parent;
+import dev.mdev.core.ledger.Verb;
+
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.UUID;
+
+/// Explains why a device does not fit, and moves idle devices out of the way.
+///
+/// ```
+/// keep everybody else from getting the device; take the new pages   in memory
+/// begin, and mark the new pages dirty                               durable
+/// copy and compare, MdevDevice.shareMoved                           in the device's turn
+/// end
+/// scrub and verify the old pages, record them as clean
+/// the device may be had again
+/// ```
+///
+/// A crash ends the move with the process's devices; where a driver's devices outlive the process,
+/// the driver says which pages its device has, and the others, being marked, are scrubbed.
+final class Defragmenter {
+    private static final int CHUNK_PAGES = 64;
+
+    private final BusContext bus;
+
+    Defragmenter(BusContext bus) {
+        this.bus = bus;
+    }
+
+    FitReport explain(Parent parent, MdevType type) {
+        List<FitReport.Shortage> shortages = new ArrayList<>();
+        List<DefragPlan.Move> moves = new ArrayList<>();
+        boolean planned = true;
+        for (MdevType.Demand demand : type.demands()) {
+            PoolView view = view(parent, demand.pool());
+            if (view.free().copy().take(demand).isPresent()) {
+                continue;
+            }
+            DefragPlanner planner = new DefragPlanner(view, demand);
+            boolean scattered = view.free().freePages() >= demand.npages();
+            Optional<List<DefragPlan.Move>> found = scattered ? planner.plan() : Optional.empty();
+            found.ifPresent(moves::addAll);
+            planned &= found.isPresent();
+            shortages.add(
+                    new FitReport.Shortage(
+                            demand,
+                            usageOf(parent, demand.pool()),
+                            scattered ? planner.blockers() : List.of()));
+        }
+        return new FitReport(
+                parent.name(),
+                type.id(),
+                bus.registry().instances(parent, type),
+                type.maxInstances(),
+                shortages,
+                planned && !shortages.isEmpty()
+                        ? Optional.of(new DefragPlan(parent.name(), type.id(), moves))
+                        : Optional.empty());
+    }
+
+    private static PoolUsage usageOf(Parent parent, String pool) {
+        return parent.capacity().ask(pool, PoolMap::usage);
+    }
+
+    private record Snapshot(ExtentMap free, List<PoolMap.Taken> taken) {}
+
+    private PoolView view(Parent parent, String pool) {
+        Snapshot now = parent.capacity().ask(pool, map -> new Snapshot(map.free(), map.taken()));
+        Map<UUID, List<PfnRange>> devices = new LinkedHashMap<>();
+        List<PoolView.Occupant> occupants = new ArrayList<>();
+        for (PoolMap.Taken taken : now.taken()) {
+            PfnRange pfns = taken.pfns();
+            switch (taken.tenant()) {
+                case Tenant.Device device ->
+                        devices.computeIfAbsent(device.uuid(), _ -> new ArrayList<>()).add(pfns);
+                case Tenant.Scrubbing _ -> occupants.add(nobodys(pfns, FitReport.Reason.SCRUBBING));
+                case Tenant.Bad _ -> occupants.add(nobodys(pfns, FitReport.Reason.QUARANTINED));
+            }
+        }
+        devices.forEach((uuid, extents) -> occupants.add(occupant(uuid, pool, extents)));
+        return new PoolView(pool, now.free(), occupants);
+    }
+
+    private static PoolView.Occupant nobodys(PfnRange pfns, FitReport.Reason reason) {
+        return new PoolView.Occupant(
+                new FitReport.Blocker(Optional.empty(), pfns.npages(), reason, ""),
+                List.of(pfns),
+                Optional.empty());
+    }
+
+    /// @param extents in ascending order, which need not be the order of the device's share
+    private PoolView.Occupant occupant(UUID uuid, String pool, List<PfnRange> extents) {
+        long npages = extents.stream().mapToLong(PfnRange::npages).sum();
+        Optional<Registry.Entry> entry = bus.registry().find(uuid);
+        Mdev mdev = entry.map(Registry.Entry::mdev).orElse(null);
+        FitReport.Reason reason;
+        String detail = "";
+        if (mdev == null) {
+            reason = FitReport.Reason.FOREIGN;
+        } else if (entry.get().activity() != Activity.ACTIVE) {
+            reason = FitReport.Reason.UNSETTLED;
+            detail = entry.get().trouble().orElse(entry.get().activity().toString());
+        } else if (!mdev.driver().isMovable()) {
+            reason = FitReport.Reason.NOT_MOVABLE;
+        } else {
+            Optional<String> holder = mdev.holder();
+            reason = holder.isPresent() ? FitReport.Reason.ASSIGNED : FitReport.Reason.IDLE;
+            detail = holder.orElse("");
+        }
+        Optional<MdevType.Demand> demand =
+                mdev == null
+                        ? Optional.empty()
+                        : mdev.type().demands().stream()
+                                .filter(one -> one.pool().equals(pool))
+                                .findFirst();
+        List<PfnRange> inOrder = mdev == null ? extents : extentsOf(mdev, pool);
+        boolean whole = inOrder.stream().mapToLong(PfnRange::npages).sum() == npages;
+        return new PoolView.Occupant(
+                new FitReport.Blocker(Optional.of(uuid), npages, reason, detail),
+                whole ? inOrder : extents,
+                whole ? demand : Optional.empty());
+    }
+
+    private static List<PfnRange> extentsOf(Mdev mdev, String pool) {
+        return mdev.share().stream()
+                .filter(share -> share.pool().equals(pool))
+                .flatMap(share -> share.extents().stream())
+                .toList();
+    }
+
+    /// Makes the moves of a plan, one after the other.
+    ///
+    /// @throws MdevException ESTALE if a device or its target is not as planned any more, EBUSY if
+    ///   it is assigned; else what the driver threw. Moves that were made stay made
+    void apply(DefragPlan plan) {
+        Parent parent = bus.parent(plan.parent());
+        for (DefragPlan.Move move : plan.moves()) {
+            try (VerbLocks.Claim claim =
+                    bus.claims().claimYielding(move.uuid(), "moved", Errno.EAGAIN)) {
+                apply(parent, move);
+                claim.requireNotLost();
+            }
+        }
+    }
+
+    private void apply(Parent parent, DefragPlan.Move move) {
+        Registry.Entry entry =
+                bus.registry()
+                        .find(move.uuid())
+                        .filter(e -> e.parent() == parent && e.activity() == Activity.ACTIVE)
+                        .filter(e -> e.mdev() != null)
+                        .filter(e -> extentsOf(e.required(), move.pool()).equals(move.from()))
+                        .orElseThrow(() -> stale(move));
+        Mdev mdev = entry.required();
+        mdev.assignment().beginWork("moved");
+        try {
+            move(entry, move);
+        } finally {
+            mdev.assignment().endWork();
+        }
+        bus.observer().event(new MdevEvent.Moved(move.uuid(), move.pool(), move.npages()));
+    }
+
+    private static MdevException stale(DefragPlan.Move move) {
+        return new MdevException(Errno.ESTALE, "not as planned any more: " + move);
+    }
+
+    /// The target must be what the device's type demands, whoever made the plan.
+    private static void requireAllowed(Mdev mdev, DefragPlan.Move move) {
+        MdevType.Demand demand =
+                mdev.type().demands().stream()
+                        .filter(one -> one.pool().equals(move.pool()))
+                        .findFirst()
+                        .orElseThrow(() -> stale(move));
+        long base = mdev.parent().capacity().ask(move.pool(), PoolMap::bounds).firstPfn();
+        long mask = demand.alignPages() - 1;
+        boolean aligned =
+                move.to().stream()
+                        .allMatch(to -> (((to.firstPfn() - base) | to.npages()) & mask) == 0);
+        long npages = move.to().stream().mapToLong(PfnRange::npages).sum();
+        if (!aligned
+                || npages != demand.npages()
+                || (demand.contiguous() && move.to().size() != 1)) {
+            throw new MdevException(
+                    Errno.EINVAL, "not what the type demands: %s %s".formatted(demand, move));
+        }
+    }
+
+    private void move(Registry.Entry entry, DefragPlan.Move move) {
+        Mdev mdev = entry.required();
+        Parent parent = mdev.parent();
+        Tenant tenant = new Tenant.Device(mdev.uuid());
+        List<PoolShare> old = List.of(new PoolShare(move.pool(), move.from()));
+        List<PoolShare> target = List.of(new PoolShare(move.pool(), move.to()));
+        requireAllowed(mdev, move);
+        try {
+            parent.capacity().allocateAt(target, tenant);
+        } catch (MdevException e) {
+            e.addSuppressed(stale(move));
+            throw new MdevException(Errno.ESTALE, e.getMessage(), e);
+        }
+        List<PoolShare> wholeShare =
+                mdev.share().stream()
+                        .map(share -> share.pool().equals(move.pool()) ? target.getFirst() : share)
+                        .toList();
+        long op;
+        try {
+            op = bus.ledger().begin(Verb.MOVE, BusContext.subject(mdev, entry.owner(), wholeShare));
+        } catch (RuntimeException | Error e) {
+            parent.capacity().release(target, tenant);
+            throw e;
+        }
+        Optional<MdevException> stands;
+        try {
+            stands =
+                    mdev.moveTo(
+                            wholeShare,
+                            () -> copy(parent.aperture(), old.getFirst(), target.getFirst()));
+        } finally {
+            // Whatever went wrong, and when: of the two shares, the one that the device has not
+            // got.
+            boolean moved = extentsOf(mdev, move.pool()).equals(move.to());
+            List<PoolShare> left = moved ? old : target;
+            bus.ledger().end(op, moved);
+            bus.scrubber().giveBack(parent, left, tenant, () -> {});
+        }
+        if (stands.isPresent()) {
+            throw stands.get();
+        }
+    }
+
+    /// Copies page by page, in pieces that lie in one extent on both sides, and compares.
+    private static void copy(Aperture aperture, PoolShare from, PoolShare to) {
+        byte[] bytes = new byte[CHUNK_PAGES * Page.SIZE];
+        byte[] back = new byte[bytes.length];
+        long npages = from.npages();
+        long page = 0;
+        while (page < npages) {
+            PfnRange source = from.runFrom(page);
+            PfnRange target = to.runFrom(page);
+            long count = Math.min(CHUNK_PAGES, Math.min(source.npages(), target.npages()));
+            int length = (int) Page.bytesOf(count);
+            MemorySegment buffer = MemorySegment.ofArray(bytes).asSlice(0, length);
+            aperture.read(offsetOf(aperture, source), buffer);
+            aperture.write(offsetOf(aperture, target), buffer);
+            aperture.read(
+                    offsetOf(aperture, target), MemorySegment.ofArray(back).asSlice(0, length));
+            if (Arrays.mismatch(bytes, 0, length, back, 0, length) >= 0) {
+                throw new MdevException(Errno.EIO, "does not read back as written: " + target);
+            }
+            page += count;
+        }
+    }
+
+    private static long offsetOf(Aperture aperture, PfnRange pfns) {
+        return Page.addressOf(pfns.firstPfn() - aperture.pfns().firstPfn());
+    }
+}

@@ -1,0 +1,223 @@
+package dev.mdev.core.bus;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevDevice;
+import dev.mdev.api.MdevException;
+import dev.mdev.api.MdevType;
+import dev.mdev.core.capacity.Tenant;
+import dev.mdev.core.device.Mdev;
+import dev.mdev.core.device.Parent;
+import dev.mdev.core.ledger.MdevDefinition;
+import dev.mdev.core.ledger.Owner;
+import dev.mdev.core.ledger.Verb;
+
+import org.jspecify.annotations.Nullable;
+
+import java.util.Optional;
+import java.util.UUID;
+
+/// Makes devices.
+///
+/// ```
+/// reserve the uuid and pages                    in memory
+/// begin, and mark the pages dirty               durable; from here on a crash ends old
+/// write the definition, if it is to be defined  durable
+/// ParentDevice.create, MdevDevice.regions
+/// commit                                        durable; from here on a crash ends new
+/// the device can be found
+/// ```
+final class DeviceCreator {
+    private final BusContext bus;
+    private final ParentExits exits;
+
+    DeviceCreator(BusContext bus, ParentExits exits) {
+        this.bus = bus;
+        this.exits = exits;
+    }
+
+    /// What to make.
+    ///
+    /// @param definition what to write down along with it, if something is
+    private record Wish(
+            Verb verb,
+            UUID uuid,
+            Parent parent,
+            MdevType type,
+            @Nullable MdevDefinition definition) {}
+
+    /// Makes a device that is not written down.
+    ///
+    /// @throws MdevException EEXIST if the uuid is taken, by a definition too; else as
+    ///   [MdevBus#create]
+    Mdev createTransient(UUID uuid, String parentName, String typeId) {
+        try (VerbLocks.Claim claim = bus.claims().claim(uuid, "created", Errno.EEXIST)) {
+            Parent parent = bus.parent(parentName);
+            MdevType type = parent.type(typeId);
+            requireUndefined(uuid);
+            return bringUp(claim, new Wish(Verb.CREATE, uuid, parent, type, null));
+        }
+    }
+
+    /// Writes a definition and makes its device, both or neither.
+    Mdev createDefined(MdevDefinition definition) {
+        UUID uuid = definition.uuid();
+        try (VerbLocks.Claim claim = bus.claims().claim(uuid, "created", Errno.EEXIST)) {
+            Parent parent = bus.parent(definition.parent());
+            MdevType type = parent.type(definition.type());
+            requireUndefined(uuid);
+            return bringUp(claim, new Wish(Verb.CREATE_DEFINED, uuid, parent, type, definition));
+        }
+    }
+
+    private void requireUndefined(UUID uuid) {
+        Optional<MdevDefinition> other = bus.definitions().find(uuid);
+        if (other.isPresent()) {
+            throw new MdevException(
+                    Errno.EEXIST,
+                    "mdev=%s is defined: type=%s parent=%s"
+                            .formatted(uuid, other.get().type(), other.get().parent()));
+        }
+    }
+
+    /// Makes the device of a definition.
+    ///
+    /// @throws MdevException ENOENT if it is not defined, EEXIST if it exists; else as
+    ///   [MdevBus#create]
+    Mdev start(UUID uuid) {
+        try (VerbLocks.Claim claim = bus.claims().claim(uuid, "started", Errno.EAGAIN)) {
+            MdevDefinition definition =
+                    bus.definitions()
+                            .find(uuid)
+                            .orElseThrow(() ->
+                                    new MdevException(
+                                            Errno.ENOENT,
+                                            "mdev=%s is not defined".formatted(uuid)));
+            Parent parent = bus.parent(definition.parent());
+            MdevType type = parent.type(definition.type());
+            return bringUp(claim, new Wish(Verb.START, uuid, parent, type, null));
+        }
+    }
+
+    private Mdev bringUp(VerbLocks.Claim claim, Wish wish) {
+        Parent parent = wish.parent();
+        Mdev mdev =
+                bus.registry()
+                        .reserve(
+                                wish.uuid(),
+                                parent,
+                                wish.type(),
+                                share -> bus.newMdev(wish.uuid(), parent, wish.type(), share));
+        long op = begin(wish, mdev);
+        try {
+            if (wish.definition() != null) {
+                bus.definitions().put(wish.definition());
+                bus.ledger().step(op, "defined");
+            }
+            claim.yieldFromNow(() -> giveUp(wish, op));
+            make(mdev, op);
+            claim.keep();
+            bus.ledger().commit(op);
+            bus.registry().activate(mdev, Owner.OURS);
+        } catch (RuntimeException | Error e) {
+            keepToUndo(claim, e);
+            undo(wish, mdev, op, e);
+            throw e;
+        }
+        announce(mdev, wish.definition());
+        return mdev;
+    }
+
+    /// Whatever went wrong: if a removal took over, it is the removal that undoes it.
+    private static void keepToUndo(VerbLocks.Claim claim, Throwable because) {
+        try {
+            claim.keep();
+        } catch (MdevException e) {
+            e.addSuppressed(because);
+            throw e;
+        }
+    }
+
+    /// Lets the driver make the device. This may take for ever.
+    private void make(Mdev mdev, long op) {
+        Parent parent = mdev.parent();
+        MdevDevice made =
+                parent.calls()
+                        .call("create", () -> parent.device().create(BusContext.context(mdev)))
+                        .orThrow();
+        mdev.driver().own(made);
+        bus.ledger().step(op, "created");
+        BusContext.bind(mdev);
+    }
+
+    /// A removal took the device over: it writes down itself what is to become of that. The
+    /// definition goes with what it was to be written down with.
+    private void giveUp(Wish wish, long op) {
+        if (wish.definition() != null) {
+            bus.undefine(wish.uuid());
+        }
+        bus.ledger().end(op, false);
+    }
+
+    private long begin(Wish wish, Mdev mdev) {
+        try {
+            return bus.ledger().begin(wish.verb(), BusContext.subject(mdev, Owner.OURS));
+        } catch (RuntimeException | Error e) {
+            // Nobody has seen the pages, so they are as clean as they were.
+            bus.watch().remove(mdev.calls());
+            mdev.parent().capacity().release(mdev.share(), new Tenant.Device(mdev.uuid()));
+            bus.registry().remove(mdev.uuid());
+            exits.closeIfDeserted(mdev.parent());
+            throw e;
+        }
+    }
+
+    private void announce(Mdev mdev, @Nullable MdevDefinition definition) {
+        if (definition != null) {
+            bus.observer().event(new MdevEvent.Defined(definition));
+        }
+        bus.observer()
+                .event(
+                        new MdevEvent.Started(
+                                mdev.uuid(), mdev.parent().name(), mdev.type().id(), Owner.OURS));
+        bus.observer().created(mdev);
+    }
+
+    /// Ends old: closes what the driver made, frees the pages, deletes what was written down. What
+    /// goes wrong meanwhile is told along with the reason; if the definition cannot be deleted now,
+    /// the verb stays unfinished, and the next start of the host deletes it.
+    private void undo(Wish wish, Mdev mdev, long op, Throwable because) {
+        boolean undefined = true;
+        try {
+            if (wish.definition() != null) {
+                bus.undefine(wish.uuid());
+            }
+        } catch (RuntimeException | Error e) {
+            undefined = false;
+            because.addSuppressed(e);
+        }
+        boolean undone = undefined;
+        try {
+            var _ =
+                    DeviceTeardown.prepare(bus, exits, mdev)
+                            .begin(
+                                    null,
+                                    trouble -> {
+                                        trouble.ifPresent(text ->
+                                                because.addSuppressed(
+                                                        new MdevException(Errno.EIO, text)));
+                                        bus.ledger().gone(mdev.parent().name(), mdev.uuid());
+                                        if (undone) {
+                                            bus.ledger().end(op, false);
+                                        }
+                                    })
+                            .await();
+        } catch (MdevException e) {
+            because.addSuppressed(e);
+        } catch (RuntimeException | Error e) {
+            // There is nobody to end it: it is lost, and a new start of the host ends it.
+            because.addSuppressed(e);
+            mdev.revokeForGood();
+            var _ = DeviceTeardown.markLost(bus, mdev, "failed to end: " + e);
+        }
+    }
+}

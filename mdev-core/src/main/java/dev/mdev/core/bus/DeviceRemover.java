@@ -1,0 +1,226 @@
+package dev.mdev.core.bus;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.core.device.Activity;
+import dev.mdev.core.device.Assignment;
+import dev.mdev.core.device.DeviceHolder;
+import dev.mdev.core.device.Mdev;
+import dev.mdev.core.ledger.Owner;
+import dev.mdev.core.ledger.Verb;
+
+import java.time.Duration;
+import java.util.Optional;
+import java.util.UUID;
+
+/// Ends devices.
+///
+/// ```
+/// wait for who works on the device, or take over         in memory; may be given up
+/// let nobody get the device; ask its holder, and wait    in memory; may be given up
+/// begin                                                  durable; from here on a crash ends new
+/// delete the definition, if that is to go too            durable
+/// revoke the mappings
+/// MdevDevice.close                                       on a thread of the device's own, as is
+/// scrub and verify the pages, record them as clean       what follows
+/// end
+/// the uuid is free
+/// ```
+final class DeviceRemover {
+    private final BusContext bus;
+    private final ParentExits exits;
+
+    DeviceRemover(BusContext bus, ParentExits exits) {
+        this.bus = bus;
+        this.exits = exits;
+    }
+
+    /// Ends a device, and its definition if it has one: either may be missing, but not both.
+    RemovalReport remove(UUID uuid, Removal how) {
+        try (VerbLocks.Claim claim = claim(uuid, how)) {
+            Optional<Registry.Entry> entry = bus.registry().find(uuid);
+            if (entry.isPresent()) {
+                return end(entry.get(), claim, how.after(claim.waited()), Verb.REMOVE);
+            }
+            if (bus.definitions().find(uuid).isEmpty()) {
+                throw new MdevException(Errno.ENODEV, "mdev=" + uuid);
+            }
+            new DefinitionVerbs(bus).undefineClaimed(uuid);
+            return RemovalReport.INACTIVE;
+        }
+    }
+
+    /// Ends a device. What is defined stays.
+    RemovalReport stop(UUID uuid, Removal how) {
+        try (VerbLocks.Claim claim = claim(uuid, how)) {
+            Registry.Entry entry =
+                    bus.registry()
+                            .find(uuid)
+                            .orElseThrow(() ->
+                                    new MdevException(
+                                            Errno.ENODEV, "mdev=%s is not active".formatted(uuid)));
+            return end(entry, claim, how.after(claim.waited()), Verb.STOP);
+        }
+    }
+
+    /// Waits for whoever does something to the device. A removal by force waits no longer than it
+    /// would for the holder, but at least as long as a callback may take.
+    private VerbLocks.Claim claim(UUID uuid, Removal how) {
+        Duration deadline = bus.options().callDeadline();
+        boolean longer = how.force() && how.grace().compareTo(deadline) < 0;
+        return bus.claims().claimToEnd(uuid, longer ? deadline : how.grace(), how.force());
+    }
+
+    private RemovalReport end(Registry.Entry entry, VerbLocks.Claim claim, Removal how, Verb verb) {
+        requireEndable(entry, claim);
+        Mdev mdev = entry.required();
+        DeviceTeardown end = DeviceTeardown.prepare(bus, exits, mdev);
+        TakenBack from;
+        long op;
+        try {
+            from = takeBack(mdev, how);
+            op = begin(mdev, entry.owner(), verb);
+            claim.begin();
+        } catch (RuntimeException | Error e) {
+            end.cancel();
+            throw e;
+        }
+        if (from.taken()) {
+            bus.observer().event(new MdevEvent.Revoked(mdev.uuid(), from.holder().orElseThrow()));
+        }
+        // Of what was being made nobody has heard yet.
+        boolean known = entry.activity() == Activity.ACTIVE;
+        end.begin(
+                claim.former().orElse(null),
+                said -> {
+                    bus.ledger().end(op, true);
+                    if (known) {
+                        tellGone(mdev, said);
+                    }
+                });
+        return new RemovalReport(from.holder(), from.taken(), await(end, claim));
+    }
+
+    private void tellGone(Mdev mdev, Optional<String> said) {
+        bus.observer().event(new MdevEvent.Stopped(mdev.uuid(), mdev.parent().name(), said));
+        bus.observer().removed(mdev);
+    }
+
+    /// Undoes what was taken over, and waits until the device is gone.
+    private static Optional<String> await(DeviceTeardown end, VerbLocks.Claim claim) {
+        try {
+            claim.former().ifPresent(VerbLocks.Claim::undo);
+        } catch (RuntimeException | Error e) {
+            // The device ends all the same.
+            try {
+                var _ = end.await();
+            } catch (MdevException lost) {
+                e.addSuppressed(lost);
+            }
+            throw e;
+        }
+        return end.await();
+    }
+
+    private static void requireEndable(Registry.Entry entry, VerbLocks.Claim claim) {
+        UUID uuid = entry.uuid();
+        if (entry.owner() == Owner.FOREIGN) {
+            throw new MdevException(
+                    Errno.EPERM, "mdev=%s is somebody else's: adopt it first".formatted(uuid));
+        }
+        switch (entry.activity()) {
+            case ACTIVE -> {}
+            case LOST ->
+                    throw new MdevException(
+                            Errno.EBUSY,
+                            "mdev=%s is lost: %s".formatted(uuid, entry.trouble().orElse("")));
+            case STARTING -> {
+                if (claim.former().isEmpty()) {
+                    throw is(entry);
+                }
+            }
+            case STOPPING -> throw is(entry);
+            case INACTIVE -> throw new IllegalStateException("an entry that is inactive");
+        }
+    }
+
+    private static MdevException is(Registry.Entry entry) {
+        return new MdevException(
+                Errno.EAGAIN, "mdev=%s is %s".formatted(entry.uuid(), entry.activity()));
+    }
+
+    /// Who had a device, and whether it was taken.
+    private record TakenBack(Optional<String> holder, boolean taken) {}
+
+    /// Waits until nobody has the device, or takes it all the same.
+    private TakenBack takeBack(Mdev mdev, Removal how) {
+        Assignment assignment = mdev.assignment();
+        Optional<DeviceHolder> holder = assignment.beginRemoval();
+        Optional<String> name = holder.map(DeviceHolder::name);
+        if (holder.isEmpty()) {
+            return new TakenBack(name, false);
+        }
+        try {
+            ask(mdev, holder.get(), how.grace());
+            if (assignment.awaitLetGo(how.grace())) {
+                return new TakenBack(name, false);
+            }
+            if (!how.force()) {
+                throw new MdevException(
+                        Errno.EBUSY,
+                        "mdev=%s is assigned to %s%s"
+                                .formatted(
+                                        mdev.uuid(),
+                                        holder.get().name(),
+                                        how.grace().isPositive()
+                                                ? ", which did not let go within %d ms"
+                                                        .formatted(how.grace().toMillis())
+                                                : ""));
+            }
+            return new TakenBack(name, true);
+        } catch (RuntimeException | Error e) {
+            assignment.cancelRemoval();
+            throw e;
+        }
+    }
+
+    /// Raises the guest's request interrupt in any case, as VFIO does; the holder itself is only
+    /// asked if it has time to answer. It may take longer, or not return at all: it must not take
+    /// our thread.
+    private void ask(Mdev mdev, DeviceHolder holder, Duration grace) {
+        mdev.requestRelease();
+        if (!grace.isPositive()) {
+            return;
+        }
+        bus.observer().event(new MdevEvent.ReleaseRequested(mdev.uuid(), holder.name(), grace));
+        Thread.ofVirtual()
+                .name("mdev-ask-" + mdev.uuid())
+                .start(() -> holder.releaseRequested(mdev, grace));
+    }
+
+    private long begin(Mdev mdev, Owner owner, Verb verb) {
+        try {
+            boolean wasDefined = bus.definitions().find(mdev.uuid()).isPresent();
+            long op = bus.ledger().begin(verb, BusContext.subject(mdev, owner));
+            if (verb == Verb.REMOVE) {
+                undefine(mdev, op);
+                if (wasDefined) {
+                    bus.observer().event(new MdevEvent.Undefined(mdev.uuid()));
+                }
+            }
+            return op;
+        } catch (RuntimeException | Error e) {
+            mdev.assignment().cancelRemoval();
+            throw e;
+        }
+    }
+
+    private void undefine(Mdev mdev, long op) {
+        try {
+            bus.undefine(mdev.uuid());
+        } catch (RuntimeException | Error e) {
+            bus.ledger().end(op, false);
+            throw e;
+        }
+    }
+}

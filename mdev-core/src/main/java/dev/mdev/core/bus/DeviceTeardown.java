@@ -1,0 +1,222 @@
+package dev.mdev.core.bus;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.api.PoolShare;
+import dev.mdev.core.capacity.Tenant;
+import dev.mdev.core.device.Activity;
+import dev.mdev.core.device.Mdev;
+
+import org.jspecify.annotations.Nullable;
+
+import java.util.Optional;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.ReentrantLock;
+
+/// The end of one device: its driver closes it, its pages are scrubbed and freed, its uuid is free.
+///
+/// A driver may not let go, so all this happens on a thread of the device's own, and whoever wants
+/// the device to end waits only as long as it gets on. If it does not, the device is *lost*: it
+/// keeps its pages and its uuid, and everybody can see it; should the driver let go later, the
+/// thread does the rest.
+final class DeviceTeardown {
+    private final BusContext bus;
+    private final ParentExits exits;
+    private final Mdev mdev;
+
+    /// Completes when the end begins; is cancelled if it does not.
+    private final CompletableFuture<Order> order = new CompletableFuture<>();
+
+    private final CompletableFuture<Optional<String>> done = new CompletableFuture<>();
+
+    /// Goes up whenever the end gets on.
+    private final AtomicLong progress = new AtomicLong();
+
+    /// Keeps what is told of the device in order: that it is lost, and that it is gone after all.
+    private final ReentrantLock telling = new ReentrantLock();
+
+    /// How to end the device.
+    ///
+    /// @param former whose work on the device was taken over and may still be under way, or null
+    private record Order(VerbLocks.@Nullable Claim former, Settlement settlement) {}
+
+    /// What is left to do once the pages are free.
+    @FunctionalInterface
+    interface Settlement {
+        /// @param trouble what the driver said when it closed the device, if that failed
+        void settle(Optional<String> trouble);
+    }
+
+    private DeviceTeardown(BusContext bus, ParentExits exits, Mdev mdev) {
+        this.bus = bus;
+        this.exits = exits;
+        this.mdev = mdev;
+    }
+
+    /// Gets what it takes to end a device, a thread, before anything is done that only an end
+    /// undoes.
+    ///
+    /// @throws OutOfMemoryError if there is no thread to be had
+    static DeviceTeardown prepare(BusContext bus, ParentExits exits, Mdev mdev) {
+        DeviceTeardown end = new DeviceTeardown(bus, exits, mdev);
+        Thread.ofPlatform().daemon().name("mdev-close-" + mdev.uuid()).start(end::run);
+        return end;
+    }
+
+    /// The device does not end after all.
+    void cancel() {
+        order.cancel(false);
+    }
+
+    /// Takes the device from whoever has it, and begins to end it.
+    ///
+    /// @param former whose work on the device was taken over and may still be under way, or null
+    DeviceTeardown begin(VerbLocks.@Nullable Claim former, Settlement settlement) {
+        try {
+            mdev.revokeForGood();
+            var _ = bus.registry().become(mdev, Activity.STOPPING, Optional.empty());
+        } finally {
+            order.complete(new Order(former, settlement));
+        }
+        return this;
+    }
+
+    private void run() {
+        try {
+            end(order.join());
+        } catch (CancellationException e) {
+            // Not to be ended.
+        } catch (RuntimeException | Error e) {
+            var _ = markLost(bus, mdev, "failed to end: " + e);
+            done.completeExceptionally(e);
+        }
+    }
+
+    private void end(Order how) {
+        if (how.former() != null) {
+            how.former().awaitClosed();
+            progress.incrementAndGet();
+        }
+        Optional<String> trouble =
+                mdev.driver().isOwned() ? mdev.driver().close() : Optional.empty();
+        progress.incrementAndGet();
+        bus.scrubber()
+                .giveBack(
+                        mdev.parent(),
+                        mdev.share(),
+                        new Tenant.Device(mdev.uuid()),
+                        progress::incrementAndGet);
+        bus.watch().remove(mdev.calls());
+        how.settlement().settle(trouble);
+        remove();
+        done.complete(trouble);
+        exits.closeIfDeserted(mdev.parent());
+    }
+
+    /// Frees the uuid, and says so if the device was lost.
+    private void remove() {
+        telling.lock();
+        try {
+            bus.registry()
+                    .remove(mdev.uuid())
+                    .filter(entry -> entry.activity() == Activity.LOST)
+                    .ifPresent(_ ->
+                            bus.observer()
+                                    .event(
+                                            new MdevEvent.Recovered(
+                                                    mdev.uuid(), mdev.parent().name())));
+        } finally {
+            telling.unlock();
+        }
+    }
+
+    /// Waits until the device is gone, also if the thread is interrupted: the wait is bounded, and
+    /// somebody must say that the device is lost.
+    ///
+    /// @return what the driver said when it closed the device, if that failed
+    /// @throws MdevException ETIMEDOUT if it does not get on for the deadline: it is lost
+    Optional<String> await() {
+        boolean interrupted = false;
+        long seen = 0;
+        try {
+            while (true) {
+                try {
+                    return done.get(bus.options().callDeadline().toNanos(), TimeUnit.NANOSECONDS);
+                } catch (TimeoutException e) {
+                    long now = progress.get();
+                    if (now == seen) {
+                        requireGone();
+                    }
+                    seen = now;
+                } catch (InterruptedException e) {
+                    interrupted = true;
+                }
+            }
+        } catch (ExecutionException e) {
+            if (e.getCause() instanceof Error error) {
+                throw error;
+            }
+            throw new MdevException(
+                    Errno.EIO, "mdev=%s did not end: %s".formatted(mdev.uuid(), e.getCause()), e);
+        } finally {
+            if (interrupted) {
+                Thread.currentThread().interrupt();
+            }
+        }
+    }
+
+    /// @throws MdevException ETIMEDOUT if the device is not gone: it is lost
+    private void requireGone() {
+        String why = stuckAt();
+        telling.lock();
+        try {
+            if (!markLost(bus, mdev, why)) {
+                return;
+            }
+        } finally {
+            telling.unlock();
+        }
+        throw new MdevException(
+                Errno.ETIMEDOUT,
+                "mdev=%s does not end: %s; its %d pages are held until it does"
+                        .formatted(mdev.uuid(), why, heldPages(mdev)));
+    }
+
+    private String stuckAt() {
+        Optional<VerbLocks.Claim> former =
+                Optional.ofNullable(order.join().former()).filter(claim -> !claim.isClosed());
+        return mdev.calls()
+                .running()
+                // A device that is being made is in a call of its parent.
+                .or(() -> former.flatMap(_ -> mdev.parent().calls().running()))
+                .map(call ->
+                        "%s has been running for %d ms on thread %s"
+                                .formatted(
+                                        call.callback(),
+                                        (System.nanoTime() - call.sinceNanos()) / 1_000_000,
+                                        call.thread().getName()))
+                .or(() -> former.map(claim -> "it is still being " + claim.what()))
+                .orElse("its pages are not being scrubbed");
+    }
+
+    /// Says that a device does not end.
+    ///
+    /// @return false if it is gone after all
+    static boolean markLost(BusContext bus, Mdev mdev, String why) {
+        if (!bus.registry().become(mdev, Activity.LOST, Optional.of(why))) {
+            return false;
+        }
+        bus.observer()
+                .event(new MdevEvent.Lost(mdev.uuid(), mdev.parent().name(), why, heldPages(mdev)));
+        return true;
+    }
+
+    private static long heldPages(Mdev mdev) {
+        return mdev.share().stream().mapToLong(PoolShare::npages).sum();
+    }
+}

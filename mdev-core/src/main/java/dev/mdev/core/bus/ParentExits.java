@@ -1,0 +1,73 @@
+package dev.mdev.core.bus;
+
+import dev.mdev.core.device.Parent;
+import dev.mdev.core.driver.DriverOutcome;
+
+import java.util.Optional;
+
+/// Closes parents that are to leave, each when the last of its devices is gone.
+final class ParentExits {
+    private final BusContext bus;
+
+    ParentExits(BusContext bus) {
+        this.bus = bus;
+    }
+
+    /// Ends a use of a parent ([Registry#use]), which is closed if that kept it from going.
+    void letGo(Parent parent) {
+        bus.registry().leaveAlone(parent);
+        closeIfDeserted(parent);
+    }
+
+    /// Begins to close a parent if it is to leave and nothing of it is left. Its driver may not let
+    /// go, so this happens on a thread of the parent's own.
+    void closeIfDeserted(Parent parent) {
+        if (!bus.registry().isDeserted(parent) || !parent.exit().begin()) {
+            return;
+        }
+        try {
+            Thread.ofPlatform()
+                    .daemon()
+                    .name("mdev-close-" + parent.name())
+                    .start(() -> close(parent));
+        } catch (RuntimeException | Error e) {
+            // There is no thread to be had: whoever asks the parent to leave again tries again.
+            parent.exit().cancel();
+            throw e;
+        }
+    }
+
+    private void close(Parent parent) {
+        Optional<String> trouble = Optional.of("its driver did not close it");
+        try {
+            trouble = closeDevice(parent);
+        } finally {
+            gone(parent, trouble);
+        }
+    }
+
+    private static Optional<String> closeDevice(Parent parent) {
+        DriverOutcome<Boolean> outcome =
+                parent.calls()
+                        .callWheneverFree(
+                                "close",
+                                () -> {
+                                    parent.device().close();
+                                    return true;
+                                });
+        return outcome instanceof DriverOutcome.Failed<Boolean> failed
+                ? Optional.of(failed.reason())
+                : Optional.empty();
+    }
+
+    private void gone(Parent parent, Optional<String> trouble) {
+        try {
+            bus.watch().remove(parent.calls());
+            bus.registry().removeParent(parent);
+            parent.releaseAperture();
+            bus.observer().event(new MdevEvent.ParentLeft(parent.name(), trouble));
+        } finally {
+            parent.exit().finish();
+        }
+    }
+}

@@ -1,0 +1,107 @@
+package dev.mdev.core.bus;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.core.device.Parent;
+
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.Consumer;
+import java.util.stream.Collectors;
+
+/// How parents leave the bus: nothing new begins on them, their devices are ended, and each is
+/// closed when the last of its devices is gone.
+final class ParentRemoval {
+    private final BusContext bus;
+    private final ParentExits exits;
+    private final DeviceRemover ender;
+
+    ParentRemoval(BusContext bus, ParentExits exits, DeviceRemover ender) {
+        this.bus = bus;
+        this.exits = exits;
+        this.ender = ender;
+    }
+
+    /// Ends the devices of parents, all at a time, and closes the parents.
+    ///
+    /// @throws MdevException ETIMEDOUT if they do not leave: they do when the last device is gone
+    void leave(List<Parent> parents, Removal how) {
+        MdevException trouble =
+                new MdevException(Errno.ETIMEDOUT, "does not leave: parents=" + names(parents));
+        List<Throwable> failures = new CopyOnWriteArrayList<>();
+        List<Thread> enders = begin(parents, how, failures::add);
+        enders.forEach(ParentRemoval::join);
+        for (Throwable failure : failures) {
+            if (failure instanceof Error error) {
+                throw error;
+            }
+            trouble.addSuppressed(failure);
+        }
+        awaitGone(parents, trouble);
+    }
+
+    /// Begins to end the devices of parents. A parent is closed when the last of its devices is
+    /// gone.
+    ///
+    /// @param failed is told why a device could not be ended, by several threads
+    /// @return the threads that end devices
+    List<Thread> begin(Collection<Parent> parents, Removal how, Consumer<Throwable> failed) {
+        parents.forEach(bus.registry()::leave);
+        List<Thread> enders = new ArrayList<>();
+        for (Parent parent : parents) {
+            for (Registry.Entry entry : bus.registry().entriesOf(parent)) {
+                if (entry.mdev() != null) {
+                    enders.add(
+                            Thread.ofVirtual()
+                                    .name("mdev-end-" + entry.uuid())
+                                    .start(() -> stop(entry, how, failed)));
+                }
+            }
+            exits.closeIfDeserted(parent);
+        }
+        return enders;
+    }
+
+    private void stop(Registry.Entry entry, Removal how, Consumer<Throwable> failed) {
+        try {
+            var _ = ender.stop(entry.uuid(), how);
+        } catch (RuntimeException | Error e) {
+            failed.accept(e);
+        }
+    }
+
+    private void awaitGone(List<Parent> parents, MdevException trouble) {
+        try {
+            for (Parent parent : parents) {
+                if (!parent.exit().await(bus.options().callDeadline())) {
+                    throw trouble;
+                }
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new MdevException(Errno.EINTR, "interrupted while parents leave", e);
+        }
+    }
+
+    private static void join(Thread thread) {
+        boolean interrupted = false;
+        while (true) {
+            try {
+                thread.join();
+                break;
+            } catch (InterruptedException e) {
+                // What it does is bounded; the interruption is for what the caller does next.
+                interrupted = true;
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private static String names(List<Parent> parents) {
+        return parents.stream().map(Parent::name).collect(Collectors.joining(","));
+    }
+}

@@ -1,0 +1,183 @@
+package dev.mdev.core.bus;
+
+import dev.mdev.api.Aperture;
+import dev.mdev.api.PoolShare;
+import dev.mdev.api.page.Page;
+import dev.mdev.api.page.PfnRange;
+import dev.mdev.core.capacity.Tenant;
+import dev.mdev.core.device.Parent;
+import dev.mdev.core.device.ScrubReport;
+import dev.mdev.core.driver.CallWatchdog;
+import dev.mdev.core.driver.DriverCalls;
+import dev.mdev.core.driver.DriverOutcome;
+import dev.mdev.core.ledger.ApertureRun;
+import dev.mdev.core.ledger.Ledger;
+
+import org.jspecify.annotations.Nullable;
+
+import java.lang.foreign.MemorySegment;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/// Makes pages fit for the next tenant: sets them to zero, reads them back, and only then says that
+/// they are clean. Pages that do not read back as zero are quarantined.
+///
+/// A page on its way is in nobody's hands: it keeps its tenant until the verdict is recorded.
+final class Scrubber {
+    private static final int CHUNK_PAGES = 64;
+
+    /// Up to how many pages one record says that they are clean: what a crash makes us scrub again.
+    private static final long RECORD_PAGES = 1 << 14;
+
+    private static final byte[] ZEROES = new byte[CHUNK_PAGES * Page.SIZE];
+
+    private static final DriverCalls.CallObserver NO_OBSERVER = (_, _, _) -> {};
+
+    private final Ledger ledger;
+    private final BusObserver observer;
+    private final CallWatchdog watch;
+    private final Duration callDeadline;
+
+    /// @param watch sees apertures that do not answer
+    /// @param callDeadline how long an aperture may take for 256 KiB
+    Scrubber(Ledger ledger, BusObserver observer, CallWatchdog watch, Duration callDeadline) {
+        this.ledger = ledger;
+        this.observer = observer;
+        this.watch = watch;
+        this.callDeadline = callDeadline;
+    }
+
+    /// What scrubbing found.
+    private record Verdict(PfnRange pfns, boolean clean, String reason) {
+        /// Whether `next` says the same of the pages right after these.
+        boolean goesOn(Verdict next) {
+            return clean == next.clean
+                    && reason.equals(next.reason)
+                    && pfns.endPfn() == next.pfns.firstPfn()
+                    && pfns.npages() < RECORD_PAGES;
+        }
+
+        Verdict and(Verdict next) {
+            return new Verdict(
+                    new PfnRange(pfns.firstPfn(), pfns.npages() + next.pfns.npages()),
+                    clean,
+                    reason);
+        }
+    }
+
+    /// Scrubs a device's pages and frees them.
+    ///
+    /// @param progress is run now and then
+    void giveBack(Parent parent, List<PoolShare> share, Tenant tenant, Runnable progress) {
+        for (PoolShare pool : share) {
+            pool.extents().forEach(extent -> scrub(parent, extent, tenant, progress));
+        }
+    }
+
+    /// Scrubs pages and frees them; those that cannot be scrubbed become bad.
+    ///
+    /// An aperture may be a driver's code: it is called as drivers are, so that everybody sees when
+    /// it does not return.
+    void scrub(Parent parent, PfnRange pfns, Tenant tenant, Runnable progress) {
+        DriverCalls calls =
+                watch.add(
+                        new DriverCalls(
+                                "aperture of parent=" + parent.name(), callDeadline, NO_OBSERVER));
+        try {
+            scrub(parent, pfns, new Work(calls, tenant, progress));
+        } finally {
+            watch.remove(calls);
+        }
+    }
+
+    /// How to scrub something.
+    ///
+    /// @param progress is run now and then
+    private record Work(DriverCalls calls, Tenant tenant, Runnable progress) {}
+
+    private void scrub(Parent parent, PfnRange pfns, Work work) {
+        long start = System.nanoTime();
+        long failedPages = 0;
+        byte[] buffer = new byte[CHUNK_PAGES * Page.SIZE];
+        Verdict open = null;
+        for (long pfn = pfns.firstPfn(); pfn < pfns.endPfn(); pfn += CHUNK_PAGES) {
+            PfnRange chunk = new PfnRange(pfn, Math.min(CHUNK_PAGES, pfns.endPfn() - pfn));
+            for (Verdict verdict : scrubChunk(parent, chunk, buffer, work.calls())) {
+                failedPages += verdict.clean() ? 0 : verdict.pfns().npages();
+                if (open != null && open.goesOn(verdict)) {
+                    open = open.and(verdict);
+                } else {
+                    conclude(parent, open, work.tenant());
+                    open = verdict;
+                }
+            }
+            work.progress().run();
+        }
+        conclude(parent, open, work.tenant());
+        ScrubReport report =
+                new ScrubReport(
+                        parent.name(),
+                        Page.bytesOf(pfns.npages() - failedPages),
+                        System.nanoTime() - start,
+                        failedPages);
+        parent.addScrubbed(report);
+        observer.scrubbed(report);
+    }
+
+    private static List<Verdict> scrubChunk(
+            Parent parent, PfnRange chunk, byte[] buffer, DriverCalls calls) {
+        Verdict whole = tryScrub(parent, chunk, buffer, calls);
+        if (whole.clean()) {
+            return List.of(whole);
+        }
+        // Which of the pages it is, is seen one by one.
+        List<Verdict> verdicts = new ArrayList<>();
+        for (long pfn = chunk.firstPfn(); pfn < chunk.endPfn(); pfn++) {
+            verdicts.add(tryScrub(parent, new PfnRange(pfn, 1), buffer, calls));
+        }
+        return verdicts;
+    }
+
+    private static Verdict tryScrub(
+            Parent parent, PfnRange pfns, byte[] buffer, DriverCalls calls) {
+        return switch (calls.call("clear", () -> clear(parent, pfns, buffer))) {
+            case DriverOutcome.Returned<Boolean> read ->
+                    read.value()
+                            ? new Verdict(pfns, true, "")
+                            : new Verdict(pfns, false, "does not read back as zero");
+            case DriverOutcome.Failed<Boolean> failed ->
+                    new Verdict(pfns, false, "cannot be accessed: " + failed.reason());
+        };
+    }
+
+    /// @return whether the pages read back as zero
+    private static boolean clear(Parent parent, PfnRange pfns, byte[] buffer) {
+        Aperture aperture = parent.aperture();
+        long offset = Page.addressOf(pfns.firstPfn() - aperture.pfns().firstPfn());
+        int length = (int) Page.bytesOf(pfns.npages());
+        aperture.fill(offset, length, (byte) 0);
+        // What an aperture does not fill in must not pass for zeroes.
+        Arrays.fill(buffer, 0, length, (byte) 0xa5);
+        aperture.read(offset, MemorySegment.ofArray(buffer).asSlice(0, length));
+        return Arrays.mismatch(buffer, 0, length, ZEROES, 0, length) < 0;
+    }
+
+    private void conclude(Parent parent, @Nullable Verdict verdict, Tenant tenant) {
+        if (verdict == null) {
+            return;
+        }
+        ApertureRun run = ApertureRun.of(verdict.pfns(), parent.aperturePfns());
+        if (verdict.clean()) {
+            ledger.markClean(parent.name(), List.of(run));
+            parent.capacity().releasePages(verdict.pfns(), tenant);
+        } else {
+            ledger.markBad(parent.name(), List.of(run));
+            parent.capacity().pass(verdict.pfns(), tenant, new Tenant.Bad());
+            observer.event(
+                    new MdevEvent.PagesQuarantined(
+                            parent.name(), run.firstPage(), run.npages(), verdict.reason()));
+        }
+    }
+}

@@ -1,0 +1,358 @@
+package dev.mdev.core.bus;
+
+import dev.mdev.api.DeviceState;
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevDevice;
+import dev.mdev.api.MdevException;
+import dev.mdev.core.device.Activity;
+import dev.mdev.core.device.Assignment;
+import dev.mdev.core.device.DeviceHolder;
+import dev.mdev.core.device.Mdev;
+import dev.mdev.core.devicestate.StateFormat;
+import dev.mdev.core.devicestate.StateHeader;
+import dev.mdev.core.devicestate.StateReader;
+import dev.mdev.core.devicestate.StateSection;
+import dev.mdev.core.devicestate.StateWriter;
+
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.UUID;
+import java.util.concurrent.atomic.AtomicBoolean;
+
+/// Saves and restores devices.
+///
+/// A device must stand still meanwhile: nobody has it, or its holder stops the guest for us. All
+/// its pages are looked at, those included that no guest ever had, since the driver may have
+/// written them; those that are zero, as they all were in the beginning, are not stored.
+final class StateTransfer {
+    private final BusContext bus;
+
+    StateTransfer(BusContext bus) {
+        this.bus = bus;
+    }
+
+    /// The right to work on a device that stands still, until it is closed.
+    private interface Standstill extends AutoCloseable {
+        @Override
+        void close();
+    }
+
+    /// A guest that was stopped for us goes on as soon as a removal takes the claim over.
+    private static Standstill standstill(Mdev mdev, VerbLocks.Claim claim) {
+        Assignment assignment = mdev.assignment();
+        String what = claim.what();
+        Optional<DeviceHolder> holder = assignment.holder();
+        if (holder.isEmpty()) {
+            assignment.beginWork(what);
+            return assignment::endWork;
+        }
+        DeviceHolder.Pause pause =
+                holder.get()
+                        .pause()
+                        .orElseThrow(() ->
+                                new MdevException(
+                                        Errno.EBUSY,
+                                        "mdev=%s is assigned to %s, which does not stop"
+                                                .formatted(mdev.uuid(), holder.get().name())));
+        try {
+            assignment.beginWorkFor(holder.get(), what);
+        } catch (RuntimeException | Error e) {
+            pause.close();
+            throw e;
+        }
+        AtomicBoolean paused = new AtomicBoolean(true);
+        Runnable goOn =
+                () -> {
+                    if (paused.getAndSet(false)) {
+                        pause.close();
+                    }
+                };
+        claim.whenTaken(goOn);
+        return () -> {
+            assignment.endWork();
+            goOn.run();
+        };
+    }
+
+    private Mdev activeDevice(UUID uuid) {
+        return bus.registry()
+                .find(uuid)
+                .filter(entry -> entry.activity() == Activity.ACTIVE && entry.mdev() != null)
+                .map(Registry.Entry::required)
+                .orElseThrow(() -> new MdevException(Errno.ENODEV, "mdev=" + uuid));
+    }
+
+    /// Writes a device's state.
+    ///
+    /// @return bytes written
+    long save(UUID uuid, OutputStream out) throws IOException {
+        try (VerbLocks.Claim claim = bus.claims().claimYielding(uuid, "saved", Errno.EAGAIN)) {
+            Mdev mdev = activeDevice(uuid);
+            CountingOutput counted = new CountingOutput(out);
+            try (Standstill _ = standstill(mdev, claim)) {
+                Optional<String> holder = mdev.holder();
+                mdev.revokeAll();
+                DeviceState state = stateOf(mdev);
+                StateWriter writer = new StateWriter(counted);
+                whileStopped(mdev, state, false, () -> save(mdev, state, writer));
+                if (!mdev.holder().equals(holder)) {
+                    throw new MdevException(
+                            Errno.EBUSY, "mdev=%s changed hands while saved".formatted(uuid));
+                }
+            }
+            claim.requireNotLost();
+            bus.observer().event(new MdevEvent.StateSaved(uuid, counted.written));
+            return counted.written;
+        }
+    }
+
+    @FunctionalInterface
+    private interface Work {
+        void run() throws IOException;
+    }
+
+    /// Does something while the device does nothing by itself.
+    ///
+    /// @param waits whether it goes on only when somebody gets it; else it does at once, unless it
+    ///   was waiting already
+    private static void whileStopped(Mdev mdev, DeviceState state, boolean waits, Work work)
+            throws IOException {
+        boolean goesOn = !mdev.driver().isStopped();
+        mdev.driver().stop(state);
+        try {
+            work.run();
+        } catch (IOException | RuntimeException | Error e) {
+            try {
+                if (goesOn) {
+                    mdev.driver().resume(state);
+                }
+            } catch (MdevException suppressed) {
+                e.addSuppressed(suppressed);
+            }
+            throw e;
+        }
+        if (goesOn && !waits) {
+            mdev.driver().resume(state);
+        }
+    }
+
+    private static void save(Mdev mdev, DeviceState state, StateWriter writer) throws IOException {
+        byte[] driver = driverBytes(mdev, state);
+        List<StateHeader.Pool> pools =
+                mdev.share().stream()
+                        .map(share -> new StateHeader.Pool(share.pool(), share.npages()))
+                        .toList();
+        writer.header(
+                new StateHeader(
+                        mdev.uuid(),
+                        mdev.parent().driverName(),
+                        mdev.type().id(),
+                        mdev.driver().ask("version", _ -> state.version()),
+                        pools));
+        for (int pool = 0; pool < pools.size(); pool++) {
+            DevicePages.save(mdev, pool, writer);
+        }
+        writer.driver(driver);
+        writer.end();
+    }
+
+    private static DeviceState stateOf(Mdev mdev) {
+        return mdev.driver()
+                .ask("state", MdevDevice::state)
+                .orElseThrow(() ->
+                        new MdevException(
+                                Errno.EOPNOTSUPP,
+                                "the driver saves no devices: mdev=" + mdev.uuid()));
+    }
+
+    private static byte[] driverBytes(Mdev mdev, DeviceState state) {
+        return mdev.driver()
+                .ask(
+                        "save",
+                        _ -> {
+                            ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+                            OutputStream bounded = new BoundedOutput(bytes);
+                            try (DataOutputStream data = new DataOutputStream(bounded)) {
+                                state.save(data);
+                            } catch (IOException e) {
+                                throw new MdevException(Errno.EIO, "cannot be saved: " + e, e);
+                            }
+                            return bytes.toByteArray();
+                        });
+    }
+
+    /// Sets a device to a state. If that fails half-way, the device is reset and its pages are
+    /// zero, as after its creation.
+    ///
+    /// The header is read first: a stream that does not begin, or is not the device's, keeps nobody
+    /// from the device and stops no guest.
+    void restore(UUID uuid, InputStream in) throws IOException {
+        StateReader reader = new StateReader(in);
+        StateHeader header = fittingHeader(uuid, reader);
+        try (VerbLocks.Claim claim = bus.claims().claimYielding(uuid, "restored", Errno.EAGAIN)) {
+            Mdev mdev = activeDevice(uuid);
+            // Another may have taken the uuid since.
+            requireFitting(mdev, header);
+            try (Standstill _ = standstill(mdev, claim)) {
+                DeviceState state = stateOf(mdev);
+                mdev.revokeAll();
+                // What the device was doing may need its guest: it goes on when it has one.
+                boolean waits = mdev.holder().isEmpty();
+                whileStopped(mdev, state, waits, () -> restore(mdev, state, header, reader));
+            }
+            claim.requireNotLost();
+            bus.observer().event(new MdevEvent.StateRestored(uuid, header.uuid()));
+        }
+    }
+
+    private StateHeader fittingHeader(UUID uuid, StateReader reader) throws IOException {
+        Mdev mdev = activeDevice(uuid);
+        // One that restores nothing need not wait for what it would refuse.
+        var _ = stateOf(mdev);
+        StateHeader header = reader.header();
+        requireFitting(mdev, header);
+        return header;
+    }
+
+    private static void requireFitting(Mdev mdev, StateHeader header) {
+        List<StateHeader.Pool> mine = new ArrayList<>();
+        mdev.share().forEach(share -> mine.add(new StateHeader.Pool(share.pool(), share.npages())));
+        if (!header.driver().equals(mdev.parent().driverName())
+                || !header.type().equals(mdev.type().id())
+                || !header.pools().equals(mine)) {
+            throw new MdevException(
+                    Errno.EINVAL,
+                    "the state of a driver=%s type=%s pools=%s is not for %s"
+                            .formatted(header.driver(), header.type(), header.pools(), mdev));
+        }
+    }
+
+    private void restore(Mdev mdev, DeviceState state, StateHeader header, StateReader reader)
+            throws IOException {
+        try {
+            mdev.resetDriver();
+            byte[] driver = readSections(mdev, reader);
+            restoreDriver(mdev, state, header.stateVersion(), driver);
+            // What its last holder left is gone, and what came instead is for the next one.
+            mdev.assignment().markClean();
+        } catch (IOException | RuntimeException | Error e) {
+            startAfresh(mdev, e);
+            bus.observer().event(new MdevEvent.RestoreFailed(mdev.uuid(), e.toString()));
+            throw e;
+        }
+    }
+
+    /// Reads pages into place, sets the others to zero, and collects what the driver wrote.
+    private static byte[] readSections(Mdev mdev, StateReader reader) throws IOException {
+        ByteArrayOutputStream driver = new ByteArrayOutputStream();
+        DevicePages cursor = new DevicePages(mdev);
+        while (true) {
+            switch (reader.next()) {
+                case StateSection.Pages pages -> {
+                    mdev.driver().requireAlive();
+                    cursor.write(pages);
+                }
+                case StateSection.Driver part -> driver.writeBytes(part.content());
+                case StateSection.End _ -> {
+                    cursor.finish();
+                    return driver.toByteArray();
+                }
+            }
+        }
+    }
+
+    private static void restoreDriver(Mdev mdev, DeviceState state, int version, byte[] driver) {
+        var _ =
+                mdev.driver()
+                        .ask(
+                                "restore",
+                                _ -> {
+                                    ByteArrayInputStream bytes = new ByteArrayInputStream(driver);
+                                    try {
+                                        state.restore(version, new DataInputStream(bytes));
+                                    } catch (IOException e) {
+                                        throw new MdevException(
+                                                Errno.EPROTO,
+                                                "the driver cannot read its state: " + e,
+                                                e);
+                                    }
+                                    if (bytes.available() > 0) {
+                                        throw new MdevException(
+                                                Errno.EPROTO,
+                                                "the driver left %d bytes of its state"
+                                                        .formatted(bytes.available()));
+                                    }
+                                    return true;
+                                });
+    }
+
+    private static void startAfresh(Mdev mdev, Throwable because) {
+        try {
+            new DevicePages(mdev).finish();
+            mdev.resetDriver();
+        } catch (RuntimeException | Error e) {
+            because.addSuppressed(e);
+        }
+    }
+
+    /// Takes as many bytes as a driver may write.
+    private static final class BoundedOutput extends OutputStream {
+        private final ByteArrayOutputStream bytes;
+
+        BoundedOutput(ByteArrayOutputStream bytes) {
+            this.bytes = bytes;
+        }
+
+        @Override
+        public void write(int b) throws IOException {
+            requireRoom(1);
+            bytes.write(b);
+        }
+
+        @Override
+        public void write(byte[] b, int offset, int length) throws IOException {
+            requireRoom(length);
+            bytes.write(b, offset, length);
+        }
+
+        private void requireRoom(int length) throws IOException {
+            if (length > StateFormat.MAX_DRIVER_BYTES - bytes.size()) {
+                throw new IOException("more than %d bytes".formatted(StateFormat.MAX_DRIVER_BYTES));
+            }
+        }
+    }
+
+    private static final class CountingOutput extends OutputStream {
+        private final OutputStream out;
+        private long written;
+
+        CountingOutput(OutputStream out) {
+            this.out = out;
+        }
+
+        @Override
+        public void write(int b) throws IOException {
+            out.write(b);
+            written++;
+        }
+
+        @Override
+        public void write(byte[] b, int offset, int length) throws IOException {
+            out.write(b, offset, length);
+            written += length;
+        }
+
+        @Override
+        public void flush() throws IOException {
+            out.flush();
+        }
+    }
+}

@@ -1,0 +1,321 @@
+package dev.mdev.core.bus;
+
+import com.google.errorprone.annotations.concurrent.GuardedBy;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+
+import org.jspecify.annotations.Nullable;
+
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Optional;
+import java.util.UUID;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.ReentrantLock;
+
+/// Which verbs are under way, one on a device at most.
+final class VerbLocks {
+    private final Registry registry;
+    private final ReentrantLock lock = new ReentrantLock();
+    private final Condition unclaimed = lock.newCondition();
+
+    /// Who may change a device now, by its uuid.
+    @GuardedBy("lock")
+    private final Map<UUID, Claim> claims = new HashMap<>();
+
+    /// @param registry knows whether the bus is closed
+    VerbLocks(Registry registry) {
+        this.registry = registry;
+    }
+
+    /// The right to change one device, until it is closed or a removal takes it over.
+    ///
+    /// Who works on a device with the driver's help may be kept for ever, and the removal must not
+    /// be. A claim that was taken over is worth nothing: the device has ended, its driver is asked
+    /// nothing more, and whoever comes back finds that out. Its pages are not touched by the
+    /// removal before the claim is closed.
+    ///
+    /// A removal that took a claim over may yet be given up, until [#begin]: then the claim is what
+    /// it was.
+    final class Claim implements AutoCloseable {
+        private final UUID uuid;
+        private final String what;
+        private final @Nullable Claim former;
+        private final Duration waited;
+        private final CountDownLatch closed = new CountDownLatch(1);
+
+        /// Whether a removal may take it over. Changed, and decided upon, under the lock.
+        private volatile boolean yields;
+
+        /// Whether the removal that this is cannot be given up any more.
+        @GuardedBy("lock")
+        private boolean begun;
+
+        /// Whether a removal took this over and cannot be given up any more. Changed, by that
+        /// removal, and decided upon under the lock.
+        private volatile boolean lost;
+
+        /// What of the work is to be undone at once when it is taken over, or null.
+        @GuardedBy("lock")
+        private @Nullable Runnable whenTaken;
+
+        /// Whether that was done.
+        @GuardedBy("lock")
+        private boolean undone;
+
+        private Claim(UUID uuid, String what, boolean yields) {
+            this(uuid, what, yields, null, Duration.ZERO);
+        }
+
+        private Claim(
+                UUID uuid, String what, boolean yields, @Nullable Claim former, Duration waited) {
+            this.uuid = uuid;
+            this.what = what;
+            this.yields = yields;
+            this.former = former;
+            this.waited = waited;
+        }
+
+        /// The claim that this one took over, if it did: its work may still be under way.
+        Optional<Claim> former() {
+            return Optional.ofNullable(former);
+        }
+
+        /// How long it was waited for.
+        Duration waited() {
+            return waited;
+        }
+
+        /// What the device is being.
+        String what() {
+            return what;
+        }
+
+        /// Lets a removal take the claim over from now on.
+        ///
+        /// @param undo as for [#whenTaken]
+        void yieldFromNow(Runnable undo) {
+            lock.lock();
+            try {
+                whenTaken = undo;
+                yields = true;
+            } finally {
+                lock.unlock();
+            }
+        }
+
+        /// Sets what is to be undone at once when a removal takes the claim over. Runs at most
+        /// once: on the removal's thread, after the device was revoked, or here if it was taken
+        /// over already.
+        void whenTaken(Runnable undo) {
+            boolean late;
+            lock.lock();
+            try {
+                whenTaken = undo;
+                late = undone;
+            } finally {
+                lock.unlock();
+            }
+            if (late) {
+                undo.run();
+            }
+        }
+
+        /// Undoes what was to be undone at once.
+        void undo() {
+            Runnable undo;
+            lock.lock();
+            try {
+                undo = whenTaken;
+                undone = true;
+            } finally {
+                lock.unlock();
+            }
+            if (undo != null) {
+                undo.run();
+            }
+        }
+
+        /// Lets no removal take the claim over from now on. Waits for one that is at it to begin or
+        /// to give up.
+        ///
+        /// @throws MdevException ENODEV if one took it over: what it was for is the removal's now
+        @SuppressWarnings("ReferenceEquality") // the very claim
+        void keep() {
+            lock.lock();
+            try {
+                while (!lost && claims.get(uuid) != this) {
+                    unclaimed.awaitUninterruptibly();
+                }
+                yields = false;
+                requireNotLost();
+            } finally {
+                lock.unlock();
+            }
+        }
+
+        /// @throws MdevException ENODEV if a removal took the claim over
+        void requireNotLost() {
+            lock.lock();
+            try {
+                if (lost) {
+                    throw new MdevException(
+                            Errno.ENODEV, "mdev=%s was ended meanwhile".formatted(uuid));
+                }
+            } finally {
+                lock.unlock();
+            }
+        }
+
+        /// The removal that this is cannot be given up any more.
+        void begin() {
+            lock.lock();
+            try {
+                begun = true;
+                if (former != null) {
+                    former.lost = true;
+                }
+                unclaimed.signalAll();
+            } finally {
+                lock.unlock();
+            }
+        }
+
+        /// Waits until whoever had the claim is done with the device, however long it takes.
+        void awaitClosed() {
+            boolean interrupted = false;
+            while (true) {
+                try {
+                    closed.await();
+                    break;
+                } catch (InterruptedException e) {
+                    interrupted = true;
+                }
+            }
+            if (interrupted) {
+                Thread.currentThread().interrupt();
+            }
+        }
+
+        boolean isClosed() {
+            return closed.getCount() == 0;
+        }
+
+        @Override
+        public void close() {
+            lock.lock();
+            try {
+                closed.countDown();
+                if (claims.remove(uuid, this) && !begun && former != null && !former.isClosed()) {
+                    claims.put(uuid, former);
+                }
+                unclaimed.signalAll();
+            } finally {
+                lock.unlock();
+            }
+        }
+    }
+
+    /// Takes the right to change a device. A removal waits for its end.
+    ///
+    /// @param what for messages: is being ...
+    /// @param ifTaken what to throw if somebody else is at it
+    /// @throws MdevException ESHUTDOWN if the bus is closed
+    Claim claim(UUID uuid, String what, Errno ifTaken) {
+        return claim(uuid, what, ifTaken, false);
+    }
+
+    /// The same, if nobody else is at it.
+    ///
+    /// @throws MdevException ESHUTDOWN if the bus is closed
+    Optional<Claim> tryClaim(UUID uuid, String what) {
+        registry.requireOpen();
+        lock.lock();
+        try {
+            if (claims.containsKey(uuid)) {
+                return Optional.empty();
+            }
+            Claim mine = new Claim(uuid, what, false);
+            claims.put(uuid, mine);
+            return Optional.of(mine);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Takes the right to work on a device with its driver's help. A removal may take it over.
+    ///
+    /// @param what for messages: is being ...
+    /// @param ifTaken what to throw if somebody else is at it
+    /// @throws MdevException ESHUTDOWN if the bus is closed
+    Claim claimYielding(UUID uuid, String what, Errno ifTaken) {
+        return claim(uuid, what, ifTaken, true);
+    }
+
+    private Claim claim(UUID uuid, String what, Errno ifTaken, boolean yields) {
+        registry.requireOpen();
+        lock.lock();
+        try {
+            Claim other = claims.get(uuid);
+            if (other != null) {
+                throw taken(ifTaken, other);
+            }
+            Claim mine = new Claim(uuid, what, yields);
+            claims.put(uuid, mine);
+            return mine;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private static MdevException taken(Errno errno, Claim other) {
+        return new MdevException(errno, "mdev=%s is being %s".formatted(other.uuid, other.what));
+    }
+
+    /// Takes the right to end a device, also while the bus is being closed.
+    ///
+    /// @param patience how long to wait for somebody else who is at it
+    /// @param takeOver whether to take its claim over then, if that yields
+    /// @throws MdevException EAGAIN if somebody else still is at it
+    Claim claimToEnd(UUID uuid, Duration patience, boolean takeOver) {
+        return claimInTime(uuid, "removed", patience, takeOver);
+    }
+
+    /// Takes the right to change a device that a parent brings along, also while the bus is being
+    /// closed.
+    ///
+    /// @param what for messages: is being ...
+    /// @param patience how long to wait for somebody else who is at it
+    /// @throws MdevException EAGAIN if somebody else still is at it
+    Claim claimInTime(UUID uuid, String what, Duration patience) {
+        return claimInTime(uuid, what, patience, false);
+    }
+
+    private Claim claimInTime(UUID uuid, String what, Duration patience, boolean takeOver) {
+        lock.lock();
+        try {
+            long start = System.nanoTime();
+            long nanos = patience.toNanos();
+            boolean waits = claims.containsKey(uuid);
+            while (claims.containsKey(uuid) && nanos > 0) {
+                nanos = unclaimed.awaitNanos(nanos);
+            }
+            Claim other = claims.get(uuid);
+            if (other != null && !(takeOver && other.yields)) {
+                throw taken(Errno.EAGAIN, other);
+            }
+            Duration waited = Duration.ofNanos(waits ? System.nanoTime() - start : 0);
+            Claim mine = new Claim(uuid, what, false, other, waited);
+            claims.put(uuid, mine);
+            return mine;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new MdevException(Errno.EINTR, "interrupted: mdev=" + uuid, e);
+        } finally {
+            lock.unlock();
+        }
+    }
+}

@@ -1,0 +1,30 @@
+/// The bus: which parents and devices there are, and the verbs that create, remove, move, save and
+/// restore devices so that a crash at any step leaves the old or the new state.
+///
+/// [DeviceCreator][dev.mdev.core.bus.DeviceCreator] makes devices,
+/// [DeviceRemover][dev.mdev.core.bus.DeviceRemover] and
+/// [DeviceTeardown][dev.mdev.core.bus.DeviceTeardown] end them,
+/// [ParentScan][dev.mdev.core.bus.ParentScan] finds out what a parent already has,
+/// [Recovery][dev.mdev.core.bus.Recovery] ends what a crash interrupted,
+/// [Scrubber][dev.mdev.core.bus.Scrubber] makes pages fit for the next tenant,
+/// [Defragmenter][dev.mdev.core.bus.Defragmenter] explains and moves.
+///
+/// ## Locks
+///
+/// ```
+/// DriverCalls.serial        a driver object's turn: held while its code runs, taken with no other
+///                           lock held
+///   Registry.registry       which parents and devices there are
+///     Capacity.extents      which pages are whose; a leaf
+///     Assignment.assignment who holds a device; a leaf
+///   Ledger.recording        what is remembered; held during I/O, taken with neither of the above
+///   EventLog.lock           the last events; a leaf
+/// ```
+///
+/// The right to change a device is not a lock but a claim
+/// ([VerbLocks][dev.mdev.core.bus.VerbLocks]): a verb holds it over calls of driver code and over
+/// waiting, and refuses the second caller rather than make it wait.
+@NullMarked
+package dev.mdev.core.bus;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,19 @@
+package dev.mdev.core.device;
+
+import dev.mdev.core.mapping.FaultRecord;
+
+/// Hears what happens to a device, on the thread that it happens on. Implementations are quick and
+/// do not throw.
+public interface MdevListener {
+    /// A guest of the device faulted, and the fault was answered.
+    void faulted(Mdev mdev, FaultRecord fault);
+
+    /// A callback of the device's driver returned or threw.
+    void called(Mdev mdev, String callback, long durationNanos);
+
+    /// A holder got the device.
+    void assigned(Mdev mdev, String holder);
+
+    /// A holder let the device go, or lost it.
+    void unassigned(Mdev mdev, String holder);
+}

@@ -1,0 +1,189 @@
+package dev.mdev.core.dirty;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.core.addr.HvaRange;
+import dev.mdev.core.dirty.DirtyBackingMap.Part;
+import dev.mdev.core.memslot.AddressSpaces;
+import dev.mdev.core.memslot.DirtyBitmap;
+import dev.mdev.core.memslot.Memslot;
+import dev.mdev.core.memslot.SlotChange;
+import dev.mdev.core.memslot.SlotListener;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/// Dirty pages by the memory they lie in, rather than by the slot they were written through.
+///
+/// Logs belong to slots: a page that two slots show, in two address spaces or twice in one, is
+/// dirty in the slot that was written through and clean in the other (Linux keeps it so, and so
+/// does the model). Who copies memory wants each page once. This view merges the logs of all slots
+/// whenever they are collected, at a cost that depends on what is dirty and not on what there is.
+///
+/// It listens to the slots. What is in a bitmap that goes away, because its slot is deleted or
+/// ceases to log, is merged in that moment, when nothing can be added to it any more. Entries of
+/// rings name a slot by number only: harvest the rings **before** a slot is deleted whose number
+/// will be used for other memory.
+///
+/// All methods take the slots lock; the blocks' bitmaps may be used by any thread.
+public final class DirtyBackingView {
+    private final AddressSpaces slots;
+    private final DirtyLog log;
+
+    // All guarded by the slots lock.
+    private final List<DirtyBackingBlock> blocks = new ArrayList<>();
+    private final DirtyBackingMap map = new DirtyBackingMap();
+    private long unbackedPages;
+
+    private DirtyBackingView(AddressSpaces slots, DirtyLog log) {
+        this.slots = slots;
+        this.log = log;
+    }
+
+    /// Makes a view of a machine's memory. It stays attached for the machine's life.
+    public static DirtyBackingView attach(AddressSpaces slots, DirtyLog log) {
+        DirtyBackingView view = new DirtyBackingView(slots, log);
+        slots.slotsLock().lock();
+        try {
+            view.learnSlots();
+            slots.addListener(view.new Changes());
+        } finally {
+            slots.slotsLock().unlock();
+        }
+        return view;
+    }
+
+    /// Adds a block of memory, all of it clean.
+    ///
+    /// @throws MdevException `EEXIST` if it overlaps another, `EINVAL` if it is larger than a slot
+    ///   may be
+    public DirtyBackingBlock addBlock(HvaRange host) {
+        if (host.npages() > DirtyBitmap.MAX_PAGES) {
+            throw new MdevException(Errno.EINVAL, "%s npages=%d".formatted(host, host.npages()));
+        }
+        slots.slotsLock().lock();
+        try {
+            for (DirtyBackingBlock block : blocks) {
+                if (block.host().overlaps(host)) {
+                    throw new MdevException(Errno.EEXIST, "%s overlaps %s".formatted(host, block));
+                }
+            }
+            DirtyBackingBlock block = new DirtyBackingBlock(host);
+            blocks.add(block);
+            map.recut(blocks);
+            return block;
+        } finally {
+            slots.slotsLock().unlock();
+        }
+    }
+
+    /// Takes a block out of the view.
+    ///
+    /// @throws MdevException `ENOENT` if it is not in it
+    public void removeBlock(DirtyBackingBlock block) {
+        slots.slotsLock().lock();
+        try {
+            if (!blocks.remove(block)) {
+                throw new MdevException(Errno.ENOENT, block.toString());
+            }
+            map.recut(blocks);
+        } finally {
+            slots.slotsLock().unlock();
+        }
+    }
+
+    /// Dirty pages that were collected and lie in no block, so that they are in no view.
+    public long unbackedPages() {
+        slots.slotsLock().lock();
+        try {
+            return unbackedPages;
+        } finally {
+            slots.slotsLock().unlock();
+        }
+    }
+
+    /// Takes the bitmaps of all slots and merges them. When it returns, the pages it found are
+    /// write-protected again and may be copied.
+    public void collectBitmaps() {
+        slots.slotsLock().lock();
+        try {
+            for (int asId = 0; asId < slots.config().addressSpaces(); asId++) {
+                slots.active(asId).forEach(this::collectBitmap);
+            }
+        } finally {
+            slots.slotsLock().unlock();
+        }
+    }
+
+    /// Harvests a ring and merges its entries. Their pages may be copied only after the rings are
+    /// reset.
+    ///
+    /// @param limit the most entries to harvest
+    /// @return entries harvested
+    public int collectRing(DirtyRingHarvester ring, int limit) {
+        slots.slotsLock().lock();
+        try {
+            return ring.harvest(this::merge, limit);
+        } finally {
+            slots.slotsLock().unlock();
+        }
+    }
+
+    private void learnSlots() {
+        for (int asId = 0; asId < slots.config().addressSpaces(); asId++) {
+            slots.active(asId).forEach(slot -> map.put(slot, blocks));
+        }
+    }
+
+    private void collectBitmap(Memslot slot) {
+        if (slot.bitmap() != null) {
+            List<Part> parts = map.partsOf(slot.slotNumber());
+            log.collect(slot.slotNumber(), (word, bits) -> merge(parts, word, bits));
+        }
+    }
+
+    private void merge(int slotNumber, long index) {
+        for (Part part : map.partsOf(slotNumber)) {
+            if (part.contains(index)) {
+                part.block().dirty().set(part.blockIndex() + (index - part.firstIndex()));
+                return;
+            }
+        }
+        unbackedPages++;
+    }
+
+    private void merge(List<Part> parts, int word, long bits) {
+        long index = (long) word * Long.SIZE;
+        long left = bits;
+        for (Part part : parts) {
+            long inPart = left & part.bitsFrom(index);
+            if (inPart != 0) {
+                part.block().merge(part.blockIndex() + (index - part.firstIndex()), inPart);
+                left &= ~inPart;
+            }
+        }
+        unbackedPages += Long.bitCount(left);
+    }
+
+    private final class Changes implements SlotListener {
+        @Override
+        public void prepare(SlotChange change) {}
+
+        @Override
+        public void flush(Memslot invalid) {}
+
+        @Override
+        public void commit(SlotChange change) {
+            Memslot before = change.oldSlot();
+            Memslot after = change.newSlot();
+            DirtyBitmap dropped = before == null ? null : before.bitmap();
+            if (before != null && dropped != null && (after == null || after.bitmap() != dropped)) {
+                List<Part> parts = map.partsOf(before.slotNumber());
+                dropped.harvest((word, bits) -> merge(parts, word, bits));
+            }
+            if (after != null) {
+                map.put(after, blocks);
+            }
+        }
+    }
+}

@@ -1,0 +1,57 @@
+package dev.mdev.core.dirty;
+
+import java.lang.foreign.MemorySegment;
+
+/// The VMM's side of one dirty ring, on memory shared with the kernel (or with [DirtyRing]).
+///
+/// An entry that was harvested is still in use until the rings are reset, and its page may still be
+/// written without notice until then: a copy of a page is good only if it is made after the reset.
+///
+/// One thread at a time.
+public final class DirtyRingHarvester {
+    private final MemorySegment memory;
+    private final long entries;
+
+    /// Free-running, unsigned.
+    private int next;
+
+    /// Takes a harvested entry.
+    @FunctionalInterface
+    public interface Sink {
+        /// A page was written, once or more often.
+        ///
+        /// @param slotNumber `asId << 16 | id`
+        /// @param pageIndex index of the page within the slot
+        void accept(int slotNumber, long pageIndex);
+    }
+
+    /// @param memory all of a ring, from its first entry on; its size is a power of two
+    public DirtyRingHarvester(MemorySegment memory) {
+        this.memory = memory;
+        this.entries = memory.byteSize() / DirtyRingEntry.SIZE_BYTES;
+        if (entries == 0 || Long.bitCount(memory.byteSize()) != 1) {
+            throw new IllegalArgumentException("sizeBytes=0x%x".formatted(memory.byteSize()));
+        }
+    }
+
+    /// Harvests what is there, oldest first.
+    ///
+    /// @param sink gets each entry. If it throws, its entry is not harvested
+    /// @param limit the most entries to harvest
+    /// @return entries harvested
+    public int harvest(Sink sink, int limit) {
+        int count = 0;
+        while (count < limit) {
+            long position = Integer.toUnsignedLong(next) & (entries - 1);
+            if (DirtyRingEntry.flagsAcquire(memory, position) != DirtyRingEntry.DIRTY) {
+                break;
+            }
+            sink.accept(
+                    DirtyRingEntry.slot(memory, position), DirtyRingEntry.offset(memory, position));
+            DirtyRingEntry.markHarvestedRelease(memory, position);
+            next++;
+            count++;
+        }
+        return count;
+    }
+}

@@ -1,0 +1,151 @@
+package dev.mdev.core.dma;
+
+import dev.mdev.api.page.Access;
+import dev.mdev.api.page.Page;
+import dev.mdev.core.guestmem.AccessOutcome;
+import dev.mdev.core.guestmem.GuestMemoryAccess;
+import dev.mdev.core.guestmem.MmHostMemory;
+import dev.mdev.core.hostmm.FaultResult;
+import dev.mdev.core.hostmm.HostMm;
+import dev.mdev.core.memslot.AddressSpaces;
+import dev.mdev.core.memslot.Memslot;
+
+import java.lang.foreign.MemorySegment;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
+
+/// Copies between a device and guest memory, by guest-physical addresses, in ascending order. What
+/// is written is recorded as dirty if its slot logs.
+///
+/// What is mapped is copied in a read section of the slots, which a change of slots waits for.
+/// Where a page has to be faulted in first, the section is left meanwhile: the memory may be a
+/// device's BAR, whose driver may take its time, and nobody who changes slots is to wait for a
+/// driver.
+final class DmaCopier {
+    /// The most that is copied in one read section.
+    private static final long CHUNK_BYTES = 1 << 20;
+
+    private static final long CHANGING_PARK_NANOS = 10_000;
+
+    /// How often a slot may be found changing: at least a second of one that stays INVALID.
+    private static final int MAX_CHANGING = 100_000;
+
+    /// How often a page may be revoked between its fault and the copy.
+    private static final int MAX_FAULTS = 64;
+
+    private static final long NONE_ABSENT = -1;
+
+    private final AddressSpaces slots;
+    private final HostMm mm;
+    private final GuestMemoryAccess guest;
+
+    DmaCopier(AddressSpaces slots, HostMm mm) {
+        this.slots = slots;
+        this.mm = mm;
+        this.guest = new GuestMemoryAccess(slots, MmHostMemory.withoutFaults(mm));
+    }
+
+    /// How a copy ended.
+    ///
+    /// @param doneBytes what was copied
+    /// @param reason why no more was; empty if all was
+    record Copied(long doneBytes, String reason) {
+        boolean isAll() {
+            return reason.isEmpty();
+        }
+    }
+
+    /// Copies `buffer.byteSize()` bytes from or to guest memory.
+    ///
+    /// @param allowed looked at in each read section: once it is false, and the slots changed after
+    ///   that or were waited for, no byte is copied any more
+    Copied copy(long gpa, MemorySegment buffer, Access access, BooleanSupplier allowed) {
+        long done = 0;
+        int changing = 0;
+        int faults = 0;
+        while (done < buffer.byteSize()) {
+            long length = Math.min(buffer.byteSize() - done, CHUNK_BYTES);
+            Step step = copyChunk(gpa + done, buffer.asSlice(done, length), access, allowed);
+            if (step.doneBytes != 0) {
+                done += step.doneBytes;
+                changing = 0;
+                faults = 0;
+            }
+            if (!step.reason.isEmpty()) {
+                return new Copied(done, step.reason);
+            }
+            if (step.changing) {
+                LockSupport.parkNanos(this, CHANGING_PARK_NANOS);
+                changing++;
+            } else if (step.absentHva != NONE_ABSENT) {
+                String why = faultIn(step.absentHva, access);
+                if (!why.isEmpty()) {
+                    return new Copied(done, why);
+                }
+                faults++;
+            }
+            if (changing > MAX_CHANGING || faults > MAX_FAULTS) {
+                return new Copied(done, "memory that does not come to rest");
+            }
+        }
+        return new Copied(done, "");
+    }
+
+    /// Makes the page at a host address accessible. Calls driver code if it is a device's.
+    ///
+    /// @return why it is not, or nothing
+    String faultIn(long hva, Access access) {
+        return switch (mm.handleFault(hva, access)) {
+            case FaultResult.Mapped _ -> "";
+            case FaultResult.Trapped _ -> "registers, not memory";
+            case FaultResult.Failed failed -> failed.reason();
+        };
+    }
+
+    /// What became of a chunk.
+    ///
+    /// @param doneBytes what was copied
+    /// @param reason why nothing more can be; empty if it is to go on
+    /// @param changing whether the next page's slot is being moved or deleted
+    /// @param absentHva the host address of the next page if it is to be faulted in; else
+    ///   [#NONE_ABSENT]
+    private record Step(long doneBytes, String reason, boolean changing, long absentHva) {
+        static Step refused(long doneBytes, String reason) {
+            return new Step(doneBytes, reason, false, NONE_ABSENT);
+        }
+    }
+
+    private Step copyChunk(long gpa, MemorySegment part, Access access, BooleanSupplier allowed) {
+        int section = slots.srcu().readLock();
+        try {
+            if (!allowed.getAsBoolean()) {
+                return Step.refused(0, "taken away");
+            }
+            AccessOutcome outcome =
+                    access == Access.READ ? guest.read(gpa, part) : guest.write(gpa, part);
+            return switch (outcome) {
+                case AccessOutcome.Ok _ -> new Step(part.byteSize(), "", false, NONE_ABSENT);
+                case AccessOutcome.Fault fault -> stopAt(fault.gpa(), fault.gpa() - gpa, access);
+            };
+        } finally {
+            slots.srcu().readUnlock(section);
+        }
+    }
+
+    /// Finds out why a copy stopped at a page. In a read section, but not the copy's own: the page
+    /// may have changed, which the next try will find.
+    private Step stopAt(long gpa, long doneBytes, Access access) {
+        long gfn = Page.numberOf(gpa);
+        Memslot slot = doneBytes != 0 && gpa == 0 ? null : slots.find(gfn);
+        if (slot == null) {
+            return Step.refused(doneBytes, "no memory");
+        }
+        if (slot.isInvalid()) {
+            return new Step(doneBytes, "", true, NONE_ABSENT);
+        }
+        if (access == Access.WRITE && slot.isReadonly()) {
+            return Step.refused(doneBytes, "read-only memory");
+        }
+        return new Step(doneBytes, "", false, slot.hvaOf(gfn));
+    }
+}

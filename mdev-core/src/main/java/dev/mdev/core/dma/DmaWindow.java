@@ -1,0 +1,364 @@
+package dev.mdev.core.dma;
+
+import com.google.errorprone.annotations.concurrent.GuardedBy;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.GuestMemory;
+import dev.mdev.api.MdevException;
+import dev.mdev.api.page.Access;
+import dev.mdev.api.page.Page;
+import dev.mdev.core.addr.GfnRange;
+import dev.mdev.core.hostmm.HostMm;
+import dev.mdev.core.memslot.AddressSpaces;
+import dev.mdev.core.memslot.DirtySink;
+import dev.mdev.core.memslot.Memslot;
+
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.locks.ReentrantLock;
+
+/// A machine's memory as one of its devices reaches it: through the machine's slots, as long as the
+/// device is master of the bus. I/O virtual addresses are guest-physical.
+///
+/// A pin promises that the slots behind its pages stay. It does not fix physical pages: if they are
+/// another device's, that device's driver can revoke them at any time, and the next access through
+/// the pin faults them in again.
+///
+/// ## How memory goes away
+///
+/// Whoever is about to change slots does this, in this order, and holds no lock in the second step:
+///
+/// 1. [#refusePins]: from here on no page of the range can be pinned;
+/// 2. the driver of each window with [pins there][#hasPins] is told, and [#unpin] closes what it
+///    left;
+/// 3. the slots change;
+/// 4. [#allowPins].
+///
+/// Slots that change without this ceremony still leave no pin behind: whoever follows slots calls
+/// [#unpin] for a slot that is INVALID. The driver is then not told.
+///
+/// ## Dirty logging
+///
+/// A page is marked after each write to it. A page pinned for writing is also marked when it is
+/// pinned and when it is unpinned. To the guest's owner it counts as dirty all the while: whoever
+/// follows slots calls [#markPinned] when a slot begins to log, and before its log is read (Linux
+/// `vfio_dma_populate_bitmap`).
+///
+/// All methods may be called by any thread.
+public final class DmaWindow implements GuestMemory {
+    private final AddressSpaces slots;
+    private final DmaCopier copier;
+    private final Gate gate;
+    private final long pinLimitPages;
+
+    /// A leaf, but for read sections of the slots.
+    private final ReentrantLock lock = new ReentrantLock();
+
+    @GuardedBy("lock")
+    private final List<PinnedPages> pins = new ArrayList<>();
+
+    @GuardedBy("lock")
+    private long pinnedPages;
+
+    /// Ranges that are about to go, once for each who said so.
+    @GuardedBy("lock")
+    private final List<GfnRange> leaving = new ArrayList<>();
+
+    private volatile boolean closed;
+
+    /// The device's permission to use the bus.
+    public interface Gate {
+        /// Whether the device may read and write memory now.
+        boolean isOpen();
+
+        /// The device accessed an address where nobody answered.
+        default void aborted() {}
+    }
+
+    /// @param mm where the slots' memory is
+    /// @param pinLimitPages the most pages that can be pinned at a time, counted once for each pin
+    public DmaWindow(AddressSpaces slots, HostMm mm, Gate gate, long pinLimitPages) {
+        this.slots = slots;
+        this.copier = new DmaCopier(slots, mm);
+        this.gate = gate;
+        this.pinLimitPages = pinLimitPages;
+    }
+
+    @Override
+    public void read(long iova, MemorySegment destination) {
+        transfer(iova, destination, Access.READ);
+    }
+
+    @Override
+    public void write(long iova, MemorySegment source) {
+        transfer(iova, source, Access.WRITE);
+    }
+
+    private void transfer(long iova, MemorySegment buffer, Access access) {
+        requireOpen(iova);
+        requireAll(copier.copy(iova, buffer, access, () -> !closed), iova, access);
+    }
+
+    private void requireOpen(long iova) {
+        if (closed || !gate.isOpen()) {
+            throw new MdevException(
+                    Errno.ENODEV, "the device may not master the bus: iova=0x%x".formatted(iova));
+        }
+    }
+
+    private void requireAll(DmaCopier.Copied copied, long iova, Access access) {
+        if (!copied.isAll()) {
+            gate.aborted();
+            throw new MdevException(
+                    Errno.EFAULT,
+                    "%s: %s iova=0x%x doneBytes=%d"
+                            .formatted(copied.reason(), access, iova, copied.doneBytes()));
+        }
+    }
+
+    @Override
+    public Pin pin(long iova, long npages, Access access) {
+        if (npages < 1 || !Page.isAligned(iova)) {
+            throw new MdevException(Errno.EINVAL, "iova=0x%x npages=%d".formatted(iova, npages));
+        }
+        requireOpen(iova);
+        if (npages > pinLimitPages) {
+            throw overLimit(npages);
+        }
+        if (Long.compareUnsigned(iova + Page.addressOf(npages - 1), iova) < 0) {
+            throw noMemory(iova);
+        }
+        GfnRange gfns = new GfnRange(Page.numberOf(iova), npages);
+        long[] hvas = resolve(gfns, access);
+        for (int page = 0; page < hvas.length; page++) {
+            if (!copier.faultIn(hvas[page], access).isEmpty()) {
+                throw noMemory(iova + Page.addressOf(page));
+            }
+        }
+        return register(gfns, access, hvas);
+    }
+
+    /// Keeps the pages if the slots are still those that were found.
+    private PinnedPages register(GfnRange gfns, Access access, long[] hvas) {
+        PinnedPages pin = new PinnedPages(gfns, access);
+        int section = slots.srcu().readLock();
+        lock.lock();
+        try {
+            if (closed) {
+                throw new MdevException(Errno.ENODEV, "the device was taken from the machine");
+            }
+            if (pinnedPages + gfns.npages() > pinLimitPages) {
+                throw overLimit(gfns.npages());
+            }
+            if (leaving.stream().anyMatch(gfns::overlaps)
+                    || !Arrays.equals(hvas, resolve(gfns, access))) {
+                throw noMemory(Page.addressOf(gfns.firstGfn()));
+            }
+            pins.add(pin);
+            pinnedPages += gfns.npages();
+        } finally {
+            lock.unlock();
+            slots.srcu().readUnlock(section);
+        }
+        pin.mark();
+        return pin;
+    }
+
+    /// The host address of each page.
+    private long[] resolve(GfnRange gfns, Access access) {
+        long[] hvas = new long[Math.toIntExact(gfns.npages())];
+        int section = slots.srcu().readLock();
+        try {
+            for (long gfn = gfns.firstGfn(); gfn < gfns.endGfn(); gfn++) {
+                Memslot slot = slots.find(gfn);
+                if (slot == null || slot.isInvalid()) {
+                    throw noMemory(Page.addressOf(gfn));
+                }
+                if (access == Access.WRITE && slot.isReadonly()) {
+                    throw new MdevException(
+                            Errno.EPERM,
+                            "read-only memory: iova=0x%x".formatted(Page.addressOf(gfn)));
+                }
+                hvas[(int) (gfn - gfns.firstGfn())] = slot.hvaOf(gfn);
+            }
+            return hvas;
+        } finally {
+            slots.srcu().readUnlock(section);
+        }
+    }
+
+    private static MdevException noMemory(long iova) {
+        return new MdevException(
+                Errno.EFAULT, "no memory that can be pinned: iova=0x%x".formatted(iova));
+    }
+
+    private MdevException overLimit(long npages) {
+        return new MdevException(
+                Errno.ENOMEM,
+                "too many pinned pages: npages=%d limit=%d".formatted(npages, pinLimitPages));
+    }
+
+    /// Pages pinned now, counted once for each pin.
+    public long pinnedPages() {
+        lock.lock();
+        try {
+            return pinnedPages;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Whether a page of the range is pinned.
+    public boolean hasPins(GfnRange gfns) {
+        lock.lock();
+        try {
+            return pins.stream().anyMatch(pin -> pin.gfns.overlaps(gfns));
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Says that a range is about to go. Until [#allowPins], no page of it can be pinned.
+    public void refusePins(GfnRange gfns) {
+        lock.lock();
+        try {
+            leaving.add(gfns);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Takes back one [#refusePins] of the same range.
+    public void allowPins(GfnRange gfns) {
+        lock.lock();
+        try {
+            leaving.remove(gfns);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Closes every pin that has a page of the range.
+    ///
+    /// @return how many
+    public int unpin(GfnRange gfns) {
+        List<PinnedPages> hit;
+        lock.lock();
+        try {
+            hit = pins.stream().filter(pin -> pin.gfns.overlaps(gfns)).toList();
+        } finally {
+            lock.unlock();
+        }
+        hit.forEach(PinnedPages::close);
+        return hit.size();
+    }
+
+    /// Marks the pages of a range that are pinned for writing as dirty.
+    public void markPinned(GfnRange gfns) {
+        List<PinnedPages> hit;
+        lock.lock();
+        try {
+            hit = pins.stream().filter(pin -> pin.gfns.overlaps(gfns)).toList();
+        } finally {
+            lock.unlock();
+        }
+        hit.forEach(pin -> pin.mark(gfns));
+    }
+
+    /// Cuts the device off: closes all pins, and refuses everything from here on. When it returns,
+    /// no byte is copied any more. Must not be called in a read section of the slots.
+    public void close() {
+        List<PinnedPages> all;
+        lock.lock();
+        try {
+            closed = true;
+            all = List.copyOf(pins);
+        } finally {
+            lock.unlock();
+        }
+        all.forEach(PinnedPages::close);
+        // Each page is copied in a section that begins with a look at `closed`.
+        slots.srcu().synchronize();
+    }
+
+    /// One pin.
+    private final class PinnedPages implements Pin {
+        private final GfnRange gfns;
+        private final Access access;
+        private volatile boolean unpinned;
+
+        PinnedPages(GfnRange gfns, Access access) {
+            this.gfns = gfns;
+            this.access = access;
+        }
+
+        void mark() {
+            mark(gfns);
+        }
+
+        /// Marks those pages that are in a range too.
+        void mark(GfnRange part) {
+            if (access == Access.READ) {
+                return;
+            }
+            long first = Math.max(gfns.firstGfn(), part.firstGfn());
+            long end = Math.min(gfns.endGfn(), part.endGfn());
+            int section = slots.srcu().readLock();
+            try {
+                for (long gfn = first; gfn < end; gfn++) {
+                    Memslot slot = slots.find(gfn);
+                    if (slot != null) {
+                        slots.markDirty(slot, gfn, DirtySink.NO_VCPU);
+                    }
+                }
+            } finally {
+                slots.srcu().readUnlock(section);
+            }
+        }
+
+        @Override
+        public void read(long offsetBytes, MemorySegment destination) {
+            transfer(offsetBytes, destination, Access.READ);
+        }
+
+        @Override
+        public void write(long offsetBytes, MemorySegment source) {
+            if (access == Access.READ) {
+                throw new MdevException(Errno.EPERM, "pinned for reading: " + gfns);
+            }
+            transfer(offsetBytes, source, Access.WRITE);
+        }
+
+        private void transfer(long offsetBytes, MemorySegment buffer, Access kind) {
+            Objects.checkFromIndexSize(offsetBytes, buffer.byteSize(), Page.bytesOf(gfns.npages()));
+            if (unpinned) {
+                throw new MdevException(Errno.ENODEV, "not pinned any more: " + gfns);
+            }
+            long iova = Page.addressOf(gfns.firstGfn()) + offsetBytes;
+            requireOpen(iova);
+            DmaCopier.Copied copied = copier.copy(iova, buffer, kind, () -> !unpinned);
+            if (unpinned && !copied.isAll()) {
+                throw new MdevException(Errno.ENODEV, "not pinned any more: " + gfns);
+            }
+            requireAll(copied, iova, kind);
+        }
+
+        @Override
+        public void close() {
+            lock.lock();
+            try {
+                if (!pins.remove(this)) {
+                    return;
+                }
+                unpinned = true;
+                pinnedPages -= gfns.npages();
+            } finally {
+                lock.unlock();
+            }
+            mark();
+        }
+    }
+}

@@ -1,0 +1,203 @@
+package dev.mdev.core.driver;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+
+import org.jspecify.annotations.Nullable;
+
+import java.time.Duration;
+import java.util.Comparator;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.Lock;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
+import java.util.function.Supplier;
+
+/// The turnstile in front of one driver object: lets one call in at a time, measures it, and turns
+/// what it throws into a value.
+///
+/// A call runs on its caller's thread: a hand-over to a thread of the driver's own would cost more
+/// than most calls. A call that never returns therefore keeps its caller, but nobody else: who
+/// waits for the turn gives up after the deadline, and [#overdue] shows the call to whoever
+/// watches. Calls may nest, as when a device reads guest memory that is its own BAR.
+public final class DriverCalls {
+    private final String owner;
+    private final Duration deadline;
+    private final CallObserver observer;
+
+    /// The turn: written by who calls alone, read by those who may call beside each other.
+    private final ReentrantReadWriteLock serial = new ReentrantReadWriteLock(true);
+
+    /// Whether the object takes some of its calls beside each other.
+    private volatile boolean concurrent;
+
+    /// The outermost call that is running alone. Written by the write lock's holder.
+    private volatile @Nullable Running running;
+
+    /// The outermost calls that are running beside each other.
+    private final Set<Running> beside = ConcurrentHashMap.newKeySet();
+
+    /// @param owner the object's name, for messages
+    /// @param deadline the longest a call may take, and wait for its turn
+    public DriverCalls(String owner, Duration deadline, CallObserver observer) {
+        this.owner = owner;
+        this.deadline = deadline;
+        this.observer = observer;
+    }
+
+    /// A call that is running.
+    ///
+    /// @param sinceNanos its start by [System#nanoTime]
+    public record Running(String callback, long sinceNanos, Thread thread) {
+        CallReport report(String owner, boolean finished) {
+            return new CallReport(
+                    owner, callback, System.nanoTime() - sinceNanos, thread.getName(), finished);
+        }
+    }
+
+    /// Is told of every finished call.
+    @FunctionalInterface
+    public interface CallObserver {
+        void finished(String owner, String callback, long durationNanos);
+    }
+
+    /// Lets the calls of [#access] run beside each other, since the object wants it so.
+    public void allowConcurrency() {
+        concurrent = true;
+    }
+
+    /// Calls driver code while no other call runs.
+    ///
+    /// @param callback the method's name, for messages
+    /// @return EDEADLK from inside an [#access] that runs beside others: it would wait for itself
+    public <T> DriverOutcome<T> call(String callback, Supplier<T> body) {
+        if (concurrent && serial.getReadHoldCount() > 0) {
+            return failed(Errno.EDEADLK, callback, "called by a callback that is not alone");
+        }
+        Optional<DriverOutcome<T>> refused = await(serial.writeLock(), callback);
+        return refused.isPresent() ? refused.get() : callInTurn(callback, body);
+    }
+
+    /// Calls driver code for a guest's access: beside other accesses, if the object wants it so.
+    ///
+    /// @param callback the method's name, for messages
+    public <T> DriverOutcome<T> access(String callback, Supplier<T> body) {
+        if (!concurrent || serial.isWriteLockedByCurrentThread()) {
+            return call(callback, body);
+        }
+        Optional<DriverOutcome<T>> refused = await(serial.readLock(), callback);
+        return refused.isPresent() ? refused.get() : callBeside(callback, body);
+    }
+
+    private <T> Optional<DriverOutcome<T>> await(Lock turn, String callback) {
+        try {
+            return turn.tryLock(deadline.toNanos(), TimeUnit.NANOSECONDS)
+                    ? Optional.empty()
+                    : Optional.of(busy(callback));
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return Optional.of(
+                    new DriverOutcome.Failed<>(
+                            Errno.EINTR, owner + " " + callback + ": interrupted while waiting"));
+        }
+    }
+
+    /// Calls driver code, however long it takes until its turn comes: for the one call that must be
+    /// made, on a thread that has nothing else to do.
+    public <T> DriverOutcome<T> callWheneverFree(String callback, Supplier<T> body) {
+        serial.writeLock().lock();
+        return callInTurn(callback, body);
+    }
+
+    /// Calls driver code; the caller holds the write lock, once more than after it.
+    private <T> DriverOutcome<T> callInTurn(String callback, Supplier<T> body) {
+        Running outer = running;
+        long start = System.nanoTime();
+        if (outer == null) {
+            running = new Running(callback, start, Thread.currentThread());
+        }
+        try {
+            return outcomeOf(callback, body);
+        } finally {
+            if (outer == null) {
+                running = null;
+            }
+            serial.writeLock().unlock();
+            observer.finished(owner, callback, System.nanoTime() - start);
+        }
+    }
+
+    /// Calls driver code; the caller holds the read lock, once more than after it.
+    private <T> DriverOutcome<T> callBeside(String callback, Supplier<T> body) {
+        boolean outermost = serial.getReadHoldCount() == 1;
+        Running mine = new Running(callback, System.nanoTime(), Thread.currentThread());
+        if (outermost) {
+            beside.add(mine);
+        }
+        try {
+            return outcomeOf(callback, body);
+        } finally {
+            if (outermost) {
+                beside.remove(mine);
+            }
+            serial.readLock().unlock();
+            observer.finished(owner, callback, System.nanoTime() - mine.sinceNanos());
+        }
+    }
+
+    private <T> DriverOutcome<T> outcomeOf(String callback, Supplier<T> body) {
+        try {
+            T value = body.get();
+            return value == null
+                    ? failed(Errno.EIO, callback, "returned null")
+                    : new DriverOutcome.Returned<>(value);
+        } catch (MdevException e) {
+            return failed(e.errno(), callback, e.getMessage());
+        } catch (Throwable e) {
+            // Whatever a driver throws, an Error included, is what it answers: the device and its
+            // parent must still come to their ends.
+            return failed(Errno.EIO, callback, "threw " + e);
+        }
+    }
+
+    private <T> DriverOutcome<T> failed(Errno errno, String callback, String what) {
+        return new DriverOutcome.Failed<>(errno, owner + " " + callback + ": " + what);
+    }
+
+    private <T> DriverOutcome<T> busy(String callback) {
+        String with = running().map(Running::callback).orElse("other calls");
+        return failed(
+                Errno.ETIMEDOUT,
+                callback,
+                "no turn within %d ms, the driver is busy with %s"
+                        .formatted(deadline.toMillis(), with));
+    }
+
+    /// Whose calls these are.
+    String owner() {
+        return owner;
+    }
+
+    /// The call that is running, the oldest if there are several.
+    public Optional<Running> running() {
+        return Optional.ofNullable(running)
+                .or(() -> beside.stream().max(Comparator.comparingLong(DriverCalls::ageNanos)));
+    }
+
+    private static long ageNanos(Running call) {
+        return System.nanoTime() - call.sinceNanos();
+    }
+
+    /// The call that has been running longer than the deadline, the oldest if there are several.
+    public Optional<Running> overdue() {
+        return running().filter(call -> System.nanoTime() - call.sinceNanos() > deadline.toNanos());
+    }
+
+    @Override
+    public String toString() {
+        return "calls of " + Objects.requireNonNull(owner);
+    }
+}

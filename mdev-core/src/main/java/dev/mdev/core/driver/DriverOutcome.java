@@ -1,0 +1,25 @@
+package dev.mdev.core.driver;
+
+import dev.mdev.api.Errno;
+
+/// How a call of driver code ended.
+public sealed interface DriverOutcome<T> {
+    /// It returned.
+    record Returned<T>(T value) implements DriverOutcome<T> {}
+
+    /// It did not: it threw, or could not be made.
+    ///
+    /// @param errno what the driver said, EIO for what it did not mean to throw, ETIMEDOUT if the
+    ///   driver was busy with another call for too long
+    record Failed<T>(Errno errno, String reason) implements DriverOutcome<T> {}
+
+    /// What the call returned.
+    ///
+    /// @throws DriverException what the driver threw
+    default T orThrow() {
+        return switch (this) {
+            case Returned<T> returned -> returned.value();
+            case Failed<T> failed -> throw new DriverException(failed.errno(), failed.reason());
+        };
+    }
+}

@@ -1,0 +1,24 @@
+package dev.mdev.core.engine.kvm.mm;
+
+import dev.mdev.core.hostmm.MemoryBackend;
+import dev.mdev.core.sys.Syscalls;
+
+/// Memory in files that have no name (`memfd_create(2)`): guest RAM, and apertures of parents that
+/// are programs. Pages are allocated as they are touched; other mappings of them are made by the
+/// descriptor.
+public final class MemfdMemory implements MemoryBackend {
+    private final Syscalls sys;
+
+    public MemfdMemory() {
+        this(Syscalls.ofThisProcess());
+    }
+
+    public MemfdMemory(Syscalls sys) {
+        this.sys = sys;
+    }
+
+    @Override
+    public Backing allocate(String name, long sizeBytes) {
+        return FileMapping.of(sys, sys.memfd(name, sizeBytes), sizeBytes);
+    }
+}

@@ -1,0 +1,167 @@
+package dev.mdev.core.mapping;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MapDecision;
+import dev.mdev.api.MapRequest;
+import dev.mdev.api.MdevDevice;
+import dev.mdev.api.RegionArea;
+import dev.mdev.api.page.Page;
+import dev.mdev.core.driver.DriverCalls;
+import dev.mdev.core.driver.DriverOutcome;
+import dev.mdev.core.hostmm.Fill;
+import dev.mdev.core.hostmm.VmaFault;
+import dev.mdev.core.hostmm.VmaOps;
+
+import java.time.Instant;
+import java.util.Optional;
+import java.util.function.Supplier;
+
+/// Answers faults in one lazy area of a device's region by asking its driver: the only caller of
+/// [MdevDevice#validateMapRequest].
+///
+/// No lock of the framework is held while the driver decides.
+public final class RegionVmaOps implements VmaOps {
+    /// Bound by a thread that faults for no guest, but to map ahead.
+    static final ScopedValue<Boolean> MAPPING_AHEAD = ScopedValue.newInstance();
+
+    private static final String CALLBACK = "validateMapRequest";
+
+    private final int region;
+    private final Supplier<MdevDevice> device;
+    private final DriverCalls calls;
+    private final GrantCheck check;
+    private final FaultSink sink;
+
+    /// The area's first page, and the pages that were mapped since the device was assigned.
+    private final long firstPage;
+
+    private final PageSet touched;
+
+    private final MapAhead ahead;
+
+    /// @param device the driver's object; throws if it is not to be called any more
+    public RegionVmaOps(
+            int region,
+            RegionArea area,
+            Supplier<MdevDevice> device,
+            DriverCalls calls,
+            Checks checks) {
+        this.region = region;
+        this.device = device;
+        this.calls = calls;
+        this.check = checks.grants();
+        this.sink = checks.sink();
+        this.firstPage = Page.numberOf(area.offsetBytes());
+        this.touched = new PageSet(Page.numberOf(area.sizeBytes()));
+        this.ahead = new MapAhead(area.aheadPages());
+    }
+
+    /// Where answers are checked, and where faults are reported.
+    public record Checks(GrantCheck grants, FaultSink sink) {}
+
+    /// Is told of every fault, by the thread that faulted.
+    @FunctionalInterface
+    public interface FaultSink {
+        void faulted(FaultRecord fault);
+    }
+
+    @Override
+    public Fill fault(VmaFault fault) {
+        MapRequest request =
+                new MapRequest(
+                        region,
+                        fault.page(),
+                        fault.firstPage(),
+                        fault.endPage(),
+                        fault.access(),
+                        reasonOf(fault));
+        return ahead.fault(request, this::ask);
+    }
+
+    /// @param isTrial whether a failure fails no guest, but is followed by a smaller question
+    private Fill ask(MapRequest request, boolean isTrial) {
+        long start = System.nanoTime();
+        DriverOutcome<MapDecision> outcome =
+                calls.access(CALLBACK, () -> device.get().validateMapRequest(request));
+        Answer answer =
+                switch (outcome) {
+                    case DriverOutcome.Returned<MapDecision> returned ->
+                            judge(request, returned.value());
+                    case DriverOutcome.Failed<MapDecision> failed ->
+                            new Answer(
+                                    FaultRecord.Outcome.FAILED,
+                                    failed.reason(),
+                                    new Fill.Fail(failed.errno(), failed.reason()));
+                };
+        boolean harmless =
+                isTrial
+                        && answer.fill() instanceof Fill.Fail fail
+                        && MapAhead.isWorthAnother(fail.errno());
+        sink.faulted(
+                new FaultRecord(
+                        Instant.now(),
+                        harmless ? MapAhead.asPrefetch(request) : request,
+                        answer.outcome(),
+                        answer.reply(),
+                        System.nanoTime() - start));
+        return answer.fill();
+    }
+
+    private MapRequest.Reason reasonOf(VmaFault fault) {
+        if (MAPPING_AHEAD.isBound()) {
+            return MapRequest.Reason.PREFETCH;
+        }
+        if (fault.upgrade()) {
+            return MapRequest.Reason.UPGRADE;
+        }
+        return touched.contains(fault.page() - firstPage)
+                ? MapRequest.Reason.AFTER_REVOKE
+                : MapRequest.Reason.FIRST_TOUCH;
+    }
+
+    private Answer judge(MapRequest request, MapDecision decision) {
+        return switch (decision) {
+            case MapDecision.Grant grant -> judgeGrant(request, grant);
+            case MapDecision.Trap _ ->
+                    new Answer(FaultRecord.Outcome.TRAPPED, "trap", new Fill.Trap());
+            case MapDecision.Deny deny ->
+                    new Answer(
+                            FaultRecord.Outcome.DENIED,
+                            "deny: " + deny.reason(),
+                            new Fill.Fail(Errno.EACCES, "denied by the driver: " + deny.reason()));
+        };
+    }
+
+    private Answer judgeGrant(MapRequest request, MapDecision.Grant grant) {
+        Optional<String> violation = check.violation(request, grant);
+        if (violation.isPresent()) {
+            String text = violation.get();
+            return new Answer(
+                    FaultRecord.Outcome.REFUSED,
+                    text,
+                    new Fill.Fail(Errno.EIO, "the driver's grant was refused: " + text));
+        }
+        return new Answer(
+                FaultRecord.Outcome.GRANTED,
+                new FaultRecord.Reply.Granted(grant),
+                new Fill.Map(grant.firstPage(), grant.pfns(), grant.prot()));
+    }
+
+    private record Answer(FaultRecord.Outcome outcome, FaultRecord.Reply reply, Fill fill) {
+        Answer(FaultRecord.Outcome outcome, String words, Fill fill) {
+            this(outcome, new FaultRecord.Reply.Words(words), fill);
+        }
+    }
+
+    @Override
+    public void installed(long installedFirstPage, long npages) {
+        for (long page = installedFirstPage; page < installedFirstPage + npages; page++) {
+            touched.add(page - firstPage);
+        }
+    }
+
+    @Override
+    public void removed(long page) {
+        ahead.revoked();
+    }
+}

@@ -1,0 +1,162 @@
+package dev.mdev.core.bus;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.mdev.api.page.Page;
+import dev.mdev.core.capacity.PoolExtent;
+import dev.mdev.core.device.Parent;
+import dev.mdev.core.device.ScrubReport;
+import dev.mdev.core.driver.CallReport;
+import dev.mdev.core.hostmm.HostMemory;
+import dev.mdev.core.hostmm.OffHeapBackend;
+import dev.mdev.core.store.CrashPlan;
+import dev.mdev.core.store.CrashingFiles;
+
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.SplittableRandom;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.BooleanSupplier;
+
+/// A card, a disk, and one process after the other that runs a bus on them.
+public final class BusWorld implements AutoCloseable {
+    static final Duration DEADLINE = Duration.ofSeconds(20);
+
+    final CrashingFiles.Disk disk;
+    final Card[] cards;
+    final Duration deadline;
+    final List<MdevEvent> events = new CopyOnWriteArrayList<>();
+    public final List<CallReport> slowCalls = new CopyOnWriteArrayList<>();
+    final List<ScrubReport> scrubs = new CopyOnWriteArrayList<>();
+    CrashPlan plan = new CrashPlan();
+    public CardDriver driver;
+    public MdevBus bus;
+    private HostMemory memory;
+
+    BusWorld(SplittableRandom random, Duration deadline, Card... cards) {
+        this.disk = new CrashingFiles.Disk(random);
+        this.deadline = deadline;
+        this.cards = cards;
+        this.driver = new CardDriver(plan, cards);
+        this.memory = new HostMemory(new OffHeapBackend());
+        this.bus = open();
+    }
+
+    BusWorld(Card... cards) {
+        this(new SplittableRandom(1), DEADLINE, cards);
+    }
+
+    private MdevBus open() {
+        MdevObserver observer =
+                new MdevObserver() {
+                    @Override
+                    public void event(MdevEvent event) {
+                        synchronized (events) {
+                            events.add(event);
+                            events.notifyAll();
+                        }
+                    }
+
+                    @Override
+                    public void slowCallback(CallReport report) {
+                        slowCalls.add(report);
+                    }
+
+                    @Override
+                    public void scrubbed(ScrubReport report) {
+                        scrubs.add(report);
+                    }
+                };
+        return new MdevBus(
+                memory, new CrashingFiles(disk, plan), BusOptions.of(deadline, observer));
+    }
+
+    /// Puts the cards on the bus.
+    BusWorld plug() {
+        bus.addDriver(driver, Map.of());
+        return this;
+    }
+
+    /// The process is gone, however it went; a new one begins, without its cards yet.
+    BusWorld restart() {
+        return restart(new CrashPlan());
+    }
+
+    /// The same, with a process that may crash.
+    BusWorld restart(CrashPlan next) {
+        plan = next;
+        driver = new CardDriver(plan, cards);
+        leave();
+        memory = new HostMemory(new OffHeapBackend());
+        events.clear();
+        bus = open();
+        return this;
+    }
+
+    /// Ends what would be left of a process that is gone: its watchdog and its memory.
+    void leave() {
+        bus.context().watch().close();
+        memory.close();
+    }
+
+    HostMemory memory() {
+        return memory;
+    }
+
+    /// Waits until something is so that an event tells of once it is.
+    public void await(BooleanSupplier condition) throws InterruptedException {
+        synchronized (events) {
+            while (!condition.getAsBoolean()) {
+                events.wait();
+            }
+        }
+    }
+
+    public <F extends MdevEvent.Fact> List<F> facts(Class<F> kind) {
+        return events.stream()
+                .map(MdevEvent::fact)
+                .filter(kind::isInstance)
+                .map(kind::cast)
+                .toList();
+    }
+
+    /// What must hold whenever nothing is under way: no page has two owners or none, and what is
+    /// free is zero.
+    void check() {
+        assertThat(driver.leaks).isEmpty();
+        for (Parent parent : bus.parents()) {
+            Card card = cardOf(parent);
+            long next = 0;
+            for (PoolExtent extent : parent.extents(Card.POOL)) {
+                assertThat(extent.firstPage()).as("%s", extent).isEqualTo(next);
+                next += extent.npages();
+                if (extent.use() == PoolExtent.Use.FREE) {
+                    assertThat(card.vram.isZero(extent.firstPage(), extent.npages()))
+                            .as("free pages are zero: %s", extent)
+                            .isTrue();
+                }
+            }
+            assertThat(next).isEqualTo(card.vram.npages());
+        }
+    }
+
+    private Card cardOf(Parent parent) {
+        for (Card card : cards) {
+            if (card.name.equals(parent.name())) {
+                return card;
+            }
+        }
+        throw new AssertionError(parent.name());
+    }
+
+    static long bytes(long npages) {
+        return Page.bytesOf(npages);
+    }
+
+    @Override
+    public void close() {
+        bus.close();
+        memory.close();
+    }
+}
