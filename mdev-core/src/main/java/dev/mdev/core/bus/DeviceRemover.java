@@ -195,7 +195,7 @@ final class DeviceRemover {
         bus.observer().event(new MdevEvent.ReleaseRequested(mdev.uuid(), holder.name(), grace));
         Thread.ofVirtual()
                 .name("mdev-ask-" + mdev.uuid())
-                .start(() -> holder.releaseRequested(mdev, grace));
+                .start(() -> holder.releaseRequested(mdev.uuid(), grace));
     }
 
     private long begin(Mdev mdev, Owner owner, Verb verb) {

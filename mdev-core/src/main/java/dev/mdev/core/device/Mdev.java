@@ -9,22 +9,16 @@ import dev.mdev.api.MdevDevice;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.MdevType;
 import dev.mdev.api.PoolShare;
-import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.core.driver.DriverCalls;
-import dev.mdev.core.driver.DriverOutcome;
-import dev.mdev.core.hostmm.HostMm;
-import dev.mdev.core.hostmm.Vma;
-import dev.mdev.core.hostmm.VmaOps;
 import dev.mdev.core.mapping.FaultLog;
 import dev.mdev.core.mapping.FaultRecord;
-import dev.mdev.core.mapping.GrantCheck;
 import dev.mdev.core.mapping.RegionReverseMap;
-import dev.mdev.core.mapping.RegionVmaOps;
-import dev.mdev.core.pci.FunctionBackend;
 import dev.mdev.core.pci.GuestPort;
 import dev.mdev.core.pci.PciProfile;
 import dev.mdev.core.pci.RegionAccess;
+
+import org.jspecify.annotations.Nullable;
 
 import java.time.Instant;
 import java.util.List;
@@ -54,9 +48,8 @@ public final class Mdev {
 
     private final Assignment assignment;
 
-    /// Counts assignments that ended. A register access that was under way when its machine lost
-    /// the device, and gets its turn later, is refused by it.
-    private volatile long epoch;
+    /// Whoever has the device, once it was given to them.
+    private volatile @Nullable MdevAssignment current;
 
     public Mdev(
             UUID uuid, Parent parent, MdevType type, List<PoolShare> share, MdevListener listener) {
@@ -151,27 +144,29 @@ public final class Mdev {
     /// Gives the device to a machine that cannot be asked to let it go.
     ///
     /// @param who the machine's name, for messages
-    /// @return the assignment's number, for [#read] and [#write]
     /// @throws MdevException as [#assign(DeviceHolder)]
-    public long assign(String who) {
+    public MdevAssignment assign(String who) {
         return assign(DeviceHolder.named(who));
     }
 
     /// Gives the device to a machine.
     ///
-    /// @return the assignment's number, for [#read] and [#write]
+    /// @return the device, until the machine closes it
     /// @throws MdevException EBUSY if somebody has it, or the host works on it, ENODEV if it is
     ///   being removed or its parent is leaving, EIO if it could not be reset since its last holder
-    public long assign(DeviceHolder who) {
+    public MdevAssignment assign(DeviceHolder who) {
         assignment.take(who);
         try {
             requireParent();
             if (assignment.mayHoldOthers()) {
                 resetForFirstHolder();
             }
+            MdevAssignment assigned = new MdevAssignment(this);
+            current = assigned;
             listener.assigned(this, who.name());
-            return epoch;
+            return assigned;
         } catch (RuntimeException | Error e) {
+            current = null;
             var _ = assignment.giveBack();
             throw e;
         }
@@ -198,19 +193,10 @@ public final class Mdev {
         assignment.markTakenOver();
     }
 
-    /// The device to put behind a PCI function, for who has it.
-    ///
-    /// @param assigned the assignment, as [#assign] returned it
-    public FunctionBackend backend(long assigned) {
-        return new AssignedMdev(this, assigned);
-    }
-
     /// Lets the driver reach the guest that has the device.
     ///
-    /// @param assigned the guest's assignment, as [#assign] returned it
-    /// @throws MdevException ENODEV if that assignment is over, or the device has ended
-    void connect(long assigned, GuestPort port) {
-        requireEpoch(assigned);
+    /// @throws MdevException ENODEV if the device has ended
+    void connect(GuestPort port) {
         guest.connect(port);
         // A removal ends the driver first and cuts the guest off then: it does, or we see its end.
         if (driver.hasEnded()) {
@@ -219,12 +205,9 @@ public final class Mdev {
         }
     }
 
-    /// Takes the device back: removes all mappings, cuts the driver off from the guest, and resets
-    /// it so that the next holder finds nothing of this one's. If that fails nobody gets the device
-    /// until a [#reset] succeeds.
-    @SuppressWarnings("NonAtomicVolatileUpdate") // only the one holder ends its assignment
-    public void unassign() {
-        epoch++;
+    /// Takes the device back: see [MdevAssignment#close].
+    void takeBack() {
+        current = null;
         guest.connect(null);
         try {
             mappings.clear();
@@ -276,122 +259,14 @@ public final class Mdev {
         }
     }
 
-    /// Reserves the addresses of one area of a region in a guest's host address space. Nothing is
-    /// mapped yet, and no driver code runs.
-    ///
-    /// @throws MdevException EINVAL if the area is trapped; else as [HostMm#reserve]
-    public Vma map(HostMm mm, RegionInfo region, RegionArea area) {
-        if (area.kind() == RegionArea.Kind.TRAPPED) {
-            throw new MdevException(
-                    Errno.EINVAL,
-                    "a trapped area is not mapped: mdev=%s region=%d"
-                            .formatted(uuid, region.index()));
-        }
-        VmaOps ops =
-                new RegionVmaOps(
-                        region.index(),
-                        area,
-                        driver::get,
-                        driver.calls(),
-                        new RegionVmaOps.Checks(new GrantCheck(share), this::faulted));
-        return mappings.map(mm, region.index(), area, ops);
+    /// Where the device's regions are mapped.
+    RegionReverseMap mappings() {
+        return mappings;
     }
 
-    /// Maps all of a range that [#map] reserved, as far as the driver grants it; the rest faults at
-    /// its first access. For eager areas, once the guest can reach them. Calls the driver.
-    public void populate(HostMm mm, Vma vma) {
-        mappings.populate(mm, vma);
-    }
-
-    /// Takes back what is mapped in a range that [#map] reserved; the next access faults. When it
-    /// returns, no access that began before still uses the old pages.
-    public void zap(HostMm mm, Vma vma) {
-        mm.zap(vma.range());
-    }
-
-    /// Removes one mapping made by [#map].
-    public void unmap(Vma vma) {
-        mappings.unmap(vma);
-    }
-
-    private void faulted(FaultRecord fault) {
+    void faulted(FaultRecord fault) {
         faults.add(fault);
         listener.faulted(this, fault);
-    }
-
-    /// A guest's load from a trapped address.
-    ///
-    /// @param assigned the guest's assignment, as [#assign] returned it
-    public RegionAccess read(long assigned, int region, long offsetBytes, int widthBytes) {
-        Optional<String> outside = outsideOf(region, offsetBytes, widthBytes);
-        if (outside.isPresent()) {
-            return new RegionAccess.Failed(Errno.EINVAL, outside.get());
-        }
-        DriverOutcome<Long> outcome =
-                driver.calls()
-                        .access(
-                                "read",
-                                () -> {
-                                    requireEpoch(assigned);
-                                    return driver.get().read(region, offsetBytes, widthBytes);
-                                });
-        return switch (outcome) {
-            case DriverOutcome.Returned<Long> returned ->
-                    new RegionAccess.Done(returned.value() & maskOf(widthBytes));
-            case DriverOutcome.Failed<Long> failed ->
-                    new RegionAccess.Failed(failed.errno(), failed.reason());
-        };
-    }
-
-    /// A guest's store to a trapped address.
-    ///
-    /// @param assigned the guest's assignment, as [#assign] returned it
-    public RegionAccess write(
-            long assigned, int region, long offsetBytes, int widthBytes, long value) {
-        Optional<String> outside = outsideOf(region, offsetBytes, widthBytes);
-        if (outside.isPresent()) {
-            return new RegionAccess.Failed(Errno.EINVAL, outside.get());
-        }
-        return DriverObject.outcomeOf(
-                driver.calls()
-                        .access(
-                                "write",
-                                () -> {
-                                    requireEpoch(assigned);
-                                    driver.get()
-                                            .write(
-                                                    region,
-                                                    offsetBytes,
-                                                    widthBytes,
-                                                    value & maskOf(widthBytes));
-                                    return true;
-                                }));
-    }
-
-    private void requireEpoch(long assigned) {
-        if (assigned != epoch) {
-            throw new MdevException(
-                    Errno.ENODEV, "mdev=%s was taken from the machine".formatted(uuid));
-        }
-    }
-
-    private Optional<String> outsideOf(int region, long offsetBytes, int widthBytes) {
-        boolean inside =
-                regions().stream()
-                        .anyMatch(info ->
-                                info.index() == region
-                                        && offsetBytes >= 0
-                                        && widthBytes >= 1
-                                        && offsetBytes <= info.sizeBytes() - widthBytes);
-        return inside
-                ? Optional.empty()
-                : Optional.of(
-                        "access leaves the region: region=%d offset=0x%x widthBytes=%d"
-                                .formatted(region, offsetBytes, widthBytes));
-    }
-
-    private static long maskOf(int widthBytes) {
-        return widthBytes >= Long.BYTES ? -1L : (1L << (widthBytes * 8)) - 1;
     }
 
     /// What the device puts out as a display, whoever has it.
@@ -428,7 +303,7 @@ public final class Mdev {
     ///
     /// @throws MdevException ENODEV if the device has ended, else what the driver threw
     public void reset() {
-        if (reset(epoch) instanceof RegionAccess.Failed failed) {
+        if (reset(current) instanceof RegionAccess.Failed failed) {
             throw driver.reasonOf(failed);
         }
     }
@@ -443,11 +318,11 @@ public final class Mdev {
         }
     }
 
-    /// The same, asked for by the guest.
+    /// The same, for an assignment.
     ///
-    /// @param assigned the guest's assignment, as [#assign] returned it
-    /// @return what the driver threw, if it did
-    RegionAccess reset(long assigned) {
+    /// @param holder the assignment that is reset; null if nobody had the device
+    /// @return what the driver threw, if it did; ENODEV if the device changed hands meanwhile
+    RegionAccess reset(@Nullable MdevAssignment holder) {
         GuestPort port = guest.port();
         if (port != null) {
             port.reset();
@@ -456,9 +331,17 @@ public final class Mdev {
         return driver.call(
                 "reset",
                 made -> {
-                    requireEpoch(assigned);
+                    requireHolder(holder);
                     resetInTurn(made);
                 });
+    }
+
+    /// @throws MdevException ENODEV unless the device is `holder`'s
+    @SuppressWarnings("ReferenceEquality") // an assignment is one, whatever it says
+    void requireHolder(@Nullable MdevAssignment holder) {
+        if (current != holder) {
+            throw new MdevException(Errno.ENODEV, "mdev=%s changed hands".formatted(uuid));
+        }
     }
 
     /// Tells the driver of guest memory that goes away. Whatever it throws, the memory goes.

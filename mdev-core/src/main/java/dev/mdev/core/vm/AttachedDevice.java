@@ -5,6 +5,7 @@ import dev.mdev.api.MdevException;
 import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.core.device.Mdev;
+import dev.mdev.core.device.MdevAssignment;
 import dev.mdev.core.dma.DmaWindow;
 import dev.mdev.core.engine.GuestAccess;
 import dev.mdev.core.hostmm.HostMm;
@@ -27,7 +28,7 @@ import java.util.function.Consumer;
 
 /// A mediated device in a machine: a PCI function on its bus.
 public final class AttachedDevice {
-    private final Mdev mdev;
+    private final MdevAssignment assignment;
     private final int deviceNumber;
     private final DeviceInterrupts interrupts;
     private final PciFunction function;
@@ -49,13 +50,12 @@ public final class AttachedDevice {
     /// Whether it is being taken out of the machine, or is out. It does not come back.
     private volatile boolean leaving;
 
-    /// @param epoch what [Mdev#assign] returned
-    AttachedDevice(Mdev mdev, long epoch, int deviceNumber, Plug plug) {
-        this.mdev = mdev;
+    AttachedDevice(MdevAssignment assignment, int deviceNumber, Plug plug) {
+        this.assignment = assignment;
         this.deviceNumber = deviceNumber;
         hasFirmware = plug.options.firmware();
-        interrupts = new DeviceInterrupts(mdev.vectors());
-        function = new PciFunction(mdev.backend(epoch), new Owner(plug.windowsChanged));
+        interrupts = new DeviceInterrupts(assignment.mdev().vectors());
+        function = new PciFunction(assignment, new Owner(plug.windowsChanged));
         interrupts.connect(function.interrupts());
         dma = new DmaWindow(plug.slots, plug.mm, new BusGate(), plug.options.pinLimitPages());
         config = new ConfigAccess(function, address());
@@ -77,18 +77,24 @@ public final class AttachedDevice {
     ///
     /// @throws MdevException ENOMEM if there is no room
     void reserveAreas(HostMm mm) {
-        for (RegionInfo region : mdev.regions()) {
+        for (RegionInfo region : mdev().regions()) {
             for (RegionArea area : region.areas()) {
                 if (region.isBar() && area.kind() != RegionArea.Kind.TRAPPED) {
                     areas.add(
-                            new MappedArea(this, region.index(), area, mdev.map(mm, region, area)));
+                            new MappedArea(
+                                    this, region.index(), area, assignment.map(mm, region, area)));
                 }
             }
         }
     }
 
     public Mdev mdev() {
-        return mdev;
+        return assignment.mdev();
+    }
+
+    /// The device, as long as the machine has it.
+    MdevAssignment assignment() {
+        return assignment;
     }
 
     /// Its number on bus 0, 1 to 31. It is function 0 of that device.
@@ -206,7 +212,7 @@ public final class AttachedDevice {
 
     @Override
     public String toString() {
-        return address() + " " + mdev;
+        return address() + " " + assignment;
     }
 
     private final class Owner implements PciFunction.Owner {

@@ -93,7 +93,7 @@ final class BarMapper {
         Settlement settlement = new Settlement(device);
         changeWithoutPins(settlement);
         for (MappedArea area : settlement.plan.eager) {
-            area.device().mdev().populate(mm, area.vma());
+            area.device().assignment().populate(mm, area.vma());
         }
     }
 
@@ -257,7 +257,7 @@ final class BarMapper {
         mmio.setWindows(staying);
         Map<AttachedDevice, MdevException> failures = barSlots.apply(plan.pieces);
         for (MappedArea area : plan.gone) {
-            area.device().mdev().zap(mm, area.vma());
+            area.device().assignment().zap(mm, area.vma());
         }
         mmio.setWindows(plan.windows);
         windows = plan.windows;

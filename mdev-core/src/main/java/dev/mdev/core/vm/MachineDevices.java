@@ -8,6 +8,7 @@ import dev.mdev.api.RegionInfo;
 import dev.mdev.core.addr.GfnRange;
 import dev.mdev.core.device.DeviceHolder;
 import dev.mdev.core.device.Mdev;
+import dev.mdev.core.device.MdevAssignment;
 import dev.mdev.core.engine.GuestAccess;
 import dev.mdev.core.hostmm.HostMm;
 import dev.mdev.core.memslot.AddressSpaces;
@@ -85,22 +86,23 @@ final class MachineDevices {
     ///   in the machine still; ENODEV if it is being removed, ENOMEM or ENOSPC if there is no room;
     ///   the device is then as before
     AttachedDevice plug(Mdev mdev, DeviceHolder holder, AttachOptions options) {
-        long epoch = mdev.assign(holder);
+        MdevAssignment assignment = mdev.assign(holder);
         try {
             lock.lock();
             try {
-                return plugLocked(mdev, epoch, options);
+                return plugLocked(assignment, options);
             } finally {
                 lock.unlock();
             }
         } catch (RuntimeException | Error e) {
-            mdev.unassign();
+            assignment.close();
             throw e;
         }
     }
 
     @GuardedBy("lock")
-    private AttachedDevice plugLocked(Mdev mdev, long epoch, AttachOptions options) {
+    private AttachedDevice plugLocked(MdevAssignment assignment, AttachOptions options) {
+        Mdev mdev = assignment.mdev();
         if (devices.containsKey(mdev.uuid())) {
             throw new MdevException(
                     Errno.EBUSY,
@@ -109,8 +111,7 @@ final class MachineDevices {
         }
         AttachedDevice device =
                 new AttachedDevice(
-                        mdev,
-                        epoch,
+                        assignment,
                         bus.freeNumber(),
                         new AttachedDevice.Plug(slots, mm, options, mapper::settle));
         try {
@@ -158,24 +159,23 @@ final class MachineDevices {
         if (!forget(device)) {
             return false;
         }
-        Mdev mdev = device.mdev();
         device.leave();
         bus.unplug(device);
         mapper.remove(device);
         GfnRange all = new GfnRange(0, GfnRange.GFN_LIMIT);
         device.dma().refusePins(all);
         if (device.dma().hasPins(all)) {
-            mdev.dmaUnmapped(0, GuestAccess.Span.GPA_LIMIT);
+            device.mdev().dmaUnmapped(0, GuestAccess.Span.GPA_LIMIT);
         }
         device.dma().close();
-        device.areas().forEach(area -> mdev.unmap(area.vma()));
+        device.areas().forEach(area -> device.assignment().unmap(area.vma()));
         lock.lock();
         try {
             device.reservedGpas().values().forEach(bars::release);
         } finally {
             lock.unlock();
         }
-        mdev.unassign();
+        device.assignment().close();
         return true;
     }
 }

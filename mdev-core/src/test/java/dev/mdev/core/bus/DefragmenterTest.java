@@ -10,6 +10,7 @@ import dev.mdev.core.capacity.DefragPlan;
 import dev.mdev.core.capacity.FitReport;
 import dev.mdev.core.capacity.PoolUsage;
 import dev.mdev.core.device.Mdev;
+import dev.mdev.core.device.MdevAssignment;
 import dev.mdev.core.support.Seeded;
 
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
@@ -280,8 +281,8 @@ class DefragmenterTest {
         world.bus.defragment(plan);
 
         assertThat(refusals).hasValue(1);
-        mdev.assign("vm7");
-        mdev.unassign();
+        MdevAssignment held = mdev.assign("vm7");
+        held.close();
     }
 
     /// Everything that can be reached by moving one device after the other to free pages.

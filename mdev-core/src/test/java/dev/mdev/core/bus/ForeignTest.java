@@ -7,6 +7,7 @@ import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.core.device.Activity;
 import dev.mdev.core.device.Mdev;
+import dev.mdev.core.device.MdevAssignment;
 import dev.mdev.core.ledger.ApertureRun;
 import dev.mdev.core.ledger.MdevDefinition;
 import dev.mdev.core.ledger.Owner;
@@ -156,18 +157,18 @@ class ForeignTest {
 
         assertThat(world.bus.save(OURS, OutputStream.nullOutputStream())).isPositive();
         assertThat(device.register).isEqualTo(42);
-        mdev.assign("vm2");
+        MdevAssignment held = mdev.assign("vm2");
 
         assertThat(device.register).isZero();
         assertThat(device.resets).hasValue(1);
         device.register = 43;
         assertFails(() -> mdev.assign("vm3"), Errno.EBUSY);
         assertThat(device.register).as("vm2's").isEqualTo(43);
-        mdev.unassign();
+        held.close();
         assertThat(device.resets).hasValue(2);
-        mdev.assign("vm3");
+        MdevAssignment next = mdev.assign("vm3");
         assertThat(device.resets).as("nobody had it since").hasValue(2);
-        mdev.unassign();
+        next.close();
     }
 
     @Test
@@ -186,8 +187,8 @@ class ForeignTest {
 
         world.driver.onReset = _ -> {};
         world.bus.reset(ALIEN);
-        mdev.assign("vm1");
-        mdev.unassign();
+        MdevAssignment held = mdev.assign("vm1");
+        held.close();
     }
 
     @Test
@@ -201,10 +202,10 @@ class ForeignTest {
 
         world.bus.restore(OURS, new ByteArrayInputStream(state.toByteArray()));
         Mdev mdev = world.bus.find(OURS).orElseThrow();
-        mdev.assign("vm1");
+        MdevAssignment held = mdev.assign("vm1");
 
         assertThat(world.driver.device(OURS).register).isEqualTo(41);
-        mdev.unassign();
+        held.close();
     }
 
     @Test

@@ -7,6 +7,7 @@ import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.core.device.Activity;
 import dev.mdev.core.device.Mdev;
+import dev.mdev.core.device.MdevAssignment;
 import dev.mdev.core.device.Parent;
 import dev.mdev.core.ledger.MdevDefinition;
 import dev.mdev.core.ledger.Owner;
@@ -298,8 +299,8 @@ public class LifeCycleTest {
         assertFacts(ONE, false, true);
         assertFacts(TWO, true, false);
         assertFacts(THREE, false, false);
-        world.bus.find(ONE).orElseThrow().assign("vm");
-        world.bus.find(ONE).orElseThrow().unassign();
+        MdevAssignment held = world.bus.find(ONE).orElseThrow().assign("vm");
+        held.close();
         world.bus.remove(ONE);
         world.bus.start(TWO);
     }
@@ -308,7 +309,7 @@ public class LifeCycleTest {
     void theThreeFactsAreIndependent() {
         world.bus.create(definition(ONE));
         Mdev mdev = world.bus.find(ONE).orElseThrow();
-        mdev.assign("vm");
+        MdevAssignment held = mdev.assign("vm");
 
         MdevStatus status = status(ONE);
         assertThat(status.holder()).hasValue("vm");
@@ -317,7 +318,7 @@ public class LifeCycleTest {
         world.bus.undefine(ONE);
         assertThat(status(ONE).holder()).hasValue("vm");
         assertThat(status(ONE).definition()).isEmpty();
-        mdev.unassign();
+        held.close();
         assertThat(status(ONE).holder()).isEmpty();
         assertThat(world.facts(MdevEvent.Assigned.class)).hasSize(1);
         assertThat(world.facts(MdevEvent.Unassigned.class)).hasSize(1);
@@ -358,10 +359,10 @@ public class LifeCycleTest {
     void closingKeepsDefinitionsAndEndsDevicesSoThatNothingIsDirty() {
         world.bus.create(definition(ONE).withAutostart(true));
         world.bus.create(TWO, "gpu1", TYPE);
-        world.bus.find(ONE).orElseThrow().assign("vm");
+        MdevAssignment held = world.bus.find(ONE).orElseThrow().assign("vm");
 
         assertFails(() -> world.bus.close(), Errno.EBUSY);
-        world.bus.find(ONE).orElseThrow().unassign();
+        held.close();
         world.bus.close();
 
         assertFails(() -> world.bus.create(THREE, "gpu0", TYPE), Errno.ESHUTDOWN);

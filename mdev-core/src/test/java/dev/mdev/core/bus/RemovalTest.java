@@ -8,6 +8,7 @@ import dev.mdev.api.MdevException;
 import dev.mdev.core.device.Activity;
 import dev.mdev.core.device.DeviceHolder;
 import dev.mdev.core.device.Mdev;
+import dev.mdev.core.device.MdevAssignment;
 import dev.mdev.core.device.NoGuest;
 import dev.mdev.core.device.Parent;
 import dev.mdev.core.driver.DriverOutcome;
@@ -29,6 +30,7 @@ import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
 
 /// Removal of devices that somebody has, and of devices whose driver does not let go.
 @Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
@@ -88,7 +90,7 @@ class RemovalTest {
             }
 
             @Override
-            public void releaseRequested(Mdev mdev, Duration grace) {
+            public void releaseRequested(UUID uuid, Duration grace) {
                 whenAsked.run();
             }
         };
@@ -97,7 +99,8 @@ class RemovalTest {
     @Test
     void aHolderThatLetsGoWhenAskedLosesNothing() {
         Mdev mdev = create(ONE);
-        mdev.assign(holder("vm7", mdev::unassign));
+        AtomicReference<MdevAssignment> held = new AtomicReference<>();
+        held.set(mdev.assign(holder("vm7", () -> held.get().close())));
 
         assertThat(world.bus.remove(ONE, Removal.asking(LONG)))
                 .isEqualTo(new RemovalReport(Optional.of("vm7"), false, Optional.empty()));
@@ -112,39 +115,37 @@ class RemovalTest {
     @Test
     void withoutForceTheRemovalGivesUpNamingTheHolderAndTheDeviceGoesOn() {
         Mdev mdev = create(ONE);
-        long epoch = mdev.assign("vm7");
+        MdevAssignment held = mdev.assign("vm7");
 
         assertFails(
                 () -> world.bus.remove(ONE, Removal.asking(SHORT)), Errno.EBUSY, "vm7", "50 ms");
         assertFails(() -> world.bus.remove(ONE), Errno.EBUSY, "assigned to vm7");
 
         assertThat(world.bus.find(ONE)).hasValue(mdev);
-        assertThat(mdev.write(epoch, CardDriver.REGISTERS, 0, 4, 42))
-                .isEqualTo(new RegionAccess.Done(0));
-        assertThat(mdev.read(epoch, CardDriver.REGISTERS, 0, 4))
-                .isEqualTo(new RegionAccess.Done(42));
-        mdev.unassign();
-        mdev.assign("vm8");
-        mdev.unassign();
+        assertThat(held.write(CardDriver.REGISTERS, 0, 4, 42)).isEqualTo(new RegionAccess.Done(0));
+        assertThat(held.read(CardDriver.REGISTERS, 0, 4)).isEqualTo(new RegionAccess.Done(42));
+        held.close();
+        MdevAssignment next = mdev.assign("vm8");
+        next.close();
     }
 
     @Test
     void aHolderIsNotAskedWhenItHasNoTimeToAnswer() {
         AtomicInteger asked = new AtomicInteger();
         Mdev mdev = create(ONE);
-        mdev.assign(holder("vm7", asked::incrementAndGet));
+        MdevAssignment held = mdev.assign(holder("vm7", asked::incrementAndGet));
 
         assertFails(() -> world.bus.remove(ONE), Errno.EBUSY);
 
         assertThat(asked).hasValue(0);
         assertThat(world.facts(MdevEvent.ReleaseRequested.class)).isEmpty();
-        mdev.unassign();
+        held.close();
     }
 
     @Test
     void withForceTheDeviceIsTakenFromAHolderThatDoesNotAnswer() {
         Mdev mdev = create(ONE);
-        long epoch = mdev.assign(holder("vm7", () -> LifeCycleTest.await(letGo)));
+        MdevAssignment held = mdev.assign(holder("vm7", () -> LifeCycleTest.await(letGo)));
         CardDriver.Device device = world.driver.device(ONE);
 
         assertThat(world.bus.remove(ONE, Removal.forcing(SHORT)))
@@ -155,12 +156,12 @@ class RemovalTest {
         assertThat(freePages()).isEqualTo(16);
         assertThat(world.facts(MdevEvent.Revoked.class))
                 .containsExactly(new MdevEvent.Revoked(ONE, "vm7"));
-        RegionAccess late = mdev.read(epoch, CardDriver.REGISTERS, 0, 4);
+        RegionAccess late = held.read(CardDriver.REGISTERS, 0, 4);
         assertThat(late)
                 .isInstanceOfSatisfying(
                         RegionAccess.Failed.class,
                         failed -> assertThat(failed.errno()).isEqualTo(Errno.ENODEV));
-        mdev.unassign();
+        held.close();
         assertThat(device.touchedAfterClose).as("driver code runs after close").isFalse();
         assertFails(() -> mdev.assign("vm8"), Errno.ENODEV);
     }
@@ -169,7 +170,7 @@ class RemovalTest {
     void whileARemovalWaitsNobodyElseGetsTheDevice() throws Exception {
         CountDownLatch asked = new CountDownLatch(1);
         Mdev mdev = create(ONE);
-        mdev.assign(holder("vm7", asked::countDown));
+        MdevAssignment held = mdev.assign(holder("vm7", asked::countDown));
         CompletableFuture<?> removal =
                 CompletableFuture.runAsync(() -> world.bus.remove(ONE, Removal.asking(LONG)));
         asked.await();
@@ -177,7 +178,7 @@ class RemovalTest {
         assertFails(() -> mdev.assign("vm8"), Errno.ENODEV);
         assertFails(() -> world.bus.remove(ONE), Errno.EAGAIN);
         assertFails(() -> world.bus.promote(ONE, true), Errno.EAGAIN);
-        mdev.unassign();
+        held.close();
 
         removal.get();
         assertThat(world.bus.status(ONE)).isEmpty();
@@ -187,7 +188,7 @@ class RemovalTest {
     void anInterruptedRemovalLeavesTheDeviceAsItWas() throws Exception {
         CountDownLatch asked = new CountDownLatch(1);
         Mdev mdev = create(ONE);
-        mdev.assign(holder("vm7", asked::countDown));
+        MdevAssignment held = mdev.assign(holder("vm7", asked::countDown));
         CompletableFuture<Throwable> outcome = new CompletableFuture<>();
         Thread remover =
                 Thread.ofPlatform()
@@ -206,7 +207,7 @@ class RemovalTest {
                 .isInstanceOfSatisfying(
                         MdevException.class, e -> assertThat(e.errno()).isEqualTo(Errno.EINTR));
         assertThat(world.bus.find(ONE)).hasValue(mdev);
-        mdev.unassign();
+        held.close();
     }
 
     @Test
@@ -283,7 +284,7 @@ class RemovalTest {
     @Test
     void aDeviceThatIsBusyInAnotherCallbackIsLostUntilThatReturns() throws Exception {
         Mdev mdev = create(ONE);
-        long epoch = mdev.assign("vm7");
+        MdevAssignment held = mdev.assign("vm7");
         CountDownLatch inCall = new CountDownLatch(1);
         CompletableFuture<RegionAccess> stuck =
                 CompletableFuture.supplyAsync(() ->
@@ -310,8 +311,7 @@ class RemovalTest {
         stuck.get();
         awaitGone(ONE);
         assertThat(world.driver.devices).doesNotContainKey(ONE);
-        assertThat(mdev.read(epoch, CardDriver.REGISTERS, 0, 4))
-                .isInstanceOf(RegionAccess.Failed.class);
+        assertThat(held.read(CardDriver.REGISTERS, 0, 4)).isInstanceOf(RegionAccess.Failed.class);
     }
 
     @Test
@@ -412,13 +412,13 @@ class RemovalTest {
     @Test
     void aParentOfWhichSomebodyHasADeviceStaysAsItIsIfOnlyAnUnusedOneIsToGo() {
         Mdev mdev = create(ONE);
-        mdev.assign("vm7");
+        MdevAssignment held = mdev.assign("vm7");
 
         assertFails(() -> world.bus.removeUnusedParent("gpu0"), Errno.EBUSY, ONE.toString(), "vm7");
 
         assertThat(world.bus.parent("gpu0").presence()).isEqualTo(Parent.Presence.PRESENT);
         create(TWO);
-        mdev.unassign();
+        held.close();
         world.bus.removeUnusedParent("gpu0");
         assertThat(world.bus.parents()).isEmpty();
     }
@@ -454,9 +454,10 @@ class RemovalTest {
     @Test
     void aDeviceThatEndsBeforeItsGuestIsConnectedIsNotConnected() {
         Mdev mdev = create(ONE);
+        MdevAssignment held = mdev.assign("vm7");
         PciFunction function =
                 new PciFunction(
-                        mdev.backend(mdev.assign("vm7")),
+                        held,
                         new PciFunction.Owner() {
                             @Override
                             public void windowsChanged() {}
@@ -470,26 +471,26 @@ class RemovalTest {
 
         assertFails(() -> function.connect(NoGuest.INSTANCE), Errno.ENODEV);
 
-        mdev.unassign();
+        held.close();
     }
 
     @Test
     void aDeviceWhoseResetEndsInAnErrorIsGivenBackAndNobodyGetsItBeforeAReset() {
         Mdev mdev = create(ONE);
-        mdev.assign("vm7");
+        MdevAssignment held = mdev.assign("vm7");
         world.driver.onReset =
                 _ -> {
                     throw new OutOfMemoryError("of the driver's own");
                 };
 
-        mdev.unassign();
+        held.close();
 
         assertThat(mdev.holder()).isEmpty();
         assertFails(() -> mdev.assign("vm8"), Errno.EIO, "reset", "of the driver's own");
         world.driver.onReset = _ -> {};
         world.bus.reset(ONE);
-        mdev.assign("vm8");
-        mdev.unassign();
+        MdevAssignment next = mdev.assign("vm8");
+        next.close();
     }
 
     @Test

@@ -8,6 +8,7 @@ import dev.mdev.api.MdevException;
 import dev.mdev.api.page.Page;
 import dev.mdev.core.device.DeviceHolder;
 import dev.mdev.core.device.Mdev;
+import dev.mdev.core.device.MdevAssignment;
 
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
@@ -188,8 +189,8 @@ class StateTransferTest {
             assertThat(content(target, TWO)).as("round %d", round).isEqualTo(ZEROES);
             assertThat(target.driver.device(TWO).register).isZero();
             assertThat(target.driver.device(TWO).resets).hasValueGreaterThan(resets);
-            target.bus.find(TWO).orElseThrow().assign("vm");
-            target.bus.find(TWO).orElseThrow().unassign();
+            MdevAssignment held = target.bus.find(TWO).orElseThrow().assign("vm");
+            held.close();
             target.bus.remove(TWO);
             target.check();
         }
@@ -271,9 +272,9 @@ class StateTransferTest {
     @Test
     void anAssignedDeviceIsLeftAloneUnlessItsHolderStopsTheGuest() throws IOException {
         Mdev mdev = filled(source, ONE, new SplittableRandom(2));
-        mdev.assign("vm7");
+        MdevAssignment held = mdev.assign("vm7");
         assertFails(() -> source.bus.save(ONE, OutputStream.nullOutputStream()), Errno.EBUSY);
-        mdev.unassign();
+        held.close();
         AtomicInteger pauses = new AtomicInteger();
         AtomicInteger resumes = new AtomicInteger();
         DeviceHolder pausing =
@@ -317,8 +318,8 @@ class StateTransferTest {
                     @Override
                     public int read() {
                         if (at == 0) {
-                            mdev.assign("vm");
-                            mdev.unassign();
+                            MdevAssignment held = mdev.assign("vm");
+                            held.close();
                             target.bus.reset(TWO);
                         } else if (at == state.length - 1) {
                             assertFails(() -> mdev.assign("vm"), Errno.EBUSY);

@@ -10,6 +10,7 @@ import dev.mdev.core.capacity.DefragPlan;
 import dev.mdev.core.device.Activity;
 import dev.mdev.core.device.DeviceHolder;
 import dev.mdev.core.device.Mdev;
+import dev.mdev.core.device.MdevAssignment;
 import dev.mdev.core.device.Parent;
 import dev.mdev.core.ledger.MdevDefinition;
 import dev.mdev.core.pci.RegionAccess;
@@ -112,7 +113,7 @@ class StuckVerbTest {
     @Test
     void aResetThatDoesNotReturnKeepsNobodyFromRemovingTheDevice() throws Exception {
         Mdev mdev = create(ONE);
-        long epoch = mdev.assign("vm7");
+        MdevAssignment held = mdev.assign("vm7");
         world.driver.onReset = _ -> getStuck();
         CompletableFuture<Void> reset = begin(() -> world.bus.reset(ONE));
 
@@ -124,8 +125,7 @@ class StuckVerbTest {
                 "4 pages are held");
 
         assertLost(ONE, "reset has been running");
-        assertThat(mdev.read(epoch, CardDriver.REGISTERS, 0, 4))
-                .isInstanceOf(RegionAccess.Failed.class);
+        assertThat(held.read(CardDriver.REGISTERS, 0, 4)).isInstanceOf(RegionAccess.Failed.class);
         assertFails(() -> world.bus.remove(ONE, BY_FORCE), Errno.EBUSY, "lost");
         create(TWO);
         world.bus.remove(TWO);

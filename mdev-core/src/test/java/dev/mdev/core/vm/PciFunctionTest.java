@@ -8,6 +8,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.mdev.api.Errno;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.core.device.Mdev;
+import dev.mdev.core.device.MdevAssignment;
 import dev.mdev.core.pci.IrqRequest;
 import dev.mdev.core.pci.PciFunction;
 import dev.mdev.core.pci.RegionAccess;
@@ -26,14 +27,16 @@ class PciFunctionTest {
     private final AtomicInteger windowChanges = new AtomicInteger();
     private final AtomicInteger signals = new AtomicInteger();
     private Mdev mdev;
+    private MdevAssignment held;
     private PciFunction function;
 
     @BeforeEach
     void assign() {
         mdev = machine.create();
+        held = mdev.assign("front end");
         function =
                 new PciFunction(
-                        mdev.backend(mdev.assign("front end")),
+                        held,
                         new PciFunction.Owner() {
                             @Override
                             public void windowsChanged() {
@@ -49,7 +52,7 @@ class PciFunctionTest {
 
     @AfterEach
     void stop() {
-        mdev.unassign();
+        held.close();
         machine.close();
     }
 
@@ -128,13 +131,13 @@ class PciFunctionTest {
     @Test
     void anAssignmentThatIsOverReachesTheDriverNoMore() {
         function.writeConfig(COMMAND, 2, MEMORY);
-        mdev.unassign();
+        held.close();
 
         assertFailed(Errno.ENODEV, function.read(2, 0, 4));
         assertFailed(
                 Errno.ENODEV, function.writeConfig(function.config().capability(0x13) + 4, 1, 1));
         assertThat(machine.device(0).events).containsExactly("reset");
-        mdev.assign("again");
+        held = mdev.assign("again");
     }
 
     private static void assertFailed(Errno errno, RegionAccess outcome) {

@@ -1,0 +1,173 @@
+package dev.mdev.core.device;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.api.RegionArea;
+import dev.mdev.api.RegionInfo;
+import dev.mdev.core.driver.DriverOutcome;
+import dev.mdev.core.hostmm.HostMm;
+import dev.mdev.core.hostmm.Vma;
+import dev.mdev.core.mapping.GrantCheck;
+import dev.mdev.core.mapping.RegionVmaOps;
+import dev.mdev.core.pci.FunctionBackend;
+import dev.mdev.core.pci.GuestPort;
+import dev.mdev.core.pci.PciProfile;
+import dev.mdev.core.pci.RegionAccess;
+
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicBoolean;
+
+/// A device for the time that one machine has it, from [Mdev#assign] to [#close].
+///
+/// All methods may be called by any thread. A register access that was under way when the machine
+/// gave the device back, and gets its turn later, is refused with ENODEV.
+public final class MdevAssignment implements FunctionBackend, AutoCloseable {
+    private final Mdev mdev;
+    private final AtomicBoolean closed = new AtomicBoolean();
+
+    MdevAssignment(Mdev mdev) {
+        this.mdev = mdev;
+    }
+
+    /// The device.
+    public Mdev mdev() {
+        return mdev;
+    }
+
+    @Override
+    public PciProfile profile() {
+        return mdev.profile();
+    }
+
+    @Override
+    public void connect(GuestPort port) {
+        mdev.requireHolder(this);
+        mdev.connect(port);
+    }
+
+    /// Reserves the addresses of one area of a region in a guest's host address space. Nothing is
+    /// mapped yet, and no driver code runs.
+    ///
+    /// @throws MdevException EINVAL if the area is trapped; else as [HostMm#reserve]
+    public Vma map(HostMm mm, RegionInfo region, RegionArea area) {
+        if (area.kind() == RegionArea.Kind.TRAPPED) {
+            throw new MdevException(
+                    Errno.EINVAL,
+                    "a trapped area is not mapped: mdev=%s region=%d"
+                            .formatted(mdev.uuid(), region.index()));
+        }
+        DriverObject driver = mdev.driver();
+        return mdev.mappings()
+                .map(
+                        mm,
+                        region.index(),
+                        area,
+                        new RegionVmaOps(
+                                region.index(),
+                                area,
+                                driver::get,
+                                driver.calls(),
+                                new RegionVmaOps.Checks(
+                                        new GrantCheck(mdev.share()), mdev::faulted)));
+    }
+
+    /// Maps all of a range that [#map] reserved, as far as the driver grants it; the rest faults at
+    /// its first access. For eager areas, once the guest can reach them. Calls the driver.
+    public void populate(HostMm mm, Vma vma) {
+        mdev.mappings().populate(mm, vma);
+    }
+
+    /// Takes back what is mapped in a range that [#map] reserved; the next access faults. When it
+    /// returns, no access that began before still uses the old pages.
+    public void zap(HostMm mm, Vma vma) {
+        mm.zap(vma.range());
+    }
+
+    /// Removes one mapping made by [#map].
+    public void unmap(Vma vma) {
+        mdev.mappings().unmap(vma);
+    }
+
+    @Override
+    public RegionAccess read(int region, long offsetBytes, int widthBytes) {
+        Optional<String> outside = outsideOf(region, offsetBytes, widthBytes);
+        if (outside.isPresent()) {
+            return new RegionAccess.Failed(Errno.EINVAL, outside.get());
+        }
+        DriverOutcome<Long> outcome =
+                mdev.calls()
+                        .access(
+                                "read",
+                                () -> {
+                                    mdev.requireHolder(this);
+                                    return mdev.driver()
+                                            .get()
+                                            .read(region, offsetBytes, widthBytes);
+                                });
+        return switch (outcome) {
+            case DriverOutcome.Returned<Long> returned ->
+                    new RegionAccess.Done(returned.value() & maskOf(widthBytes));
+            case DriverOutcome.Failed<Long> failed ->
+                    new RegionAccess.Failed(failed.errno(), failed.reason());
+        };
+    }
+
+    @Override
+    public RegionAccess write(int region, long offsetBytes, int widthBytes, long value) {
+        Optional<String> outside = outsideOf(region, offsetBytes, widthBytes);
+        if (outside.isPresent()) {
+            return new RegionAccess.Failed(Errno.EINVAL, outside.get());
+        }
+        long bits = value & maskOf(widthBytes);
+        return DriverObject.outcomeOf(
+                mdev.calls()
+                        .access(
+                                "write",
+                                () -> {
+                                    mdev.requireHolder(this);
+                                    mdev.driver()
+                                            .get()
+                                            .write(region, offsetBytes, widthBytes, bits);
+                                    return true;
+                                }));
+    }
+
+    private Optional<String> outsideOf(int region, long offsetBytes, int widthBytes) {
+        boolean inside =
+                mdev.regions().stream()
+                        .anyMatch(info ->
+                                info.index() == region
+                                        && offsetBytes >= 0
+                                        && widthBytes >= 1
+                                        && offsetBytes <= info.sizeBytes() - widthBytes);
+        return inside
+                ? Optional.empty()
+                : Optional.of(
+                        "access leaves the region: region=%d offset=0x%x widthBytes=%d"
+                                .formatted(region, offsetBytes, widthBytes));
+    }
+
+    private static long maskOf(int widthBytes) {
+        return widthBytes >= Long.BYTES ? -1L : (1L << (widthBytes * 8)) - 1;
+    }
+
+    @Override
+    public RegionAccess reset() {
+        return mdev.reset(this);
+    }
+
+    /// Gives the device back: removes all mappings, cuts the driver off from the guest, and resets
+    /// the device so that the next holder finds nothing of this one's. If the reset fails, nobody
+    /// gets the device until a [Mdev#reset] succeeds. Closing twice is closing once.
+    @Override
+    public void close() {
+        if (closed.compareAndSet(false, true)) {
+            mdev.takeBack();
+        }
+    }
+
+    @Override
+    public String toString() {
+        return mdev.toString();
+    }
+}
