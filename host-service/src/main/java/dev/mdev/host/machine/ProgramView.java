@@ -81,6 +81,9 @@ record ProgramView(ProgramResult.End end, List<Step> steps, List<Device> devices
 
     private static Fault fault(VcpuExit.Fault fault) {
         return new Fault(
-                new U64(fault.gpa()), fault.access(), fault.errno().name(), fault.reason());
+                new U64(fault.gpa()),
+                fault.access(),
+                fault.refusal().errno().name(),
+                fault.refusal().reason());
     }
 }

@@ -2,13 +2,11 @@ package dev.mdev.core.bus;
 
 import dev.mdev.api.Aperture;
 import dev.mdev.api.ExistingDevice;
-import dev.mdev.api.MdevException;
 import dev.mdev.api.ParentDevice;
 import dev.mdev.api.ParentDriver;
 import dev.mdev.api.ParentHost;
 import dev.mdev.core.device.Parent;
 import dev.mdev.core.driver.DriverCalls;
-import dev.mdev.core.driver.DriverOutcome;
 import dev.mdev.core.hostmm.HostMemory;
 
 import java.time.Duration;
@@ -103,16 +101,8 @@ final class ParentAdmission {
     }
 
     private static void closeQuietly(DriverCalls calls, ParentDevice device, Throwable because) {
-        DriverOutcome<Boolean> closed =
-                calls.call(
-                        "close",
-                        () -> {
-                            device.close();
-                            return true;
-                        });
-        if (closed instanceof DriverOutcome.Failed<Boolean> failed) {
-            because.addSuppressed(new MdevException(failed.errno(), failed.reason()));
-        }
+        calls.run("close", device::close)
+                .ifPresent(refusal -> because.addSuppressed(refusal.toException()));
     }
 
     /// What a driver gets while it looks for its devices.

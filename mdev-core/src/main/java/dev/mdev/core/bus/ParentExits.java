@@ -1,7 +1,7 @@
 package dev.mdev.core.bus;
 
+import dev.mdev.api.Refusal;
 import dev.mdev.core.device.Parent;
-import dev.mdev.core.driver.DriverOutcome;
 
 import java.util.Optional;
 
@@ -47,17 +47,9 @@ final class ParentExits {
     }
 
     private static Optional<String> closeDevice(Parent parent) {
-        DriverOutcome<Boolean> outcome =
-                parent.calls()
-                        .callWheneverFree(
-                                "close",
-                                () -> {
-                                    parent.device().close();
-                                    return true;
-                                });
-        return outcome instanceof DriverOutcome.Failed<Boolean> failed
-                ? Optional.of(failed.reason())
-                : Optional.empty();
+        return parent.calls()
+                .runWheneverFree("close", () -> parent.device().close())
+                .map(Refusal::reason);
     }
 
     private void gone(Parent parent, Optional<String> trouble) {

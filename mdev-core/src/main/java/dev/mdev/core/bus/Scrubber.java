@@ -148,7 +148,7 @@ final class Scrubber {
                             ? new Verdict(pfns, true, "")
                             : new Verdict(pfns, false, "does not read back as zero");
             case DriverOutcome.Failed<Boolean> failed ->
-                    new Verdict(pfns, false, "cannot be accessed: " + failed.reason());
+                    new Verdict(pfns, false, "cannot be accessed: " + failed.refusal().reason());
         };
     }
 

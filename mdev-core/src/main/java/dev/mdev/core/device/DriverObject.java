@@ -4,12 +4,12 @@ import dev.mdev.api.DeviceState;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevDevice;
 import dev.mdev.api.MdevException;
+import dev.mdev.api.Refusal;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.core.driver.DriverCalls;
 import dev.mdev.core.driver.DriverException;
 import dev.mdev.core.driver.DriverOutcome;
 import dev.mdev.core.pci.PciProfile;
-import dev.mdev.core.pci.RegionAccess;
 
 import org.jspecify.annotations.Nullable;
 
@@ -125,28 +125,14 @@ public final class DriverObject {
 
     /// Calls the driver in the device's turn.
     ///
-    /// @return what it threw, if it did
-    RegionAccess call(String callback, Consumer<MdevDevice> body) {
-        return outcomeOf(
-                calls.call(
-                        callback,
-                        () -> {
-                            body.accept(get());
-                            return true;
-                        }));
+    /// @return why it failed, if it did
+    Optional<Refusal> run(String callback, Consumer<MdevDevice> body) {
+        return calls.run(callback, () -> body.accept(get()));
     }
 
-    /// Why a call failed: because the device has ended, or for what the driver threw.
-    MdevException reasonOf(RegionAccess.Failed failed) {
-        return ended ? removed() : new DriverException(failed.errno(), failed.reason());
-    }
-
-    static RegionAccess outcomeOf(DriverOutcome<Boolean> outcome) {
-        return switch (outcome) {
-            case DriverOutcome.Returned<Boolean> _ -> new RegionAccess.Done(0);
-            case DriverOutcome.Failed<Boolean> failed ->
-                    new RegionAccess.Failed(failed.errno(), failed.reason());
-        };
+    /// What to throw for a call that failed: that the device has ended, or what the driver threw.
+    MdevException exceptionFor(Refusal refusal) {
+        return ended ? removed() : new DriverException(refusal);
     }
 
     /// Ends the driver's object, after [#end]. Waits for calls that are under way, however long
@@ -154,16 +140,7 @@ public final class DriverObject {
     ///
     /// @return what went wrong, if something did; the object is given up all the same
     public Optional<String> close() {
-        DriverOutcome<Boolean> outcome =
-                calls.callWheneverFree(
-                        "close",
-                        () -> {
-                            bound().close();
-                            return true;
-                        });
-        return outcome instanceof DriverOutcome.Failed<Boolean> failed
-                ? Optional.of(failed.reason())
-                : Optional.empty();
+        return calls.runWheneverFree("close", () -> bound().close()).map(Refusal::reason);
     }
 
     /// Asks the driver something.
@@ -178,6 +155,20 @@ public final class DriverObject {
         return outcome.orThrow();
     }
 
+    /// Lets the driver do something.
+    ///
+    /// @throws MdevException as [#ask]
+    private void runOrThrow(String callback, Runnable body) {
+        orThrow(run(callback, _ -> body.run()));
+    }
+
+    /// @throws MdevException [#exceptionFor] the refusal, if there is one
+    void orThrow(Optional<Refusal> refusal) {
+        if (refusal.isPresent()) {
+            throw exceptionFor(refusal.get());
+        }
+    }
+
     /// Whether the device does nothing by itself until somebody gets it.
     public boolean isStopped() {
         return stopped;
@@ -188,32 +179,28 @@ public final class DriverObject {
     ///
     /// @throws MdevException what the driver threw
     public void stop(DeviceState state) {
-        var _ =
-                ask(
-                        "stop",
-                        _ -> {
-                            if (!stopped) {
-                                state.stop();
-                                stopped = true;
-                            }
-                            return true;
-                        });
+        runOrThrow(
+                "stop",
+                () -> {
+                    if (!stopped) {
+                        state.stop();
+                        stopped = true;
+                    }
+                });
     }
 
     /// Lets the device go on.
     ///
     /// @throws MdevException what the driver threw
     public void resume(DeviceState state) {
-        var _ =
-                ask(
-                        "resume",
-                        _ -> {
-                            if (stopped) {
-                                stopped = false;
-                                state.resume();
-                            }
-                            return true;
-                        });
+        runOrThrow(
+                "resume",
+                () -> {
+                    if (stopped) {
+                        stopped = false;
+                        state.resume();
+                    }
+                });
     }
 
     /// The same.
@@ -256,8 +243,7 @@ public final class DriverObject {
         DriverOutcome<Scanout> outcome = calls.call("picture", () -> Scanout.of(get()));
         return switch (outcome) {
             case DriverOutcome.Returned<Scanout> returned -> returned.value();
-            case DriverOutcome.Failed<Scanout> failed ->
-                    throw new MdevException(failed.errno(), failed.reason());
+            case DriverOutcome.Failed<Scanout> failed -> throw failed.refusal().toException();
         };
     }
 
@@ -273,7 +259,7 @@ public final class DriverObject {
                     case DriverOutcome.Returned<SortedMap<String, Long>> returned ->
                             returned.value();
                     case DriverOutcome.Failed<SortedMap<String, Long>> failed ->
-                            throw new MdevException(failed.errno(), failed.reason());
+                            throw failed.refusal().toException();
                 };
         if (counters.size() > Mdev.MOST_COUNTERS) {
             throw new MdevException(

@@ -9,6 +9,7 @@ import dev.mdev.api.MdevDevice;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.MdevType;
 import dev.mdev.api.PoolShare;
+import dev.mdev.api.Refusal;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.core.driver.DriverCalls;
 import dev.mdev.core.mapping.FaultLog;
@@ -16,7 +17,6 @@ import dev.mdev.core.mapping.FaultRecord;
 import dev.mdev.core.mapping.RegionReverseMap;
 import dev.mdev.core.pci.GuestPort;
 import dev.mdev.core.pci.PciProfile;
-import dev.mdev.core.pci.RegionAccess;
 
 import org.jspecify.annotations.Nullable;
 
@@ -226,9 +226,8 @@ public final class Mdev {
     private void resetBetweenHolders() {
         // Whatever ends the call, an error that is thrown on included.
         assignment.markUnclean("its reset did not end");
-        if (driver.call("reset", this::resetInTurn) instanceof RegionAccess.Failed failed) {
-            assignment.markUnclean(failed.reason());
-        }
+        driver.run("reset", this::resetInTurn)
+                .ifPresent(refusal -> assignment.markUnclean(refusal.reason()));
     }
 
     /// In the device's turn: nobody can use the device between its reset and the note of it.
@@ -303,9 +302,7 @@ public final class Mdev {
     ///
     /// @throws MdevException ENODEV if the device has ended, else what the driver threw
     public void reset() {
-        if (reset(current) instanceof RegionAccess.Failed failed) {
-            throw driver.reasonOf(failed);
-        }
+        driver.orThrow(reset(current));
     }
 
     /// Lets the machine that has the device set it up again after a [#reset], as firmware does:
@@ -322,13 +319,13 @@ public final class Mdev {
     ///
     /// @param holder the assignment that is reset; null if nobody had the device
     /// @return what the driver threw, if it did; ENODEV if the device changed hands meanwhile
-    RegionAccess reset(@Nullable MdevAssignment holder) {
+    Optional<Refusal> reset(@Nullable MdevAssignment holder) {
         GuestPort port = guest.port();
         if (port != null) {
             port.reset();
         }
         mappings.zapAll();
-        return driver.call(
+        return driver.run(
                 "reset",
                 made -> {
                     requireHolder(holder);
@@ -349,7 +346,7 @@ public final class Mdev {
     /// @param iova first address
     /// @param lengthBytes bytes
     public void dmaUnmapped(long iova, long lengthBytes) {
-        var _ = driver.call("dmaUnmapped", made -> made.dmaUnmapped(iova, lengthBytes));
+        var _ = driver.run("dmaUnmapped", made -> made.dmaUnmapped(iova, lengthBytes));
     }
 
     /// Lets a device go on that was restored while nobody had it: what it was doing needs a guest.
@@ -369,9 +366,7 @@ public final class Mdev {
     ///
     /// @throws MdevException what the driver threw
     public void resetDriver() {
-        if (driver.call("reset", MdevDevice::reset) instanceof RegionAccess.Failed failed) {
-            throw driver.reasonOf(failed);
-        }
+        driver.orThrow(driver.run("reset", MdevDevice::reset));
     }
 
     /// Gives the device other pages. Nobody may have the device.
@@ -384,15 +379,15 @@ public final class Mdev {
         Optional<DeviceState> running =
                 driver.isStopped() ? Optional.empty() : driver.ask("state", MdevDevice::state);
         running.ifPresent(driver::stop);
-        RegionAccess moved;
+        Optional<Refusal> moved;
         Optional<MdevException> stands;
         try {
-            moved = driver.call("shareMoved", made -> moveAlone(made, target, copy));
+            moved = driver.run("shareMoved", made -> moveAlone(made, target, copy));
         } finally {
             stands = running.flatMap(driver::tryResume);
         }
-        if (moved instanceof RegionAccess.Failed failed) {
-            MdevException trouble = driver.reasonOf(failed);
+        if (moved.isPresent()) {
+            MdevException trouble = driver.exceptionFor(moved.get());
             stands.ifPresent(trouble::addSuppressed);
             throw trouble;
         }

@@ -2,6 +2,7 @@ package dev.mdev.core.device;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
+import dev.mdev.api.Refusal;
 import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.core.driver.DriverOutcome;
@@ -90,9 +91,9 @@ public final class MdevAssignment implements FunctionBackend, AutoCloseable {
 
     @Override
     public RegionAccess read(int region, long offsetBytes, int widthBytes) {
-        Optional<String> outside = outsideOf(region, offsetBytes, widthBytes);
+        Optional<Refusal> outside = outsideOf(region, offsetBytes, widthBytes);
         if (outside.isPresent()) {
-            return new RegionAccess.Failed(Errno.EINVAL, outside.get());
+            return new RegionAccess.Failed(outside.get());
         }
         DriverOutcome<Long> outcome =
                 mdev.calls()
@@ -107,32 +108,29 @@ public final class MdevAssignment implements FunctionBackend, AutoCloseable {
         return switch (outcome) {
             case DriverOutcome.Returned<Long> returned ->
                     new RegionAccess.Done(returned.value() & maskOf(widthBytes));
-            case DriverOutcome.Failed<Long> failed ->
-                    new RegionAccess.Failed(failed.errno(), failed.reason());
+            case DriverOutcome.Failed<Long> failed -> new RegionAccess.Failed(failed.refusal());
         };
     }
 
     @Override
     public RegionAccess write(int region, long offsetBytes, int widthBytes, long value) {
-        Optional<String> outside = outsideOf(region, offsetBytes, widthBytes);
+        Optional<Refusal> outside = outsideOf(region, offsetBytes, widthBytes);
         if (outside.isPresent()) {
-            return new RegionAccess.Failed(Errno.EINVAL, outside.get());
+            return new RegionAccess.Failed(outside.get());
         }
         long bits = value & maskOf(widthBytes);
-        return DriverObject.outcomeOf(
-                mdev.calls()
-                        .access(
-                                "write",
-                                () -> {
-                                    mdev.requireHolder(this);
-                                    mdev.driver()
-                                            .get()
-                                            .write(region, offsetBytes, widthBytes, bits);
-                                    return true;
-                                }));
+        return mdev.calls()
+                .runAccess(
+                        "write",
+                        () -> {
+                            mdev.requireHolder(this);
+                            mdev.driver().get().write(region, offsetBytes, widthBytes, bits);
+                        })
+                .<RegionAccess>map(RegionAccess.Failed::new)
+                .orElse(new RegionAccess.Done(0));
     }
 
-    private Optional<String> outsideOf(int region, long offsetBytes, int widthBytes) {
+    private Optional<Refusal> outsideOf(int region, long offsetBytes, int widthBytes) {
         boolean inside =
                 mdev.regions().stream()
                         .anyMatch(info ->
@@ -143,8 +141,10 @@ public final class MdevAssignment implements FunctionBackend, AutoCloseable {
         return inside
                 ? Optional.empty()
                 : Optional.of(
-                        "access leaves the region: region=%d offset=0x%x widthBytes=%d"
-                                .formatted(region, offsetBytes, widthBytes));
+                        new Refusal(
+                                Errno.EINVAL,
+                                "access leaves the region: region=%d offset=0x%x widthBytes=%d"
+                                        .formatted(region, offsetBytes, widthBytes)));
     }
 
     private static long maskOf(int widthBytes) {
@@ -152,7 +152,7 @@ public final class MdevAssignment implements FunctionBackend, AutoCloseable {
     }
 
     @Override
-    public RegionAccess reset() {
+    public Optional<Refusal> reset() {
         return mdev.reset(this);
     }
 

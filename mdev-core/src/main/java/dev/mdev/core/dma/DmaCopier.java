@@ -98,7 +98,7 @@ final class DmaCopier {
         return switch (mm.handleFault(hva, access)) {
             case FaultResult.Mapped _ -> "";
             case FaultResult.Trapped _ -> "registers, not memory";
-            case FaultResult.Failed failed -> failed.reason();
+            case FaultResult.Failed failed -> failed.refusal().reason();
         };
     }
 

@@ -2,6 +2,7 @@ package dev.mdev.core.driver;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
+import dev.mdev.api.Refusal;
 
 import org.jspecify.annotations.Nullable;
 
@@ -92,6 +93,27 @@ public final class DriverCalls {
         return refused.isPresent() ? refused.get() : callBeside(callback, body);
     }
 
+    /// As [#call], of what returns nothing.
+    ///
+    /// @return why it failed, if it did
+    public Optional<Refusal> run(String callback, Runnable body) {
+        return call(callback, asSupplier(body)).failure();
+    }
+
+    /// As [#access], of what returns nothing.
+    ///
+    /// @return why it failed, if it did
+    public Optional<Refusal> runAccess(String callback, Runnable body) {
+        return access(callback, asSupplier(body)).failure();
+    }
+
+    private static Supplier<Boolean> asSupplier(Runnable body) {
+        return () -> {
+            body.run();
+            return true;
+        };
+    }
+
     private <T> Optional<DriverOutcome<T>> await(Lock turn, String callback) {
         try {
             return turn.tryLock(deadline.toNanos(), TimeUnit.NANOSECONDS)
@@ -99,17 +121,17 @@ public final class DriverCalls {
                     : Optional.of(busy(callback));
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            return Optional.of(
-                    new DriverOutcome.Failed<>(
-                            Errno.EINTR, owner + " " + callback + ": interrupted while waiting"));
+            return Optional.of(failed(Errno.EINTR, callback, "interrupted while waiting"));
         }
     }
 
     /// Calls driver code, however long it takes until its turn comes: for the one call that must be
     /// made, on a thread that has nothing else to do.
-    public <T> DriverOutcome<T> callWheneverFree(String callback, Supplier<T> body) {
+    ///
+    /// @return why it failed, if it did
+    public Optional<Refusal> runWheneverFree(String callback, Runnable body) {
         serial.writeLock().lock();
-        return callInTurn(callback, body);
+        return callInTurn(callback, asSupplier(body)).failure();
     }
 
     /// Calls driver code; the caller holds the write lock, once more than after it.
@@ -164,7 +186,7 @@ public final class DriverCalls {
     }
 
     private <T> DriverOutcome<T> failed(Errno errno, String callback, String what) {
-        return new DriverOutcome.Failed<>(errno, owner + " " + callback + ": " + what);
+        return new DriverOutcome.Failed<>(new Refusal(errno, owner + " " + callback + ": " + what));
     }
 
     private <T> DriverOutcome<T> busy(String callback) {

@@ -1,13 +1,13 @@
 package dev.mdev.core.driver;
 
-import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
+import dev.mdev.api.Refusal;
 
 /// A callback of a driver failed: the error number is the driver's, and means what it means there.
 public final class DriverException extends MdevException {
     private static final long serialVersionUID = 1L;
 
-    public DriverException(Errno errno, String reason) {
-        super(errno, reason);
+    public DriverException(Refusal refusal) {
+        super(refusal.errno(), refusal.reason());
     }
 }

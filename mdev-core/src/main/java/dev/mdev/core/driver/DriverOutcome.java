@@ -1,6 +1,8 @@
 package dev.mdev.core.driver;
 
-import dev.mdev.api.Errno;
+import dev.mdev.api.Refusal;
+
+import java.util.Optional;
 
 /// How a call of driver code ended.
 public sealed interface DriverOutcome<T> {
@@ -9,9 +11,17 @@ public sealed interface DriverOutcome<T> {
 
     /// It did not: it threw, or could not be made.
     ///
-    /// @param errno what the driver said, EIO for what it did not mean to throw, ETIMEDOUT if the
+    /// @param refusal what the driver said, EIO for what it did not mean to throw, ETIMEDOUT if the
     ///   driver was busy with another call for too long
-    record Failed<T>(Errno errno, String reason) implements DriverOutcome<T> {}
+    record Failed<T>(Refusal refusal) implements DriverOutcome<T> {}
+
+    /// Why the call did not return, if it did not.
+    default Optional<Refusal> failure() {
+        return switch (this) {
+            case Returned<T> _ -> Optional.empty();
+            case Failed<T> failed -> Optional.of(failed.refusal);
+        };
+    }
 
     /// What the call returned.
     ///
@@ -19,7 +29,7 @@ public sealed interface DriverOutcome<T> {
     default T orThrow() {
         return switch (this) {
             case Returned<T> returned -> returned.value();
-            case Failed<T> failed -> throw new DriverException(failed.errno(), failed.reason());
+            case Failed<T> failed -> throw new DriverException(failed.refusal);
         };
     }
 }

@@ -1,6 +1,6 @@
 package dev.mdev.core.engine;
 
-import dev.mdev.api.Errno;
+import dev.mdev.api.Refusal;
 import dev.mdev.api.page.Access;
 
 /// Why a virtual processor stopped.
@@ -23,8 +23,9 @@ public sealed interface VcpuExit {
     /// The access failed.
     ///
     /// @param gpa of the access that failed
-    /// @param errno as `KVM_RUN` would return it, or as the owner of the memory said
-    record Fault(long gpa, Access access, Errno errno, String reason) implements VcpuExit {}
+    /// @param refusal with the errno that `KVM_RUN` would return, or what the owner of the memory
+    ///   said
+    record Fault(long gpa, Access access, Refusal refusal) implements VcpuExit {}
 
     /// The processor's dirty ring is full (`KVM_EXIT_DIRTY_RING_FULL`); it runs on after a reset.
     record DirtyRingFull() implements VcpuExit {}

@@ -1,11 +1,10 @@
 package dev.mdev.core.hostmm;
 
-import dev.mdev.api.Errno;
 import dev.mdev.api.page.PfnRange;
 import dev.mdev.api.page.Prot;
 
 /// How the owner of a vma answers a [VmaFault].
-public sealed interface Fill {
+public sealed interface Fill permits Fill.Map, FaultResult.NotMapped {
     /// Map these pages. They cover the touched page, lie within the fault's window, and allow the
     /// access.
     ///
@@ -19,10 +18,4 @@ public sealed interface Fill {
                     && prot.allows(fault.access());
         }
     }
-
-    /// Map nothing: this access is emulated.
-    record Trap() implements Fill {}
-
-    /// Map nothing: this access fails.
-    record Fail(Errno errno, String reason) implements Fill {}
 }

@@ -4,6 +4,7 @@ import com.google.errorprone.annotations.concurrent.GuardedBy;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
+import dev.mdev.api.Refusal;
 import dev.mdev.api.page.Access;
 import dev.mdev.api.page.Page;
 import dev.mdev.api.page.PfnRange;
@@ -219,8 +220,7 @@ public final class Vma {
             FaultResult answered =
                     switch (owner.fault(fault)) {
                         case Fill.Map map -> install(owner, mine, fault, map);
-                        case Fill.Trap _ -> new FaultResult.Trapped();
-                        case Fill.Fail fail -> new FaultResult.Failed(fail.errno(), fail.reason());
+                        case FaultResult.NotMapped refused -> refused;
                     };
             // To begin again is, for those who wait, as good as mapped: they look again.
             outcome = answered == null ? new FaultResult.Mapped(HostPte.NONE) : answered;
@@ -261,7 +261,7 @@ public final class Vma {
             installLocked(owner, mine.page, grant);
             return new FaultResult.Mapped(table.getAcquire(mine.page));
         } catch (MdevException e) {
-            return new FaultResult.Failed(e.errno(), e.getMessage());
+            return new FaultResult.Failed(Refusal.of(e));
         } finally {
             entries.unlock();
         }

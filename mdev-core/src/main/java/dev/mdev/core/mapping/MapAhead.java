@@ -4,6 +4,7 @@ import com.google.errorprone.annotations.concurrent.GuardedBy;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MapRequest;
+import dev.mdev.core.hostmm.FaultResult;
 import dev.mdev.core.hostmm.Fill;
 
 import java.util.ArrayDeque;
@@ -74,7 +75,9 @@ final class MapAhead {
         long page = request.page();
         long npages = Math.min(take(page), request.endPage() - page);
         Fill fill = driver.ask(narrowed(request, npages), npages > 1);
-        if (npages > 1 && fill instanceof Fill.Fail fail && isWorthAnother(fail.errno())) {
+        if (npages > 1
+                && fill instanceof FaultResult.Failed failed
+                && isWorthAnother(failed.refusal().errno())) {
             npages = 1;
             fill = driver.ask(narrowed(request, 1), false);
         }

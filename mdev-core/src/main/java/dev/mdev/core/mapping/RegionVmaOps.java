@@ -8,6 +8,7 @@ import dev.mdev.api.RegionArea;
 import dev.mdev.api.page.Page;
 import dev.mdev.core.driver.DriverCalls;
 import dev.mdev.core.driver.DriverOutcome;
+import dev.mdev.core.hostmm.FaultResult;
 import dev.mdev.core.hostmm.Fill;
 import dev.mdev.core.hostmm.VmaFault;
 import dev.mdev.core.hostmm.VmaOps;
@@ -90,13 +91,13 @@ public final class RegionVmaOps implements VmaOps {
                     case DriverOutcome.Failed<MapDecision> failed ->
                             new Answer(
                                     FaultRecord.Outcome.FAILED,
-                                    failed.reason(),
-                                    new Fill.Fail(failed.errno(), failed.reason()));
+                                    failed.refusal().reason(),
+                                    new FaultResult.Failed(failed.refusal()));
                 };
         boolean harmless =
                 isTrial
-                        && answer.fill() instanceof Fill.Fail fail
-                        && MapAhead.isWorthAnother(fail.errno());
+                        && answer.fill() instanceof FaultResult.Failed failed
+                        && MapAhead.isWorthAnother(failed.refusal().errno());
         sink.faulted(
                 new FaultRecord(
                         Instant.now(),
@@ -123,12 +124,13 @@ public final class RegionVmaOps implements VmaOps {
         return switch (decision) {
             case MapDecision.Grant grant -> judgeGrant(request, grant);
             case MapDecision.Trap _ ->
-                    new Answer(FaultRecord.Outcome.TRAPPED, "trap", new Fill.Trap());
+                    new Answer(FaultRecord.Outcome.TRAPPED, "trap", new FaultResult.Trapped());
             case MapDecision.Deny deny ->
                     new Answer(
                             FaultRecord.Outcome.DENIED,
                             "deny: " + deny.reason(),
-                            new Fill.Fail(Errno.EACCES, "denied by the driver: " + deny.reason()));
+                            new FaultResult.Failed(
+                                    Errno.EACCES, "denied by the driver: " + deny.reason()));
         };
     }
 
@@ -139,7 +141,7 @@ public final class RegionVmaOps implements VmaOps {
             return new Answer(
                     FaultRecord.Outcome.REFUSED,
                     text,
-                    new Fill.Fail(Errno.EIO, "the driver's grant was refused: " + text));
+                    new FaultResult.Failed(Errno.EIO, "the driver's grant was refused: " + text));
         }
         return new Answer(
                 FaultRecord.Outcome.GRANTED,

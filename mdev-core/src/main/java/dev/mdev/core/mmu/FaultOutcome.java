@@ -1,6 +1,6 @@
 package dev.mdev.core.mmu;
 
-import dev.mdev.api.Errno;
+import dev.mdev.api.Refusal;
 
 /// What a vCPU does after a stage-2 fault.
 public sealed interface FaultOutcome {
@@ -15,5 +15,5 @@ public sealed interface FaultOutcome {
     record Tracked() implements FaultOutcome {}
 
     /// The access fails.
-    record Failed(Errno errno, String reason) implements FaultOutcome {}
+    record Failed(Refusal refusal) implements FaultOutcome {}
 }

@@ -153,7 +153,7 @@ public final class Stage2Mmu {
             // not memory that fails.
             case FaultResult.Failed failed ->
                     isPublished(fault.slot)
-                            ? new FaultOutcome.Failed(failed.errno(), failed.reason())
+                            ? new FaultOutcome.Failed(failed.refusal())
                             : new FaultOutcome.Retry();
         };
     }

@@ -1,5 +1,9 @@
 package dev.mdev.core.pci;
 
+import dev.mdev.api.Refusal;
+
+import java.util.Optional;
+
 /// The device behind a [PciFunction], as the one who has it reaches it: every call fails once the
 /// device is no longer the caller's.
 ///
@@ -29,5 +33,5 @@ public interface FunctionBackend {
     /// Resets the function, [GuestPort#reset] included.
     ///
     /// @return what the driver threw, if it did
-    RegionAccess reset();
+    Optional<Refusal> reset();
 }

@@ -4,6 +4,7 @@ import dev.mdev.api.Errno;
 import dev.mdev.api.GuestMemory;
 import dev.mdev.api.Interrupts;
 import dev.mdev.api.MsixPlacement;
+import dev.mdev.api.Refusal;
 import dev.mdev.api.RegionInfo;
 
 import org.jspecify.annotations.Nullable;
@@ -100,7 +101,11 @@ public final class PciFunction {
         if (written.windowsChanged()) {
             owner.windowsChanged();
         }
-        return written.resetRequested() ? device.reset() : new RegionAccess.Done(0);
+        return written.resetRequested()
+                ? device.reset()
+                        .<RegionAccess>map(RegionAccess.Failed::new)
+                        .orElse(new RegionAccess.Done(0))
+                : new RegionAccess.Done(0);
     }
 
     /// Reads a trapped part of a region, or any part of one as if it were.
@@ -165,7 +170,9 @@ public final class PciFunction {
 
     private RegionAccess notDecoded(int region) {
         return new RegionAccess.Failed(
-                Errno.EIO, "memory decoding is off: %s region=%d".formatted(device, region));
+                new Refusal(
+                        Errno.EIO,
+                        "memory decoding is off: %s region=%d".formatted(device, region)));
     }
 
     private boolean isAdded(int region) {

@@ -1,6 +1,6 @@
 package dev.mdev.core.pci;
 
-import dev.mdev.api.Errno;
+import dev.mdev.api.Refusal;
 
 /// How a register access ended.
 public sealed interface RegionAccess {
@@ -10,5 +10,5 @@ public sealed interface RegionAccess {
     record Done(long value) implements RegionAccess {}
 
     /// It failed.
-    record Failed(Errno errno, String reason) implements RegionAccess {}
+    record Failed(Refusal refusal) implements RegionAccess {}
 }

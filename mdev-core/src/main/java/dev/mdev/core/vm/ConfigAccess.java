@@ -36,7 +36,7 @@ public final class ConfigAccess {
     public void write(int offsetBytes, int widthBytes, long value) {
         if (function.writeConfig(offsetBytes, widthBytes, value)
                 instanceof RegionAccess.Failed failed) {
-            throw new MdevException(failed.errno(), failed.reason());
+            throw failed.refusal().toException();
         }
     }
 

@@ -1,6 +1,5 @@
 package dev.mdev.core.vm;
 
-import dev.mdev.api.MdevException;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.core.pci.PciFunction;
 import dev.mdev.core.pci.RegionAccess;
@@ -109,7 +108,7 @@ final class Firmware {
     /// 8 bytes: of the second half of an entry, data and, with its mask bit cleared, control.
     private static void write(PciFunction function, int bar, long offsetBytes, long value) {
         if (function.write(bar, offsetBytes, 8, value) instanceof RegionAccess.Failed failed) {
-            throw new MdevException(failed.errno(), failed.reason());
+            throw failed.refusal().toException();
         }
     }
 

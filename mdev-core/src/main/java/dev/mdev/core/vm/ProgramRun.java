@@ -1,6 +1,7 @@
 package dev.mdev.core.vm;
 
 import dev.mdev.api.Errno;
+import dev.mdev.api.Refusal;
 import dev.mdev.api.page.Access;
 import dev.mdev.core.engine.GuestAccess;
 import dev.mdev.core.engine.VcpuEngine;
@@ -85,8 +86,10 @@ final class ProgramRun {
                                     new VcpuExit.Fault(
                                             step.span().gpaAt(engine.completed()),
                                             Access.WRITE,
-                                            Errno.ENOBUFS,
-                                            "the dirty ring is full and nobody harvests it");
+                                            new Refusal(
+                                                    Errno.ENOBUFS,
+                                                    "the dirty ring is full and nobody harvests"
+                                                            + " it"));
                     case VcpuExit.Interrupted _ -> {
                         if (stopped) {
                             return false;
@@ -133,7 +136,7 @@ final class ProgramRun {
                     engine.completeMmioRead(-1);
                 }
                 case RegionAccess.Done done -> engine.completeMmioRead(done.value());
-                case RegionAccess.Failed failed -> fail(read.gpa(), Access.READ, failed);
+                case RegionAccess.Failed failed -> fail(read.gpa(), Access.READ, failed.refusal());
             }
         }
 
@@ -143,16 +146,17 @@ final class ProgramRun {
             switch (outcome) {
                 case null -> unassigned++;
                 case RegionAccess.Done _ -> {}
-                case RegionAccess.Failed failed -> fail(write.gpa(), Access.WRITE, failed);
+                case RegionAccess.Failed failed ->
+                        fail(write.gpa(), Access.WRITE, failed.refusal());
             }
         }
 
-        private void fail(long gpa, Access access, RegionAccess.Failed failed) {
-            if (stopped && failed.errno() == Errno.EINTR) {
+        private void fail(long gpa, Access access, Refusal refusal) {
+            if (stopped && refusal.errno() == Errno.EINTR) {
                 // Whoever stops the program cut short the wait for a driver: that is no fault.
                 interrupted = true;
             } else {
-                fault = new VcpuExit.Fault(gpa, access, failed.errno(), failed.reason());
+                fault = new VcpuExit.Fault(gpa, access, refusal);
             }
         }
 

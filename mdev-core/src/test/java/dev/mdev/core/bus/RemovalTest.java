@@ -160,7 +160,7 @@ class RemovalTest {
         assertThat(late)
                 .isInstanceOfSatisfying(
                         RegionAccess.Failed.class,
-                        failed -> assertThat(failed.errno()).isEqualTo(Errno.ENODEV));
+                        failed -> assertThat(failed.refusal().errno()).isEqualTo(Errno.ENODEV));
         held.close();
         assertThat(device.touchedAfterClose).as("driver code runs after close").isFalse();
         assertFails(() -> mdev.assign("vm8"), Errno.ENODEV);

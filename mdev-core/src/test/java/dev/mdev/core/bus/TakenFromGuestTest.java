@@ -89,8 +89,8 @@ class TakenFromGuestTest {
         ProgramResult result = writer.get(DEADLINE.toSeconds(), TimeUnit.SECONDS);
         assertThat(result.end()).isEqualTo(ProgramResult.End.FAULTED);
         VcpuExit.Fault fault = result.steps().getFirst().fault().orElseThrow();
-        assertThat(fault.errno()).isEqualTo(Errno.ENODEV);
-        assertThat(fault.reason()).contains("removed");
+        assertThat(fault.refusal().errno()).isEqualTo(Errno.ENODEV);
+        assertThat(fault.refusal().reason()).contains("removed");
         assertThat(vram()).isEqualTo(new byte[(int) (ScriptedDriver.POOL_PAGES * 4096)]);
         ProgramResult again =
                 vm.vcpu(1)
@@ -98,7 +98,8 @@ class TakenFromGuestTest {
                                 program(new Step.Write(new Span(registers, 4, 1, 0), 7, 0)),
                                 DEADLINE)
                         .get(DEADLINE.toSeconds(), TimeUnit.SECONDS);
-        assertThat(again.steps().getFirst().fault().orElseThrow().errno()).isEqualTo(Errno.ENODEV);
+        assertThat(again.steps().getFirst().fault().orElseThrow().refusal().errno())
+                .isEqualTo(Errno.ENODEV);
         assertThat(driver.devices.getFirst().registerAccesses).isEmpty();
         assertThat(driver.devices.getFirst().closed).isTrue();
 

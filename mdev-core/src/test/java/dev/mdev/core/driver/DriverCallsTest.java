@@ -41,7 +41,7 @@ final class DriverCallsTest {
 
     private static <T> Errno errnoOf(DriverOutcome<T> outcome) {
         return switch (outcome) {
-            case DriverOutcome.Failed<T> failed -> failed.errno();
+            case DriverOutcome.Failed<T> failed -> failed.refusal().errno();
             case DriverOutcome.Returned<T> returned ->
                     throw new AssertionError("returned " + returned.value());
         };

@@ -100,7 +100,7 @@ public abstract class EngineContract extends EngineMachine {
         ProgramResult result = run(write(new Span(bar(device, 2), 4, 1, 0), 1, 0));
 
         VcpuExit.Fault fault = result.steps().getFirst().fault().orElseThrow();
-        assertThat(fault.errno()).isEqualTo(Errno.ENXIO);
+        assertThat(fault.refusal().errno()).isEqualTo(Errno.ENXIO);
     }
 
     @Test

@@ -143,7 +143,7 @@ public abstract class GrantContract extends EngineMachine {
         assertThat(step.completed()).isOne();
         VcpuExit.Fault fault = step.fault().orElseThrow();
         assertThat(fault.gpa()).isEqualTo(bar + Page.SIZE);
-        assertThat(fault.reason()).contains("guard page");
+        assertThat(fault.refusal().reason()).contains("guard page");
         assertCompleted(run(write(new Span(bar + 2 * Page.SIZE, 8, 1, 0), 3, 0)));
         assertThat(device.mdev().recentFaults())
                 .anyMatch(record -> record.outcome() == FaultRecord.Outcome.DENIED);
@@ -198,7 +198,8 @@ public abstract class GrantContract extends EngineMachine {
 
         ProgramResult result = run(write(new Span(bar, 8, 1, 0), 1, 0));
 
-        assertThat(result.steps().getFirst().fault().orElseThrow().reason()).contains("driver bug");
+        assertThat(result.steps().getFirst().fault().orElseThrow().refusal().reason())
+                .contains("driver bug");
         assertThat(device.mdev().recentFaults().getFirst().outcome())
                 .isEqualTo(FaultRecord.Outcome.FAILED);
         driver.answer = good;

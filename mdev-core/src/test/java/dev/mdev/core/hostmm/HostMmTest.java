@@ -160,7 +160,7 @@ class HostMmTest {
         assertThat(impatient.handleFault(hva(self[0], 1), Access.READ))
                 .isInstanceOfSatisfying(
                         FaultResult.Failed.class,
-                        failed -> assertThat(failed.errno()).isEqualTo(Errno.EAGAIN));
+                        failed -> assertThat(failed.refusal().errno()).isEqualTo(Errno.EAGAIN));
         impatient.close();
     }
 
@@ -215,7 +215,7 @@ class HostMmTest {
         assertThat(mm.handleFault(hva(vma, 1), Access.READ))
                 .isInstanceOfSatisfying(
                         FaultResult.Failed.class,
-                        failed -> assertThat(failed.errno()).isEqualTo(Errno.ENOMEM));
+                        failed -> assertThat(failed.refusal().errno()).isEqualTo(Errno.ENOMEM));
         assertThat(vma.residentPages()).isZero();
     }
 
@@ -257,11 +257,11 @@ class HostMmTest {
         assertThat(mm.handleFault(0x1000, Access.READ))
                 .isInstanceOfSatisfying(
                         FaultResult.Failed.class,
-                        failed -> assertThat(failed.errno()).isEqualTo(Errno.EFAULT));
+                        failed -> assertThat(failed.refusal().errno()).isEqualTo(Errno.EFAULT));
         assertThat(mm.handleFault(hva(vma, 0), Access.WRITE))
                 .isInstanceOfSatisfying(
                         FaultResult.Failed.class,
-                        failed -> assertThat(failed.errno()).isEqualTo(Errno.EACCES));
+                        failed -> assertThat(failed.refusal().errno()).isEqualTo(Errno.EACCES));
         assertThat(asked).isEmpty();
     }
 
@@ -347,7 +347,7 @@ class HostMmTest {
                                 .isInstanceOfSatisfying(
                                         FaultResult.Failed.class,
                                         failed ->
-                                                assertThat(failed.errno())
+                                                assertThat(failed.refusal().errno())
                                                         .isEqualTo(Errno.EFAULT)));
         assertThat(asked).isEmpty();
     }

@@ -8,6 +8,7 @@ import dev.mdev.api.MapRequest.Reason;
 import dev.mdev.api.page.Access;
 import dev.mdev.api.page.PfnRange;
 import dev.mdev.api.page.Prot;
+import dev.mdev.core.hostmm.FaultResult;
 import dev.mdev.core.hostmm.Fill;
 
 import org.junit.jupiter.api.Test;
@@ -149,9 +150,9 @@ final class MapAheadTest {
                             next,
                             (_, isTrial) -> {
                                 trials.add(isTrial);
-                                return new Fill.Fail(errno, "no");
+                                return new FaultResult.Failed(errno, "no");
                             });
-            assertThat(fill).isEqualTo(new Fill.Fail(errno, "no"));
+            assertThat(fill).isEqualTo(new FaultResult.Failed(errno, "no"));
             boolean hangs = errno == Errno.ETIMEDOUT || errno == Errno.EINTR;
             assertThat(trials).isEqualTo(hangs ? List.of(true) : List.of(true, false));
         }

@@ -144,6 +144,6 @@ class PciFunctionTest {
         assertThat(outcome)
                 .isInstanceOfSatisfying(
                         RegionAccess.Failed.class,
-                        failed -> assertThat(failed.errno()).isEqualTo(errno));
+                        failed -> assertThat(failed.refusal().errno()).isEqualTo(errno));
     }
 }

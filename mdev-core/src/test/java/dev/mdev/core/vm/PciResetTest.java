@@ -142,7 +142,8 @@ class PciResetTest {
                 machine.run(new GuestProgram.Step.Write(new Span(control, 1, 1, 0), 1, 0));
 
         assertThat(result.end()).isEqualTo(ProgramResult.End.FAULTED);
-        assertThat(result.steps().getFirst().fault().orElseThrow().reason()).contains("stuck");
+        assertThat(result.steps().getFirst().fault().orElseThrow().refusal().reason())
+                .contains("stuck");
         assertThat(device.config().read(COMMAND, 2)).isZero();
         assertErrno(Errno.EIO, () -> device.mdev().reset());
         assertErrno(

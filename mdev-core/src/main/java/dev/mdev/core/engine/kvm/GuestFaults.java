@@ -1,7 +1,7 @@
 package dev.mdev.core.engine.kvm;
 
-import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
+import dev.mdev.api.Refusal;
 import dev.mdev.api.page.Access;
 import dev.mdev.api.page.Page;
 import dev.mdev.core.engine.kvm.mm.MmapPageTable;
@@ -50,13 +50,13 @@ final class GuestFaults {
         record Trapped() implements Answer {}
 
         /// The access fails.
-        record Failed(Errno errno, String reason) implements Answer {}
+        record Failed(Refusal refusal) implements Answer {}
 
         static Answer of(FaultResult result) {
             return switch (result) {
                 case FaultResult.Mapped _ -> new Retry();
                 case FaultResult.Trapped _ -> new Trapped();
-                case FaultResult.Failed failed -> new Failed(failed.errno(), failed.reason());
+                case FaultResult.Failed failed -> new Failed(failed.refusal());
             };
         }
     }
@@ -78,7 +78,7 @@ final class GuestFaults {
             try {
                 pageTable.restore(hva);
             } catch (MdevException e) {
-                return new Answer.Failed(e.errno(), e.getMessage());
+                return new Answer.Failed(Refusal.of(e));
             }
         }
         // A slot that is taken away loses its host memory next: then the guest finds no memory, not

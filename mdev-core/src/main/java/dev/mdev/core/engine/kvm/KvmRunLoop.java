@@ -1,6 +1,7 @@
 package dev.mdev.core.engine.kvm;
 
 import dev.mdev.api.Errno;
+import dev.mdev.api.Refusal;
 import dev.mdev.api.page.Access;
 import dev.mdev.api.page.Page;
 import dev.mdev.core.engine.kvm.mm.KvmCounters;
@@ -46,7 +47,7 @@ final class KvmRunLoop {
     private final GuestFaults faults;
     private final KvmCounters counters;
 
-    private final AtomicReference<@Nullable Refusal> refusal = new AtomicReference<>();
+    private final AtomicReference<@Nullable Refused> refusal = new AtomicReference<>();
     private volatile boolean kicked;
     private volatile boolean overdue;
 
@@ -82,7 +83,7 @@ final class KvmRunLoop {
     /// An outcome of a fault other than a mapping.
     ///
     /// @param times how often it was told, and the processor did not come out
-    private record Refusal(long pageHva, FaultResult result, int times) {}
+    private record Refused(long pageHva, FaultResult result, int times) {}
 
     /// Any thread.
     void kick() {
@@ -103,15 +104,15 @@ final class KvmRunLoop {
     ///   that does, in its instruction emulator, and the page is to be poisoned to get it out
     boolean refuse(long hva, FaultResult result) {
         long pageHva = Page.baseOf(hva);
-        Refusal before = refusal.get();
+        Refused before = refusal.get();
         int times = before != null && before.pageHva == pageHva ? before.times + 1 : 1;
-        refusal.set(new Refusal(pageHva, result, times));
+        refusal.set(new Refused(pageHva, result, times));
         thread.interrupt();
         return times <= MAX_REFUSALS;
     }
 
-    private @Nullable Refusal takeRefusal() {
-        Refusal taken = refusal.getAndSet(null);
+    private @Nullable Refused takeRefusal() {
+        Refused taken = refusal.getAndSet(null);
         if (taken != null && taken.times > MAX_REFUSALS) {
             // Poisoned for this one access.
             var _ = faults.unpoison(taken.pageHva);
@@ -178,8 +179,9 @@ final class KvmRunLoop {
                 yield new RowStop.Failed(
                         index,
                         stub.row().gpaAt(index),
-                        Errno.EIO,
-                        "the virtual processor stopped: exitReason=" + stub.exitReason());
+                        new Refusal(
+                                Errno.EIO,
+                                "the virtual processor stopped: exitReason=" + stub.exitReason()));
             }
         };
     }
@@ -192,7 +194,7 @@ final class KvmRunLoop {
         // After an emulated store the kernel has moved rip on already.
         long index = position.atAccess() ? position.done() : position.done() - 1;
         long gpa = stub.mmioGpa();
-        Refusal refused = takeRefusal();
+        Refused refused = takeRefusal();
         if (index == mmioIndex) {
             return afterSecondMmio(index, gpa, access);
         }
@@ -222,7 +224,8 @@ final class KvmRunLoop {
         }
         MemorySegment value = MemorySegment.ofArray(new long[] {stub.mmioValue()});
         GuestFaults.Answer stop = faults.copy(gpa, access, value.asSlice(0, stub.mmioWidthBytes()));
-        if (stop instanceof GuestFaults.Answer.Failed failed && failed.errno() == Errno.EINTR) {
+        if (stop instanceof GuestFaults.Answer.Failed failed
+                && failed.refusal().errno() == Errno.EINTR) {
             return failed(index, gpa, failed);
         }
         if (stop != null) {
@@ -236,11 +239,11 @@ final class KvmRunLoop {
 
     /// A fault that an interrupt of this thread ended is no fault, as `KVM_RUN` has it.
     private RowStop failed(long index, long gpa, GuestFaults.Answer.Failed failed) {
-        if (failed.errno() == Errno.EINTR) {
+        if (failed.refusal().errno() == Errno.EINTR) {
             kicked = false;
             return new RowStop.Interrupted(index);
         }
-        return new RowStop.Failed(index, gpa, failed.errno(), failed.reason());
+        return new RowStop.Failed(index, gpa, failed.refusal());
     }
 
     private @Nullable RowStop afterFailure(int errno) {
@@ -258,7 +261,7 @@ final class KvmRunLoop {
 
     private @Nullable RowStop afterSignal() {
         long signalled = thread.takeSignals();
-        Refusal refused = takeRefusal();
+        Refused refused = takeRefusal();
         boolean late = overdue;
         if (refused == null && signalled < 0 && !late) {
             return null;
@@ -280,8 +283,7 @@ final class KvmRunLoop {
             return new RowStop.Failed(
                     index,
                     pieceAt(index, Page.baseOf(signalled), stub.row().gpaAt(index)),
-                    Errno.EHWPOISON,
-                    "broken memory at hva=0x%x".formatted(signalled));
+                    new Refusal(Errno.EHWPOISON, "broken memory at hva=0x%x".formatted(signalled)));
         }
         return late ? afterDeadline(index) : null;
     }
@@ -295,15 +297,14 @@ final class KvmRunLoop {
         return again;
     }
 
-    private @Nullable RowStop afterRefusal(Refusal refused, long index) {
+    private @Nullable RowStop afterRefusal(Refused refused, long index) {
         long gpa = pieceAt(index, refused.pageHva, -1);
         if (gpa < 0) {
             return null;
         }
         return switch (refused.result) {
             case FaultResult.Trapped _ -> new RowStop.Trapped(index, gpa);
-            case FaultResult.Failed failed ->
-                    new RowStop.Failed(index, gpa, failed.errno(), failed.reason());
+            case FaultResult.Failed failed -> new RowStop.Failed(index, gpa, failed.refusal());
             case FaultResult.Mapped _ -> null;
         };
     }
@@ -321,8 +322,7 @@ final class KvmRunLoop {
         return new RowStop.Failed(
                 index,
                 stub.row().gpaAt(index),
-                Errno.ETIMEDOUT,
-                "the fault was not answered within the deadline");
+                new Refusal(Errno.ETIMEDOUT, "the fault was not answered within the deadline"));
     }
 
     /// The kernel could not reach the memory of an access: it is mapped with fewer rights, or it is
@@ -373,7 +373,7 @@ final class KvmRunLoop {
         }
         failedAt = -1;
         return new RowStop.Failed(
-                index, gpa, Errno.EFAULT, "mapped, but the kernel cannot reach it");
+                index, gpa, new Refusal(Errno.EFAULT, "mapped, but the kernel cannot reach it"));
     }
 
     /// The address of an access's first byte that is on a page of host memory.

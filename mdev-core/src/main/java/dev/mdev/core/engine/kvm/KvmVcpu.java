@@ -1,6 +1,7 @@
 package dev.mdev.core.engine.kvm;
 
 import dev.mdev.api.Errno;
+import dev.mdev.api.Refusal;
 import dev.mdev.api.page.Access;
 import dev.mdev.core.engine.GuestAccess;
 import dev.mdev.core.engine.VcpuEngine;
@@ -166,9 +167,10 @@ final class KvmVcpu implements VcpuEngine {
             return new VcpuExit.Fault(
                     gpa,
                     access.access(),
-                    Errno.EFAULT,
-                    "beyond what guests of this engine can address: limitGpa=0x%x"
-                            .formatted(planner.limitGpa()));
+                    new Refusal(
+                            Errno.EFAULT,
+                            "beyond what guests of this engine can address: limitGpa=0x%x"
+                                    .formatted(planner.limitGpa())));
         }
         return wholeAsMmio(gpa);
     }
@@ -193,8 +195,7 @@ final class KvmVcpu implements VcpuEngine {
             case RowStop.Failed failed -> {
                 progress(failed.index());
                 rowActive = false;
-                yield new VcpuExit.Fault(
-                        failed.gpa(), access.access(), failed.errno(), failed.reason());
+                yield new VcpuExit.Fault(failed.gpa(), access.access(), failed.refusal());
             }
             case RowStop.Again again -> {
                 progress(again.index());
@@ -282,8 +283,7 @@ final class KvmVcpu implements VcpuEngine {
                 case RowStop.Mmio _, RowStop.Trapped _ -> current.partIsMmio();
                 case RowStop.Again _ -> {}
                 case RowStop.Failed failed -> {
-                    return new VcpuExit.Fault(
-                            failed.gpa(), access.access(), failed.errno(), failed.reason());
+                    return new VcpuExit.Fault(failed.gpa(), access.access(), failed.refusal());
                 }
                 case RowStop.RingFull _ -> {
                     return new VcpuExit.DirtyRingFull();

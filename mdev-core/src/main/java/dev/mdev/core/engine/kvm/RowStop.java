@@ -1,6 +1,6 @@
 package dev.mdev.core.engine.kvm;
 
-import dev.mdev.api.Errno;
+import dev.mdev.api.Refusal;
 
 /// Why a [KvmRunLoop] stopped. An index counts the accesses of the row.
 sealed interface RowStop {
@@ -22,7 +22,7 @@ sealed interface RowStop {
     ///
     /// @param index the access
     /// @param gpa of its first byte that is on the page in question
-    record Failed(long index, long gpa, Errno errno, String reason) implements RowStop {}
+    record Failed(long index, long gpa, Refusal refusal) implements RowStop {}
 
     /// Somebody interrupted the processor's thread while it waited for an answer. The row is to be
     /// started again at an access, which was not made.

@@ -275,9 +275,9 @@ public final class SoftwareVcpu implements VcpuEngine {
                 }
                 case FaultOutcome.Failed failed -> {
                     // As KVM_RUN: a fault that a signal interrupted is no fault.
-                    return failed.errno() == Errno.EINTR
+                    return failed.refusal().errno() == Errno.EINTR
                             ? interrupted()
-                            : new VcpuExit.Fault(gpa, kind, failed.errno(), failed.reason());
+                            : new VcpuExit.Fault(gpa, kind, failed.refusal());
                 }
             }
         }

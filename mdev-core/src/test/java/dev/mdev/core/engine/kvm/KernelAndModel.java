@@ -229,7 +229,7 @@ final class KernelAndModel implements AutoCloseable {
                                 "store 0x%x/%d=0x%x"
                                         .formatted(write.gpa(), write.widthBytes(), write.value()));
                 case VcpuExit.Fault fault -> {
-                    exits.add(fault.errno().name());
+                    exits.add(fault.refusal().errno().name());
                     return exits;
                 }
                 case VcpuExit.DirtyRingFull _ -> {

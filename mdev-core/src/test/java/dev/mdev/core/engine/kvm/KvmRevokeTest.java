@@ -11,6 +11,7 @@ import dev.mdev.core.addr.HvaRange;
 import dev.mdev.core.engine.GuestAccess;
 import dev.mdev.core.engine.VcpuExit;
 import dev.mdev.core.engine.kvm.mm.KvmFaultCounts;
+import dev.mdev.core.hostmm.FaultResult;
 import dev.mdev.core.hostmm.Fill;
 import dev.mdev.core.hostmm.Vma;
 import dev.mdev.core.hostmm.VmaFault;
@@ -287,7 +288,7 @@ class KvmRevokeTest {
                     await(answer.get(question / 2));
                 }
                 return question == 1
-                        ? new Fill.Fail(Errno.EACCES, "not yet")
+                        ? new FaultResult.Failed(Errno.EACCES, "not yet")
                         : machine.pageByPage(page -> page).fault(fault);
             };
         }
@@ -320,7 +321,7 @@ class KvmRevokeTest {
             assertThat(Machine.get(sleeper.running))
                     .isInstanceOfSatisfying(
                             VcpuExit.Fault.class,
-                            fault -> assertThat(fault.errno()).isEqualTo(Errno.EFAULT));
+                            fault -> assertThat(fault.refusal().errno()).isEqualTo(Errno.EFAULT));
             sleeper.answer.countDown();
             Machine.get(removed);
             assertThat(read(sleeper.machine, 0)).isZero();
@@ -335,7 +336,7 @@ class KvmRevokeTest {
             assertThat(Machine.get(sleeper.running))
                     .isInstanceOfSatisfying(
                             VcpuExit.Fault.class,
-                            fault -> assertThat(fault.errno()).isEqualTo(Errno.EFAULT));
+                            fault -> assertThat(fault.refusal().errno()).isEqualTo(Errno.EFAULT));
             sleeper.answer.countDown();
             assertThat(Machine.get(closed)).isTrue();
             assertThat(read(sleeper.machine, 0)).isZero();
@@ -355,7 +356,7 @@ class KvmRevokeTest {
                     .isInstanceOfSatisfying(
                             VcpuExit.Fault.class,
                             fault -> {
-                                assertThat(fault.errno()).isEqualTo(Errno.ETIMEDOUT);
+                                assertThat(fault.refusal().errno()).isEqualTo(Errno.ETIMEDOUT);
                                 assertThat(fault.gpa()).isEqualTo(Machine.gpa(2));
                             });
             assertThat(machine.guest.faultCounts().overdue()).isOne();
@@ -383,8 +384,8 @@ class KvmRevokeTest {
                     .isInstanceOfSatisfying(
                             VcpuExit.Fault.class,
                             fault -> {
-                                assertThat(fault.errno()).isEqualTo(Errno.EIO);
-                                assertThat(fault.reason()).contains("bug in the owner");
+                                assertThat(fault.refusal().errno()).isEqualTo(Errno.EIO);
+                                assertThat(fault.refusal().reason()).contains("bug in the owner");
                             });
             assertThat(cpu.resume()).isEqualTo(new VcpuExit.Done());
             assertThat(machine.guest.faultCounts().internalErrors()).isOne();
@@ -439,7 +440,7 @@ class KvmRevokeTest {
                     fault -> {
                         Prot prot = fault.access() == Access.READ ? Prot.READ : Prot.READ_WRITE;
                         return prot == Prot.READ_WRITE && writes.getAndIncrement() == 0
-                                ? new Fill.Fail(Errno.EINTR, "interrupted")
+                                ? new FaultResult.Failed(Errno.EINTR, "interrupted")
                                 : new Fill.Map(
                                         fault.page(),
                                         new PfnRange(machine.pfn(fault.page()), 1),

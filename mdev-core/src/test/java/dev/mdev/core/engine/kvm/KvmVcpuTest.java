@@ -3,6 +3,7 @@ package dev.mdev.core.engine.kvm;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.mdev.api.Errno;
+import dev.mdev.api.Refusal;
 import dev.mdev.api.page.Access;
 import dev.mdev.api.page.Page;
 import dev.mdev.api.page.PfnRange;
@@ -10,6 +11,7 @@ import dev.mdev.api.page.Prot;
 import dev.mdev.core.engine.GuestAccess;
 import dev.mdev.core.engine.VcpuExit;
 import dev.mdev.core.engine.kvm.stub.StubMemory;
+import dev.mdev.core.hostmm.FaultResult;
 import dev.mdev.core.hostmm.Fill;
 import dev.mdev.core.hostmm.Vma;
 import dev.mdev.core.memslot.SlotFlags;
@@ -143,7 +145,7 @@ class KvmVcpuTest {
                 NPAGES,
                 fault ->
                         fault.page() == 5
-                                ? new Fill.Trap()
+                                ? new FaultResult.Trapped()
                                 : machine.pageByPage(page -> page).fault(fault));
         GuestAccess.Span span = new GuestAccess.Span(Machine.gpa(4), 8, 3, Page.SIZE);
 
@@ -165,7 +167,7 @@ class KvmVcpuTest {
                 NPAGES,
                 fault ->
                         fault.page() == 5
-                                ? new Fill.Trap()
+                                ? new FaultResult.Trapped()
                                 : machine.pageByPage(page -> page).fault(fault));
         long gpa = Machine.gpa(5) - 3;
 
@@ -185,7 +187,10 @@ class KvmVcpuTest {
     @ValueSource(booleans = {false, true})
     void anAccessFromAHoleIntoAPageThatIsRefusedIsServedByTwoExits(boolean trapped) {
         AtomicBoolean refuse = new AtomicBoolean(true);
-        Fill refusal = trapped ? new Fill.Trap() : new Fill.Fail(Errno.EACCES, "not yours");
+        Fill refusal =
+                trapped
+                        ? new FaultResult.Trapped()
+                        : new FaultResult.Failed(Errno.EACCES, "not yours");
         machine.bar(
                 NPAGES,
                 fault -> refuse.get() ? refusal : machine.pageByPage(page -> page).fault(fault));
@@ -249,13 +254,15 @@ class KvmVcpuTest {
                 NPAGES,
                 fault ->
                         asked[0]++ == 0
-                                ? new Fill.Fail(Errno.EACCES, "not yours")
+                                ? new FaultResult.Failed(Errno.EACCES, "not yours")
                                 : machine.pageByPage(page -> page).fault(fault));
 
         assertThat(cpu.store(Machine.gpa(7) + 4, 4, 1))
                 .isEqualTo(
                         new VcpuExit.Fault(
-                                Machine.gpa(7) + 4, Access.WRITE, Errno.EACCES, "not yours"));
+                                Machine.gpa(7) + 4,
+                                Access.WRITE,
+                                new Refusal(Errno.EACCES, "not yours")));
         assertThat(cpu.resume()).isEqualTo(new VcpuExit.Done());
 
         assertThat(asked[0]).isEqualTo(2);

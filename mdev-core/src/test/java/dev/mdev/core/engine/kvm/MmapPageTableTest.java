@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
+import dev.mdev.api.Refusal;
 import dev.mdev.api.page.Access;
 import dev.mdev.api.page.Page;
 import dev.mdev.api.page.PfnRange;
@@ -15,6 +16,7 @@ import dev.mdev.core.engine.VcpuExit;
 import dev.mdev.core.engine.kvm.mm.FileMemory;
 import dev.mdev.core.engine.kvm.mm.MappedRange;
 import dev.mdev.core.engine.kvm.mm.VmaBudget;
+import dev.mdev.core.hostmm.FaultResult;
 import dev.mdev.core.hostmm.Fill;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.hostmm.HostMm;
@@ -230,8 +232,8 @@ public class MmapPageTableTest {
                     .isInstanceOfSatisfying(
                             VcpuExit.Fault.class,
                             fault -> {
-                                assertThat(fault.errno()).isEqualTo(Errno.ENOMEM);
-                                assertThat(fault.reason()).contains("limit=1");
+                                assertThat(fault.refusal().errno()).isEqualTo(Errno.ENOMEM);
+                                assertThat(fault.refusal().reason()).contains("limit=1");
                             });
             assertThat(vma.residentPages()).isZero();
         }
@@ -389,7 +391,7 @@ public class MmapPageTableTest {
                         NPAGES,
                         fault ->
                                 deny.get() && fault.page() == 9
-                                        ? new Fill.Fail(Errno.EACCES, "denied")
+                                        ? new FaultResult.Failed(Errno.EACCES, "denied")
                                         : granted.fault(fault));
         machine.aperture.segment().set(ValueLayout.JAVA_LONG, Page.addressOf(8), 77);
         deny.set(true);
@@ -404,7 +406,8 @@ public class MmapPageTableTest {
         assertThat(cpu.store(Machine.gpa(9), 8, 5))
                 .as("a virtual processor is told why, not that the page is broken")
                 .isEqualTo(
-                        new VcpuExit.Fault(Machine.gpa(9), Access.WRITE, Errno.EACCES, "denied"));
+                        new VcpuExit.Fault(
+                                Machine.gpa(9), Access.WRITE, new Refusal(Errno.EACCES, "denied")));
         deny.set(false);
         assertThat(cpu.resume()).isEqualTo(new VcpuExit.Done());
         assertThat(aperture(9)).isEqualTo(5);

@@ -9,6 +9,7 @@ import dev.mdev.api.page.Prot;
 import dev.mdev.core.addr.HvaRange;
 import dev.mdev.core.engine.GuestAccess;
 import dev.mdev.core.engine.VcpuExit;
+import dev.mdev.core.hostmm.FaultResult;
 import dev.mdev.core.hostmm.Fill;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.hostmm.OffHeapBackend;
@@ -46,7 +47,7 @@ class CrossingStoreTest {
                 assertThat(machine.store(-1))
                         .isInstanceOfSatisfying(
                                 VcpuExit.Fault.class,
-                                fault -> assertThat(fault.errno()).isEqualTo(Errno.EIO));
+                                fault -> assertThat(fault.refusal().errno()).isEqualTo(Errno.EIO));
                 assertThat(machine.half(0)).isZero();
                 assertThat(machine.half(1)).isZero();
 
@@ -135,7 +136,7 @@ class CrossingStoreTest {
 
         private Fill fill(long page) {
             if ((refused.get() & 1 << page) != 0) {
-                return new Fill.Fail(Errno.EIO, "refused");
+                return new FaultResult.Failed(Errno.EIO, "refused");
             }
             PfnRange pfn = new PfnRange(block.pfns().firstPfn() + page, 1);
             return new Fill.Map(page, pfn, Prot.READ_WRITE);

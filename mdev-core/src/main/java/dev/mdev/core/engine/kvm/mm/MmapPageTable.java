@@ -2,6 +2,7 @@ package dev.mdev.core.engine.kvm.mm;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
+import dev.mdev.api.Refusal;
 import dev.mdev.api.page.Access;
 import dev.mdev.api.page.Page;
 import dev.mdev.api.page.PfnRange;
@@ -247,7 +248,7 @@ public final class MmapPageTable implements HostPageTable, AutoCloseable {
                 try {
                     restoreIn(mapped, hva);
                 } catch (MdevException e) {
-                    return new FaultResult.Failed(e.errno(), e.getMessage());
+                    return new FaultResult.Failed(Refusal.of(e));
                 }
             }
             return result;
