@@ -75,7 +75,7 @@ public final class MdevAssignment implements FunctionBackend, AutoCloseable {
     /// Maps all of a range that [#map] reserved, as far as the driver grants it; the rest faults at
     /// its first access. For eager areas, once the guest can reach them. Calls the driver.
     public void populate(HostMm mm, Vma vma) {
-        mdev.mappings().populate(mm, vma);
+        mm.populate(vma);
     }
 
     /// Takes back what is mapped in a range that [#map] reserved; the next access faults. When it

@@ -157,6 +157,22 @@ public final class HostMm implements AutoCloseable {
     ///
     /// @return the outcome; after [FaultResult.Mapped] the caller tries its access again
     public FaultResult handleFault(long hva, Access access) {
+        return handleFault(hva, access, false);
+    }
+
+    /// Maps all of a range that has no entry yet, for writing, as far as its owner lets (Linux
+    /// `populate_vma_page_range`): what it refuses faults when it is touched. Blocks while the
+    /// owner decides.
+    public void populate(Vma vma) {
+        HvaRange range = vma.range();
+        for (long hva = range.startHva(); hva < range.endHva(); hva += Page.SIZE) {
+            if (!HostPte.isPresent(lookup(hva))) {
+                var _ = handleFault(hva, Access.WRITE, true);
+            }
+        }
+    }
+
+    private FaultResult handleFault(long hva, Access access, boolean populating) {
         long start = System.nanoTime();
         do {
             Vma vma = vmas.find(hva);
@@ -168,7 +184,7 @@ public final class HostMm implements AutoCloseable {
                         Errno.EACCES,
                         "%s is not allowed at hva=0x%x prot=%s".formatted(access, hva, vma.prot()));
             }
-            FaultResult result = vma.fault(hva, access, faults);
+            FaultResult result = vma.fault(hva, access, populating, faults);
             if (result != null) {
                 return result;
             }

@@ -134,8 +134,9 @@ public final class Vma {
 
     /// Answers a fault at `hva`, which lies in the range and for which the vma has the right.
     ///
+    /// @param populating whether no guest waits
     /// @return the outcome, or null to begin again
-    @Nullable FaultResult fault(long hva, Access access, Faults mm) {
+    @Nullable FaultResult fault(long hva, Access access, boolean populating, Faults mm) {
         VmaOps owner = ops;
         if (owner == null) {
             long pte = lookup(hva);
@@ -144,7 +145,7 @@ public final class Vma {
         long page = Page.numberOf(hva - range.startHva());
         PendingFill other;
         PendingFill mine = new PendingFill(page, access);
-        boolean upgrade;
+        VmaFault.Reason reason;
         entries.lock();
         try {
             if (removed) {
@@ -154,7 +155,7 @@ public final class Vma {
             if (HostPte.isPresent(pte) && HostPte.prot(pte).allows(access)) {
                 return new FaultResult.Mapped(pte);
             }
-            upgrade = HostPte.isPresent(pte);
+            reason = reasonOf(pte, populating);
             other = pendingForLocked(page);
             if (other == null) {
                 pending.add(mine);
@@ -162,7 +163,14 @@ public final class Vma {
         } finally {
             entries.unlock();
         }
-        return other != null ? awaitOther(other, access, mm) : fill(owner, mine, hva, upgrade, mm);
+        return other != null ? awaitOther(other, access, mm) : fill(owner, mine, reason, mm);
+    }
+
+    private static VmaFault.Reason reasonOf(long pte, boolean populating) {
+        if (HostPte.isPresent(pte)) {
+            return VmaFault.Reason.UPGRADE;
+        }
+        return populating ? VmaFault.Reason.POPULATE : VmaFault.Reason.ABSENT;
     }
 
     @GuardedBy("entries")
@@ -199,15 +207,15 @@ public final class Vma {
     }
 
     private @Nullable FaultResult fill(
-            VmaOps owner, PendingFill mine, long hva, boolean upgrade, Faults mm) {
+            VmaOps owner, PendingFill mine, VmaFault.Reason reason, Faults mm) {
         // Whatever happens below, those who wait for this fault must hear of it.
         FaultResult outcome =
                 new FaultResult.Failed(Errno.EIO, "the fault was not answered: internal error");
         try {
-            if (upgrade) {
+            if (reason == VmaFault.Reason.UPGRADE) {
                 // An entry is never replaced in place: it goes, with all that was derived from it,
                 // and a new one comes.
-                mm.zap(HvaRange.ofPages(Page.baseOf(hva), 1));
+                mm.zap(HvaRange.ofPages(hvaOf(mine.page), 1));
                 forgetZaps(mine);
             }
             VmaFault fault =
@@ -216,7 +224,7 @@ public final class Vma {
                             objectPage,
                             objectPage + range.npages(),
                             mine.access,
-                            upgrade);
+                            reason);
             FaultResult answered =
                     switch (owner.fault(fault)) {
                         case Fill.Map map -> install(owner, mine, fault, map);

@@ -9,5 +9,15 @@ import dev.mdev.api.page.Access;
 /// @param firstPage the lowest page a fill may cover
 /// @param endPage the page a fill must not reach
 /// @param access what the guest does
-/// @param upgrade whether the page was mapped with too few rights until just now
-public record VmaFault(long page, long firstPage, long endPage, Access access, boolean upgrade) {}
+/// @param reason why the owner is asked
+public record VmaFault(long page, long firstPage, long endPage, Access access, Reason reason) {
+    /// Why an owner is asked.
+    public enum Reason {
+        /// The page has no entry.
+        ABSENT,
+        /// The page was mapped with too few rights until just now.
+        UPGRADE,
+        /// No guest waits: see [HostMm#populate].
+        POPULATE
+    }
+}

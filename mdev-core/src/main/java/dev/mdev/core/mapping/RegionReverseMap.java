@@ -1,12 +1,10 @@
 package dev.mdev.core.mapping;
 
 import dev.mdev.api.RegionArea;
-import dev.mdev.api.page.Access;
 import dev.mdev.api.page.Page;
 import dev.mdev.api.page.Prot;
 import dev.mdev.core.addr.HvaRange;
 import dev.mdev.core.hostmm.HostMm;
-import dev.mdev.core.hostmm.HostPte;
 import dev.mdev.core.hostmm.Vma;
 import dev.mdev.core.hostmm.VmaOps;
 
@@ -24,21 +22,6 @@ public final class RegionReverseMap {
         Vma vma = mm.reserve(npages, Prot.READ_WRITE, firstPage, ops);
         all.add(new Mapping(mm, region, firstPage, firstPage + npages, vma));
         return vma;
-    }
-
-    /// Maps all of a range, as far as the driver grants it.
-    public void populate(HostMm mm, Vma vma) {
-        ScopedValue.where(RegionVmaOps.MAPPING_AHEAD, true).run(() -> faultAll(mm, vma));
-    }
-
-    private static void faultAll(HostMm mm, Vma vma) {
-        long hva = vma.range().startHva();
-        while (hva < vma.range().endHva()) {
-            if (!HostPte.isPresent(mm.lookup(hva))) {
-                var _ = mm.handleFault(hva, Access.WRITE);
-            }
-            hva += Page.SIZE;
-        }
     }
 
     public void unmap(Vma vma) {

@@ -22,9 +22,6 @@ import java.util.function.Supplier;
 ///
 /// No lock of the framework is held while the driver decides.
 public final class RegionVmaOps implements VmaOps {
-    /// Bound by a thread that faults for no guest, but to map ahead.
-    static final ScopedValue<Boolean> MAPPING_AHEAD = ScopedValue.newInstance();
-
     private static final String CALLBACK = "validateMapRequest";
 
     private final int region;
@@ -109,15 +106,14 @@ public final class RegionVmaOps implements VmaOps {
     }
 
     private MapRequest.Reason reasonOf(VmaFault fault) {
-        if (MAPPING_AHEAD.isBound()) {
-            return MapRequest.Reason.PREFETCH;
-        }
-        if (fault.upgrade()) {
-            return MapRequest.Reason.UPGRADE;
-        }
-        return touched.contains(fault.page() - firstPage)
-                ? MapRequest.Reason.AFTER_REVOKE
-                : MapRequest.Reason.FIRST_TOUCH;
+        return switch (fault.reason()) {
+            case POPULATE -> MapRequest.Reason.PREFETCH;
+            case UPGRADE -> MapRequest.Reason.UPGRADE;
+            case ABSENT ->
+                    touched.contains(fault.page() - firstPage)
+                            ? MapRequest.Reason.AFTER_REVOKE
+                            : MapRequest.Reason.FIRST_TOUCH;
+        };
     }
 
     private Answer judge(MapRequest request, MapDecision decision) {

@@ -52,7 +52,8 @@ class HostMmTest {
         assertThat(vma.residentPages()).isZero();
         assertThat(mm.handleFault(hva(vma, 3), Access.READ)).isInstanceOf(FaultResult.Mapped.class);
 
-        assertThat(asked).containsExactly(new VmaFault(3, 0, NPAGES, Access.READ, false));
+        assertThat(asked)
+                .containsExactly(new VmaFault(3, 0, NPAGES, Access.READ, VmaFault.Reason.ABSENT));
         assertThat(mm.lookup(hva(vma, 3)))
                 .isEqualTo(HostPte.of(block.pfns().firstPfn() + 3, Prot.READ_WRITE));
         assertThat(vma.residentPages()).isOne();
@@ -84,9 +85,22 @@ class HostMmTest {
         mm.handleFault(hva(vma, 0), Access.READ);
         mm.handleFault(hva(vma, 0), Access.WRITE);
 
-        assertThat(asked.get(1).upgrade()).isTrue();
+        assertThat(asked.get(1).reason()).isEqualTo(VmaFault.Reason.UPGRADE);
         assertThat(HostPte.prot(mm.lookup(hva(vma, 0)))).isEqualTo(Prot.READ_WRITE);
         assertThat(pageTable.zapped).containsExactly(HvaRange.ofPages(hva(vma, 0), 1));
+    }
+
+    @Test
+    void populatingAsksForEachPageThatIsAbsentAndSaysThatNoGuestWaits() {
+        Vma vma = reserve(pageByPage(Prot.READ_WRITE));
+        mm.handleFault(hva(vma, 3), Access.READ);
+        asked.clear();
+
+        mm.populate(vma);
+
+        assertThat(vma.residentPages()).isEqualTo(NPAGES);
+        assertThat(asked).hasSize((int) NPAGES - 1).extracting(VmaFault::page).doesNotContain(3L);
+        assertThat(asked).extracting(VmaFault::reason).containsOnly(VmaFault.Reason.POPULATE);
     }
 
     @Test

@@ -14,6 +14,7 @@ import dev.mdev.core.engine.kvm.stub.StubMemory;
 import dev.mdev.core.hostmm.FaultResult;
 import dev.mdev.core.hostmm.Fill;
 import dev.mdev.core.hostmm.Vma;
+import dev.mdev.core.hostmm.VmaFault;
 import dev.mdev.core.memslot.SlotFlags;
 
 import org.junit.jupiter.api.AfterEach;
@@ -274,7 +275,7 @@ class KvmVcpuTest {
         machine.bar(
                 NPAGES,
                 fault -> {
-                    upgrades.add(fault.upgrade());
+                    upgrades.add(fault.reason() == VmaFault.Reason.UPGRADE);
                     return new Fill.Map(
                             fault.page(),
                             new PfnRange(machine.pfn(fault.page()), 1),
