@@ -26,7 +26,7 @@ final class Engine implements AutoCloseable {
     /// Rounds without work after which the engine goes to sleep, and the time between them. Arming
     /// a doorbell costs the guest a fault, looking costs the host a processor: about 2 ms of
     /// looking is a compromise.
-    private static final int MOST_IDLE_ROUNDS = 40;
+    private static final int MAX_IDLE_ROUNDS = 40;
 
     private static final long IDLE_ROUND_NANOS = 50_000;
 
@@ -113,7 +113,7 @@ final class Engine implements AutoCloseable {
         while (!isClosed()) {
             if (runRound() > 0) {
                 idleRounds = 0;
-            } else if (++idleRounds < MOST_IDLE_ROUNDS) {
+            } else if (++idleRounds < MAX_IDLE_ROUNDS) {
                 LockSupport.parkNanos(this, IDLE_ROUND_NANOS);
             } else {
                 idleRounds = 0;

@@ -45,7 +45,7 @@ final class QueueState implements RegisterBlock {
     static final int IRQ_DONE = 1;
     static final int IRQ_ERROR = 2;
 
-    private static final long MOST_ENTRIES = 65536;
+    private static final long MAX_ENTRIES = 65536;
 
     private final RegisterFile registers;
 
@@ -90,7 +90,7 @@ final class QueueState implements RegisterBlock {
         long entries = get(RING_ENTRIES);
         return Long.bitCount(entries) == 1
                 && entries >= 2
-                && entries <= MOST_ENTRIES
+                && entries <= MAX_ENTRIES
                 && get(RING_BASE) % Command.SIZE == 0;
     }
 

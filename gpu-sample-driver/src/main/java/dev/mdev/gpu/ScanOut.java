@@ -10,7 +10,7 @@ import java.util.Optional;
 final class ScanOut {
     /// The largest picture: a guest may set any mode that fits its VRAM, and is not to make the
     /// host hold a picture larger than a screen.
-    private static final long MOST_PIXELS = 4096L * 4096;
+    private static final long MAX_PIXELS = 4096L * 4096;
 
     private ScanOut() {}
 
@@ -23,7 +23,7 @@ final class ScanOut {
     /// The picture, if the mode is one that can be put out. Four bits a pixel are not: they are
     /// spread over the four planes of VGA.
     static Optional<Display.Picture> picture(Dispi.Mode mode, Format format, Vram vram) {
-        if (mode.bitsPerPixel() == 4 || (long) mode.width() * mode.height() > MOST_PIXELS) {
+        if (mode.bitsPerPixel() == 4 || (long) mode.width() * mode.height() > MAX_PIXELS) {
             return Optional.empty();
         }
         int bytesPerPixel = (mode.bitsPerPixel() + 7) / 8;

@@ -20,7 +20,7 @@ import java.util.concurrent.locks.ReentrantLock;
 @Component
 class DriverTrouble implements MdevObserver {
     /// How many subjects of slow callbacks are remembered.
-    static final int MOST_SLOW = 1024;
+    static final int MAX_SLOW = 1024;
 
     private final EventLog events;
 
@@ -86,7 +86,7 @@ class DriverTrouble implements MdevObserver {
         slowLock.lock();
         try {
             Throttle throttle = slow.computeIfAbsent(subject, _ -> new Throttle());
-            if (slow.size() > MOST_SLOW) {
+            if (slow.size() > MAX_SLOW) {
                 slow.pollFirstEntry();
             }
             return throttle;

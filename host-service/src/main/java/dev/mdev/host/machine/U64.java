@@ -18,11 +18,11 @@ import java.util.Locale;
 ///
 /// @param bits the number, as a `long` of the same 64 bits
 record U64(long bits) {
-    private static final int MOST_DIGITS = 40;
+    private static final int MAX_DIGITS = 40;
 
     /// @throws NumberFormatException if the text is no such number
     static U64 parse(String text) {
-        if (text.length() > MOST_DIGITS) {
+        if (text.length() > MAX_DIGITS) {
             throw new NumberFormatException("too long");
         }
         String lower = text.toLowerCase(Locale.ROOT);

@@ -29,7 +29,7 @@ import java.util.UUID;
 @RestController
 @RequestMapping("/api/v1/mdevs")
 class MdevController {
-    private static final int MOST_RECENT = 256;
+    private static final int MAX_RECENT = 256;
 
     private final MdevService mdevs;
 
@@ -104,9 +104,9 @@ class MdevController {
 
     @GetMapping("/{uuid}/faults")
     FaultsView faults(@PathVariable UUID uuid, @RequestParam(defaultValue = "20") int limit) {
-        if (limit < 0 || limit > MOST_RECENT) {
+        if (limit < 0 || limit > MAX_RECENT) {
             throw ProblemException.invalid(
-                    List.of(new Violation("", "limit is 0 to " + MOST_RECENT)));
+                    List.of(new Violation("", "limit is 0 to " + MAX_RECENT)));
         }
         return FaultsView.of(mdevs.get(uuid), limit);
     }

@@ -29,11 +29,11 @@ import java.util.concurrent.Semaphore;
 @RequestMapping("/api/v1/mdevs")
 class PictureController {
     /// A picture may be as large as a screen, 64 MiB before it is encoded: so many at a time.
-    private static final int MOST_AT_ONCE = 2;
+    private static final int MAX_CONCURRENT = 2;
 
     private final MdevService mdevs;
     private final TransferLimit limit;
-    private final Semaphore places = new Semaphore(MOST_AT_ONCE);
+    private final Semaphore places = new Semaphore(MAX_CONCURRENT);
 
     PictureController(MdevService mdevs, TransferLimit limit) {
         this.mdevs = mdevs;
@@ -48,7 +48,7 @@ class PictureController {
         Mdev mdev = mdevs.get(uuid);
         if (!places.tryAcquire()) {
             throw new ProblemException(
-                    Problem.UNAVAILABLE, MOST_AT_ONCE + " pictures are on their way already");
+                    Problem.UNAVAILABLE, MAX_CONCURRENT + " pictures are on their way already");
         }
         try {
             send(shownBy(mdev).png(), mdev, response);

@@ -20,11 +20,11 @@ class DriverTroubleTest {
     @Test
     void subjectsOfSlowCallbacksAreForgottenWhenThereAreTooMany() {
         slow("mdev=first");
-        IntStream.range(0, DriverTrouble.MOST_SLOW).forEach(i -> slow("mdev=" + i));
+        IntStream.range(0, DriverTrouble.MAX_SLOW).forEach(i -> slow("mdev=" + i));
         slow("mdev=first");
 
         assertThat(events.after(0, 1).lastId())
                 .as("each was new to it, also the first when it came again")
-                .isEqualTo(DriverTrouble.MOST_SLOW + 2);
+                .isEqualTo(DriverTrouble.MAX_SLOW + 2);
     }
 }

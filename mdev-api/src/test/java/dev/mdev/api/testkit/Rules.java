@@ -16,7 +16,7 @@ import java.util.function.Consumer;
 /// device.
 abstract class Rules {
     /// Pages of a lazy area that are looked at: all of a small one, a sample of a large one.
-    private static final int MOST_PAGES = Integer.getInteger("mdev.testkit.pages", 512);
+    private static final int MAX_PAGES = Integer.getInteger("mdev.testkit.pages", 512);
 
     /// Of everything that is random in one test.
     private final long seed = InMemoryHost.Options.standard().seed();
@@ -109,13 +109,13 @@ abstract class Rules {
             List<MappablePage> pages, RegionInfo region, RegionArea area, SplittableRandom random) {
         long first = Page.numberOf(area.offsetBytes());
         long end = Page.numberOf(area.endBytes());
-        if (end - first <= MOST_PAGES) {
+        if (end - first <= MAX_PAGES) {
             for (long page = first; page < end; page++) {
                 pages.add(new MappablePage(region, page));
             }
             return;
         }
-        random.longs(MOST_PAGES - 2L, first + 1, end - 1)
+        random.longs(MAX_PAGES - 2L, first + 1, end - 1)
                 .sorted()
                 .distinct()
                 .forEach(page -> pages.add(new MappablePage(region, page)));

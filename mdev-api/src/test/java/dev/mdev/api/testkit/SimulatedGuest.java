@@ -21,7 +21,7 @@ import java.util.concurrent.atomic.AtomicLong;
 /// May be used by any threads at once, each then being a processor of the guest.
 public final class SimulatedGuest {
     /// How often a question may be overtaken by revocations before that is called a livelock.
-    private static final int MOST_RETRIES = 1000;
+    private static final int MAX_RETRIES = 1000;
 
     private final InMemoryMdev mdev;
     private final AtomicLong faults = new AtomicLong();
@@ -167,7 +167,7 @@ public final class SimulatedGuest {
             Access access,
             long value) {
         long page = Page.numberOf(offsetBytes);
-        for (int tries = 0; tries < MOST_RETRIES; tries++) {
+        for (int tries = 0; tries < MAX_RETRIES; tries++) {
             Optional<AccessResult> done =
                     mdev.mappings()
                             .access(
@@ -192,7 +192,7 @@ public final class SimulatedGuest {
         }
         throw new ContractViolation(
                 "region=%d page=0x%x: every one of %d answers was overtaken by a revocation"
-                        .formatted(info.index(), page, MOST_RETRIES));
+                        .formatted(info.index(), page, MAX_RETRIES));
     }
 
     private AccessResult touch(

@@ -4,17 +4,17 @@ import java.time.Duration;
 
 /// How to end a device that somebody may have.
 ///
-/// @param grace how long to wait for the holder to let it go, after asking; up to [#LONGEST_GRACE]
+/// @param grace how long to wait for the holder to let it go, after asking; up to [#MAX_GRACE]
 /// @param force whether to take it away from a holder that does not; else the removal fails then
 public record Removal(Duration grace, boolean force) {
     /// The longest grace time.
-    public static final Duration LONGEST_GRACE = Duration.ofDays(1);
+    public static final Duration MAX_GRACE = Duration.ofDays(1);
 
     /// Ends a device that nobody has.
     public static final Removal IF_UNUSED = new Removal(Duration.ZERO, false);
 
     public Removal {
-        if (grace.isNegative() || grace.compareTo(LONGEST_GRACE) > 0) {
+        if (grace.isNegative() || grace.compareTo(MAX_GRACE) > 0) {
             throw new IllegalArgumentException("grace=" + grace);
         }
     }

@@ -250,7 +250,7 @@ public final class DriverObject {
     /// What the driver counted for the device, by name.
     ///
     /// @throws MdevException what the driver threw, ETIMEDOUT if it is busy for too long, E2BIG if
-    ///   there are more than [Mdev#MOST_COUNTERS]
+    ///   there are more than [Mdev#MAX_COUNTERS]
     SortedMap<String, Long> counters() {
         DriverOutcome<SortedMap<String, Long>> outcome =
                 calls.call("counters", () -> new TreeMap<>(get().counters()));
@@ -261,7 +261,7 @@ public final class DriverObject {
                     case DriverOutcome.Failed<SortedMap<String, Long>> failed ->
                             throw failed.refusal().toException();
                 };
-        if (counters.size() > Mdev.MOST_COUNTERS) {
+        if (counters.size() > Mdev.MAX_COUNTERS) {
             throw new MdevException(
                     Errno.E2BIG, "mdev=%s counters=%d".formatted(uuid, counters.size()));
         }

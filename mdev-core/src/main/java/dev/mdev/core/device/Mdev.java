@@ -32,7 +32,7 @@ import java.util.UUID;
 /// All methods may be called by any thread.
 public final class Mdev {
     /// The most counters that a driver may have for a device.
-    public static final int MOST_COUNTERS = 256;
+    public static final int MAX_COUNTERS = 256;
 
     private final UUID uuid;
     private final Parent parent;
@@ -278,7 +278,7 @@ public final class Mdev {
     /// What the driver counted for the device, by name.
     ///
     /// @throws MdevException what the driver threw, ETIMEDOUT if it is busy for too long, E2BIG if
-    ///   there are more than [#MOST_COUNTERS]
+    ///   there are more than [#MAX_COUNTERS]
     public SortedMap<String, Long> counters() {
         return driver.counters();
     }

@@ -2,7 +2,7 @@ package dev.mdev.core.devicestate;
 
 import dev.mdev.api.page.Page;
 
-/// The numbers of the format: see the package's documentation.
+/// The numbers of the format; the package's documentation describes it.
 public final class StateFormat {
     static final byte[] MAGIC = {'M', 'D', 'E', 'V', 'S', 'T', 'A', 'T'};
     static final int VERSION = 1;
@@ -12,13 +12,13 @@ public final class StateFormat {
     static final int TAG_DRIVER = 3;
     static final int TAG_END = 4;
 
-    /// The most pages of one section.
+    /// The maximum number of pages in one section.
     public static final int MAX_PAGES = 256;
 
-    /// The most bytes of one section of the driver's.
+    /// The maximum number of bytes in one driver section.
     public static final int MAX_DRIVER_PART_BYTES = 1 << 16;
 
-    /// The most bytes a driver may write.
+    /// The maximum number of bytes that a driver may write.
     public static final int MAX_DRIVER_BYTES = 16 << 20;
 
     /// Bytes of a pages section before the content.
@@ -30,7 +30,7 @@ public final class StateFormat {
 
     private StateFormat() {}
 
-    /// The longest payload of a section, or -1 if there is no such section.
+    /// The maximum payload of a section, or -1 if there is no such section.
     static int maxLength(int tag) {
         return switch (tag) {
             case TAG_HEADER -> MAX_HEADER_BYTES;

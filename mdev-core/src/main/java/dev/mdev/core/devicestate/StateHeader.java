@@ -3,12 +3,12 @@ package dev.mdev.core.devicestate;
 import java.util.List;
 import java.util.UUID;
 
-/// What a state belongs to.
+/// The device that a state belongs to.
 ///
 /// @param uuid the device that was saved
 /// @param driver its driver's name
 /// @param type its type's id
-/// @param stateVersion the version of what the driver wrote
+/// @param stateVersion the driver's version of its state
 /// @param pools its pages, pool by pool
 public record StateHeader(
         UUID uuid, String driver, String type, int stateVersion, List<Pool> pools) {

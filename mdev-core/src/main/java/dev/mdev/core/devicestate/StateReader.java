@@ -19,12 +19,12 @@ import java.util.UUID;
 import java.util.zip.CRC32C;
 import java.util.zip.CheckedInputStream;
 
-/// Reads a state, believing nothing: what comes out of it is in range, in order, and whole up to
-/// where it was read. No more memory is taken than one section needs, whatever the stream says.
+/// Reads a state without trusting it: every result is in range, in order, and intact up to the
+/// current position. The reader needs at most the memory of one section, even for a hostile stream.
 ///
-/// A stream that is not what [StateWriter] writes ends in [MdevException] EPROTO, one that ends too
-/// early too; a format or a page size that is not ours in EOPNOTSUPP. Nothing is read beyond the
-/// end of the state. How long a read may take is for the stream to say.
+/// A stream that [StateWriter] cannot have written ends in [MdevException] EPROTO, and so does a
+/// truncated one; a different format or page size ends in EOPNOTSUPP. The reader reads nothing
+/// beyond the end of the state. The stream decides how long a read may take.
 public final class StateReader {
     private final CRC32C crc = new CRC32C();
     private final DataInputStream in;
@@ -69,8 +69,8 @@ public final class StateReader {
         }
     }
 
-    /// What is whole and still does not add up was not written by [StateWriter], however good its
-    /// checksum is.
+    /// [StateWriter] did not write an intact section with inconsistent values, even if its checksum
+    /// is correct.
     private static StateHeader headerIn(byte[] payload) throws IOException {
         try {
             return parseHeader(payload);
@@ -112,7 +112,7 @@ public final class StateReader {
         return new StateHeader(uuid, driver, type, stateVersion, pools);
     }
 
-    /// Reads the next part. Not to be called after the end.
+    /// Reads the next part. Must not be called after the end.
     ///
     /// @throws IOException if the stream fails
     public StateSection next() throws IOException {

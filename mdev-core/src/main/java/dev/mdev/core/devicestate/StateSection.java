@@ -1,6 +1,6 @@
 package dev.mdev.core.devicestate;
 
-/// One part of a state, after the header. The bytes are the reader's to keep.
+/// One part of a state, after the header. The reader owns the bytes.
 @SuppressWarnings("ArrayRecordComponent") // content is handed over, not compared
 public sealed interface StateSection {
     /// Content of neighbouring pages.
@@ -10,9 +10,9 @@ public sealed interface StateSection {
     /// @param content of one or more whole pages, all inside the pool
     record Pages(int pool, long firstPage, byte[] content) implements StateSection {}
 
-    /// What the driver wrote, or a part of it.
+    /// Bytes that the driver wrote: all of them, or a part.
     record Driver(byte[] content) implements StateSection {}
 
-    /// The end: all of the state was read.
+    /// The end: the whole state was read.
     record End() implements StateSection {}
 }

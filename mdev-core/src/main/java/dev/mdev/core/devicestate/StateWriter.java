@@ -9,7 +9,7 @@ import java.io.OutputStream;
 import java.util.zip.CRC32C;
 import java.util.zip.CheckedOutputStream;
 
-/// Writes a state: the header, pages, what the driver wrote, the end; in this order.
+/// Writes a state: the header, pages, the driver's bytes, the end; in this order.
 public final class StateWriter {
     private final CRC32C crc = new CRC32C();
     private final DataOutputStream out;
@@ -57,7 +57,7 @@ public final class StateWriter {
         pages += length / Page.SIZE;
     }
 
-    /// Writes what the driver wrote, all of it.
+    /// Writes all bytes of the driver.
     public void driver(byte[] content) throws IOException {
         int offset = 0;
         while (offset < content.length) {

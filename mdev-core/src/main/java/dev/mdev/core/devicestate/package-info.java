@@ -1,15 +1,15 @@
-/// The stream that a device's state travels in: versioned, checksummed, and read as what it is,
-/// bytes from a stranger.
+/// The stream that carries a device's state: versioned, checksummed, and treated as bytes from a
+/// stranger.
 ///
 /// ```
 /// "MDEVSTAT"  version:u16
 /// section*    tag:u8  length:u32  payload  check:u32
 /// ```
 ///
-/// All numbers are big-endian. `check` is the CRC-32C of the whole stream up to it, so that a
-/// section that is missing, doubled or moved shows as much as one that is changed. The checksums
-/// are no signature: who can change the stream can change them too, and everything that is read is
-/// checked for itself.
+/// All numbers are big-endian. `check` is the CRC-32C of the whole stream up to it, so that it
+/// detects missing, duplicated and moved sections as well as changed ones. The checksums are no
+/// signature: an attacker who can change the stream can change them as well, so the reader checks
+/// every value itself.
 ///
 /// ```
 /// 1 header  uuid:16  driver:utf  type:utf  stateVersion:u32  pageSize:u32

@@ -3,8 +3,8 @@ package dev.mdev.core.dirty;
 import dev.mdev.core.addr.HvaRange;
 import dev.mdev.core.memslot.DirtyBitmap;
 
-/// A block of host memory that guests are given, and which of its pages are dirty, whichever slot
-/// they were written through.
+/// A block of host memory behind guests' slots, and its dirty pages, regardless of the slot of each
+/// write.
 public final class DirtyBackingBlock {
     private final HvaRange host;
     private final DirtyBitmap dirty;
@@ -19,16 +19,16 @@ public final class DirtyBackingBlock {
         return host;
     }
 
-    /// Its dirty pages: bit i for page i of the block. The VMM may set bits for what it or a device
-    /// wrote itself, and takes them with [DirtyBitmap#harvest].
+    /// Its dirty pages: bit i for page i of the block. The VMM may set bits for its own writes or a
+    /// device's, and takes them with [DirtyBitmap#harvest].
     public DirtyBitmap dirty() {
         return dirty;
     }
 
     /// Merges one word of a slot's log.
     ///
-    /// @param blockIndex the page that bit 0 of `bits` stands for, which may lie before the block
-    ///   if the bits of those pages are clear
+    /// @param blockIndex the page of bit 0 of `bits`; it may lie before the block if the bits of
+    ///   those pages are clear
     /// @param bits the dirty pages, all within the block
     void merge(long blockIndex, long bits) {
         int shift = (int) (blockIndex & (Long.SIZE - 1));
@@ -37,7 +37,7 @@ public final class DirtyBackingBlock {
         if (low != 0) {
             dirty.setAll(word, low);
         }
-        // A shift by 64 would be none.
+        // A shift by 64 would shift by 0.
         long high = shift == 0 ? 0 : bits >>> (Long.SIZE - shift);
         if (high != 0) {
             dirty.setAll(word + 1, high);

@@ -33,25 +33,25 @@ final class DirtyBackingMap {
         }
     }
 
-    /// The memory of each slot by its number, also of slots that are gone.
+    /// The memory of each slot by its number, also of deleted slots.
     private final Map<Integer, HvaRange> memory = new HashMap<>();
 
     private final Map<Integer, List<Part>> parts = new HashMap<>();
     private int lastSlotNumber;
     private @Nullable List<Part> lastParts;
 
-    /// Learns what a slot shows; a former slot of the same number is forgotten.
+    /// Records what a slot shows; forgets a former slot of the same number.
     void put(Memslot slot, Collection<DirtyBackingBlock> blocks) {
         memory.put(slot.slotNumber(), slot.hvas());
         cut(slot.slotNumber(), slot.hvas(), blocks);
     }
 
-    /// Cuts all slots anew, as there are other blocks.
+    /// Splits all slots again, because the blocks have changed.
     void recut(Collection<DirtyBackingBlock> blocks) {
         memory.forEach((slotNumber, host) -> cut(slotNumber, host, blocks));
     }
 
-    /// The parts of a slot that lie in a block; empty for a slot that is not known.
+    /// The parts of a slot that lie in a block; empty for an unknown slot.
     List<Part> partsOf(int slotNumber) {
         List<Part> last = lastParts;
         if (last != null && lastSlotNumber == slotNumber) {

@@ -13,17 +13,17 @@ import dev.mdev.core.memslot.SlotListener;
 import java.util.ArrayList;
 import java.util.List;
 
-/// Dirty pages by the memory they lie in, rather than by the slot they were written through.
+/// Dirty pages by the memory they lie in, rather than by the slot of the write.
 ///
 /// Logs belong to slots: a page that two slots show, in two address spaces or twice in one, is
-/// dirty in the slot that was written through and clean in the other (Linux keeps it so, and so
-/// does the model). Who copies memory wants each page once. This view merges the logs of all slots
-/// whenever they are collected, at a cost that depends on what is dirty and not on what there is.
+/// dirty in the slot of the write and clean in the other. Linux keeps it so, and so does the model.
+/// A program that copies memory wants each page once. This view merges the logs of all slots at
+/// each collection, at a cost that depends on the dirty pages and not on the size of memory.
 ///
-/// It listens to the slots. What is in a bitmap that goes away, because its slot is deleted or
-/// ceases to log, is merged in that moment, when nothing can be added to it any more. Entries of
-/// rings name a slot by number only: harvest the rings **before** a slot is deleted whose number
-/// will be used for other memory.
+/// The view listens to the slots. When a bitmap disappears, because its slot is deleted or stops
+/// logging, the view merges it at that moment, when it can no longer change. Entries of rings name
+/// a slot by number only: harvest the rings **before** a slot is deleted whose number will be used
+/// for other memory.
 ///
 /// All methods take the slots lock; the blocks' bitmaps may be used by any thread.
 public final class DirtyBackingView {
@@ -40,7 +40,7 @@ public final class DirtyBackingView {
         this.log = log;
     }
 
-    /// Makes a view of a machine's memory. It stays attached for the machine's life.
+    /// Makes a view of a machine's memory. It stays attached for the machine's lifetime.
     public static DirtyBackingView attach(AddressSpaces slots, DirtyLog log) {
         DirtyBackingView view = new DirtyBackingView(slots, log);
         slots.slotsLock().lock();
@@ -77,9 +77,9 @@ public final class DirtyBackingView {
         }
     }
 
-    /// Takes a block out of the view.
+    /// Removes a block from the view.
     ///
-    /// @throws MdevException `ENOENT` if it is not in it
+    /// @throws MdevException `ENOENT` if the view does not have it
     public void removeBlock(DirtyBackingBlock block) {
         slots.slotsLock().lock();
         try {
@@ -92,7 +92,7 @@ public final class DirtyBackingView {
         }
     }
 
-    /// Dirty pages that were collected and lie in no block, so that they are in no view.
+    /// Collected dirty pages that lie in no block, and so in no view.
     public long unbackedPages() {
         slots.slotsLock().lock();
         try {
@@ -118,7 +118,7 @@ public final class DirtyBackingView {
     /// Harvests a ring and merges its entries. Their pages may be copied only after the rings are
     /// reset.
     ///
-    /// @param limit the most entries to harvest
+    /// @param limit the maximum number of entries
     /// @return entries harvested
     public int collectRing(DirtyRingHarvester ring, int limit) {
         slots.slotsLock().lock();

@@ -1,13 +1,13 @@
 package dev.mdev.core.dirty;
 
-/// What dirty tracking depends on of the machine it runs on.
+/// The properties of a machine that dirty tracking depends on.
 ///
-/// @param cpuLogEntries entries of the processor's own log of writes that may reach a ring at once:
-///   512 with page modification logging (PML), else 0
-/// @param plainRing whether the ring is offered without acquire and release
-///   (`KVM_CAP_DIRTY_LOG_RING`): on strongly ordered processors
-/// @param ringWithBitmap whether memory is written with no vCPU running, so that a bitmap is
-///   offered beside the ring (`KVM_CAP_DIRTY_LOG_RING_WITH_BITMAP`): on arm64
+/// @param cpuLogEntries entries of the processor's own write log that may reach a ring at once: 512
+///   with page modification logging (PML), otherwise 0
+/// @param plainRing whether the ring exists without acquire and release (`KVM_CAP_DIRTY_LOG_RING`):
+///   on strongly ordered processors
+/// @param ringWithBitmap whether the host writes memory without a running vCPU, so that a bitmap
+///   exists beside the ring (`KVM_CAP_DIRTY_LOG_RING_WITH_BITMAP`): on arm64
 public record DirtyHardware(int cpuLogEntries, boolean plainRing, boolean ringWithBitmap) {
     private static final int PML_ENTRIES = 512;
 

@@ -15,11 +15,10 @@ import java.lang.foreign.MemorySegment;
 /// `kvm_get_dirty_log_protect` and `kvm_clear_dirty_log_protect`), with their order of checks.
 ///
 /// A page whose bit was taken is write-protected again before the call returns, so that its next
-/// write sets the bit anew. A copy of the page is good only if it is made after that. What is
-/// written without a fault is marked each time by who knows of it
-/// ([dev.mdev.core.memslot.SlotListener#beforeHarvest]).
+/// write sets the bit again. Only a later copy of the page is good. The listener that knows of a
+/// write without a fault marks it each time ([dev.mdev.core.memslot.SlotListener#beforeHarvest]).
 ///
-/// All methods take the slots lock and may be called by any thread that is in no read section.
+/// All methods take the slots lock and may be called by any thread outside a read section.
 public final class DirtyLog {
     private final AddressSpaces slots;
     private final DirtyModes modes;
@@ -34,13 +33,13 @@ public final class DirtyLog {
     /// Reads a slot's log (`KVM_GET_DIRTY_LOG`) and, unless the VMM chose to clear it itself
     /// ([DirtyModes#isManualProtect]), clears it.
     ///
-    /// The log is cleared **before** it is copied out: if `target` cannot take it, it is lost.
+    /// Clears the log **before** it copies it out: if `target` cannot take it, the log is lost.
     ///
     /// @param slotNumber `asId << 16 | id`, any value
     /// @param target gets [DirtyBitmap#sizeBytes] bytes
-    /// @throws MdevException `ENXIO` if there are rings and no bitmaps, `EINVAL` for a number that
-    ///   no slot can have, `ENOENT` for a slot that is not there or has no log, `EFAULT` if the
-    ///   target is too short or read-only
+    /// @throws MdevException `ENXIO` if there are rings and no bitmaps, `EINVAL` for an impossible
+    ///   number, `ENOENT` for an absent slot or a slot without a log, `EFAULT` if the target is too
+    ///   short or read-only
     public void get(int slotNumber, MemorySegment target) {
         slots.requireAlive();
         slots.slotsLock().lock();
@@ -68,18 +67,18 @@ public final class DirtyLog {
         }
     }
 
-    /// Clears part of a slot's log (`KVM_CLEAR_DIRTY_LOG`): of the pages that are named, those that
-    /// were dirty become clean and are write-protected again.
+    /// Clears part of a slot's log (`KVM_CLEAR_DIRTY_LOG`): of the named pages, the dirty ones
+    /// become clean and are write-protected again.
     ///
     /// The part begins at a multiple of 64 pages, and it is a multiple of 64 pages long or reaches
     /// exactly to the slot's end. This works whether or not the VMM chose to clear logs itself.
     ///
     /// @param named the pages to clear, bit 0 for the part's first; bits after the part's last page
-    ///   do no harm
-    /// @throws MdevException `ENXIO` if there are rings and no bitmaps, `EINVAL` for a number that
-    ///   no slot can have or a part that begins askew, `ENOENT` for a slot that is not there or has
-    ///   no log, `EINVAL` for a part that does not lie or end as it must, `EFAULT` if `named` is
-    ///   too short; nothing is cleared then
+    ///   have no effect
+    /// @throws MdevException `ENXIO` if there are rings and no bitmaps, `EINVAL` for an impossible
+    ///   number or a part that begins at an unaligned page, `ENOENT` for an absent slot or a slot
+    ///   without a log, `EINVAL` for a part with an invalid range, `EFAULT` if `named` is too
+    ///   short; nothing is cleared then
     public void clear(DirtyLogClear part, MemorySegment named) {
         slots.requireAlive();
         slots.slotsLock().lock();
@@ -108,12 +107,12 @@ public final class DirtyLog {
     }
 
     /// Takes all dirty pages of a slot without copying the whole log: clears and write-protects
-    /// them as [#get] does, whatever the VMM chose. A log with no bit set costs next to nothing.
+    /// them as [#get] does, in every mode. Cheap for a log without set bits.
     ///
     /// @param slotNumber `asId << 16 | id`, any value
-    /// @param sink gets the words, called with the slots lock held. Pages that it names may be
-    ///   copied only after this method has returned
-    /// @return whether a page was dirty; false too if there is no such slot or it has no log
+    /// @param sink gets the words, called with the slots lock held. Copy its pages only after this
+    ///   method has returned
+    /// @return whether a page was dirty; false also if there is no such slot or it has no log
     public boolean collect(int slotNumber, DirtyWords sink) {
         slots.requireAlive();
         slots.slotsLock().lock();

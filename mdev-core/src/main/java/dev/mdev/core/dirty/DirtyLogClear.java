@@ -1,13 +1,13 @@
 package dev.mdev.core.dirty;
 
-/// Which part of a log is to be cleared (Linux `struct kvm_clear_dirty_log`). Nothing is checked
-/// here: every value may come from a hostile VMM.
+/// The part of a log to be cleared (Linux `struct kvm_clear_dirty_log`). This record checks
+/// nothing: every value may come from a hostile VMM.
 ///
 /// @param slot the slot's number, `asId << 16 | id`
 /// @param npages pages of the part, unsigned
 /// @param firstIndex index within the slot of the part's first page, unsigned
 public record DirtyLogClear(int slot, int npages, long firstIndex) {
-    /// The pages of the part as a number that is not negative.
+    /// The pages of the part as a nonnegative number.
     long npagesUnsigned() {
         return Integer.toUnsignedLong(npages);
     }

@@ -14,21 +14,20 @@ import org.jspecify.annotations.Nullable;
 import java.util.concurrent.locks.ReentrantLock;
 
 /// How one virtual machine tracks dirty pages: the capabilities that a VMM enables (Linux
-/// `kvm_vm_ioctl_enable_cap_generic`), in its order of checks. As a [BitmapPolicy] it says which
+/// `kvm_vm_ioctl_enable_cap_generic`), in its order of checks. As a [BitmapPolicy] it decides which
 /// bitmap a slot gets.
 ///
 /// ## Rings and `INITIALLY_SET` together
 ///
 /// With `INITIALLY_SET`, Linux does not write-protect a slot when logging is turned on: its bitmap
-/// starts with every bit set, so nothing can be missed, and clearing the log protects chunk by
-/// chunk. With rings and no bitmap there is nothing that starts set, and Linux skips the protection
-/// all the same: a page that was mapped writable before is never reported. By default this class
-/// asks for the protection in that case ([#protectsOnLogStart]); made with [RingDefect#AS_LINUX] it
-/// does as Linux does.
+/// starts with every bit set, so no write is missed, and clearing the log protects chunk by chunk.
+/// With rings and no bitmap nothing starts set, but Linux still skips the protection: a page that
+/// was mapped writable before is never reported. By default this class requests the protection in
+/// that case ([#protectsOnLogStart]); with [RingDefect#AS_LINUX] it does as Linux does.
 ///
-/// The lock is a leaf but for the slots lock, which [#enable] takes first.
+/// The lock is a leaf, except that [#enable] takes the slots lock first.
 public final class DirtyModes implements BitmapPolicy {
-    /// An old form of [#MANUAL_PROTECT2], never to be enabled again.
+    /// An old form of [#MANUAL_PROTECT2]; must never be enabled.
     public static final int MANUAL_PROTECT = 166;
 
     /// `KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2`.
@@ -43,13 +42,13 @@ public final class DirtyModes implements BitmapPolicy {
     /// `KVM_CAP_DIRTY_LOG_RING_WITH_BITMAP`.
     public static final int RING_WITH_BITMAP = 225;
 
-    /// Reading the log leaves it as it is (`KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE`).
+    /// Reading the log leaves it unchanged (`KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE`).
     public static final int MANUAL_ENABLE = 1;
 
     /// New bitmaps start with every bit set (`KVM_DIRTY_LOG_INITIALLY_SET`).
     public static final int INITIALLY_SET = 2;
 
-    /// What becomes of pages mapped writable before logging, with rings and `INITIALLY_SET`.
+    /// The treatment of pages mapped writable before logging, with rings and `INITIALLY_SET`.
     public enum RingDefect {
         /// They are protected, and so reported when they are written.
         AVOIDED,
@@ -69,14 +68,14 @@ public final class DirtyModes implements BitmapPolicy {
     private volatile int ringSizeBytes;
     private volatile boolean bitmapBesideRing;
 
-    /// The modes of a machine that has enabled nothing.
+    /// The modes of a machine without enabled capabilities.
     public DirtyModes(AddressSpaces slots, DirtyHardware hardware, RingDefect ringDefect) {
         this.slots = slots;
         this.hardware = hardware;
         this.ringDefect = ringDefect;
     }
 
-    /// What `KVM_CHECK_EXTENSION` answers: 0 for what there is not.
+    /// The answer of `KVM_CHECK_EXTENSION`: 0 for an absent extension.
     public int check(int capability) {
         return switch (capability) {
             case MANUAL_PROTECT2 -> MANUAL_ENABLE | INITIALLY_SET;
@@ -104,7 +103,7 @@ public final class DirtyModes implements BitmapPolicy {
         }
     }
 
-    /// Whether reading the log leaves it as it is.
+    /// Whether reading the log leaves it unchanged.
     public boolean isManualProtect() {
         return (manualProtect & MANUAL_ENABLE) != 0;
     }
@@ -134,7 +133,7 @@ public final class DirtyModes implements BitmapPolicy {
         return DirtyRing.RESERVED_ENTRIES + hardware.cpuLogEntries();
     }
 
-    /// Whether the pages of a slot must be write-protected when it begins to log.
+    /// Whether the pages of a slot must be write-protected when it starts to log.
     public boolean protectsOnLogStart() {
         if (!isInitiallySet()) {
             return true;
@@ -150,7 +149,7 @@ public final class DirtyModes implements BitmapPolicy {
         return isInitiallySet() ? DirtyBitmap.allOnes(npages) : new DirtyBitmap(npages);
     }
 
-    /// Says that a vCPU is there: from now on no ring can be enabled.
+    /// Announces a vCPU: from now on no ring can be enabled.
     ///
     /// @return bytes of the vCPU's ring, 0 without rings
     int vcpuCreated() {

@@ -9,16 +9,16 @@ import java.util.concurrent.atomic.AtomicLong;
 /// The dirty ring of one vCPU, from the kernel's side (Linux `struct kvm_dirty_ring`). The VMM's
 /// side is [DirtyRingHarvester]; both work on the same memory, whose layout is [DirtyRingEntry].
 ///
-/// Indices run freely; `used` is their difference. An entry is pushed at one, reset at the other,
-/// and harvested anywhere between.
+/// Indices run freely; `used` is their difference. A push advances one, a reset the other; the
+/// harvest lies in between.
 ///
-/// Threads: one at a time pushes and enters the guest, the one that runs the vCPU; one at a time
+/// Threads: only the thread that runs the vCPU pushes and enters the guest; one thread at a time
 /// resets, with the slots lock held.
 public final class DirtyRing {
-    /// The most entries of a ring.
+    /// The maximum number of entries of a ring.
     public static final int MAX_ENTRIES = 65536;
 
-    /// The most bytes of a ring.
+    /// The maximum number of bytes of a ring.
     public static final int MAX_SIZE_BYTES = MAX_ENTRIES * DirtyRingEntry.SIZE_BYTES;
 
     /// Entries kept free at the end for writes that cannot wait, without those of the processor's
@@ -36,12 +36,12 @@ public final class DirtyRing {
     /// Free-running; written by the resetter.
     private volatile int resetIndex;
 
-    /// Set by a push at or above the soft limit, looked at before the guest is entered; both on the
-    /// vCPU's thread.
+    /// Set by a push at or above the soft limit, checked before each entry to the guest; both on
+    /// the vCPU's thread.
     private boolean exitRequested;
 
     /// @param memory zeros, aligned to 16; its size is that of the ring, a power of two
-    /// @param reservedEntries entries kept free, less than there are
+    /// @param reservedEntries entries kept free, fewer than the ring has
     DirtyRing(MemorySegment memory, int reservedEntries) {
         long count = memory.byteSize() / DirtyRingEntry.SIZE_BYTES;
         if (Long.bitCount(memory.byteSize()) != 1
@@ -73,8 +73,8 @@ public final class DirtyRing {
         return softLimit;
     }
 
-    /// Entries pushed and not yet reset, unsigned. A VMM that marks entries as harvested that were
-    /// never pushed can make it any number.
+    /// Entries pushed and not yet reset, unsigned. A VMM that marks entries as harvested before
+    /// they are pushed can make it any number.
     public int used() {
         return dirtyIndex - resetIndex;
     }
@@ -84,14 +84,13 @@ public final class DirtyRing {
         return Integer.compareUnsigned(used(), softLimit) >= 0;
     }
 
-    /// How often an entry was pushed into a full ring and overwrote the oldest. It can happen only
-    /// if something writes more than the reserve between two entries to the guest.
+    /// How often a push into a full ring overwrote the oldest entry. This can happen only if more
+    /// writes than the reserve occur between two entries to the guest.
     public long overruns() {
         return overruns.get();
     }
 
-    /// Records a page (Linux `kvm_dirty_ring_push`). The ring does not look whether it is there
-    /// already.
+    /// Records a page (Linux `kvm_dirty_ring_push`). The ring may contain it twice.
     void push(int slotNumber, long index) {
         if (Integer.compareUnsigned(used(), entries) >= 0) {
             overruns.incrementAndGet();
@@ -104,9 +103,8 @@ public final class DirtyRing {
         }
     }
 
-    /// Asked before every entry to the guest (Linux `kvm_dirty_ring_check_request`): whether the
-    /// vCPU must not enter but tell the VMM that its ring is full. It stays so until enough entries
-    /// are reset.
+    /// Called before every entry to the guest (Linux `kvm_dirty_ring_check_request`): whether the
+    /// vCPU must stay out and report its full ring to the VMM. True until enough entries are reset.
     public boolean mustExit() {
         if (!exitRequested) {
             return false;
@@ -115,10 +113,10 @@ public final class DirtyRing {
         return exitRequested;
     }
 
-    /// Frees the harvested entries at the front, up to the first that is not harvested.
+    /// Frees the harvested entries at the front, up to the first unharvested one.
     ///
-    /// @param batch gets them
-    /// @return whether there was a next entry that was harvested; false: nothing to do
+    /// @param batch gets the entries
+    /// @return whether a harvested entry was next; false if there was nothing to do
     boolean resetOne(DirtyRingBatch batch) {
         int at = resetIndex;
         long position = positionOf(at);

@@ -8,12 +8,12 @@ import dev.mdev.core.memslot.UserMemoryRegion;
 import org.jspecify.annotations.Nullable;
 
 /// Gathers harvested ring entries into as few requests for write protection as Linux does
-/// (`kvm_dirty_ring_reset`): neighbours within 64 pages in one slot, forwards, and backwards as
-/// long as no page falls off the far end.
+/// (`kvm_dirty_ring_reset`): neighbours within 64 pages in one slot, forwards, and backwards until
+/// a page would fall off the far end.
 ///
-/// Only the batch being gathered is looked at, its base need not be a multiple of 64, and an entry
-/// that lies beyond the slot spoils the batch it got into: all of its pages stay unprotected. The
-/// entries come from memory that the VMM may write.
+/// Only the current batch counts, its base need not be a multiple of 64, and an entry beyond the
+/// slot invalidates its batch: all of the batch's pages stay unprotected. The entries come from
+/// memory that the VMM may write.
 final class DirtyRingBatch {
     private final AddressSpaces slots;
     private final DirtyProtector protector;
@@ -37,7 +37,7 @@ final class DirtyRingBatch {
         mask = 1;
     }
 
-    /// Asks for the protection of what was gathered.
+    /// Requests the protection of the gathered pages.
     void finish() {
         Memslot found = mask == 0 ? null : userSlot();
         if (found != null && isWithin(found)) {
@@ -65,7 +65,7 @@ final class DirtyRingBatch {
     }
 
     private boolean isWithin(Memslot found) {
-        // Both ends are compared, as their sum may wrap.
+        // Compares both ends, because their sum may wrap.
         int highest = Long.SIZE - 1 - Long.numberOfLeadingZeros(mask);
         return Long.compareUnsigned(base, found.npages()) < 0
                 && Long.compareUnsigned(base + highest, found.npages()) < 0;

@@ -4,8 +4,8 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.VarHandle;
 
-/// The layout of an entry of a dirty ring (Linux `struct kvm_dirty_gfn`), and the memory order that
-/// its three parties keep.
+/// The layout of an entry of a dirty ring (Linux `struct kvm_dirty_gfn`), and the memory order
+/// between its three parties.
 ///
 ///     +0  u32 flags    0 empty, 1 dirty, bit 1: harvested
 ///     +4  u32 slot     asId << 16 | id
@@ -35,19 +35,19 @@ final class DirtyRingEntry {
         return (int) INT.getAcquire(ring, position * SIZE_BYTES + FLAGS_AT);
     }
 
-    /// Fills an entry, then shows it to the harvester.
+    /// Fills an entry, then publishes it to the harvester.
     static void publishRelease(MemorySegment ring, long position, int slot, long offset) {
         ring.set(ValueLayout.JAVA_INT, position * SIZE_BYTES + SLOT_AT, slot);
         ring.set(ValueLayout.JAVA_LONG, position * SIZE_BYTES + OFFSET_AT, offset);
         INT.setRelease(ring, position * SIZE_BYTES + FLAGS_AT, DIRTY);
     }
 
-    /// Says that the harvester has read the entry.
+    /// Marks the entry as read by the harvester.
     static void markHarvestedRelease(MemorySegment ring, long position) {
         INT.setRelease(ring, position * SIZE_BYTES + FLAGS_AT, RESET);
     }
 
-    /// Says that the entry may be used again.
+    /// Marks the entry as reusable.
     static void markEmptyRelease(MemorySegment ring, long position) {
         INT.setRelease(ring, position * SIZE_BYTES + FLAGS_AT, 0);
     }

@@ -4,8 +4,8 @@ import java.lang.foreign.MemorySegment;
 
 /// The VMM's side of one dirty ring, on memory shared with the kernel (or with [DirtyRing]).
 ///
-/// An entry that was harvested is still in use until the rings are reset, and its page may still be
-/// written without notice until then: a copy of a page is good only if it is made after the reset.
+/// A harvested entry stays in use until the rings are reset, and until then its page may be written
+/// without notice: only a copy made after the reset is good.
 ///
 /// One thread at a time.
 public final class DirtyRingHarvester {
@@ -34,10 +34,10 @@ public final class DirtyRingHarvester {
         }
     }
 
-    /// Harvests what is there, oldest first.
+    /// Harvests the available entries, oldest first.
     ///
-    /// @param sink gets each entry. If it throws, its entry is not harvested
-    /// @param limit the most entries to harvest
+    /// @param sink gets each entry. If it throws, its entry stays unharvested
+    /// @param limit the maximum number of entries
     /// @return entries harvested
     public int harvest(Sink sink, int limit) {
         int count = 0;

@@ -3,8 +3,7 @@ package dev.mdev.core.dirty;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 
-/// The rules for mapping a vCPU's file descriptor where its dirty ring lies (Linux
-/// `kvm_vcpu_mmap`).
+/// The rules for mapping a vCPU's file descriptor at its dirty ring (Linux `kvm_vcpu_mmap`).
 public final class DirtyRingMapping {
     /// The page of the file at which the ring begins (`KVM_DIRTY_LOG_PAGE_OFFSET`).
     public static final long FIRST_PAGE = 64;
@@ -19,10 +18,10 @@ public final class DirtyRingMapping {
     /// @param executable whether the mapping may be executed
     public record Request(long firstPage, long npages, boolean shared, boolean executable) {}
 
-    /// Checks a request. Only the first and the last page are looked at, as in Linux: a private
-    /// mapping that begins before the ring and ends after it passes.
+    /// Checks a request. As in Linux, it checks only the first and the last page: a private mapping
+    /// that begins before the ring and ends after it passes.
     ///
-    /// @param ringPages pages of the ring, 0 without one
+    /// @param ringPages pages of the ring, 0 without a ring
     /// @throws MdevException `EINVAL` for a mapping of the ring that is private or executable
     public static void check(Request request, long ringPages) {
         long lastPage = request.firstPage() + request.npages() - 1;

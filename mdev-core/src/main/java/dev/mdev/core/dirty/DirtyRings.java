@@ -27,9 +27,9 @@ import java.util.function.IntFunction;
 /// 1. nowhere, if the thread acts for a vCPU of another machine;
 /// 2. in the ring of the vCPU that wrote, or that the thread acts for ([#actFor]), if there are
 ///    rings;
-/// 3. else in the slot's bitmap, if it has one: a machine with bitmaps only, or one with bitmaps
-///    beside the rings whose memory is written with no vCPU running;
-/// 4. else nowhere: the write is lost, and counted.
+/// 3. otherwise in the slot's bitmap, if it has one: a machine with bitmaps only, or a machine with
+///    bitmaps beside the rings whose memory is written without a running vCPU;
+/// 4. otherwise nowhere: the write is lost, and counted.
 ///
 /// Locks: the slots lock outside `lock`, which guards the list of rings and is a leaf.
 public final class DirtyRings implements DirtySink {
@@ -50,18 +50,17 @@ public final class DirtyRings implements DirtySink {
     @GuardedBy("lock")
     private final List<DirtyRing> inOrder = new ArrayList<>();
 
-    /// @param allocator makes the memory of a ring of a given size in bytes: zeros, aligned to a
-    ///   page
+    /// @param allocator makes the memory of a ring of a given size in bytes: zeros, page-aligned
     public DirtyRings(AddressSpaces slots, DirtyModes modes, IntFunction<MemorySegment> allocator) {
         this.slots = slots;
         this.modes = modes;
         this.allocator = allocator;
     }
 
-    /// Says that a vCPU is created. From now on rings can no longer be enabled.
+    /// Announces a new vCPU. From now on rings can no longer be enabled.
     ///
     /// @return its ring, or null if there are none
-    /// @throws MdevException `EINVAL` for an id out of range, `EEXIST` for one that has a ring
+    /// @throws MdevException `EINVAL` for an id out of range, `EEXIST` for an id that has a ring
     public @Nullable DirtyRing vcpuCreated(int vcpuId) {
         if (vcpuId < 0 || vcpuId >= MAX_VCPU_IDS) {
             throw new MdevException(Errno.EINVAL, "vcpuId=" + vcpuId);
@@ -93,8 +92,8 @@ public final class DirtyRings implements DirtySink {
         return vcpuId >= 0 && vcpuId < rings.length ? rings[vcpuId] : null;
     }
 
-    /// Runs something on behalf of a vCPU: what the machine writes meanwhile on this thread is that
-    /// vCPU's.
+    /// Runs an action on behalf of a vCPU: the machine's writes on this thread during the action
+    /// count as that vCPU's.
     public void actFor(int vcpuId, Runnable action) {
         DirtyRunningVcpu.Loaded before =
                 DirtyRunningVcpu.load(new DirtyRunningVcpu.Loaded(this, vcpuId));
@@ -129,26 +128,25 @@ public final class DirtyRings implements DirtySink {
         }
     }
 
-    /// Writes that were recorded nowhere, as there was neither a vCPU nor a bitmap.
+    /// Unrecorded writes, because there was neither a vCPU nor a bitmap.
     public long lostMarks() {
         return lostMarks.get();
     }
 
-    /// Writes that were recorded nowhere, as the thread acted for another machine's vCPU.
+    /// Unrecorded writes, because the thread acted for another machine's vCPU.
     public long foreignMarks() {
         return foreignMarks.get();
     }
 
     /// Frees the harvested entries at the front of every ring and write-protects their pages again
-    /// (`KVM_RESET_DIRTY_RINGS`). A harvested entry behind one that is not stays.
+    /// (`KVM_RESET_DIRTY_RINGS`). A harvested entry behind an unharvested one stays.
     ///
-    /// Entries are read from memory that the VMM may write: one that names no slot, or no page of
-    /// it, is freed and counted and protects nothing, and neither do others that were gathered with
-    /// it.
+    /// The entries lie in memory that the VMM may write. An entry with an invalid slot or page is
+    /// freed and counted; the pages of its whole batch stay unprotected.
     ///
-    /// An interrupt of the thread ends it early; the flag stays set. What was freed until then is
-    /// counted and protected. (Linux 6.17, when a signal is pending, returns without protecting the
-    /// batch that it was gathering.)
+    /// An interrupt of the thread ends the reset early; the flag stays set. The entries freed until
+    /// then are counted and protected. (Linux 6.17, when a signal is pending, returns without
+    /// protecting the current batch.)
     ///
     /// @return entries freed, over all rings
     /// @throws MdevException `EINVAL` if there are no rings

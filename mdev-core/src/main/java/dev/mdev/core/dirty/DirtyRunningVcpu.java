@@ -3,12 +3,12 @@ package dev.mdev.core.dirty;
 import org.jspecify.annotations.Nullable;
 
 /// Which vCPU the current thread acts for (Linux `kvm_get_running_vcpu`): from entering a call on a
-/// vCPU (Linux `vcpu_load`) to leaving it. Writes to guest memory that the machine makes in that
-/// time, such as a clock that a vCPU's register sets up, are that vCPU's.
+/// vCPU (Linux `vcpu_load`) to leaving it. The machine's writes to guest memory in that time, such
+/// as a clock that a vCPU's register sets up, count as that vCPU's.
 final class DirtyRunningVcpu {
     /// A vCPU of a machine.
     ///
-    /// @param machine whose it is
+    /// @param machine the machine of the vCPU
     /// @param vcpuId its id
     record Loaded(DirtyRings machine, int vcpuId) {}
 
@@ -22,7 +22,7 @@ final class DirtyRunningVcpu {
 
     /// Loads a vCPU.
     ///
-    /// @return what was loaded before, for [#put]
+    /// @return the previously loaded vCPU, for [#put]
     static @Nullable Loaded load(Loaded vcpu) {
         Loaded before = CURRENT.get();
         CURRENT.set(vcpu);

@@ -18,7 +18,7 @@ import java.util.function.Consumer;
 /// Looks after the calls of drivers that do not return: one thread, which tells of each call once
 /// it is overdue, and does nothing about it.
 public final class CallWatchdog implements AutoCloseable {
-    private static final long SHORTEST_PERIOD_NANOS = TimeUnit.MILLISECONDS.toNanos(10);
+    private static final long MIN_PERIOD_NANOS = TimeUnit.MILLISECONDS.toNanos(10);
 
     private final Set<DriverCalls> watched = ConcurrentHashMap.newKeySet();
     private final Consumer<CallReport> overdue;
@@ -35,7 +35,7 @@ public final class CallWatchdog implements AutoCloseable {
     /// @param overdue is told, by the watch's thread
     public CallWatchdog(Duration deadline, Consumer<CallReport> overdue) {
         this.overdue = overdue;
-        this.periodNanos = Math.max(SHORTEST_PERIOD_NANOS, deadline.toNanos() / 4);
+        this.periodNanos = Math.max(MIN_PERIOD_NANOS, deadline.toNanos() / 4);
         this.thread = Thread.ofPlatform().daemon().name("mdev-call-watch").unstarted(this::watch);
     }
 

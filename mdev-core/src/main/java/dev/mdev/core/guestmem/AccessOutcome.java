@@ -1,18 +1,18 @@
 package dev.mdev.core.guestmem;
 
-/// What became of an access to guest memory by the machine itself.
+/// The outcome of an access to guest memory by the machine itself.
 public sealed interface AccessOutcome {
-    /// Every byte was reached.
+    /// The access reached every byte.
     record Ok() implements AccessOutcome {
         private static final Ok INSTANCE = new Ok();
     }
 
-    /// EFAULT: the access stopped at a page that has no slot, is being moved, may not be written,
-    /// or whose host memory cannot be reached. The pages before it are done, and recorded as dirty
-    /// if written.
+    /// EFAULT: the access stopped at a page that has no slot, is being moved, is read-only, or
+    /// whose host memory is unreachable. The pages before it are complete, and recorded as dirty if
+    /// written.
     ///
-    /// @param gpa the first byte that the failing page was to supply or take; 0 if the access ran
-    ///   past the last gpa
+    /// @param gpa the first byte of the access in the failing page; 0 if the access ran past the
+    ///   last gpa
     record Fault(long gpa) implements AccessOutcome {}
 
     /// The one [Ok].

@@ -6,9 +6,9 @@ import dev.mdev.core.memslot.Memslot;
 
 import org.jspecify.annotations.Nullable;
 
-/// Guest memory as the machine itself sees it, whatever its vCPUs do: address space 0, and nothing
-/// that only system management mode sees (Linux `kvm_read_guest`, `kvm_write_guest`). Devices and
-/// paravirtual clocks use it. Any thread may call.
+/// Guest memory as the machine itself sees it, independent of the vCPUs' modes: address space 0
+/// without the memory that only system management mode sees (Linux `kvm_read_guest`,
+/// `kvm_write_guest`). Devices and paravirtual clocks use it. Any thread may call.
 public final class GuestMemoryAccess extends SlotAccessor {
     private final AddressSpaces spaces;
 

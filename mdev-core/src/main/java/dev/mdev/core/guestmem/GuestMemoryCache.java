@@ -14,9 +14,9 @@ import org.jspecify.annotations.Nullable;
 
 import java.lang.foreign.MemorySegment;
 
-/// Remembers where a small structure in guest memory is, for those who write it often (Linux
-/// `struct gfn_to_hva_cache`). It is looked up anew when the slots have changed, so it follows a
-/// slot that is deleted and created again at other host memory. Always address space 0.
+/// Remembers where a small structure in guest memory is, for callers that access it often (Linux
+/// `struct gfn_to_hva_cache`). The cache looks it up again after each change of slots, so it
+/// follows a slot that is deleted and created again over other host memory. Always address space 0.
 ///
 /// Not safe for concurrent use: one owner, usually a vCPU's thread.
 public final class GuestMemoryCache {
@@ -33,7 +33,7 @@ public final class GuestMemoryCache {
     /// The address of `gpa`, or an error of [Hva].
     private long hva = Hva.BAD;
 
-    /// The one slot of the structure, or null: it spans pages, use the slow path.
+    /// The one slot of the structure, or null if it spans pages: then the slow path applies.
     private @Nullable Memslot slot;
 
     public GuestMemoryCache(AddressSpaces spaces, HostMemoryAccess host) {
@@ -42,11 +42,10 @@ public final class GuestMemoryCache {
         this.host = host;
     }
 
-    /// Points the cache at guest memory `[gpa, gpa + lengthBytes)`, which must be writable, even
-    /// for those who only read.
+    /// Points the cache at guest memory `[gpa, gpa + lengthBytes)`, which must be writable, even if
+    /// the caller only reads.
     ///
-    /// After a fault the cache stays at what it pointed at before, but fails until the slots
-    /// change.
+    /// After a fault the cache keeps its old target, but fails until the slots change.
     ///
     /// @param lengthBytes at least 0
     /// @throws MdevException EINVAL if the range wraps, also if it is empty at the start of a page
@@ -61,14 +60,14 @@ public final class GuestMemoryCache {
 
     /// Copies `destination.byteSize()` bytes, starting `offsetBytes` into the structure.
     ///
-    /// @throws MdevException EINVAL if they are not all in the structure
+    /// @throws MdevException EINVAL if the bytes exceed the structure
     public AccessOutcome read(long offsetBytes, MemorySegment destination) {
         return transfer(offsetBytes, destination, Access.READ);
     }
 
     /// Copies all of `source` to `offsetBytes` into the structure, and records the write.
     ///
-    /// @throws MdevException EINVAL if it does not all fit
+    /// @throws MdevException EINVAL if the bytes exceed the structure
     public AccessOutcome write(long offsetBytes, MemorySegment source) {
         return transfer(offsetBytes, source, Access.WRITE);
     }
@@ -102,7 +101,8 @@ public final class GuestMemoryCache {
     }
 
     private boolean copy(Memslot in, long from, MemorySegment buffer, Access access) {
-        // A copy of no bytes touches no memory, so it cannot fail; Linux marks the page even so.
+        // A copy of zero bytes touches no memory, so it always succeeds; Linux marks the page
+        // anyway.
         boolean isEmpty = buffer.byteSize() == 0;
         return switch (access) {
             case READ -> isEmpty || host.read(from, buffer);
@@ -122,7 +122,7 @@ public final class GuestMemoryCache {
     }
 
     private AccessOutcome lookUp(MemslotSet set, long gpa, long lengthBytes) {
-        // Before any check: a range that fails is not tried again until the slots change.
+        // Before any check: a failing range is checked again only after the slots change.
         generation = set.generation();
         long first = Page.numberOf(gpa);
         long last = Page.numberOf(gpa + lengthBytes - 1);

@@ -2,25 +2,25 @@ package dev.mdev.core.guestmem;
 
 import java.lang.foreign.MemorySegment;
 
-/// Copies to and from the VMM's memory: the place of `copy_to_user` and `copy_from_user`.
+/// Copies to and from the VMM's memory: the counterpart of `copy_to_user` and `copy_from_user`.
 ///
-/// Every call stays within one page. Addresses are untrusted: nothing may be mapped there. A copy
-/// goes through the VMM's page tables like an access of its own, so it may wait for a fault to be
+/// Every call stays within one page. Addresses are untrusted: they may be unmapped. A copy goes
+/// through the VMM's page tables like an access of its own, so it may wait for a fault to be
 /// served. Any thread may call; copies race as on hardware.
 public interface HostMemoryAccess {
-    /// What became of a compare-exchange.
+    /// The outcome of a compare-exchange.
     enum Exchange {
         /// Memory held the expected value and now holds the new one.
         EXCHANGED,
-        /// Memory held something else and was left alone.
+        /// Memory held another value and is unchanged.
         DIFFERENT,
-        /// The address cannot be written.
+        /// The address is not writable.
         FAULT
     }
 
     /// Copies `destination.byteSize()` bytes from `hva`.
     ///
-    /// @return false if they could not all be read (EFAULT); `destination` is then undefined
+    /// @return false if some bytes are unreadable (EFAULT); `destination` is then undefined
     boolean read(long hva, MemorySegment destination);
 
     /// Copies `destination.byteSize()` bytes from `hva` if that takes no page fault.
@@ -30,7 +30,7 @@ public interface HostMemoryAccess {
 
     /// Copies all of `source` to `hva`.
     ///
-    /// @return false if it could not all be written (EFAULT); some of it may have been
+    /// @return false if some bytes are not writable (EFAULT); others may have been written
     boolean write(long hva, MemorySegment source);
 
     /// Replaces, in one atomic step, the little-endian value at `hva` if it is `expected`.

@@ -31,8 +31,8 @@ public final class MmHostMemory implements HostMemoryAccess {
         this.mayFault = mayFault;
     }
 
-    /// Only what is mapped already: a page that is not is an error to the accessor, whose caller
-    /// faults it in when it is in no read section any more.
+    /// Only pages that are already mapped: an absent page is an error for the accessor, whose
+    /// caller faults it in outside every read section.
     public static MmHostMemory withoutFaults(HostMm mm) {
         return new MmHostMemory(mm, false);
     }
@@ -98,8 +98,8 @@ public final class MmHostMemory implements HostMemoryAccess {
         };
     }
 
-    /// Memory segments offer no compare-exchange narrower than 4 bytes: exchanges the word around,
-    /// trying again while only its other bytes change.
+    /// Memory segments offer no compare-exchange narrower than 4 bytes. This exchanges the word
+    /// around it, and retries while only its other bytes change.
     private static boolean exchangeInWord(
             MemorySegment memory, long offset, int sizeBytes, long expected, long replacement) {
         long word = offset & ~3L;

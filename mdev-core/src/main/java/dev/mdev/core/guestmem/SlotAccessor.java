@@ -14,12 +14,12 @@ import java.lang.foreign.MemorySegment;
 /// Reads and writes guest memory through slots, as the machine itself does (Linux `kvm_read_guest`
 /// and its relatives).
 ///
-/// An access is cut at page boundaries and done in ascending order; it stops at the first page that
-/// fails. It may cross slots. A page that was written is recorded as dirty if its slot logs; a page
-/// whose copy failed is not, even if some of it was written. An access of no bytes succeeds at any
-/// address.
+/// An access is split at page boundaries and runs in ascending order; it stops at the first page
+/// that fails. It may cross slots. If a slot logs, each completely written page is recorded as
+/// dirty; a page whose copy failed is not recorded, even if some of it was written. An access of
+/// zero bytes succeeds at any address.
 ///
-/// Each call is one read section of the slots, so a change of slots waits for it, also while it
+/// Each call is one read section of the slots, so a change of slots waits for it, even while it
 /// waits for host memory to be faulted in.
 public abstract sealed class SlotAccessor permits GuestMemoryAccess, VcpuMemoryAccess {
     private static final MemorySegment ZEROS =
@@ -38,7 +38,7 @@ public abstract sealed class SlotAccessor permits GuestMemoryAccess, VcpuMemoryA
     /// The slot that has the guest frame, as this accessor sees slots.
     abstract @Nullable Memslot find(long gfn);
 
-    /// The host address of a guest frame for an access, or one of the errors of [Hva]. Good for as
+    /// The host address of a guest frame for an access, or one of the errors of [Hva]. Valid as
     /// long as the caller stays in a read section (Linux `gfn_to_hva`, `gfn_to_hva_prot`).
     public final long hvaOf(long gfn, Access access) {
         return Hva.of(find(gfn), gfn, access);
@@ -49,8 +49,8 @@ public abstract sealed class SlotAccessor permits GuestMemoryAccess, VcpuMemoryA
         return transfer(gpa, destination, Copy.READ);
     }
 
-    /// Copies `destination.byteSize()` bytes, of one page, if that takes no page fault (Linux
-    /// `kvm_vcpu_read_guest_atomic`). Fails if they are of two pages.
+    /// Copies `destination.byteSize()` bytes of one page, if that takes no page fault (Linux
+    /// `kvm_vcpu_read_guest_atomic`). Fails if they span two pages.
     public final AccessOutcome readWithoutFault(long gpa, MemorySegment destination) {
         if (Page.offsetOf(gpa) + destination.byteSize() > Page.SIZE) {
             return new AccessOutcome.Fault(gpa);
@@ -71,7 +71,7 @@ public abstract sealed class SlotAccessor permits GuestMemoryAccess, VcpuMemoryA
     }
 
     /// Replaces, in one atomic step, the little-endian value at `gpa` if it is `expected`. The page
-    /// counts as written either way, as the processor writes the old value back (Linux
+    /// counts as written in both cases, because the processor writes the old value back (Linux
     /// `emulator_cmpxchg_emulated`).
     ///
     /// @param gpa a multiple of `sizeBytes`
@@ -105,8 +105,8 @@ public abstract sealed class SlotAccessor permits GuestMemoryAccess, VcpuMemoryA
         }
     }
 
-    /// Records that a guest frame was written in some other way (Linux `mark_page_dirty`). Does
-    /// nothing where there is no slot.
+    /// Records that a guest frame was written in some other way (Linux `mark_page_dirty`). Without
+    /// a slot, it does nothing.
     public final void markPageDirty(long gfn) {
         int token = spaces.srcu().readLock();
         try {
@@ -127,7 +127,7 @@ public abstract sealed class SlotAccessor permits GuestMemoryAccess, VcpuMemoryA
         int token = spaces.srcu().readLock();
         try {
             // Counts frames, not addresses: past the last frame there is no slot, while addresses
-            // would begin again at 0.
+            // would wrap to 0.
             long gfn = Page.numberOf(gpa);
             int offset = Page.offsetOf(gpa);
             for (long done = 0; done < lengthBytes; gfn++) {

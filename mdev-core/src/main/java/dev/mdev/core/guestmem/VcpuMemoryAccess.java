@@ -6,8 +6,8 @@ import dev.mdev.core.memslot.VcpuMemslots;
 import org.jspecify.annotations.Nullable;
 
 /// Guest memory as one vCPU sees it now: the address space of its current mode (Linux
-/// `kvm_vcpu_read_guest`, `kvm_vcpu_write_guest`). Instruction emulation, page table walks and the
-/// state of system management mode use it. Only the vCPU's thread may call.
+/// `kvm_vcpu_read_guest`, `kvm_vcpu_write_guest`). Instruction emulation, page table walks and
+/// system management mode use it. Only the vCPU's thread may call.
 public final class VcpuMemoryAccess extends SlotAccessor {
     private final VcpuMemslots slots;
 

@@ -12,12 +12,12 @@ import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.concurrent.locks.ReentrantLock;
 
-/// The physical memory of the host as far as we use it: blocks of pages, and the pfns by which
-/// everybody else names them. Guest RAM and the apertures of parent devices are such blocks.
+/// The part of the host's physical memory that this process uses: blocks of pages, and the pfns by
+/// which all other code names them. Guest RAM and the apertures of parent devices are such blocks.
 ///
-/// Pfns are ours: they start high, blocks are apart, and none is used twice in the life of the
-/// process. A driver that confuses an offset with a pfn, or runs over the end of its aperture, hits
-/// nothing rather than somebody.
+/// Pfns are our own: they start high, blocks have gaps between them, and each pfn is used once in
+/// the life of the process. So a driver that confuses an offset with a pfn, or runs over the end of
+/// its aperture, hits no other block.
 public final class HostMemory implements AutoCloseable {
     private static final long FIRST_PFN = 0x10_0000;
     private static final long GAP_PAGES = 0x1000;
@@ -32,17 +32,17 @@ public final class HostMemory implements AutoCloseable {
     @GuardedBy("blocksLock")
     private long nextPfn = FIRST_PFN;
 
-    /// Bytes of all blocks, also of those that are being made or freed.
+    /// Bytes of all blocks, including blocks that are being allocated or freed.
     @GuardedBy("blocksLock")
     private long usedBytes;
 
-    /// As much as the backend gives.
+    /// Without a limit: as much as the backend gives.
     public HostMemory(MemoryBackend backend) {
         this(backend, Long.MAX_VALUE);
     }
 
-    /// @param limitBytes the most bytes that all blocks may have together, at least 0. What is
-    ///   allocated counts, whether it was touched or not
+    /// @param limitBytes the maximum bytes of all blocks together, at least 0. Allocated memory
+    ///   counts, whether touched or not
     public HostMemory(MemoryBackend backend, long limitBytes) {
         if (limitBytes < 0) {
             throw new MdevException(Errno.EINVAL, "limitBytes=" + limitBytes);
@@ -55,7 +55,7 @@ public final class HostMemory implements AutoCloseable {
     ///
     /// @param name for messages
     /// @param npages at least 1
-    /// @throws MdevException ENOMEM if there is not that much, or the limit does not allow it
+    /// @throws MdevException ENOMEM if the memory is not available, or the limit does not allow it
     public Block allocate(String name, long npages) {
         if (npages < 1) {
             throw new MdevException(Errno.EINVAL, "block=%s npages=%d".formatted(name, npages));
@@ -112,7 +112,7 @@ public final class HostMemory implements AutoCloseable {
         }
     }
 
-    /// Gives a block back. Nothing may be mapped to it any more.
+    /// Frees a block. Nothing may be mapped to it any more.
     public void free(Block block) {
         blocksLock.lock();
         try {
@@ -131,7 +131,7 @@ public final class HostMemory implements AutoCloseable {
 
     /// The block that holds page `pfn`.
     ///
-    /// @throws MdevException EFAULT if none does
+    /// @throws MdevException EFAULT if no block holds it
     public Block blockOf(long pfn) {
         Block[] all = blocks;
         int low = 0;

@@ -20,10 +20,10 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
 
-/// A host address space (Linux `mm_struct`): what is reserved, what is mapped, and the fault
-/// between the two.
+/// A host address space (Linux `mm_struct`): reserved ranges, mapped pages, and the fault that
+/// leads from one to the other.
 ///
-/// All methods may be called by any thread.
+/// Any thread may call all methods.
 public final class HostMm implements AutoCloseable {
     private final HostPageTable pageTable;
     private final HostMemory memory;
@@ -39,8 +39,8 @@ public final class HostMm implements AutoCloseable {
 
     private final CopyOnWriteArrayList<MmuNotifier> notifiers = new CopyOnWriteArrayList<>();
 
-    /// Read sections are the host's own copies: between the look at an entry and the end of the
-    /// copy. They never block, and a zap waits for them.
+    /// Read sections are the host's own copies: from the lookup of an entry to the end of the copy.
+    /// They never block, and a zap waits for them.
     private final Srcu copies = new Srcu();
 
     private final Vma.Faults faults =
@@ -57,22 +57,22 @@ public final class HostMm implements AutoCloseable {
             };
 
     /// @param pageTable the engine's exit
-    /// @param memory what the physical page numbers mean
-    /// @param fillTimeout the longest one fault waits for another on the same page, and the longest
-    ///   it is tried anew because its answers are revoked before they are installed
+    /// @param memory the meaning of the physical page numbers
+    /// @param fillTimeout the maximum time that a fault waits for another on the same page, and
+    ///   that it retries because its answers are revoked before they are installed
     public HostMm(HostPageTable pageTable, HostMemory memory, Duration fillTimeout) {
         this.pageTable = pageTable;
         this.memory = memory;
         this.fillTimeoutNanos = fillTimeout.toNanos();
     }
 
-    /// The longest that one fault waits for another on the same page, and that an access is tried
-    /// anew because what answers it is revoked each time; nanoseconds.
+    /// The maximum time that a fault waits for another on the same page, and that an access retries
+    /// because each answer is revoked; nanoseconds.
     public long fillTimeoutNanos() {
         return fillTimeoutNanos;
     }
 
-    /// What the physical page numbers mean.
+    /// The meaning of the physical page numbers.
     public HostMemory memory() {
         return memory;
     }
@@ -84,7 +84,7 @@ public final class HostMm implements AutoCloseable {
     /// Reserves a lazy range: nothing is mapped, and each first access asks `ops`.
     ///
     /// @param npages its size
-    /// @param prot the most rights any mapping in it may have
+    /// @param prot the maximum rights of a mapping in it
     /// @param objectPage the page of the owner's object that the first page shows
     /// @throws MdevException ENOMEM if there is no room
     public Vma reserve(long npages, Prot prot, long objectPage, VmaOps ops) {
@@ -94,7 +94,7 @@ public final class HostMm implements AutoCloseable {
                 range -> Vma.lazy(range, prot, pageTable, objectPage, ops));
     }
 
-    /// Reserves a range and maps `pfns` there at once, for good.
+    /// Reserves a range and maps `pfns` there at once and permanently.
     ///
     /// @throws MdevException ENOMEM if there is no room
     public Vma mapEagerly(PfnRange pfns, Prot prot) {
@@ -127,10 +127,10 @@ public final class HostMm implements AutoCloseable {
         }
     }
 
-    /// Takes a range away, with its mappings. When it returns, nobody uses them.
+    /// Removes a range with its mappings. When it returns, all uses of them have ended.
     ///
-    /// The range can be found until its mappings are gone, so that a [#zap] at the same time waits
-    /// for that too; if the engine cannot take them away, the removal may be tried again.
+    /// The range can be found until its mappings are gone, so that a concurrent [#zap] also waits
+    /// for that; if the engine fails to remove them, the caller may retry the removal.
     public void remove(Vma vma) {
         if (vmas.find(vma.range().startHva()) != vma) {
             return;
@@ -140,7 +140,7 @@ public final class HostMm implements AutoCloseable {
         structure.lock();
         try {
             if (vmas.find(vma.range().startHva()) != vma) {
-                // Somebody else was faster, and gives the addresses back.
+                // Another thread was faster, and releases the addresses.
                 return;
             }
             vmas = vmas.without(vma);
@@ -150,19 +150,19 @@ public final class HostMm implements AutoCloseable {
         pageTable.release(vma.range());
     }
 
-    /// The entrance: makes the page at `hva` accessible, or says why not. Whoever the guest is,
-    /// each first access ends here.
+    /// The entrance: makes the page at `hva` accessible, or says why not. Every first access of
+    /// every guest ends here.
     ///
     /// Blocks while the owner of the range decides. Must not be called with a lock held.
     ///
-    /// @return the outcome; after [FaultResult.Mapped] the caller tries its access again
+    /// @return the outcome; after [FaultResult.Mapped] the caller retries its access
     public FaultResult handleFault(long hva, Access access) {
         return handleFault(hva, access, false);
     }
 
-    /// Maps all of a range that has no entry yet, for writing, as far as its owner lets (Linux
-    /// `populate_vma_page_range`): what it refuses faults when it is touched. Blocks while the
-    /// owner decides.
+    /// Maps all absent pages of a range for writing, as far as its owner allows (Linux
+    /// `populate_vma_page_range`): pages that it refuses fault at their first access. Blocks while
+    /// the owner decides.
     public void populate(Vma vma) {
         HvaRange range = vma.range();
         for (long hva = range.startHva(); hva < range.endHva(); hva += Page.SIZE) {
@@ -196,16 +196,16 @@ public final class HostMm implements AutoCloseable {
         return new FaultResult.Failed(Errno.EFAULT, "no mapping at hva=0x%x".formatted(hva));
     }
 
-    /// Each answer was revoked before it could be installed, for as long as a fault may take: a
-    /// driver that revokes what it grants, each time, must not hang its guest.
+    /// Each answer was revoked before its installation, for as long as a fault may take: a driver
+    /// that always revokes its own grant must not hang its guest.
     private static FaultResult overtaken(long hva) {
         return new FaultResult.Failed(
                 Errno.EAGAIN,
                 "revoked again and again while being filled: hva=0x%x".formatted(hva));
     }
 
-    /// Removes what is mapped in `range`, which stays reserved: the next access faults. When it
-    /// returns, no access that began before uses the old pages.
+    /// Removes the mappings in `range`, which stays reserved: the next access faults. When it
+    /// returns, no earlier access uses the old pages.
     ///
     /// Must not be called from a [MmuNotifier].
     public void zap(HvaRange range) {
@@ -237,15 +237,16 @@ public final class HostMm implements AutoCloseable {
     }
 
     /// The entry at `hva`, a [HostPte]; [HostPte#NONE] if nothing is mapped there. Takes no lock,
-    /// and the entry may be gone when it is looked at.
+    /// and the entry may disappear before the caller reads it.
     public long lookup(long hva) {
         Vma vma = vmas.find(hva);
         return vma == null ? HostPte.NONE : vma.lookup(hva);
     }
 
-    /// How large a piece around `hva` is mapped to neighbouring physical pages with equal rights
-    /// and equal alignment: 3 for 1 GiB, 2 for 2 MiB, 1 for less (Linux `host_pfn_mapping_level`).
-    /// Takes no lock; whoever maps by it must notice if the entries change meanwhile.
+    /// The size of the piece around `hva` that is mapped to neighbouring physical pages with equal
+    /// rights and equal alignment: 3 for 1 GiB, 2 for 2 MiB, 1 for less (Linux
+    /// `host_pfn_mapping_level`). Takes no lock; a caller that maps by it must detect concurrent
+    /// changes of the entries.
     public int mappingLevel(long hva) {
         Vma vma = vmas.find(hva);
         return vma == null ? 1 : vma.mappingLevel(hva);
@@ -254,7 +255,7 @@ public final class HostMm implements AutoCloseable {
     /// Copies from host virtual memory, faulting pages in as needed. The copy goes through the
     /// host's own mapping of the physical pages, never through `hva` itself.
     ///
-    /// @return null, or why the copy stopped; what was copied before that stays copied
+    /// @return null, or why the copy stopped; the bytes before that stay copied
     public @Nullable FaultResult copyFrom(long hva, MemorySegment destination) {
         return eachPage(
                 hva,
@@ -292,11 +293,12 @@ public final class HostMm implements AutoCloseable {
         return null;
     }
 
-    /// Runs `action` on the memory behind `hva`, while no zap can take it away: a zap that begins
-    /// meanwhile waits. The action must be short, stay in the page, and take no lock.
+    /// Runs `action` on the memory behind `hva`, protected from zaps: a zap that begins during the
+    /// action waits. The action must be short, stay in the page, and take no lock.
     ///
-    /// @param mayFault whether a page that is not mapped is faulted in
-    /// @return null if the action ran, else why not: EFAULT for an unmapped page that may not fault
+    /// @param mayFault whether to fault in an unmapped page
+    /// @return null if the action ran, otherwise why not: EFAULT for an unmapped page without
+    ///   `mayFault`
     public @Nullable FaultResult withPage(
             long hva, Access access, boolean mayFault, PageAction action) {
         long start = System.nanoTime();
@@ -325,11 +327,11 @@ public final class HostMm implements AutoCloseable {
         return overtaken(hva);
     }
 
-    /// What [#withPage] runs.
+    /// The action of [#withPage].
     @FunctionalInterface
     public interface PageAction {
         /// @param memory a block of host memory
-        /// @param offsetBytes where the address is in it
+        /// @param offsetBytes offset of the address in it
         void run(MemorySegment memory, long offsetBytes);
     }
 

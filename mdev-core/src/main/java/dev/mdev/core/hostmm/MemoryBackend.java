@@ -6,7 +6,7 @@ import java.lang.foreign.MemorySegment;
 public interface MemoryBackend {
     /// Allocates `sizeBytes` bytes of zeroes, page-aligned.
     ///
-    /// @throws dev.mdev.api.MdevException ENOMEM if there is not that much
+    /// @throws dev.mdev.api.MdevException ENOMEM if the memory is not available
     Backing allocate(String name, long sizeBytes);
 
     /// A piece of memory.
@@ -14,13 +14,13 @@ public interface MemoryBackend {
         /// The host's own mapping, from any thread, until [#release].
         MemorySegment segment();
 
-        /// The file descriptor by which another mapping of the same bytes can be made, or -1.
+        /// The file descriptor for further mappings of the same bytes, or -1.
         int fd();
 
         /// The offset of the first byte in that file.
         long fileOffsetBytes();
 
-        /// Frees it. Access through the segment fails with an exception afterwards.
+        /// Frees it. Later accesses through the segment throw.
         void release();
     }
 }

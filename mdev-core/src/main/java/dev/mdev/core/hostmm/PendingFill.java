@@ -7,12 +7,11 @@ import org.jspecify.annotations.Nullable;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
-/// A fault on one page that is being answered. Others that fault on the page wait for it, and a zap
-/// that happens meanwhile leaves its mark here, so that an answer from before is not installed
-/// after.
+/// A fault on one page in progress. Other faults on the page wait for it. A zap in the meantime
+/// leaves its mark here, so that the vma discards an answer from before the zap.
 ///
-/// The zapped pages are kept as one hull per side of the touched page: exact enough that an owner
-/// who evicts some pages to make room for others is not asked again for ever.
+/// The zapped pages are kept as one hull per side of the accessed page: exact enough that an owner
+/// who evicts some pages to make room for others is not asked again forever.
 final class PendingFill {
     final long page;
     final Access access;
@@ -22,8 +21,8 @@ final class PendingFill {
     /// Written before `done` opens.
     private @Nullable FaultResult result;
 
-    // Zapped meanwhile: [lowFirst, lowEnd) below or at the page, [highFirst, highEnd) above it.
-    // Guarded by the vma's entries lock.
+    // Zapped during the fill: [lowFirst, lowEnd) below or at the page, [highFirst, highEnd) above
+    // it. Guarded by the vma's entries lock.
     private long lowFirst;
     private long lowEnd;
     private long highFirst;
@@ -45,7 +44,7 @@ final class PendingFill {
         }
     }
 
-    /// Whether one of the pages `[firstPage, endPage)` was zapped, and forgets the marks.
+    /// Whether a page in `[firstPage, endPage)` was zapped; clears the marks.
     boolean takeZappedLocked(long firstPage, long endPage) {
         boolean hit =
                 (lowEnd > firstPage && lowFirst < endPage)
@@ -64,7 +63,7 @@ final class PendingFill {
 
     /// Waits for the end.
     ///
-    /// @return how it ended, or null if it did not in `timeoutNanos`
+    /// @return how it ended, or null if it is still running after `timeoutNanos`
     @Nullable FaultResult await(long timeoutNanos) throws InterruptedException {
         return done.await(timeoutNanos, TimeUnit.NANOSECONDS) ? result : null;
     }

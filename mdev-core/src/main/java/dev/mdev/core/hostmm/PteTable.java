@@ -6,11 +6,12 @@ import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.util.concurrent.atomic.AtomicReferenceArray;
 
-/// The entries of one vma, by page within the vma. Leaves of 512 entries are made when first
-/// needed.
+/// The entries of one vma, by page within the vma. Leaves of 512 entries are allocated at first
+/// use.
 ///
-/// Readers take no lock: an entry is read with acquire order and written with release order, so
-/// that whoever finds an entry also finds the page's content. Writers hold the vma's entries lock.
+/// Readers take no lock: they read an entry with acquire order, and writers write it with release
+/// order, so that a reader of an entry also sees the page's content. Writers hold the vma's entries
+/// lock.
 final class PteTable {
     private static final VarHandle ENTRY = MethodHandles.arrayElementVarHandle(long[].class);
 
@@ -36,7 +37,7 @@ final class PteTable {
                 : (long) ENTRY.getAcquire(leaf, (int) page & (LEAF_SIZE - 1));
     }
 
-    /// Sets the entry, and returns the one before.
+    /// Sets the entry, and returns the previous one.
     @SuppressWarnings("NonAtomicVolatileUpdate") // writers hold the vma's entries lock
     long setReleaseLocked(long page, long pte) {
         int index = (int) (page >>> LEAF_SHIFT);
@@ -55,8 +56,8 @@ final class PteTable {
         return before;
     }
 
-    /// The first page in `[page, endPage)` that may have an entry, or `endPage`: skips whole leaves
-    /// that were never made.
+    /// The first page in `[page, endPage)` that may have an entry, or `endPage`: skips whole absent
+    /// leaves.
     long skipAbsent(long page, long endPage) {
         long next = page;
         while (next < endPage && leaves.getAcquire((int) (next >>> LEAF_SHIFT)) == null) {

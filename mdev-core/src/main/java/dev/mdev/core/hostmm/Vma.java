@@ -19,8 +19,8 @@ import java.util.concurrent.locks.ReentrantLock;
 
 /// One reserved range of host virtual addresses (Linux `vm_area_struct`), with its entries.
 ///
-/// A lazy vma has [VmaOps] and entries page by page; an eager one maps one run of physical pages,
-/// all of it, for as long as it lives.
+/// A lazy vma has [VmaOps] and entries page by page; an eager vma maps one run of physical pages
+/// completely, for its whole life.
 public final class Vma {
     private final HvaRange range;
     private final Prot prot;
@@ -38,7 +38,7 @@ public final class Vma {
     @GuardedBy("entries")
     private final List<PendingFill> pending = new ArrayList<>();
 
-    /// Written under `entries`. An eager vma has no entries, and who looks at it takes no lock.
+    /// Written under `entries`. An eager vma has no entries, and readers take no lock.
     private volatile boolean removed;
 
     private Vma(
@@ -71,7 +71,7 @@ public final class Vma {
         return range;
     }
 
-    /// The most rights an access may have.
+    /// The maximum rights of an access.
     public Prot prot() {
         return prot;
     }
@@ -91,8 +91,8 @@ public final class Vma {
         return removed ? HostPte.NONE : HostPte.of(eager.firstPfn() + page, prot);
     }
 
-    /// See [HostMm#mappingLevel]. A lazy vma has pieces of at most 2 MiB: what its owner grants
-    /// page by page comes together to a large piece if all of it is there and in order.
+    /// See [HostMm#mappingLevel]. A lazy vma has pieces of at most 2 MiB: page-by-page grants form
+    /// a large piece if all of it is present and in order.
     int mappingLevel(long hva) {
         PfnRange eager = eagerPfns;
         if (eager == null) {
@@ -111,7 +111,8 @@ public final class Vma {
         return 1;
     }
 
-    /// Whether the 2 MiB around `hva` are mapped in order, from a physical page that is as aligned.
+    /// Whether the 2 MiB around `hva` are mapped in order, from a physical page of the same
+    /// alignment.
     private boolean isWhole(long hva) {
         long npages = 1L << PteTable.LEAF_SHIFT;
         long start = hva & -Page.bytesOf(npages);
@@ -134,8 +135,8 @@ public final class Vma {
 
     /// Answers a fault at `hva`, which lies in the range and for which the vma has the right.
     ///
-    /// @param populating whether no guest waits
-    /// @return the outcome, or null to begin again
+    /// @param populating true if no guest waits
+    /// @return the outcome, or null to start again
     @Nullable FaultResult fault(long hva, Access access, boolean populating, Faults mm) {
         VmaOps owner = ops;
         if (owner == null) {
@@ -183,8 +184,8 @@ public final class Vma {
         return null;
     }
 
-    /// Waits for a fault on the same page. Its grant is found in the table at the next try; a
-    /// refusal of the same access holds for this one too.
+    /// Waits for a fault on the same page. The next try finds its grant in the table; a refusal of
+    /// the same access also applies to this one.
     private @Nullable FaultResult awaitOther(PendingFill other, Access access, Faults mm) {
         FaultResult result;
         try {
@@ -208,13 +209,13 @@ public final class Vma {
 
     private @Nullable FaultResult fill(
             VmaOps owner, PendingFill mine, VmaFault.Reason reason, Faults mm) {
-        // Whatever happens below, those who wait for this fault must hear of it.
+        // In every case below, waiting faults must get a result.
         FaultResult outcome =
                 new FaultResult.Failed(Errno.EIO, "the fault was not answered: internal error");
         try {
             if (reason == VmaFault.Reason.UPGRADE) {
-                // An entry is never replaced in place: it goes, with all that was derived from it,
-                // and a new one comes.
+                // An entry is never replaced in place: it is removed with everything derived from
+                // it, and a new one is installed.
                 mm.zap(HvaRange.ofPages(hvaOf(mine.page), 1));
                 forgetZaps(mine);
             }
@@ -230,7 +231,7 @@ public final class Vma {
                         case Fill.Map map -> install(owner, mine, fault, map);
                         case FaultResult.NotMapped refused -> refused;
                     };
-            // To begin again is, for those who wait, as good as mapped: they look again.
+            // For waiting faults, a restart is as good as mapped: they look again.
             outcome = answered == null ? new FaultResult.Mapped(HostPte.NONE) : answered;
             return answered;
         } finally {
@@ -244,7 +245,7 @@ public final class Vma {
         }
     }
 
-    /// The upgrade's own zap is not one that happened behind the owner's back.
+    /// The upgrade's own zap does not count as a concurrent zap.
     private void forgetZaps(PendingFill mine) {
         entries.lock();
         try {
@@ -254,7 +255,7 @@ public final class Vma {
         }
     }
 
-    /// @return the outcome, or null if the pages were zapped since the owner was asked
+    /// @return the outcome, or null if the pages were zapped after the request to the owner
     private @Nullable FaultResult install(
             VmaOps owner, PendingFill mine, VmaFault fault, Fill.Map map) {
         if (!map.covers(fault)) {
@@ -275,9 +276,9 @@ public final class Vma {
         }
     }
 
-    /// What an owner granted.
+    /// An owner's grant.
     ///
-    /// @param firstPage where the first pfn goes, counted from the vma's start
+    /// @param firstPage the place of the first pfn, counted from the vma's start
     private record Grant(long firstPage, PfnRange pfns, Prot prot) {
         long endPage() {
             return firstPage + pfns.npages();
@@ -288,13 +289,13 @@ public final class Vma {
         }
     }
 
-    /// Maps the pages of a grant that have no entry. Pages that have one keep it: the owner granted
-    /// them before, and only a zap takes that back.
+    /// Maps the pages of a grant that have no entry. Pages with an entry keep it: the owner granted
+    /// them before, and only a zap removes that.
     ///
-    /// Mapping ahead never fails an access: the touched page comes first, if need be alone, and
-    /// what the engine cannot hold of the others is left for when they are touched.
+    /// Mapping ahead never fails an access: the accessed page comes first, alone if necessary, and
+    /// pages that the engine cannot hold now are mapped at their first access.
     ///
-    /// @throws MdevException if the engine cannot hold the touched page
+    /// @throws MdevException if the engine cannot hold the accessed page
     @GuardedBy("entries")
     private void installLocked(VmaOps owner, long touched, Grant grant) {
         if (HostPte.isPresent(table.getAcquire(touched))
@@ -305,9 +306,9 @@ public final class Vma {
         }
     }
 
-    /// Maps a page that has no entry, with its neighbours that have none.
+    /// Maps a page without an entry, together with its neighbours without one.
     ///
-    /// @return false if the engine cannot hold them all; nothing was mapped then
+    /// @return false if the engine cannot hold them all; then nothing is mapped
     @GuardedBy("entries")
     private boolean tryInstallRunLocked(VmaOps owner, long page, Grant grant) {
         long first = page;
@@ -317,7 +318,7 @@ public final class Vma {
         return tryInstallPagesLocked(owner, first, endOfAbsent(page, grant.endPage()), grant);
     }
 
-    /// Maps the pages that have no entry, run by run, until the engine cannot hold another.
+    /// Maps the pages without an entry, run by run, until the engine cannot hold another.
     ///
     /// @return whether it could hold them all
     @GuardedBy("entries")
@@ -362,7 +363,7 @@ public final class Vma {
         owner.installed(objectPage + first, pfns.npages());
     }
 
-    /// Removes the entries in `part`, which lies in the range. Part of [HostMm#zap], which tells
+    /// Removes the entries in `part`, which lies in the range. Part of [HostMm#zap], which calls
     /// the notifiers before and after.
     void zapEntries(HvaRange part) {
         VmaOps owner = ops;
@@ -382,8 +383,8 @@ public final class Vma {
         }
     }
 
-    /// Tells the engine of runs of neighbours rather than of pages or of the whole part: a run
-    /// costs one call, and an empty part none.
+    /// Passes runs of neighbours to the engine rather than pages or the whole part: a run costs one
+    /// call, and an empty part costs none.
     @GuardedBy("entries")
     private void zapRunsLocked(VmaOps owner, long first, long end) {
         long page = table.skipAbsent(first, end);
@@ -396,7 +397,7 @@ public final class Vma {
             while (runEnd < end && HostPte.isPresent(table.getAcquire(runEnd))) {
                 runEnd++;
             }
-            // First: if the engine fails, the pages are still in the books, to be tried again.
+            // First: if the engine fails, the pages still have entries, and the caller can retry.
             pageTable.zap(HvaRange.ofPages(hvaOf(page), runEnd - page));
             for (; page < runEnd; page++) {
                 table.setReleaseLocked(page, HostPte.NONE);
@@ -420,12 +421,12 @@ public final class Vma {
         return range.startHva() + Page.addressOf(page);
     }
 
-    /// What a fault needs of its [HostMm].
+    /// What a fault needs from its [HostMm].
     interface Faults {
-        /// Zaps with all ceremony.
+        /// A complete zap, with all notifiers.
         void zap(HvaRange range);
 
-        /// The longest wait for another fault on the same page.
+        /// The maximum wait for another fault on the same page.
         long fillTimeoutNanos();
     }
 

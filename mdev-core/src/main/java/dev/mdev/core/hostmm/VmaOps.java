@@ -2,15 +2,15 @@ package dev.mdev.core.hostmm;
 
 /// The owner of a lazy vma (Linux `vm_operations_struct`).
 public interface VmaOps {
-    /// Says what to map where a guest touched a page that has no entry, or an entry without the
-    /// right it needs.
+    /// Decides what to map where a guest accessed a page without an entry, or without the needed
+    /// right.
     ///
-    /// Called with no lock held, by the thread that faulted, for different pages at the same time
-    /// but for one page only once at a time. It may zap, this very page included: the answer is
-    /// then thrown away and asked for again.
+    /// Called without a lock, by the faulting thread, concurrently for different pages but only
+    /// once at a time for one page. It may zap, even this page: then the answer is discarded, and
+    /// the owner is asked again.
     Fill fault(VmaFault fault);
 
-    /// Entries for pages `[firstPage, firstPage + npages)` were installed; none was there. Called
+    /// Entries for pages `[firstPage, firstPage + npages)` were installed where none was. Called
     /// under the vma's entries lock: must be short and take no lock.
     default void installed(long firstPage, long npages) {}
 

@@ -5,7 +5,7 @@
 /// Linux: a sorted set of [Vma][dev.mdev.core.hostmm.Vma]s (`vm_area_struct`), each with entries
 /// that say which physical page is mapped at which host virtual address. Mapping a lazy range only
 /// reserves it. [HostMm#handleFault][dev.mdev.core.hostmm.HostMm#handleFault] is the one entrance
-/// for every first access, whoever made it; an engine's
+/// for every first access, by guest or host; an engine's
 /// [HostPageTable][dev.mdev.core.hostmm.HostPageTable] is the one exit.
 ///
 /// ```

@@ -27,7 +27,7 @@ import java.util.function.Function;
 /// All methods may be called by any thread.
 public final class Ledger {
     private static final String JOURNAL = "journal";
-    private static final long SMALLEST_COMPACTION_BYTES = 256 << 10;
+    private static final long MIN_COMPACTION_BYTES = 256 << 10;
 
     private final ReentrantLock recording = new ReentrantLock();
     private final Consumer<StoreException> trouble;
@@ -318,7 +318,7 @@ public final class Ledger {
             if (journal.mustRewrite()) {
                 throw e;
             }
-            compactionBytes = journal.sizeBytes() + SMALLEST_COMPACTION_BYTES;
+            compactionBytes = journal.sizeBytes() + MIN_COMPACTION_BYTES;
         }
     }
 
@@ -329,8 +329,6 @@ public final class Ledger {
         long size = journal.sizeBytes();
         // Less than the journal may have, however large what it holds is.
         compactionBytes =
-                Math.min(
-                        Math.max(SMALLEST_COMPACTION_BYTES, 4 * size),
-                        (size + journal.maxBytes()) / 2);
+                Math.min(Math.max(MIN_COMPACTION_BYTES, 4 * size), (size + journal.maxBytes()) / 2);
     }
 }

@@ -15,7 +15,7 @@ import java.util.concurrent.locks.ReentrantLock;
 ///
 /// - A fault right after the end of what was granted last continues a *stream*: twice as many pages
 ///   are asked for as the last time, up to what the area declares, and never more than
-///   [#MOST_PAGES].
+///   [#MAX_PAGES].
 /// - Any other fault begins a stream: one page. Up to [#STREAMS] streams are remembered, so that
 ///   processors that sweep different parts do not disturb each other; a new one takes the place of
 ///   the one that waited longest.
@@ -30,7 +30,7 @@ import java.util.concurrent.locks.ReentrantLock;
 /// asked.
 final class MapAhead {
     /// The most pages of one question: 2 MiB, what the largest mapping of a lazy area covers.
-    static final int MOST_PAGES = 512;
+    static final int MAX_PAGES = 512;
 
     /// Streams that are remembered.
     static final int STREAMS = 4;
@@ -54,7 +54,7 @@ final class MapAhead {
 
     /// @param declaredPages the area's limit; 0 switches this off
     MapAhead(int declaredPages) {
-        limitPages = Math.min(declaredPages, MOST_PAGES);
+        limitPages = Math.min(declaredPages, MAX_PAGES);
     }
 
     /// Asks a driver.

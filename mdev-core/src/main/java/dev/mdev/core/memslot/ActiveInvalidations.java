@@ -5,8 +5,8 @@ import com.google.errorprone.annotations.concurrent.GuardedBy;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
-/// Counts the invalidations of host memory that are under way, and lets sets of slots be published
-/// only between them (Linux `mn_active_invalidate_count`).
+/// Counts the running invalidations of host memory, and publishes slot sets only between them
+/// (Linux `mn_active_invalidate_count`).
 ///
 /// Both ends of an invalidation look up slots by host address, and must see the same slots.
 final class ActiveInvalidations {
@@ -39,7 +39,7 @@ final class ActiveInvalidations {
         }
     }
 
-    /// Waits until no invalidation is under way, and runs `publication` before another can begin.
+    /// Waits until no invalidation is running, and runs `publication` before another can begin.
     void runBetween(Runnable publication) {
         lock.lock();
         try {

@@ -12,14 +12,14 @@ import java.util.function.Consumer;
 
 /// The memory slots of one virtual machine, in all its address spaces.
 ///
-/// Readers take a section of [#srcu], then [#active], and use what they find until they leave the
-/// section. Changes are made under one lock, one at a time; a change returns when no reader is left
-/// that saw the slots before it. **A thread that changes slots inside a read section waits for
-/// itself, for ever.**
+/// Readers take a section of [#srcu], then [#active], and use the result until they leave the
+/// section. Changes run one at a time under one lock; a change returns after all readers of the old
+/// slots have left. **A thread that changes slots inside a read section waits for itself forever.**
 ///
-/// A deletion or a move is done in two steps. First the slot is published as INVALID: accesses to
-/// it are tried again, accessors fail, nobody takes it for absent memory. When no reader is left
-/// that saw it valid, its mappings are dropped ([SlotListener#flush]), and then it goes.
+/// A deletion or a move takes two steps. First, the slot is published as INVALID: accesses to it
+/// retry, accessors fail, and no reader takes it for absent memory. After all readers of the valid
+/// slot have left, its mappings are dropped ([SlotListener#flush]), and then the slot is removed or
+/// moved.
 public final class AddressSpaces {
     private final SlotConfig config;
     private final RegionChecks checks;
@@ -35,13 +35,13 @@ public final class AddressSpaces {
         this.updater = new SlotUpdater(checks, publisher);
     }
 
-    /// What the machine was created with.
+    /// The configuration of the machine.
     public SlotConfig config() {
         return config;
     }
 
-    /// The published slots of an address space. Callers are in a section of [#srcu] if they use the
-    /// slots for more than a look.
+    /// The published slots of an address space. Callers that use the slots for longer than a single
+    /// check are in a section of [#srcu].
     ///
     /// @param asId 0 to [SlotConfig#addressSpaces] - 1
     public MemslotSet active(int asId) {
@@ -59,35 +59,35 @@ public final class AddressSpaces {
                 : null;
     }
 
-    /// The slot that has the guest frame for those who are no vCPU: in address space 0, and not one
-    /// that only system management mode sees. Null if there is none; it may be INVALID.
+    /// The slot of the guest frame for callers other than vCPUs: in address space 0, and visible
+    /// outside system management mode. Null if there is none. The slot may be INVALID.
     public @Nullable Memslot find(long gfn) {
         Memslot slot = active(0).find(gfn);
         return slot == null || slot.isHidden(false) ? null : slot;
     }
 
-    /// What readers of slots hold.
+    /// The lock that readers of slots hold.
     public Srcu srcu() {
         return publisher.srcu();
     }
 
-    /// The lock of everything that changes slots or goes over all of them. Reentrant; never taken
+    /// The lock of every change of slots, and of every walk over all slots. Reentrant; never taken
     /// in a read section.
     public Lock slotsLock() {
         return updater.lock;
     }
 
-    /// Adds a listener. It hears of changes that begin after this returns.
+    /// Adds a listener. It receives changes that begin after this returns.
     public void addListener(SlotListener listener) {
         updater.addListener(listener);
     }
 
-    /// Says where writes to logging slots are recorded from now on.
+    /// Sets where writes to logging slots are recorded from now on.
     public void setDirtySink(DirtySink sink) {
         dirtySink = sink;
     }
 
-    /// Says which bitmap slots get that begin to log from now on.
+    /// Sets which bitmap a slot gets when it starts to log.
     public void setBitmapPolicy(BitmapPolicy policy) {
         updater.setBitmapPolicy(policy);
     }
@@ -101,8 +101,8 @@ public final class AddressSpaces {
         }
     }
 
-    /// Asks the listeners to mark what they know of in a slot's log. The caller holds the slots
-    /// lock.
+    /// Asks the listeners to mark the writes that they know of in a slot's log. The caller holds
+    /// the slots lock.
     public void beforeHarvest(Memslot slot) {
         updater.lock.lock();
         try {
@@ -122,15 +122,15 @@ public final class AddressSpaces {
         return updater.totalPages();
     }
 
-    /// Says that host memory is about to be unmapped. Until the matching [#invalidateEnd], no set
-    /// of slots is published: changes of slots wait.
+    /// Announces that host memory is about to be unmapped. Until the matching [#invalidateEnd], no
+    /// slot set is published: changes of slots wait.
     public void invalidateBegin() {
         publisher.invalidations().begin();
     }
 
-    /// Says that an invalidation is over.
+    /// Announces the end of an invalidation.
     ///
-    /// @throws IllegalStateException if none is under way
+    /// @throws IllegalStateException if no invalidation is running
     public void invalidateEnd() {
         publisher.invalidations().end();
     }
@@ -143,19 +143,19 @@ public final class AddressSpaces {
     }
 
     /// Gives up the machine after a failure that the guest cannot survive (Linux `kvm_vm_dead`):
-    /// everything that the VMM asks of it from now on ends in EIO.
+    /// every later request of the VMM fails with EIO.
     public void kill(String cause) {
         causeOfDeath = cause;
     }
 
-    /// Whether the machine was given up.
+    /// Whether the machine has been given up.
     public boolean isDead() {
         return causeOfDeath != null;
     }
 
-    /// The first step of everything that a VMM asks.
+    /// The first step of every request of a VMM.
     ///
-    /// @throws MdevException EIO if the machine was given up
+    /// @throws MdevException EIO if the machine has been given up
     public void requireAlive() {
         String cause = causeOfDeath;
         if (cause != null) {
@@ -163,13 +163,12 @@ public final class AddressSpaces {
         }
     }
 
-    /// Creates, deletes, moves a slot, or changes whether it logs (`KVM_SET_USER_MEMORY_REGION`).
-    /// Returns when no reader is left that saw the slot as it was. Must not be called in a read
-    /// section.
+    /// Creates, deletes or moves a slot, or changes whether it logs (`KVM_SET_USER_MEMORY_REGION`).
+    /// Returns after all readers of the old slot have left. Must not be called in a read section.
     ///
-    /// @throws MdevException EIO, EINVAL, EEXIST or ENOMEM as Linux has it, or what a listener
-    ///   refused with. The slot is then as before; after a refused deletion or move, its mappings
-    ///   are gone nevertheless and the generation has advanced
+    /// @throws MdevException EIO, EINVAL, EEXIST or ENOMEM as in Linux, or the error of a listener
+    ///   that refused. The slot is then as before; but after a refused deletion or move, its
+    ///   mappings are gone and the generation has advanced
     public void setUserMemoryRegion(UserMemoryRegion region) {
         requireAlive();
         checks.checkFromVmm(region);

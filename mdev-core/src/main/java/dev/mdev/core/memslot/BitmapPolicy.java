@@ -2,10 +2,10 @@ package dev.mdev.core.memslot;
 
 import org.jspecify.annotations.Nullable;
 
-/// Which bitmap a slot gets when it begins to log.
+/// Which bitmap a slot gets when it starts to log.
 ///
-/// It is asked on creation of a logging slot, and when logging is turned on. It is not asked when a
-/// logging slot is moved (the bitmap goes along with its bits) or when a request changes nothing.
+/// Called on creation of a logging slot, and when logging is turned on. Not called when a logging
+/// slot moves (the bitmap moves along with its bits) or when a request changes nothing.
 @FunctionalInterface
 public interface BitmapPolicy {
     /// No bitmap: writes go to rings only.

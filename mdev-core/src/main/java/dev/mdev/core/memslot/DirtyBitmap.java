@@ -12,34 +12,34 @@ import java.util.Arrays;
 /// One bit a page of a slot: bit i of the little-endian words stands for page i (Linux
 /// `kvm_memory_slot.dirty_bitmap`). Bits at and after [#npages] are always 0.
 ///
-/// Any thread may set bits at any time. One thread at a time takes them, by a harvest or by clearing
-/// (for a slot's bitmap that is whoever holds the slots lock). As in Linux there are two halves of
-/// the same size, allocated together so that reading the log never runs out of memory.
+/// Any thread may set bits at any time. One thread at a time takes bits, by a harvest or by
+/// clearing; for a slot's bitmap, this is the holder of the slots lock. As in Linux there are two
+/// halves of the same size, allocated together so that reading the log never runs out of memory.
 ///
 /// ## Taking at the speed of memory
 ///
-/// Linux exchanges each word for zero, one locked instruction a word. Here the halves themselves are
-/// exchanged, once, and the one that was live is then read and zeroed with plain loads and stores:
+/// Linux exchanges each word for zero, with one locked instruction per word. Here a harvest swaps
+/// the halves once, and then reads and zeroes the former live half with plain loads and stores:
 ///
 ///     setter:     h = live;  h's word |= bit;  h's group flag;  again, if live is not h any more
 ///     harvester:  h = live;  live = the other half;  read h, zero h
 ///
-/// A bit whose [#set] has returned is in the half that was live when the setter looked last, so the
-/// next harvest takes that half and finds it. A setter that was overtaken by a harvest cannot know
-/// whether its bit was read before it was zeroed, and sets it again: such a page may be found twice,
-/// never not at all. Each exchange makes a new [Half] of the same arrays, so that a setter that
-/// sleeps through two of them sees that too; and what it leaves in the half that is not live shows
-/// up in a later harvest, once more than it was written. Nobody may use the other half as scratch.
+/// A bit whose [#set] has returned is in the half that was live at the setter's last check, so the
+/// next harvest takes that half and finds it. A setter that a harvest has overtaken cannot know
+/// whether its bit was read before it was zeroed, and sets it again: two harvests may then find the
+/// page. Each swap makes a new [Half] of the same arrays, so that a setter that sleeps through two
+/// swaps detects them as well; what it leaves in the inactive half shows up in a later harvest, as
+/// a duplicate. So the inactive half must never serve as scratch memory.
 ///
 /// ## Skipping what is clear
 ///
 /// Each half has a summary with a bit, a flag, for each group of 64 words (4096 pages, 16 MiB of
-/// guest memory), and a harvester looks only at groups that are flagged. A setter has set both, its
-/// bit and its group's flag, before it looks whether the half is still live. A flag may be set with
-/// no bit under it; that costs a look.
+/// guest memory), and a harvester reads only flagged groups. A setter sets its bit and its group's
+/// flag before it checks whether the half is still live. A flag may be set with no bit under it;
+/// that costs one read.
 ///
-/// A setter does not look first whether its bit is set already: its write of the page must be seen
-/// by whoever takes the bit, and a mere load would not order the two.
+/// A setter writes its bit without checking first whether it is set: the thread that takes the bit
+/// must see the setter's write of the page, and a mere load would not order the two.
 public final class DirtyBitmap {
     /// The most pages of a slot.
     public static final long MAX_PAGES = Integer.MAX_VALUE;
@@ -55,13 +55,14 @@ public final class DirtyBitmap {
     private final long npages;
     private volatile Half live;
 
-    /// All zeros but for what overtaken setters left. Of whoever may harvest.
+    /// All zeros, except for bits of overtaken setters. Belongs to the thread that may harvest.
     private Half other;
 
-    /// A group as it was taken, or a part of what a reader names. Of whoever may harvest.
+    /// A group as it was taken, or a part of a reader's bitmap. Belongs to the thread that may
+    /// harvest.
     private final long[] chunk = new long[GROUP_WORDS];
 
-    /// Words and their summary, from when they become live until they are live no more.
+    /// Words and their summary, for one period of being live.
     private static final class Half {
         final long[] words;
         final long[] summary;
@@ -158,14 +159,14 @@ public final class DirtyBitmap {
         return ((long) WORDS.getVolatile(live.words, wordOf(index)) & 1L << index) != 0;
     }
 
-    /// Clears a word. Only for whoever may harvest.
+    /// Clears a word. Only for the thread that may harvest.
     ///
     /// @return the bits that were set
     public long getAndClear(int word) {
         return (long) WORDS.getAndSet(live.words, word, 0L);
     }
 
-    /// Clears some bits of a word. Only for whoever may harvest.
+    /// Clears some bits of a word. Only for the thread that may harvest.
     ///
     /// @return those of `bits` that were set
     public long clear(int word, long bits) {
@@ -178,7 +179,7 @@ public final class DirtyBitmap {
         }
     }
 
-    /// Whether no bit is set. Costs next to nothing if none has been for a while.
+    /// Whether no bit is set. Cheap if the bitmap has been clean for a while.
     public boolean isEmpty() {
         Half half = live;
         for (int i = 0; i < half.summary.length; i++) {
@@ -193,8 +194,8 @@ public final class DirtyBitmap {
         return true;
     }
 
-    /// Clears every word that has a set bit and hands it over, in ascending order. Bits that are
-    /// set meanwhile are found by this harvest or the next.
+    /// Clears every word that has a set bit and passes it on, in ascending order. This harvest or
+    /// the next one finds bits that are set during the call.
     ///
     /// @param sink gets each word; if it throws, its word and all that follow stay set
     /// @return whether a bit was set
@@ -202,8 +203,8 @@ public final class DirtyBitmap {
         return harvestGroups((firstWord, words, count) -> handOver(firstWord, words, count, sink));
     }
 
-    /// Hands over the words of a group that have a set bit, and zeroes each when it is handed over:
-    /// what is left, if the sink throws, stays set.
+    /// Passes on the words of a group that have a set bit, and zeroes each when it is passed on: if
+    /// the sink throws, the rest stays set.
     public static void handOver(int firstWord, long[] words, int count, DirtyWords sink) {
         for (int i = 0; i < count; i++) {
             long bits = words[i];
@@ -219,14 +220,14 @@ public final class DirtyBitmap {
     public interface Groups {
         /// @param firstWord the word that `words[0]` is; a multiple of 64
         /// @param words not all 0; valid during the call
-        /// @param count how many, fewer than 64 only at the end
+        /// @param count the number of words, fewer than 64 only at the end
         void accept(int firstWord, long[] words, int count);
     }
 
     /// As [#harvest], by groups.
     ///
-    /// @param sink gets each group that has a set bit; if it throws, what it left in `words` and
-    ///   all that follows stays set
+    /// @param sink gets each group that has a set bit; if it throws, the nonzero rest of `words`
+    ///   and all later groups stay set
     public boolean harvestGroups(Groups sink) {
         Half taken = live;
         if (!isFlagged(taken)) {
@@ -294,8 +295,8 @@ public final class DirtyBitmap {
         return true;
     }
 
-    /// Sets again what was not handed over: the groups of a summary word but the lowest, which is
-    /// done, and those of all summary words after it.
+    /// Sets unprocessed flags again: those of the summary word above the lowest, which is done, and
+    /// those of all later summary words.
     private void putBack(Half taken, int summaryWord, long groups) {
         long left = groups & (groups - 1);
         for (int i = summaryWord; i < taken.summary.length; i++) {
@@ -313,7 +314,7 @@ public final class DirtyBitmap {
         }
     }
 
-    /// Hands over every word that has a set bit, in ascending order, and leaves it as it is.
+    /// Passes on every word that has a set bit, in ascending order, and leaves it unchanged.
     public void forEachWord(DirtyWords sink) {
         Half half = live;
         for (int i = 0; i < half.summary.length; i++) {
@@ -340,7 +341,7 @@ public final class DirtyBitmap {
 
     /// Takes all bits, as [#harvestGroups], and copies the log out.
     ///
-    /// @param target of at least [#sizeBytes] bytes; null if it cannot be copied
+    /// @param target of at least [#sizeBytes] bytes; null if the copy must fail
     /// @return whether a bit was set
     public boolean harvestInto(@Nullable MemorySegment target, Groups sink) {
         if (target == null) {
@@ -373,13 +374,13 @@ public final class DirtyBitmap {
         MemorySegment.copy(words, 0, target, WIRE_WORD, 0, words.length);
     }
 
-    /// Clears the bits that a reader names. Each of its words is read once, so that the reader
-    /// cannot change it meanwhile. Only for whoever may harvest.
+    /// Clears the bits in a reader's bitmap. Each of its words is read once, so that a concurrent
+    /// change by the reader has no effect. Only for the thread that may harvest.
     ///
-    /// @param firstWord the word that the first word of `named` is about
-    /// @param nwords how many words; they lie within the bitmap, and `named` is as long
-    /// @param cleared gets the bits that were set and no longer are
-    /// @return whether there were any
+    /// @param firstWord the word that corresponds to the first word of `named`
+    /// @param nwords the number of words; they lie within the bitmap, and `named` is as long
+    /// @param cleared gets the bits that this call cleared
+    /// @return whether it cleared a bit
     public boolean clearNamed(int firstWord, int nwords, MemorySegment named, DirtyWords cleared) {
         boolean any = false;
         for (int done = 0; done < nwords; done += GROUP_WORDS) {
@@ -415,8 +416,8 @@ public final class DirtyBitmap {
         }
     }
 
-    /// As `getAndBitwiseOr`, which is such a loop too; here a search of interleavings can look into
-    /// it.
+    /// Equivalent to `getAndBitwiseOr`, which is also a loop; a search of interleavings can look
+    /// into this one.
     private static void or(long[] words, int i, long bits) {
         long before;
         do {

@@ -10,7 +10,7 @@ public final class Hva {
     /// There is no slot, or it is being deleted or moved.
     public static final long BAD = 0xffff_8880_0000_0000L;
 
-    /// The slot is there, and only for reading.
+    /// The slot exists, but is read-only.
     public static final long READONLY_BAD = BAD + 0x1000;
 
     private Hva() {}

@@ -13,8 +13,8 @@ import java.util.function.Consumer;
 /// this is an interval tree: the array, sorted by first address, is the tree (the middle of a range
 /// is the root of its subtree), and `subtreeEnds` has the highest end address of each subtree.
 ///
-/// Never changes, except that `subtreeEnds` is computed at the first query: most sets are replaced
-/// before anyone asks. Threads that compute it at the same time get the same values.
+/// Never changes, except that the first query computes `subtreeEnds`: most sets are replaced before
+/// any query. Threads that compute it at the same time get the same values.
 final class HvaIndex {
     static final HvaIndex EMPTY = new HvaIndex(new Memslot[0]);
 

@@ -9,9 +9,9 @@ import org.jspecify.annotations.Nullable;
 /// One slot: guest frames `[baseGfn, baseGfn + npages)` are the host memory from `hva` on (Linux
 /// `struct kvm_memory_slot`).
 ///
-/// A slot never changes; a change of a slot is another object under the same id. Only the content
-/// of its dirty bitmap changes, and two successive objects may share that bitmap. The memory at
-/// `hva` is the VMM's: it may be unmapped, or mapped anew, at any time.
+/// A slot never changes; a change of a slot creates another object under the same id. Only the
+/// content of its dirty bitmap changes, and two successive objects may share that bitmap. The
+/// memory at `hva` belongs to the VMM, which may unmap it, or map it again, at any time.
 public final class Memslot {
     private final int slotNumber;
     private final int flags;
@@ -20,7 +20,7 @@ public final class Memslot {
     private final long hva;
     private final @Nullable DirtyBitmap bitmap;
 
-    /// Makes a slot of a request that was checked.
+    /// Makes a slot from a checked request.
     Memslot(UserMemoryRegion region, @Nullable DirtyBitmap bitmap) {
         this(region, region.flags(), bitmap);
     }
@@ -133,8 +133,7 @@ public final class Memslot {
         return (flags & SlotFlags.LOG_DIRTY_PAGES) != 0;
     }
 
-    /// Whether the slot is being deleted or moved: an access must be tried again, and accessors
-    /// fail.
+    /// Whether the slot is being deleted or moved: accesses retry, and accessors fail.
     public boolean isInvalid() {
         return (flags & SlotFlags.INVALID) != 0;
     }

@@ -11,14 +11,14 @@ import java.util.function.Consumer;
 /// The slots of one address space at one time (Linux `struct kvm_memslots`).
 ///
 /// A set never changes: a change of a slot makes another set, of another generation. The slots are
-/// disjoint in guest frames and sorted by them. All methods may be called by any thread; lookups do
-/// not allocate.
+/// disjoint in guest frames and sorted by them. Any thread may call all methods; lookups do not
+/// allocate.
 ///
-/// Slots come back as they are, also those that are INVALID or hidden outside system management
-/// mode: callers apply those rules.
+/// Lookups return slots as they are, including INVALID slots and slots that are hidden outside
+/// system management mode: callers apply those rules.
 public final class MemslotSet {
-    /// The bit of a generation that is set from the moment a set is published until no reader of
-    /// the set before it is left.
+    /// The bit of a generation that is set from the publication of a set until all readers of the
+    /// previous set have left.
     public static final long UPDATE_IN_PROGRESS = 1L << 63;
 
     private static final int CHUNK_BITS = 8;
@@ -35,8 +35,8 @@ public final class MemslotSet {
 
     private final HvaIndex byHva;
 
-    /// Position in `byGfn` of the slot that the last lookup found: a guess, checked at each use. It
-    /// is a plain field on purpose: readers race on it, and any value they see is only a guess.
+    /// Position in `byGfn` of the slot that the last lookup found: a guess, checked at each use. A
+    /// plain field on purpose: readers race on it, and every value is only a guess.
     private int lastUsed;
 
     /// The empty set that address space `asId` starts with.
@@ -66,7 +66,7 @@ public final class MemslotSet {
         return set;
     }
 
-    /// The set with one slot more.
+    /// The set with one more slot.
     MemslotSet plus(Memslot slot) {
         int at = -position(slot.baseGfn()) - 1;
         return new MemslotSet(
@@ -88,7 +88,7 @@ public final class MemslotSet {
                 byHva.without(slot));
     }
 
-    /// The set with one of its slots exchanged for another of the same id and size.
+    /// The set with one of its slots replaced by another of the same id and size.
     MemslotSet replacing(Memslot old, Memslot slot) {
         if (slot.baseGfn() != old.baseGfn() || slot.hva() != old.hva()) {
             return minus(old).plus(slot);
@@ -101,14 +101,14 @@ public final class MemslotSet {
                 byHva.replacing(slot));
     }
 
-    /// The set's generation: different for every set that this virtual machine ever publishes, in
-    /// any address space. Tag what is remembered from a set with it, and forget it when the
-    /// published set has another one.
+    /// The set's generation: different for every set that this virtual machine publishes, in any
+    /// address space. Tag a cached value with it, and drop the value when the published set has
+    /// another generation.
     public long generation() {
         return generation;
     }
 
-    /// Whether readers of the set before this one may still be running.
+    /// Whether readers of the previous set may still be running.
     public boolean isUpdateInProgress() {
         return (generation & UPDATE_IN_PROGRESS) != 0;
     }
@@ -118,7 +118,7 @@ public final class MemslotSet {
         return byGfn.length;
     }
 
-    /// The slot that has the guest frame, or null. Tries the slot of the last such lookup first.
+    /// The slot of the guest frame, or null. Tries the slot of the last such lookup first.
     public @Nullable Memslot find(long gfn) {
         Memslot[] slots = byGfn;
         int guess = lastUsed;
@@ -133,8 +133,8 @@ public final class MemslotSet {
         return slots[at];
     }
 
-    /// The slot that has the guest frame, or null. For callers with a cache of their own: leaves
-    /// [#find]'s guess alone.
+    /// The slot of the guest frame, or null. For callers with a cache of their own: leaves
+    /// [#find]'s guess unchanged.
     public @Nullable Memslot search(long gfn) {
         int at = floor(gfn);
         return at >= 0 && byGfn[at].contains(gfn) ? byGfn[at] : null;

@@ -20,7 +20,7 @@ final class RegionChecks {
                         | (config.smramFlag() ? SlotFlags.SMRAM : 0);
     }
 
-    /// What is checked of a request by the VMM before the slots lock is taken.
+    /// The checks of a VMM's request before the slots lock is taken.
     void checkFromVmm(UserMemoryRegion region) {
         require((region.flags() & ~legalFlags) == 0, region, "unknown flags");
         require(
@@ -29,7 +29,7 @@ final class RegionChecks {
                 "no such id for a VMM");
     }
 
-    /// What is checked under the slots lock, before the slot is looked up.
+    /// The checks under the slots lock, before the slot is looked up.
     void check(UserMemoryRegion region) {
         long sizeBytes = region.sizeBytes();
         require((region.flags() & ~legalFlags) == 0, region, "unknown flags");
@@ -55,7 +55,7 @@ final class RegionChecks {
                 "too many pages");
     }
 
-    /// The last check of all, made when everything else is ready.
+    /// The last check, made when everything else is ready.
     void checkReach(Memslot slot) {
         require(slot.endGfn() - 1 <= config.maxGfn(), slot.region(), "gfn too high");
     }

@@ -2,7 +2,7 @@ package dev.mdev.core.memslot;
 
 import java.util.Arrays;
 
-/// Copies of sorted arrays with one element more, less or other.
+/// Copies of sorted arrays with one element added, removed or replaced.
 final class SlotArrays {
     private SlotArrays() {}
 

@@ -2,9 +2,9 @@ package dev.mdev.core.memslot;
 
 import org.jspecify.annotations.Nullable;
 
-/// What a request does to one slot.
+/// The effect of a request on one slot.
 ///
-/// @param kind what happens
+/// @param kind the kind of change
 /// @param oldSlot the slot before, null for [Kind#CREATE]
 /// @param newSlot the slot after, null for [Kind#DELETE]
 public record SlotChange(Kind kind, @Nullable Memslot oldSlot, @Nullable Memslot newSlot) {
@@ -12,19 +12,19 @@ public record SlotChange(Kind kind, @Nullable Memslot oldSlot, @Nullable Memslot
     public enum Kind {
         /// A slot appears.
         CREATE,
-        /// A slot goes away.
+        /// A slot disappears.
         DELETE,
-        /// A slot goes to other guest frames; it may begin or cease to log at the same time.
+        /// A slot moves to other guest frames; it may start or stop logging at the same time.
         MOVE,
-        /// A slot begins or ceases to log.
+        /// A slot starts or stops logging.
         FLAGS_ONLY;
 
-        /// Whether the old place goes away, so that its mappings must.
+        /// Whether the old place disappears, so that its mappings must be dropped.
         boolean removesOldPlace() {
             return this == DELETE || this == MOVE;
         }
 
-        /// Whether guest frames are taken that this slot did not have.
+        /// Whether the slot takes guest frames that it did not have.
         boolean takesNewPlace() {
             return this == CREATE || this == MOVE;
         }

@@ -2,7 +2,7 @@ package dev.mdev.core.memslot;
 
 import dev.mdev.core.addr.GfnRange;
 
-/// What a virtual machine fixes about its slots when it is created.
+/// The properties of a virtual machine's slots that are fixed at its creation.
 ///
 /// @param addressSpaces address spaces, 1 to 65536; Linux has 2 on x86 with system management mode
 ///   (SMM), else 1

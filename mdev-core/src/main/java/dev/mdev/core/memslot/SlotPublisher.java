@@ -6,7 +6,7 @@ import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.util.function.LongConsumer;
 
-/// The published set of each address space, and the way to publish another (Linux
+/// The published set of each address space, and the publication of another (Linux
 /// `kvm_swap_active_memslots`).
 ///
 /// Generations: address space i of N starts at i and steps by N, so no two sets of a machine ever
@@ -38,10 +38,10 @@ final class SlotPublisher {
         return invalidations;
     }
 
-    /// Publishes a set and waits for all readers of the one before. Callers hold the slots lock,
-    /// and no read section.
+    /// Publishes a set and waits for all readers of the previous one. Callers hold the slots lock,
+    /// and are outside every read section.
     ///
-    /// @param nextGeneration told the new generation before readers can see it
+    /// @param nextGeneration gets the new generation before readers can see it
     void publish(int asId, MemslotSet contents, LongConsumer nextGeneration) {
         long generation = active(asId).generation();
         MemslotSet during = contents.withGeneration(generation | MemslotSet.UPDATE_IN_PROGRESS);
@@ -51,8 +51,8 @@ final class SlotPublisher {
         try {
             nextGeneration.accept(next);
         } finally {
-            // The slots are the same, so this takes no waiting: a reader that still holds `during`
-            // remembers nothing under a generation that can come back.
+            // The slots are the same, so this needs no wait: a reader that still holds `during`
+            // caches nothing under a generation that can return.
             SETS.setVolatile(sets, asId, contents.withGeneration(next));
         }
     }

@@ -67,7 +67,7 @@ final class SlotUpdater {
         }
     }
 
-    /// Carries out a request whose id and flags may be anything that the caller lets through.
+    /// Carries out a request whose id and flags the caller has accepted.
     void set(UserMemoryRegion region) {
         lock.lock();
         try {
@@ -108,7 +108,7 @@ final class SlotUpdater {
         return Kind.CREATE;
     }
 
-    /// What a request does to a slot that exists, or null: nothing.
+    /// The effect of a request on an existing slot, or null for none.
     private static @Nullable Kind kindOfExisting(UserMemoryRegion region, Memslot old) {
         if (region.sizeBytes() == 0) {
             return Kind.DELETE;
@@ -199,12 +199,12 @@ final class SlotUpdater {
         try {
             return bitmapPolicy.newBitmap(Page.numberOf(region.sizeBytes()));
         } catch (OutOfMemoryError e) {
-            // One large array did not fit; the heap is otherwise as it was.
+            // One large array did not fit; the heap is otherwise intact.
             throw RegionChecks.refused(Errno.ENOMEM, region, "no memory for the dirty bitmap");
         }
     }
 
-    /// Publishes the set in which `next` (null: nothing) is in the place of `old` (null: nothing).
+    /// Publishes the set with `next` (null: nothing) in place of `old` (null: nothing).
     private void publish(@Nullable Memslot old, @Nullable Memslot next) {
         int asId = Objects.requireNonNull(next != null ? next : old).asId();
         MemslotSet set = publisher.active(asId);

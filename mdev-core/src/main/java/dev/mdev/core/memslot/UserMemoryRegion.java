@@ -1,13 +1,14 @@
 package dev.mdev.core.memslot;
 
-/// What the VMM asks of one slot: the argument of `KVM_SET_USER_MEMORY_REGION` (Linux `struct
-/// kvm_userspace_memory_region`). Nothing is checked here: every value may come from a hostile VMM.
+/// A VMM's request for one slot: the argument of `KVM_SET_USER_MEMORY_REGION` (Linux `struct
+/// kvm_userspace_memory_region`). This record checks nothing: every value may come from a hostile
+/// VMM.
 ///
 /// @param slot the slot's id in the low 16 bits, its address space in the high 16
 /// @param flags bits of [SlotFlags]
 /// @param gpa first guest address
 /// @param sizeBytes bytes, unsigned; 0 deletes the slot
-/// @param hva first host address of the memory behind it
+/// @param hva first host address of the backing memory
 public record UserMemoryRegion(int slot, int flags, long gpa, long sizeBytes, long hva) {
     private static final int ID_BITS = 16;
     private static final int ID_MASK = (1 << ID_BITS) - 1;

@@ -4,8 +4,8 @@ import org.jspecify.annotations.Nullable;
 
 /// The slots as one vCPU sees them: those of its current address space (Linux `kvm_vcpu_memslots`).
 ///
-/// Belongs to the vCPU's thread; no other may call anything but [#isInSmm] and [#vcpuId]. Lookups
-/// are made in a section of [AddressSpaces#srcu] and do not allocate.
+/// Belongs to the vCPU's thread; other threads may call only [#isInSmm] and [#vcpuId]. Lookups
+/// happen in a section of [AddressSpaces#srcu] and do not allocate.
 public final class VcpuMemslots {
     private final AddressSpaces spaces;
     private final int vcpuId;
@@ -16,7 +16,7 @@ public final class VcpuMemslots {
 
     private long cachedGeneration;
 
-    /// @param vcpuId 0 or more, told to the [DirtySink]
+    /// @param vcpuId 0 or more, passed to the [DirtySink]
     public VcpuMemslots(AddressSpaces spaces, int vcpuId) {
         this.spaces = spaces;
         this.vcpuId = vcpuId;
@@ -35,8 +35,8 @@ public final class VcpuMemslots {
         return inSmm;
     }
 
-    /// Enters or leaves system management mode. From the next lookup on, the other address space
-    /// counts; whoever keeps mappings must drop or switch them.
+    /// Enters or leaves system management mode. The next lookup uses the other address space; the
+    /// owner of mappings must drop or switch them.
     public void setInSmm(boolean inSmm) {
         this.inSmm = inSmm;
     }
@@ -51,11 +51,12 @@ public final class VcpuMemslots {
         return spaces.active(asId());
     }
 
-    /// The slot that has the guest frame, or null: none, or one that is hidden from this vCPU. The
-    /// slot may be INVALID ([Memslot#isInvalid]): then the access is to be tried again.
+    /// The slot of the guest frame. Null if there is none, or if it is hidden from this vCPU. If
+    /// the slot is INVALID ([Memslot#isInvalid]), the access must be retried.
     public @Nullable Memslot find(long gfn) {
         MemslotSet set = active();
-        // Generations of different address spaces differ, so this also sees a change of mode.
+        // Generations of different address spaces differ, so this check also detects a change of
+        // mode.
         if (set.generation() != cachedGeneration) {
             cachedGeneration = set.generation();
             cachedSlot = null;

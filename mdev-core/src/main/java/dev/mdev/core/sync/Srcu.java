@@ -5,23 +5,23 @@ import java.lang.invoke.VarHandle;
 import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
 
-/// Sleepable read-copy-update: readers that may block, and a writer that waits for those that were
-/// reading when it asked (Linux `kernel/rcu/srcutree.c`).
+/// Sleepable read-copy-update: readers may block, and a writer waits for all readers that were
+/// active at its request (Linux `kernel/rcu/srcutree.c`).
 ///
-/// Use: a writer publishes a new version of something, then calls [#synchronize]. When that
-/// returns, every read section that could have seen the old version has ended. Readers never wait.
+/// Use: a writer publishes a new version of its data, then calls [#synchronize]. When that returns,
+/// every read section that could have seen the old version has ended. Readers never wait.
 ///
 /// ## Why it is right
 ///
-/// There are two phases, and per phase a set of counters of read sections that began and of those
-/// that ended. A reader takes the current phase and counts itself in; [#synchronize] flips the
-/// phase and waits until the old phase's two sums are equal. The sum of the ended is read first: a
-/// section that is still open then shows in the sum of the begun, whatever else happens in between.
-/// A reader may read the phase, stall, and count itself into that phase only after a flip; it is
-/// then waited for by the next flip of that phase. It cannot have seen the old version if that was
-/// unpublished before it counted itself in, and if it counted itself in before, the sum shows it.
-/// As a stalled reader can hit the phase that has just been drained, each synchronize drains both
-/// phases, first the idle one, as the classic algorithm does.
+/// There are two phases. Each phase has counters of read sections that began, and counters of read
+/// sections that ended. A reader takes the current phase and counts itself in; [#synchronize] flips
+/// the phase and waits until the old phase's two sums are equal. It reads the sum of the ended
+/// sections first: a section that is still open then always shows in the sum of the begun sections.
+/// A reader may read the phase, stall, and count itself into that phase only after a flip; the next
+/// flip of that phase then waits for it. If the writer unpublished the old version before the
+/// reader counted itself in, the reader cannot have seen it; if the reader counted itself in
+/// before, the sum shows it. Because a stalled reader can hit the phase that has just been drained,
+/// each synchronize drains both phases, first the idle one, as the classic algorithm does.
 ///
 /// Counters are striped by thread so that readers on different processors share no cache line. All
 /// accesses are volatile: the sums need sequential consistency with the phase and with what the
@@ -45,7 +45,7 @@ public final class Srcu {
     /// Sections ended, likewise.
     private final long[] ended;
 
-    /// Held by the one writer that flips.
+    /// Held by the one writer that flips phases.
     private final ReentrantLock writer = new ReentrantLock();
 
     private volatile int phase;
@@ -75,15 +75,16 @@ public final class Srcu {
         COUNTS.getAndAdd(ended, token * STRIDE, 1L);
     }
 
-    /// Waits until every read section that is open now has ended. Must not be called inside one.
+    /// Waits until every read section that is open now has ended. Must not be called inside a read
+    /// section.
     public void synchronize() {
         trySynchronize(Long.MAX_VALUE);
     }
 
-    /// As [#synchronize], but gives up on a phase after it was looked at `maxLooks` times: a search
-    /// of interleavings cannot follow a thread that waits in a loop.
+    /// As [#synchronize], but gives up on a phase after `maxLooks` checks: a search of
+    /// interleavings cannot follow a thread that waits in a loop.
     ///
-    /// @return false if it gave up: sections may be open still
+    /// @return false if it gave up: sections may still be open
     boolean trySynchronize(long maxLooks) {
         writer.lock();
         try {
@@ -106,8 +107,8 @@ public final class Srcu {
             if (looks < SPINS) {
                 Thread.onSpinWait();
             } else {
-                // Readers do not signal: they would pay for it at every section. A reader may sleep
-                // in a page fault for long, so this waits without burning its processor.
+                // Readers send no signal, because every section would pay for it. A reader may
+                // sleep in a page fault for long, so this waits without burning its processor.
                 LockSupport.parkNanos(this, PARK_NANOS);
             }
         }

@@ -1,7 +1,7 @@
 package dev.mdev.core.x86;
 
 /// Host memory for a machine's own slots: anonymous, zeroed, and shared, so that a fork of the VMM
-/// cannot part the guest from it.
+/// still shares it with the guest.
 public interface InternalMemory {
     /// Maps memory.
     ///

@@ -16,18 +16,17 @@ import org.jspecify.annotations.Nullable;
 import java.util.concurrent.locks.ReentrantLock;
 
 /// The slots that a machine installs for itself: task state segment, identity map and APIC access
-/// page. Each is in every address space, over the same host memory (Linux
+/// page. Each exists in every address space, over the same host memory (Linux
 /// `__x86_set_memory_region`, `vmx_set_tss_addr`, `kvm_alloc_apic_access_page`).
 ///
-/// They never log: nobody can ask for their log, and what is in them can be made again. For the
-/// same reason their content is written straight through host memory: a write through the slot
+/// They never log: no VMM can read their log, and their content can be created again. For the same
+/// reason the host writes their content directly through host memory: a write through the slot
 /// would have to be attributed to a vCPU.
 ///
-/// Any thread may call; no read section may be held. A slot of the VMM that is in the way is
-/// EEXIST, and if it is in the way in a later address space only, the slots in the earlier ones
-/// stay, as in Linux.
+/// Any thread may call, outside every read section. A conflicting slot of the VMM is EEXIST. If the
+/// conflict is in a later address space only, the slots in the earlier ones stay, as in Linux.
 public final class InternalSlots implements AutoCloseable {
-    /// Where the identity map goes if the VMM does not say.
+    /// The default place of the identity map.
     public static final long DEFAULT_IDENTITY_MAP_GPA = 0xfffb_c000L;
 
     /// Where every processor has its APIC after reset.
@@ -43,7 +42,7 @@ public final class InternalSlots implements AutoCloseable {
     private final InternalMemory memory;
     private final RealModePages pages;
 
-    /// Outside of the slots lock (Linux `kvm->lock`).
+    /// Taken outside the slots lock (Linux `kvm->lock`).
     private final ReentrantLock machineLock = new ReentrantLock();
 
     @GuardedBy("machineLock")
@@ -72,12 +71,12 @@ public final class InternalSlots implements AutoCloseable {
         this.pages = new RealModePages(host);
     }
 
-    /// Places the task state segment (`KVM_SET_TSS_ADDR`). A processor that needs none takes any
-    /// address below the limit, any number of times.
+    /// Places the task state segment (`KVM_SET_TSS_ADDR`). A processor without need for one accepts
+    /// any address below the limit, any number of times.
     ///
     /// @param gpa at most 0xffffd000
-    /// @throws MdevException EIO, EINVAL, ENOMEM; EEXIST if it is placed already or a slot is in
-    ///   the way
+    /// @throws MdevException EIO, EINVAL, ENOMEM; EEXIST if it is already placed, or a slot
+    ///   conflicts
     public void setTssAddress(long gpa) {
         spaces.requireAlive();
         if (Long.compareUnsigned(gpa, MAX_TSS_GPA) > 0) {
@@ -94,11 +93,11 @@ public final class InternalSlots implements AutoCloseable {
         }
     }
 
-    /// Says where the identity map goes (`KVM_SET_IDENTITY_MAP_ADDR`); the last call before the
+    /// Sets the place of the identity map (`KVM_SET_IDENTITY_MAP_ADDR`); the last call before the
     /// first vCPU counts.
     ///
-    /// @param gpa 0 for [#DEFAULT_IDENTITY_MAP_GPA]; it is checked when the map is installed
-    /// @throws MdevException EIO; EINVAL once there was a vCPU
+    /// @param gpa 0 for [#DEFAULT_IDENTITY_MAP_GPA]; checked when the map is installed
+    /// @throws MdevException EIO; EINVAL after the first vCPU
     public void setIdentityMapAddress(long gpa) {
         spaces.requireAlive();
         machineLock.lock();
@@ -114,7 +113,7 @@ public final class InternalSlots implements AutoCloseable {
         }
     }
 
-    /// Installs what a vCPU needs, if no vCPU before it needed that.
+    /// Installs the slots that a vCPU needs, unless an earlier vCPU already needed them.
     ///
     /// @param apicInKernel whether the vCPU's APIC is this machine's, not the VMM's
     /// @throws MdevException EIO, EINVAL, EEXIST, ENOMEM or EFAULT: the vCPU cannot be created
@@ -134,7 +133,7 @@ public final class InternalSlots implements AutoCloseable {
         }
     }
 
-    /// Removes the APIC access page for good: a vCPU uses its APIC in a way that the page would
+    /// Removes the APIC access page permanently: a vCPU uses its APIC in a way that the page would
     /// hide (Linux `kvm_inhibit_apic_access_page`).
     public void inhibitApicPage() {
         machineLock.lock();
@@ -149,7 +148,7 @@ public final class InternalSlots implements AutoCloseable {
         }
     }
 
-    /// Whether the APIC access page is there.
+    /// Whether the APIC access page is installed.
     public boolean hasApicPage() {
         machineLock.lock();
         try {
@@ -159,7 +158,7 @@ public final class InternalSlots implements AutoCloseable {
         }
     }
 
-    /// Removes all slots of the machine's own. The machine runs no more.
+    /// Removes all slots of the machine's own, after the machine's last run.
     @Override
     public void close() {
         machineLock.lock();

@@ -9,7 +9,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 
-/// What is in the pages that let real mode run on a processor that cannot run it (Linux
+/// The content of the pages that emulate real mode on a processor without it (Linux
 /// `init_rmode_tss`, `init_rmode_identity_map`).
 final class RealModePages {
     private static final int TSS_PAGES = 3;

@@ -6,14 +6,14 @@ public interface SmmCpu {
     /// Stores the registers of the interrupted program.
     void save(SmmState state);
 
-    /// Drops or switches everything that the MMU derived from the mode the vCPU was in. The vCPU is
+    /// Drops or switches everything that the MMU derived from the vCPU's old mode. The vCPU is
     /// already in the new mode.
     void resetMmu();
 
     /// Gives the registers the values with which a handler begins: RIP 0x8000, paging and
     /// protection off, flat segments, CS based at smbase, no IDT.
     ///
-    /// @return false if they cannot be loaded, which the machine does not survive
+    /// @return false if they cannot be loaded, which ends the machine
     boolean startHandler(long smbase);
 
     /// Masks or unmasks non-maskable interrupts.
@@ -26,16 +26,16 @@ public interface SmmCpu {
     /// @return false if the handler left values there that cannot be loaded
     boolean restore(SmmState state);
 
-    /// What a processor vendor does more on entry, after [#save], still in the old mode: leaving a
-    /// nested guest.
+    /// Vendor-specific steps on entry, after [#save], still in the old mode: leaving a nested
+    /// guest.
     ///
-    /// @return false on a failure, which the machine does not survive
+    /// @return false on a failure, which ends the machine
     default boolean beforeEntry(SmmState state) {
         return true;
     }
 
-    /// What a processor vendor does more on exit, before [#restore], already in the old mode:
-    /// entering a nested guest again.
+    /// Vendor-specific steps on exit, before [#restore], already in the old mode: entering a nested
+    /// guest again.
     ///
     /// @return false if the instruction cannot be carried out
     default boolean beforeRestore(SmmState state) {

@@ -8,7 +8,7 @@ import java.nio.ByteOrder;
 /// 0xfe00` (Intel SDM volume 3, "SMRAM State Save Map"; AMD APM volume 2, "SMM State-Save Area").
 ///
 /// Fields are named by their offset from `smbase + 0x8000`, 0x7e00 to 0x7fff, as in the manuals.
-/// The layout is AMD64's, which is also what Linux gives a 64-bit guest.
+/// The layout is AMD64's, which Linux also gives a 64-bit guest.
 public final class SmmState {
     /// Bytes of the area.
     public static final int SIZE_BYTES = 512;
@@ -19,7 +19,7 @@ public final class SmmState {
     /// Offset of the format's revision, 32 bits.
     public static final int REVISION = 0x7efc;
 
-    /// Offset of smbase, 32 bits. The handler may write another one, which holds from RSM on.
+    /// Offset of smbase, 32 bits. The handler may change it; the new value applies from RSM on.
     public static final int SMBASE = 0x7f00;
 
     private static final int FIRST_FIELD = 0x7e00;

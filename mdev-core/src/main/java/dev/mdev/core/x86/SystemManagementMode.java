@@ -13,16 +13,16 @@ import dev.mdev.core.memslot.VcpuMemslots;
 ///     exit:   read state -> switch address space, reset MMU -> load registers
 ///
 /// The state is written after the switch and read before the switch back, so it is always in the
-/// memory that the handler sees. All methods but [#request] are for the vCPU's thread.
+/// memory that the handler sees. All methods except [#request] are for the vCPU's thread.
 public final class SystemManagementMode {
-    /// What became of an RSM instruction.
+    /// The outcome of an RSM instruction.
     public enum Resume {
-        /// The interrupted program goes on.
+        /// The interrupted program continues.
         RESUMED,
-        /// The vCPU was not in system management mode: the guest gets #UD, nothing changed.
+        /// The vCPU was outside system management mode: the guest gets #UD, and nothing changed.
         INVALID_OPCODE,
-        /// The instruction cannot be carried out. If the state could not be read the vCPU is still
-        /// in system management mode, else it has left it.
+        /// The instruction cannot be carried out. If the state is unreadable, the vCPU is still in
+        /// system management mode; otherwise it has left it.
         UNHANDLEABLE
     }
 
@@ -45,7 +45,7 @@ public final class SystemManagementMode {
         this.cpu = cpu;
     }
 
-    /// The 32-bit address that the handler's memory is found at.
+    /// The 32-bit address of the handler's memory.
     public long smbase() {
         return smbase;
     }
@@ -57,8 +57,8 @@ public final class SystemManagementMode {
         this.smbase = Integer.toUnsignedLong((int) smbase);
     }
 
-    /// Asks for an entry (`KVM_SMI`). Several requests before the entry, or while the vCPU is in
-    /// system management mode, are one.
+    /// Requests an entry (`KVM_SMI`). Several requests before the entry, or in system management
+    /// mode, count as one.
     ///
     /// @throws MdevException EIO if the machine is dead, ENOTTY if it has no system management mode
     public void request() {
@@ -67,12 +67,12 @@ public final class SystemManagementMode {
         requested = true;
     }
 
-    /// Enters if an entry was asked for and the vCPU is not in system management mode already.
-    /// Called before the guest runs.
+    /// Enters if an entry is requested and the vCPU is outside system management mode. Called
+    /// before the guest runs.
     ///
     /// @return whether it entered
-    /// @throws MdevException EIO if the machine is dead, or dies of this because the state cannot
-    ///   be written
+    /// @throws MdevException EIO if the machine is dead, or dies now because the state cannot be
+    ///   written
     public boolean enterIfRequested() {
         slots.spaces().requireAlive();
         if (!requested || slots.isInSmm()) {
@@ -103,7 +103,7 @@ public final class SystemManagementMode {
         return cpu.restore(state) ? Resume.RESUMED : Resume.UNHANDLEABLE;
     }
 
-    /// Switches modes without saving or loading anything (`KVM_SET_VCPU_EVENTS`): a vCPU's state is
+    /// Switches modes without saving or loading state (`KVM_SET_VCPU_EVENTS`): a vCPU's state is
     /// being restored after a migration.
     ///
     /// @throws MdevException EIO if the machine is dead, EINVAL if it has no system management mode

@@ -1,9 +1,9 @@
 package dev.mdev.core.x86;
 
-/// Which slots of its own a machine needs, by how its processor virtualizes.
+/// Which slots of its own a machine needs, depending on how its processor virtualizes.
 public enum VendorModel {
-    /// Intel without unrestricted guest: real mode runs as virtual-8086 mode and needs a task state
-    /// segment, and as it is not paged also a page table that maps every address to itself.
+    /// Intel without unrestricted guest: real mode runs as virtual-8086 mode, needs a task state
+    /// segment, and, because it is not paged, a page table that maps every address to itself.
     VMX_RESTRICTED(true, true),
 
     /// Intel with unrestricted guest.
@@ -12,7 +12,7 @@ public enum VendorModel {
     /// AMD with AVIC.
     SVM_AVIC(false, true),
 
-    /// Processors that need none.
+    /// Processors that need no such slots.
     NONE(false, false);
 
     private final boolean helpsRealMode;

@@ -48,7 +48,7 @@ import java.util.concurrent.locks.LockSupport;
 class KvmRevokeTest {
     private static final int NPAGES = 32;
     private static final int GC_PAGES = 4;
-    private static final int LONGEST_PAUSE_NANOS = 200_000;
+    private static final int MAX_PAUSE_NANOS = 200_000;
     private static final int ROUNDS = Integer.getInteger("mdev.kvm.rounds", 400);
 
     /// How pages of the region go to pages of the aperture.
@@ -125,7 +125,7 @@ class KvmRevokeTest {
                 machine.guest.hostMm().zap(pages(vma, first, npages));
                 zaps.incrementAndGet();
                 // Without a pause nothing is ever mapped for long enough to be touched.
-                LockSupport.parkNanos(random.nextInt(LONGEST_PAUSE_NANOS));
+                LockSupport.parkNanos(random.nextInt(MAX_PAUSE_NANOS));
             }
         });
     }
