@@ -2,9 +2,9 @@ package dev.mdev.core.engine;
 
 import java.util.List;
 
-/// What an engine needs of this machine, and what of it is there.
+/// The needs of an engine, and whether this machine meets them.
 ///
-/// @param findings each need, in the order to look at them
+/// @param findings each need, in the order of the checks
 public record EngineProbe(List<Finding> findings) {
     public EngineProbe {
         findings = List.copyOf(findings);
@@ -18,8 +18,8 @@ public record EngineProbe(List<Finding> findings) {
     /// One need.
     ///
     /// @param need what is needed, such as `/dev/kvm can be opened`
-    /// @param met whether it is so here
+    /// @param met whether this machine meets it
     /// @param detail what was found
-    /// @param remedy what to do about it if it is not met; else empty
+    /// @param remedy what to do if it is not met; otherwise empty
     public record Finding(String need, boolean met, String detail, String remedy) {}
 }

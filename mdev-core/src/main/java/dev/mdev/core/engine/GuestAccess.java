@@ -9,13 +9,13 @@ import dev.mdev.api.page.Access;
 /// Access `i` of a row is at `gpa + i * strideBytes`; the stride may be negative or zero. An access
 /// may cross a page, as an instruction may.
 public sealed interface GuestAccess {
-    /// Where, how wide, how often.
+    /// Address, width and count.
     Span span();
 
-    /// What the guest does.
+    /// The operation of the guest.
     Access access();
 
-    /// Loads; each value is handed on.
+    /// Loads; each value is passed on.
     ///
     /// @param sink gets each value, in order, on the processor's thread
     record Load(Span span, Sink sink) implements GuestAccess {
@@ -32,7 +32,7 @@ public sealed interface GuestAccess {
             return Access.WRITE;
         }
 
-        /// What access `index` stores.
+        /// The value that access `index` stores.
         public long valueAt(long index) {
             return value + index * step;
         }
@@ -73,7 +73,7 @@ public sealed interface GuestAccess {
                 return true;
             }
             long room = strideBytes > 0 ? GPA_LIMIT - widthBytes - gpa : gpa;
-            // Long.MIN_VALUE has no absolute value; unsigned division gets it right all the same.
+            // Long.MIN_VALUE has no absolute value; unsigned division still gets it right.
             return Long.compareUnsigned(count - 1, Long.divideUnsigned(room, Math.abs(strideBytes)))
                     <= 0;
         }

@@ -12,7 +12,7 @@ public interface GuestEngine extends AutoCloseable {
     /// @param vcpuId 0, 1, 2...
     VcpuEngine createVcpu(int vcpuId);
 
-    /// Ends the machine. All its virtual processors are closed already.
+    /// Ends the machine, after all its virtual processors are closed.
     @Override
     void close();
 }

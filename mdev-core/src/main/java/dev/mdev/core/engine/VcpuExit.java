@@ -8,8 +8,8 @@ public sealed interface VcpuExit {
     /// The submitted access is finished.
     record Done() implements VcpuExit {}
 
-    /// A load from an address with no memory behind it (`KVM_EXIT_MMIO`). To be answered by
-    /// [VcpuEngine#completeMmioRead].
+    /// A load from an address without memory behind it (`KVM_EXIT_MMIO`).
+    /// [VcpuEngine#completeMmioRead] answers it.
     ///
     /// @param gpa guest-physical address
     /// @param widthBytes 1 to 8; other than 1, 2, 4, 8 only where an access crosses pages
@@ -23,13 +23,14 @@ public sealed interface VcpuExit {
     /// The access failed.
     ///
     /// @param gpa of the access that failed
-    /// @param refusal with the errno that `KVM_RUN` would return, or what the owner of the memory
-    ///   said
+    /// @param refusal with the errno that `KVM_RUN` would return, or the refusal of the memory's
+    ///   owner
     record Fault(long gpa, Access access, Refusal refusal) implements VcpuExit {}
 
-    /// The processor's dirty ring is full (`KVM_EXIT_DIRTY_RING_FULL`); it runs on after a reset.
+    /// The processor's dirty ring is full (`KVM_EXIT_DIRTY_RING_FULL`); the processor continues
+    /// after a reset.
     record DirtyRingFull() implements VcpuExit {}
 
-    /// Somebody kicked it.
+    /// A thread kicked it.
     record Interrupted() implements VcpuExit {}
 }

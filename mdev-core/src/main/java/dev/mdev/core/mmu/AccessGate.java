@@ -4,23 +4,24 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicLongFieldUpdater;
 import java.util.concurrent.locks.LockSupport;
 
-/// Lets whoever removed a translation wait until no vCPU uses it any more: the flush request and
-/// its acknowledgement, as an inter-processor interrupt and `vcpu->mode` do for hardware (Linux
+/// Lets a thread that removed a translation wait for all vCPUs that still use it: the flush request
+/// and its acknowledgement, as an inter-processor interrupt and `vcpu->mode` do for hardware (Linux
 /// `kvm_make_all_cpus_request`).
 ///
-/// A vCPU is *inside* while it executes guest accesses. Before each access it looks whether a flush
-/// is asked of it ([Seat#flushRequested]); if so it drops its cached translations and acknowledges.
-/// [#flush] asks all seats and returns when each has acknowledged or was seen outside.
+/// A vCPU is *inside* while it executes guest accesses. Before each access it checks for a flush
+/// request ([Seat#flushRequested]); if there is one, it drops its cached translations and
+/// acknowledges. [#flush] requests a flush from all seats and returns when each has acknowledged or
+/// was seen outside.
 ///
 /// ## Why it is right
 ///
 /// The remover changes the table, then increments `requested`, then reads `inside`. A vCPU sets
 /// `inside`, then reads `requested`. All four are volatile, so at least one of the two sees the
 /// other: either the remover sees the vCPU inside and waits, or the vCPU sees the request when it
-/// enters. An access runs between two looks; the acknowledgement is a release store after it and is
-/// read by the remover, so an access that used the old translation happened before the return.
+/// enters. An access runs between two checks; the acknowledgement is a release store after it, and
+/// the remover reads it, so an access that used the old translation happened before the return.
 ///
-/// The look costs one load and a compare, no fence.
+/// The check costs one load and a compare, no fence.
 public final class AccessGate {
     private static final int SPINS = 500;
     private static final long PARK_NANOS = 20_000;
@@ -34,22 +35,22 @@ public final class AccessGate {
         return seat;
     }
 
-    /// A vCPU that will not come back.
+    /// Removes a vCPU that has ended.
     public void remove(Seat seat) {
         seats.remove(seat);
     }
 
-    /// Returns when no access that began before the call is still running, and every vCPU will drop
-    /// its cached translations before its next one. Must not be called by a thread that is inside,
-    /// or with a leaf lock held.
+    /// Returns when every earlier access has ended, and every vCPU will drop its cached
+    /// translations before its next access. Must not be called by a thread that is inside, or with
+    /// a leaf lock held.
     public void flush() {
         tryFlush(Long.MAX_VALUE);
     }
 
-    /// As [#flush], but gives up on a vCPU after it was looked at `maxLooks` times: a search of
-    /// interleavings cannot follow a thread that waits in a loop.
+    /// As [#flush], but gives up on a vCPU after `maxLooks` checks: a search of interleavings
+    /// cannot follow a thread that waits in a loop.
     ///
-    /// @return false if it gave up: an access may be running still
+    /// @return false if it gave up: an access may still be running
     boolean tryFlush(long maxLooks) {
         for (Seat seat : seats) {
             seat.request();
@@ -61,7 +62,7 @@ public final class AccessGate {
         return all;
     }
 
-    /// One vCPU's place at the gate. All methods but those of the gate are called by its thread.
+    /// One vCPU's place at the gate. Its thread calls all methods, except those of the gate.
     public static final class Seat {
         private static final AtomicLongFieldUpdater<Seat> REQUESTED =
                 AtomicLongFieldUpdater.newUpdater(Seat.class, "requested");
@@ -73,7 +74,7 @@ public final class AccessGate {
         /// The last request that was acknowledged, as the vCPU's thread knows it.
         private long served;
 
-        /// Begins to execute guest accesses. To be followed by a look at [#flushRequested].
+        /// Begins to execute guest accesses. Must be followed by a check of [#flushRequested].
         public void enter() {
             inside = true;
         }
@@ -83,7 +84,7 @@ public final class AccessGate {
             inside = false;
         }
 
-        /// Whether cached translations are to be dropped before the next access. If so, call
+        /// Whether to drop cached translations before the next access. If so, call
         /// [#acknowledgeAfter].
         public boolean flushRequested() {
             return requested != served;
@@ -93,7 +94,7 @@ public final class AccessGate {
         ///
         /// @param drop drops everything derived from the tables
         public void acknowledgeAfter(Runnable drop) {
-            // Read first: a request that comes while dropping is not acknowledged by this.
+            // Read first: this must not acknowledge a request that comes during the drop.
             long seen = requested;
             drop.run();
             served = seen;
@@ -113,7 +114,7 @@ public final class AccessGate {
                 if (looks < SPINS) {
                     Thread.onSpinWait();
                 } else {
-                    // The vCPU's thread may have lost its processor in the middle of an access.
+                    // The vCPU's thread may have been preempted in the middle of an access.
                     LockSupport.parkNanos(this, PARK_NANOS);
                 }
             }

@@ -1,21 +1,21 @@
 package dev.mdev.core.mmu;
 
 /// The protocol between faults and invalidations (Linux `mmu_invalidate_seq` and
-/// `mmu_invalidate_in_progress`): a fault reads the sequence before it resolves anything, and
-/// publishes what it found only if, under the MMU's lock, no invalidation of its frame is under way
-/// and none has ended since.
+/// `mmu_invalidate_in_progress`): a fault reads the sequence before it resolves anything. It
+/// publishes its result only if, under the MMU's lock, no invalidation of its frame is running and
+/// none has ended since.
 ///
 /// All methods but [#read] are called with the MMU's lock held.
 final class InvalidateSeq {
     private volatile long sequence;
     private int inProgress;
 
-    /// The hull of all frames under invalidation, valid while one is under way: `[first, end)`.
+    /// The hull of all frames under invalidation, valid while one is running: `[first, end)`.
     private long firstGfn;
 
     private long endGfn;
 
-    /// To be read before anything is resolved.
+    /// Must be read before anything is resolved.
     long read() {
         return sequence;
     }
@@ -39,7 +39,7 @@ final class InvalidateSeq {
         inProgress--;
     }
 
-    /// Whether what was resolved for `gfn` after `seq` was read must not be published.
+    /// Whether a result for `gfn`, resolved after `seq` was read, must be discarded.
     boolean mustRetryLocked(long seq, long gfn) {
         return (inProgress > 0 && gfn >= firstGfn && gfn < endGfn) || sequence != seq;
     }

@@ -4,7 +4,7 @@ import dev.mdev.api.page.Page;
 import dev.mdev.core.hostmm.HostMm;
 import dev.mdev.core.memslot.Memslot;
 
-/// How large a leaf may be (Linux `kvm_mmu_hugepage_adjust` and the `lpage_info` of a slot).
+/// The maximum size of a leaf (Linux `kvm_mmu_hugepage_adjust` and the `lpage_info` of a slot).
 final class MappingLevel {
     private final HostMm mm;
     private final WriteTracking tracking;
@@ -19,8 +19,8 @@ final class MappingLevel {
     /// - A slot that logs is mapped by 4 KiB, so that the log is exact.
     /// - A leaf lies wholly in the slot.
     /// - Guest frame and host address agree below the leaf's size.
-    /// - The host maps as much in one piece.
-    /// - No page in it is watched for writes.
+    /// - The host maps the same range in one piece.
+    /// - No page in it has a write watch.
     int of(Memslot slot, long gfn) {
         if (slot.logsDirty()) {
             return Stage2Table.LEVEL_4K;

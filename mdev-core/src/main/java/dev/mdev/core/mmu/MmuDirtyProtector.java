@@ -5,7 +5,7 @@ import com.google.errorprone.annotations.concurrent.GuardedBy;
 import dev.mdev.core.dirty.DirtyProtector;
 import dev.mdev.core.memslot.Memslot;
 
-/// Takes the right to write from pages whose marks were collected, many pages for one flush.
+/// Takes write permission from pages whose marks were collected, many pages for one flush.
 ///
 /// Its methods are called with the slots lock held, so one caller at a time.
 final class MmuDirtyProtector implements DirtyProtector {

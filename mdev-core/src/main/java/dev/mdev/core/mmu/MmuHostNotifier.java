@@ -10,9 +10,8 @@ import dev.mdev.core.memslot.Memslot;
 import java.util.ArrayList;
 import java.util.List;
 
-/// What changes of host entries do to the tables: every mapping of the range goes, through whatever
-/// slots and in whatever address spaces it was reached (Linux
-/// `kvm_mmu_notifier_invalidate_range_start` and `_end`).
+/// How changes of host entries affect the tables: every mapping of the range is dropped, in all
+/// slots and address spaces (Linux `kvm_mmu_notifier_invalidate_range_start` and `_end`).
 final class MmuHostNotifier implements MmuNotifier {
     private final AddressSpaces slots;
     private final Stage2Roots roots;
@@ -45,7 +44,7 @@ final class MmuHostNotifier implements MmuNotifier {
 
     @Override
     public void invalidateEnd(HvaRange range) {
-        // The slots are those of the start: none are published in between.
+        // The slots are those of the start: no set is published in between.
         if (!slotsIn(range).isEmpty()) {
             roots.endInvalidation();
         }

@@ -6,10 +6,10 @@ import dev.mdev.core.memslot.SlotListener;
 
 import java.util.function.BooleanSupplier;
 
-/// What slot changes do to the tables.
+/// How slot changes affect the tables.
 ///
-/// A creation does nothing: absent memory that was remembered is stale by its generation. A removal
-/// drops what the slot's frames map. A change of logging leaves mappings and changes their rights.
+/// A creation does nothing: cached absence is stale by its generation. A removal drops the mappings
+/// of the slot's frames. A change of logging keeps mappings and changes their rights.
 final class MmuSlotListener implements SlotListener {
     private final Stage2Roots roots;
     private final WriteTracking tracking;
@@ -72,7 +72,7 @@ final class MmuSlotListener implements SlotListener {
             }
             roots.changeAndFlush(after, after.gfns(), Stage2Table.Change.WRITE_PROTECT);
         } else if (before.logsDirty() && !after.logsDirty()) {
-            // Small leaves that logging made go, so that large ones can come back.
+            // The small leaves that logging made are dropped, so that large ones can return.
             roots.changeAndFlush(after, after.gfns(), Stage2Table.Change.ZAP_SMALL);
         }
     }
@@ -81,8 +81,8 @@ final class MmuSlotListener implements SlotListener {
     public void generationChanged(int asId, long generation) {
         long lowBits = generation & ((1L << Stage2Entry.GENERATION_BITS) - 1);
         if (lowBits < addressSpaces) {
-            // The bits of the generation that entries for absent memory keep begin anew: none may
-            // live to see its own again (Linux `kvm_mmu_invalidate_mmio_sptes`).
+            // The generation bits in entries for absent memory wrap: no entry may live to see its
+            // own bits again (Linux `kvm_mmu_invalidate_mmio_sptes`).
             roots.changeAndFlush(this::zapEverything);
         }
     }

@@ -29,7 +29,7 @@ final class Stage2Entry {
     private Stage2Entry() {}
 
     /// @param mmuWritable whether host and slot allow writing
-    /// @param writable whether writing is allowed at once; implies `mmuWritable`
+    /// @param writable whether writes are allowed now; implies `mmuWritable`
     static long of(long pfn, boolean mmuWritable, boolean writable) {
         return pfn << PFN_SHIFT
                 | PRESENT
@@ -37,7 +37,7 @@ final class Stage2Entry {
                 | (writable ? WRITABLE : 0);
     }
 
-    /// The entry that remembers that there was no slot at `generation`.
+    /// The entry that records the absence of a slot at `generation`.
     static long mmio(long generation) {
         return (generation & GENERATION_MASK) << PFN_SHIFT | MMIO;
     }
@@ -58,7 +58,7 @@ final class Stage2Entry {
         return (entry & ACCESSED) != 0;
     }
 
-    /// Whether this remembers that there is no slot, at a generation that may be `generation`.
+    /// Whether this records the absence of a slot, at a generation that may be `generation`.
     static boolean isMmioAt(long entry, long generation) {
         return (entry & MMIO) != 0 && entry >>> PFN_SHIFT == (generation & GENERATION_MASK);
     }

@@ -16,13 +16,13 @@ import dev.mdev.core.memslot.VcpuMemslots;
 
 import java.util.function.BooleanSupplier;
 
-/// The second-stage MMU of one machine: the fault that fills its tables, and what empties them
-/// again (Linux `arch/x86/kvm/mmu/mmu.c`, two-dimensional paging).
+/// The second-stage MMU of one machine: the fault that fills its tables, and the changes that empty
+/// them again (Linux `arch/x86/kvm/mmu/mmu.c`, two-dimensional paging).
 ///
-/// All methods may be called by any thread unless said otherwise.
+/// Any thread may call all methods unless stated otherwise.
 public final class Stage2Mmu {
-    /// Beyond so many nodes of a root, absent memory is not remembered any more: a guest that
-    /// touches every hole of its address space must not fill the host's memory with tables.
+    /// Beyond this number of nodes in a root, the MMU stops caching absence: a guest that touches
+    /// every hole of its address space must not fill the host's memory with tables.
     private static final int MAX_NODES_FOR_MMIO = 1 << 14;
 
     private final AddressSpaces slots;
@@ -54,17 +54,17 @@ public final class Stage2Mmu {
         return roots.gate();
     }
 
-    /// What the dirty log protects pages by.
+    /// The protector that the dirty log uses.
     public DirtyProtector dirtyProtector() {
         return dirtyProtector;
     }
 
-    /// Says when a slot that begins to log is write-protected at once; by default always.
+    /// Sets when a slot that starts to log is write-protected at once; by default always.
     public void setProtectOnLogStart(BooleanSupplier protect) {
         slotListener.setProtectOnLogStart(protect);
     }
 
-    /// Where writes to watched pages are told.
+    /// The trackers of writes to watched pages.
     public WriteTracking tracking() {
         return tracking;
     }
@@ -72,7 +72,7 @@ public final class Stage2Mmu {
     /// Puts the translation of a frame into a vCPU's TLB, if the tables have one that allows the
     /// access. Takes no lock; called by the vCPU's thread, inside the gate.
     ///
-    /// @return the TLB's entry, or negative if there is a fault to be made
+    /// @return the TLB's entry, or negative if the access must fault
     public int translate(VcpuMemslots vcpu, long gfn, Access access, Tlb tlb) {
         Stage2Table root = roots.of(vcpu);
         long entry = root.walk(gfn);
@@ -89,12 +89,11 @@ public final class Stage2Mmu {
     }
 
     /// Makes a frame accessible, or says what else to do. Called by the vCPU's thread, outside the
-    /// gate, with no lock held and in no read section.
+    /// gate and every read section, without a lock.
     ///
-    /// The read section of the slots is left while the host page is resolved, which may take as
-    /// long as a driver takes: a change of slots does not wait for it. What Linux gets from keeping
-    /// the section, this gets by looking again, under the lock, whether the slot is still the one
-    /// published.
+    /// The fault leaves the read section of the slots while it resolves the host page, which may
+    /// take as long as a driver takes: a change of slots does not wait for it. Linux keeps the
+    /// section; this checks again, under the lock, whether the slot is still the published one.
     public FaultOutcome fault(VcpuMemslots vcpu, long gfn, Access access) {
         Stage2Table root = roots.of(vcpu);
         if (isKnownMmio(root, vcpu, gfn)) {
@@ -120,7 +119,7 @@ public final class Stage2Mmu {
             return new FaultOutcome.Mmio();
         }
         if (slot.isInvalid()) {
-            // A deletion or a move is under way: neither the old memory nor none.
+            // A deletion or a move is in progress: the memory is neither the old one nor absent.
             Thread.onSpinWait();
             return new FaultOutcome.Retry();
         }
@@ -149,8 +148,8 @@ public final class Stage2Mmu {
                 yield new FaultOutcome.Retry();
             }
             case FaultResult.Trapped _ -> new FaultOutcome.Mmio();
-            // A slot that is taken away loses its host memory next: then the guest finds no memory,
-            // not memory that fails.
+            // A slot that is being removed loses its host memory next. The guest must then find
+            // absent memory, not failing memory.
             case FaultResult.Failed failed ->
                     isPublished(fault.slot)
                             ? new FaultOutcome.Failed(failed.refusal())
@@ -174,7 +173,8 @@ public final class Stage2Mmu {
             boolean hostWritable = HostPte.prot(pte).allows(Access.WRITE);
             boolean watched = tracking.isWatched(fault.slot, fault.gfn);
             boolean mmuWritable = hostWritable && !fault.slot.isReadonly() && !watched;
-            // On a slot that logs, the right to write is the log's trap: only a write earns it.
+            // On a slot that logs, missing write permission is the log's trap: only a write gets
+            // the permission.
             boolean writable =
                     mmuWritable && (!fault.slot.logsDirty() || fault.access == Access.WRITE);
             if (writable) {
@@ -187,11 +187,11 @@ public final class Stage2Mmu {
         }
     }
 
-    /// Installs an entry, as part of as large a leaf as may be.
+    /// Installs an entry, as part of the largest possible leaf.
     ///
-    /// The neighbours' host entries are read here, under the lock. One that is about to go is in an
-    /// invalidation that began already, so the leaf stays small; one that goes later will take the
-    /// leaf with it.
+    /// The neighbours' host entries are read here, under the lock. If one is about to be removed,
+    /// its invalidation has already begun, so the leaf stays small; if one is removed later, the
+    /// leaf is dropped with it.
     @SuppressWarnings("GuardedBy") // called with roots.lock held
     private void installLocked(Fault fault, long entry) {
         int level = levels.of(fault.slot, fault.gfn);
@@ -205,12 +205,12 @@ public final class Stage2Mmu {
         }
     }
 
-    /// Gives the right to write back to a page that lost it only to the log (Linux
-    /// `fast_page_fault`). Takes no lock: the entry is exchanged by compare-and-set.
+    /// Restores write permission of a page that lost it only to the log (Linux `fast_page_fault`).
+    /// Takes no lock: the entry changes by compare-and-set.
     ///
-    /// First the entry, then the mark: a harvest between the two misses the page, but leaves the
-    /// mark for the next harvest; the other way round, a harvest between the two would take the
-    /// mark and leave a writable page without one.
+    /// First the entry, then the mark. A harvest between the two misses the page, but leaves the
+    /// mark for the next harvest. In the other order, a harvest between the two would take the mark
+    /// and leave a writable page without one.
     private boolean fixFast(Stage2Table root, Memslot slot, long gfn, VcpuMemslots vcpu) {
         if (slot.isInvalid()
                 || slot.isReadonly()
@@ -222,7 +222,7 @@ public final class Stage2Mmu {
         return true;
     }
 
-    /// Whether the table remembers that there is no slot, and no slot has changed since.
+    /// Whether the table caches the absence of a slot, and no slot has changed since.
     private boolean isKnownMmio(Stage2Table root, VcpuMemslots vcpu, long gfn) {
         long generation = vcpu.active().generation();
         return (generation & MemslotSet.UPDATE_IN_PROGRESS) == 0
@@ -235,7 +235,7 @@ public final class Stage2Mmu {
         }
         roots.lock.lock();
         try {
-            // Not over a mapping that appeared meanwhile.
+            // Must not replace a mapping that has appeared in the meantime.
             if (!Stage2Entry.isPresent(root.walk(gfn)) && root.nodesLocked() < MAX_NODES_FOR_MMIO) {
                 root.installLocked(Stage2Table.LEVEL_4K, gfn, Stage2Entry.mmio(generation));
             }
@@ -244,7 +244,7 @@ public final class Stage2Mmu {
         }
     }
 
-    /// Tells those who watch the page, if any, that a store to it was emulated: its bytes are in
+    /// Notifies the trackers of the page, if any, that a store to it was emulated: its bytes are in
     /// memory (Linux `kvm_page_track_write`). Called by the vCPU's thread.
     ///
     /// @param gpa the first byte; all are in one page
@@ -262,7 +262,7 @@ public final class Stage2Mmu {
         }
     }
 
-    /// Watches a page: its writes are emulated and told to [#tracking].
+    /// Watches a page: its writes are emulated and reported to [#tracking].
     ///
     /// @param gfn a frame of the slot
     public void watchWrites(Memslot slot, long gfn) {
@@ -271,15 +271,15 @@ public final class Stage2Mmu {
         }
     }
 
-    /// Takes one [#watchWrites] back.
+    /// Undoes one [#watchWrites].
     public void unwatchWrites(Memslot slot, long gfn) {
         if (tracking.unwatch(slot, gfn)) {
             roots.changeAndFlush(slot, new GfnRange(gfn, 1), Stage2Table.Change.ZAP);
         }
     }
 
-    /// Takes the right to write from pages of a slot, so that the next write to each is logged
-    /// again, and returns when no vCPU still has it.
+    /// Takes write permission from pages of a slot, so that the next write to each is logged again,
+    /// and returns when every vCPU has given it up.
     ///
     /// @param firstPage index within the slot
     /// @param npages pages, at least 1
@@ -305,7 +305,7 @@ public final class Stage2Mmu {
         return young[0];
     }
 
-    /// How many leaves of each size map guest frames, over all roots.
+    /// The number of leaves of each size that map guest frames, over all roots.
     ///
     /// @param level 1 for 4 KiB, 2 for 2 MiB, 3 for 1 GiB
     public long leaves(int level) {

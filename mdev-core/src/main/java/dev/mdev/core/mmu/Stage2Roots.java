@@ -11,11 +11,12 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BooleanSupplier;
 
-/// The tables of a machine, the lock that guards them, and the gate that makes their changes felt.
+/// The tables of a machine, the lock that guards them, and the gate that makes their changes
+/// effective.
 ///
-/// vCPUs in system management mode have a root of their own, whatever design hides memory from the
-/// others: with two address spaces since these differ, with the SMRAM flag since a hidden slot's
-/// mapping would else leak to a vCPU outside (Linux keeps an `smm` bit in the page role for it).
+/// vCPUs in system management mode have a root of their own in both designs: with two address
+/// spaces, because these differ; with the SMRAM flag, because a hidden slot's mapping would
+/// otherwise leak to a vCPU outside (Linux keeps an `smm` bit in the page role for it).
 final class Stage2Roots {
     private final boolean smramFlag;
     private final Stage2Table[] roots;
@@ -26,11 +27,10 @@ final class Stage2Roots {
     @GuardedBy("lock")
     private final InvalidateSeq invalidations = new InvalidateSeq();
 
-    /// Flushes that somebody waits for: incremented under `lock` with the change of the table.
+    /// Flushes that a thread waits for: incremented under `lock` with the change of the table.
     ///
-    /// Whoever finds nothing left to change may not return while another's flush of that very
-    /// change is under way: its caller relies on the old translation being gone, and must wait as
-    /// well.
+    /// A caller that finds nothing left to change must still wait for a running flush of that same
+    /// change by another thread: it relies on the old translation being gone.
     private final AtomicInteger flushesUnderWay = new AtomicInteger();
 
     Stage2Roots(SlotConfig config) {
@@ -45,12 +45,12 @@ final class Stage2Roots {
         return gate;
     }
 
-    /// The root that a vCPU walks now.
+    /// The current root of a vCPU.
     Stage2Table of(VcpuMemslots vcpu) {
         return roots[smramFlag ? (vcpu.isInSmm() ? 1 : 0) : vcpu.asId()];
     }
 
-    /// To be read before anything is resolved for a fault.
+    /// Must be read before anything is resolved for a fault.
     long readSequence() {
         lock.lock();
         try {
@@ -105,11 +105,11 @@ final class Stage2Roots {
         return any;
     }
 
-    /// Takes the right to write from leaves that map some of 64 frames, in each root that may have
+    /// Takes write permission from leaves that map some of 64 frames, in each root that may have
     /// them.
     ///
     /// @param bits which, bit i for frame `firstGfn + i`; all of the slot
-    /// @return whether one had it
+    /// @return whether one had the permission
     @GuardedBy("lock")
     boolean writeProtectLocked(Memslot slot, long firstGfn, long bits) {
         if (!smramFlag) {
@@ -131,7 +131,8 @@ final class Stage2Roots {
         return any;
     }
 
-    /// Changes the leaves of some of a slot's frames, and returns when no vCPU uses what was there.
+    /// Changes the leaves of some of a slot's frames, and returns when every vCPU has stopped using
+    /// the old ones.
     ///
     /// @return whether one changed
     boolean changeAndFlush(Memslot slot, GfnRange frames, Stage2Table.Change change) {
@@ -145,9 +146,10 @@ final class Stage2Roots {
         return changeLocked(slot, frames, change);
     }
 
-    /// Runs a change of the tables under the lock, and returns when no vCPU uses what was there.
+    /// Runs a change of the tables under the lock, and returns when every vCPU has stopped using
+    /// the old entries.
     ///
-    /// @param changeLocked makes the change, and says whether there was one
+    /// @param changeLocked makes the change, and returns whether there was one
     void changeAndFlush(BooleanSupplier changeLocked) {
         boolean changed;
         boolean mustFlush;
@@ -169,15 +171,16 @@ final class Stage2Roots {
         }
     }
 
-    /// Notes a change that is flushed later, by [#flushOwed].
+    /// Records a change that [#flushOwed] flushes later.
     @GuardedBy("lock")
     void flushOwedLocked() {
         flushesUnderWay.incrementAndGet();
     }
 
-    /// Returns when no vCPU uses what was there before the changes noted so far, anybody's.
+    /// Returns when every vCPU has stopped using the entries from before the recorded changes, of
+    /// all threads.
     ///
-    /// @param owed how many of them are the caller's
+    /// @param owed the number of the caller's changes
     void flushOwed(int owed) {
         if (flushesUnderWay.get() > 0) {
             gate.flush();

@@ -13,8 +13,8 @@ import java.util.Arrays;
 ///
 /// [#walk] and the compare-and-set methods take no lock; all others are called with the MMU's lock
 /// held. Entries and children are read with acquire and written with release or compare-and-set, so
-/// that a lock holder's change is never undone by a walker that just set a bit. Nodes that are
-/// dropped are left to the collector, so that a walk that is in one may finish.
+/// that a walker that just set a bit never undoes a lock holder's change. Dropped nodes are left to
+/// the garbage collector, so that a walk inside one can finish.
 final class Stage2Table {
     /// The level of 4 KiB leaves.
     static final int LEVEL_4K = 1;
@@ -75,7 +75,7 @@ final class Stage2Table {
         return (int) (gfn >>> (BITS * (level - 1))) & (ENTRIES - 1);
     }
 
-    /// The entry of one guest frame, of whatever leaf it is part; may be one that is not present.
+    /// The entry of one guest frame, from a leaf of any size; may be absent.
     long walk(long gfn) {
         Node node = root;
         while (true) {
@@ -99,7 +99,7 @@ final class Stage2Table {
             int index = indexAt(node.level, gfn);
             long entry = node.entryAcquire(index);
             if (Stage2Entry.isPresent(entry)) {
-                // If this fails, somebody changed the entry: a walk after that sets the bit.
+                // If this fails, another thread changed the entry: a later walk sets the bit.
                 var _ = node.compareAndSet(index, entry, Stage2Entry.accessed(entry));
                 return;
             }
@@ -107,9 +107,9 @@ final class Stage2Table {
         }
     }
 
-    /// Makes a 4 KiB leaf writable that is present, MMU-writable and not writable.
+    /// Makes a 4 KiB leaf writable that is present, MMU-writable and read-only.
     ///
-    /// @return whether it was one
+    /// @return whether it was such a leaf
     boolean makeWritable(long gfn) {
         Node node = root;
         while (node.level > LEVEL_4K) {
@@ -128,7 +128,7 @@ final class Stage2Table {
                 && node.compareAndSet(index, entry, Stage2Entry.madeWritable(entry));
     }
 
-    /// Installs a leaf, in place of whatever maps these frames now.
+    /// Installs a leaf in place of the current mappings of these frames.
     ///
     /// @param gfn a multiple of the leaf's pages
     void installLocked(int level, long gfn, long entry) {
@@ -190,12 +190,11 @@ final class Stage2Table {
         return changeLocked(root, 0, range, change);
     }
 
-    /// Takes the right to write from the leaves that map some of 64 frames, huge ones as a whole.
-    /// The tree is walked down once for all frames of a node, and not at all below what is not
-    /// there.
+    /// Takes write permission from the leaves that map some of 64 frames, huge ones as a whole.
+    /// Walks down the tree once for all frames of a node, and skips absent subtrees.
     ///
     /// @param bits which frames, bit i for frame `firstGfn + i`
-    /// @return whether one had the right
+    /// @return whether one had the permission
     boolean writeProtectLocked(long firstGfn, long bits) {
         boolean any = false;
         long left = bits;
@@ -211,7 +210,7 @@ final class Stage2Table {
                 node = child;
                 index = indexAt(node.level, gfn);
             }
-            // What is found here is about all frames of the lowest node, or of one entry above it.
+            // This entry concerns all frames of the lowest node, or is one entry above it.
             boolean lowest = node.level == LEVEL_4K;
             long npages = lowest ? ENTRIES : pagesPerLeaf(node.level);
             long found = framesUpTo(firstGfn, (gfn | (npages - 1)) + 1);
@@ -282,7 +281,7 @@ final class Stage2Table {
         }
     }
 
-    /// What to make of a present entry.
+    /// The replacement of a present entry.
     @FunctionalInterface
     interface Change {
         /// Drops it.
@@ -291,27 +290,26 @@ final class Stage2Table {
         /// Drops it if it maps 4 KiB.
         Change ZAP_SMALL = (entry, level) -> level == LEVEL_4K ? Stage2Entry.NONE : entry;
 
-        /// Takes its right to write.
+        /// Takes its write permission.
         Change WRITE_PROTECT = (entry, level) -> Stage2Entry.writeProtected(entry);
 
-        /// Takes the right to write of those that map more than 4 KiB.
+        /// Takes the write permission of leaves that map more than 4 KiB.
         Change WRITE_PROTECT_HUGE =
                 (entry, level) -> level == LEVEL_4K ? entry : Stage2Entry.writeProtected(entry);
 
         /// Clears its accessed bit.
         Change AGE = (entry, level) -> Stage2Entry.notAccessed(entry);
 
-        /// @return the new entry, or the same one to leave it alone
+        /// @return the new entry, or the same one to leave it unchanged
         long apply(long entry, int level);
     }
 
-    /// How many leaves of the level there are (Linux `pages_4k`, `pages_2m`, `pages_1g`
-    /// statistics).
+    /// The number of leaves of the level (Linux `pages_4k`, `pages_2m`, `pages_1g` statistics).
     long leavesLocked(int level) {
         return leaves[level];
     }
 
-    /// How many nodes the tree has.
+    /// The number of nodes of the tree.
     int nodesLocked() {
         return nodes;
     }

@@ -7,8 +7,8 @@ import java.util.Arrays;
 
 /// One vCPU's cache of translations: direct-mapped, by guest frame. Belongs to the vCPU's thread.
 ///
-/// A hit is a frame compare and two array loads; nothing is allocated. What is in it is right only
-/// until the next flush request at the [AccessGate], before which the vCPU looks.
+/// A hit is a frame compare and two array loads, without allocation. Its content is valid only
+/// until the next flush request at the [AccessGate]; the vCPU checks for it before each access.
 public final class Tlb {
     private static final int SIZE = 1024;
     private static final long EMPTY = -1;
@@ -23,30 +23,30 @@ public final class Tlb {
         flush();
     }
 
-    /// Forgets everything.
+    /// Drops everything.
     public void flush() {
         Arrays.fill(readTags, EMPTY);
         Arrays.fill(writeTags, EMPTY);
     }
 
-    /// The entry of the frame if it may be read, else negative.
+    /// The entry of the frame if it is readable, otherwise negative.
     public int findForRead(long gfn) {
         int index = (int) gfn & (SIZE - 1);
         return readTags[index] == gfn ? index : -1;
     }
 
-    /// The entry of the frame if it may be written, else negative.
+    /// The entry of the frame if it is writable, otherwise negative.
     public int findForWrite(long gfn) {
         int index = (int) gfn & (SIZE - 1);
         return writeTags[index] == gfn ? index : -1;
     }
 
-    /// The memory that an entry leads to.
+    /// The memory of an entry.
     public MemorySegment memory(int index) {
         return memories[index];
     }
 
-    /// Where in that memory the address `gpa` is.
+    /// The offset of the address `gpa` in that memory.
     public long offset(int index, long gpa) {
         return offsets[index] + Page.offsetOf(gpa);
     }
@@ -54,7 +54,7 @@ public final class Tlb {
     /// Fills in a translation.
     ///
     /// @param memory the block that holds the page
-    /// @param offsetBytes where the page begins in it
+    /// @param offsetBytes the start of the page in it
     /// @return the entry
     int fill(long gfn, boolean writable, MemorySegment memory, long offsetBytes) {
         int index = (int) gfn & (SIZE - 1);

@@ -5,11 +5,11 @@ import dev.mdev.core.memslot.Memslot;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 
-/// Guest pages that somebody wants to hear of every write to, such as page tables that are shadowed
-/// (Linux `arch/x86/kvm/mmu/page_track.c`). A watched page is never mapped writable: each store to
-/// it faults, is emulated, and told.
+/// Guest pages with trackers that need every write to them, such as shadowed page tables (Linux
+/// `arch/x86/kvm/mmu/page_track.c`). A watched page is never mapped writable: each store to it
+/// faults, is emulated, and reported.
 ///
-/// Pages are watched per slot, by index within it: a slot that goes takes its watches along.
+/// Pages are watched per slot, by index within it: the watches of a slot end with it.
 public final class WriteTracking {
     private final ConcurrentHashMap<Key, Integer> watched = new ConcurrentHashMap<>();
     private final CopyOnWriteArrayList<WriteTracker> trackers = new CopyOnWriteArrayList<>();
@@ -18,7 +18,7 @@ public final class WriteTracking {
 
     private record Key(int asId, int slotId, long pageIndex) {}
 
-    /// Hears of writes to watched pages.
+    /// Receives writes to watched pages.
     @FunctionalInterface
     public interface WriteTracker {
         /// A vCPU wrote; the bytes are in memory. Called by the vCPU's thread.
@@ -32,19 +32,19 @@ public final class WriteTracking {
         trackers.add(tracker);
     }
 
-    /// Tells the trackers.
+    /// Notifies the trackers.
     public void written(long gpa, int widthBytes) {
         trackers.forEach(tracker -> tracker.written(gpa, widthBytes));
     }
 
-    /// @return whether it was not watched before
+    /// @return whether it was unwatched before
     boolean watch(Memslot slot, long gfn) {
         return watched.merge(keyOf(slot, gfn), 1, Integer::sum) == 1;
     }
 
-    /// Takes one watch back.
+    /// Undoes one watch.
     ///
-    /// @return whether it is not watched any more
+    /// @return whether it is unwatched now
     boolean unwatch(Memslot slot, long gfn) {
         return watched.computeIfPresent(
                         keyOf(slot, gfn), (_, count) -> count == 1 ? null : count - 1)

@@ -1,9 +1,9 @@
 /// The second-stage MMU of the software engine: guest frames to physical pages.
 ///
-/// One [Stage2Table][dev.mdev.core.mmu.Stage2Table] an address space, filled by
+/// One [Stage2Table][dev.mdev.core.mmu.Stage2Table] per address space, filled by
 /// [Stage2Mmu#fault][dev.mdev.core.mmu.Stage2Mmu#fault] and emptied by revocations and slot
 /// changes; per vCPU a [Tlb][dev.mdev.core.mmu.Tlb] in front of it; and the
-/// [AccessGate][dev.mdev.core.mmu.AccessGate], by which whoever takes an entry away waits for the
+/// [AccessGate][dev.mdev.core.mmu.AccessGate], where a thread that removes an entry waits for the
 /// accesses that still use it.
 ///
 /// ## The race that the sequence closes
@@ -21,12 +21,12 @@
 /// moved: publishes nothing, tries again
 /// ```
 ///
-/// Without the re-check, vCPU 0 would publish P after it was taken away.
+/// Without the second check, vCPU 0 would publish P after its removal.
 ///
 /// ## Locks
 ///
-/// `Stage2Mmu.lock` guards the tables' entries and the sequence; it is a leaf. The gate is waited
-/// for with no leaf lock held.
+/// `Stage2Mmu.lock` guards the tables' entries and the sequence; it is a leaf. A thread waits at
+/// the gate without a leaf lock.
 @NullMarked
 package dev.mdev.core.mmu;
 

@@ -1,7 +1,7 @@
 package dev.mdev.core.topology;
 
-/// Who wants to know which pages of a region are written. A region's slot is logged while anyone
-/// does.
+/// A client that wants to know which pages of a region are written. A region's slot logs while it
+/// has a client.
 public enum DirtyClient {
     /// A display that redraws what changed in its frame buffer.
     DISPLAY,

@@ -9,11 +9,11 @@ import java.util.Set;
 ///
 /// @param firstGpa the first address, unsigned
 /// @param lastGpa the last address, unsigned, at least `firstGpa`
-/// @param region who answers: RAM, ROM, a ROM device or a device
+/// @param region the region that answers: RAM, ROM, a ROM device or a device
 /// @param offsetBytes the offset within the region of `firstGpa`, unsigned
 /// @param readonly whether the region, or a region it is seen through, is read-only
 /// @param romd whether a ROM device is in ROM mode; true for every other region
-/// @param logClients who wants to know which pages are written; empty for a device
+/// @param logClients the clients of its dirty log; empty for a device
 public record FlatRange(
         long firstGpa,
         long lastGpa,
@@ -36,7 +36,7 @@ public record FlatRange(
         return Long.compareUnsigned(gpa, firstGpa) >= 0 && Long.compareUnsigned(gpa, lastGpa) <= 0;
     }
 
-    /// The host address of `firstGpa` if a guest's loads can be served from memory.
+    /// The host address of `firstGpa` if memory can serve a guest's loads.
     public OptionalLong readableHva() {
         return switch (region.kind()) {
             case RegionKind.Ram(HvaRange host) -> hvaIn(host);
@@ -52,7 +52,7 @@ public record FlatRange(
         return region.kind() instanceof RegionKind.Ram && !readonly;
     }
 
-    /// Whether both are the same but for who logs.
+    /// Whether both are equal except for their log clients.
     boolean equalsButForLog(FlatRange other) {
         return firstGpa == other.firstGpa
                 && lastGpa == other.lastGpa
@@ -60,7 +60,7 @@ public record FlatRange(
                 && offsetBytes == other.offsetBytes;
     }
 
-    /// Whether this and the range right after it can be one.
+    /// Whether this and the adjacent next range can be merged.
     boolean joins(FlatRange next) {
         return lastGpa != -1L
                 && lastGpa + 1 == next.firstGpa
@@ -69,7 +69,7 @@ public record FlatRange(
                 && offsetBytes + (lastGpa - firstGpa) + 1 == next.offsetBytes;
     }
 
-    /// This and `next` in one; only if [#joins].
+    /// This and `next` merged; only if [#joins].
     FlatRange join(FlatRange next) {
         return new FlatRange(
                 firstGpa, next.lastGpa, region, offsetBytes, readonly, romd, logClients);

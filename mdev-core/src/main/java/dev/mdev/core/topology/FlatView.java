@@ -4,8 +4,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/// What is seen at every guest physical address of one address space: disjoint ranges in ascending
-/// (unsigned) order. Where no range is, nothing is. A view never changes.
+/// What a guest sees at every physical address of one address space: disjoint ranges in ascending
+/// (unsigned) order. Between ranges there is nothing. A view never changes.
 public final class FlatView {
     static final FlatView EMPTY = new FlatView(List.of());
 
@@ -15,7 +15,7 @@ public final class FlatView {
         this.ranges = ranges;
     }
 
-    /// The view of `sorted` ranges, neighbours that can be one made one.
+    /// The view of `sorted` ranges, with adjacent ranges merged where possible.
     static FlatView of(List<FlatRange> sorted) {
         List<FlatRange> merged = new ArrayList<>();
         for (FlatRange range : sorted) {

@@ -4,7 +4,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.function.Consumer;
 
-/// Tells a listener how one view becomes another (QEMU `address_space_update_topology_pass`).
+/// Reports to a listener how one view becomes another (QEMU `address_space_update_topology_pass`).
 final class FlatViewDiff {
     private final List<FlatRange> olds;
     private final List<FlatRange> news;

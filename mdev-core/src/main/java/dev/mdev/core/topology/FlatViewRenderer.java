@@ -11,10 +11,10 @@ import java.util.TreeMap;
 
 /// Flattens a tree of regions (QEMU `render_memory_region`).
 ///
-/// Whatever is rendered first is seen: siblings are visited by descending priority and subregions
-/// before their own container's content, and each piece fills only what is still free. Offsets are
-/// unsigned 64-bit numbers. A visit carries the part of the region that is in sight as a span of
-/// the region's own offsets, so that no sum is formed that could wrap.
+/// The first rendered range wins: siblings are visited by descending priority and subregions before
+/// their own container's content, and each piece fills only the addresses that are still free.
+/// Offsets are unsigned 64-bit numbers. A visit carries the visible part of the region as a span of
+/// the region's own offsets, so that no sum can wrap.
 final class FlatViewRenderer {
     private final TopologyEdit edit;
 
@@ -32,11 +32,11 @@ final class FlatViewRenderer {
         return FlatView.of(List.copyOf(renderer.rendered.values()));
     }
 
-    /// A part of a region and where it is seen.
+    /// A part of a region and the place where it is visible.
     ///
     /// @param firstBytes its first byte, as an offset within the region
     /// @param lastBytes its last byte, likewise
-    /// @param firstGpa where the first byte is seen
+    /// @param firstGpa the place of the first byte
     private record Span(long firstBytes, long lastBytes, long firstGpa) {
         long gpaOf(long offsetBytes) {
             return firstGpa + (offsetBytes - firstBytes);
@@ -66,7 +66,7 @@ final class FlatViewRenderer {
     }
 
     private void visitTarget(MemoryRegion target, long shiftBytes, Span span, boolean readonly) {
-        // How far the target reaches, counted in offsets of the alias.
+        // The extent of the target, counted in offsets of the alias.
         if (Long.compareUnsigned(shiftBytes, target.lastOffsetBytes()) > 0) {
             return;
         }

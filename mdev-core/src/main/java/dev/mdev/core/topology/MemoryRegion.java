@@ -6,16 +6,15 @@ import dev.mdev.core.addr.HvaRange;
 
 /// A node of the tree of memory regions. Two regions are equal only if they are the same object.
 ///
-/// A region is made for one [Topology] and is placed in at most one container; to show it in
-/// several places, place aliases. Everything that can change about a region is changed through a
-/// [TopologyEdit].
+/// A region belongs to one [Topology] and has at most one container; to show it in several places,
+/// place aliases. All changes of a region go through a [TopologyEdit].
 public final class MemoryRegion {
     private final Topology topology;
     private final String name;
     private final RegionKind kind;
     private final long lastOffsetBytes;
 
-    /// The state as of the last transaction that ended; written only with the topology's lock held.
+    /// The state as of the last completed transaction; written only with the topology's lock held.
     private volatile RegionState state;
 
     private MemoryRegion(Topology topology, String name, RegionKind kind, long lastOffsetBytes) {
@@ -63,8 +62,8 @@ public final class MemoryRegion {
                 target.topology, name, new RegionKind.Alias(target), target.lastOffsetBytes);
     }
 
-    /// An alias of `sizeBytes` bytes that shows `target` from byte `offsetBytes` on. What lies
-    /// beyond the target's end shows nothing.
+    /// An alias of `sizeBytes` bytes that shows `target` from byte `offsetBytes` on. Beyond the
+    /// target's end it shows nothing.
     public static MemoryRegion alias(
             String name, MemoryRegion target, long offsetBytes, long sizeBytes) {
         MemoryRegion alias = sized(target.topology, name, new RegionKind.Alias(target), sizeBytes);
@@ -85,7 +84,7 @@ public final class MemoryRegion {
         return name;
     }
 
-    /// What the region is made of.
+    /// The kind of the region.
     public RegionKind kind() {
         return kind;
     }

@@ -14,16 +14,16 @@ import java.util.TreeMap;
 /// Makes the memory slots of one address space follow its view (QEMU `kvm_region_commit` and what
 /// it calls).
 ///
-/// RAM becomes a slot, ROM and a ROM device in ROM mode a read-only slot, everything else none. All
-/// requests are planned before the first is made. If one is refused, those before it are undone in
-/// reverse order, and the refusal is thrown.
+/// RAM becomes a slot, ROM and a ROM device in ROM mode become a read-only slot, everything else
+/// has no slot. The listener plans all requests before it makes the first. If one is refused, it
+/// undoes the earlier ones in reverse order, and throws the refusal.
 ///
-/// Unlike QEMU, which deletes and creates, a slot whose memory is wanted at another address is
-/// moved; vCPUs are held not only when an addition overlaps a deletion but also while a log is
-/// gathered from a slot about to be deleted, so that no write is lost; and a read-only alias of RAM
-/// becomes a read-only slot.
+/// QEMU deletes and creates; this moves a slot whose memory is wanted at another address. This
+/// holds vCPUs when an addition overlaps a deletion, and also while it gathers the log of a slot
+/// that it will delete, so that no write is lost. A read-only alias of RAM becomes a read-only
+/// slot.
 ///
-/// Called by the topology with its lock held. [#slots] may be called by any thread.
+/// The topology calls it with its lock held. Any thread may call [#slots].
 public final class MemslotListener implements TopologyListener {
     private final int asId;
     private final SlotPolicy policy;
@@ -33,7 +33,7 @@ public final class MemslotListener implements TopologyListener {
     private NavigableMap<Long, FlatRange> ranges = new TreeMap<>(Long::compareUnsigned);
     private NavigableMap<Long, FlatRange> rangesBefore = ranges;
 
-    /// What the port has been told, by id.
+    /// The port's slots, by id.
     private final NavigableMap<Integer, SlotImage> current = new TreeMap<>();
 
     private volatile List<UserMemoryRegion> slots = List.of();

@@ -2,7 +2,7 @@ package dev.mdev.core.topology;
 
 import dev.mdev.core.addr.HvaRange;
 
-/// What a region is made of. Only what ends in a piece of a [FlatView] is *terminating*; the other
+/// The kind of a region. Only *terminating* kinds end up in a piece of a [FlatView]; the other
 /// kinds structure the tree.
 public sealed interface RegionKind {
     /// Whether a region of this kind answers accesses itself.
@@ -13,7 +13,7 @@ public sealed interface RegionKind {
         };
     }
 
-    /// Room for other regions. Where no subregion is, whatever lies below the container is seen.
+    /// Room for other regions. Between its subregions, the regions below the container are visible.
     record Container() implements RegionKind {}
 
     /// Memory that a guest reads and, unless the region or an alias on the way is read-only,
@@ -36,8 +36,8 @@ public sealed interface RegionKind {
     /// A device: every access traps.
     record Mmio() implements RegionKind {}
 
-    /// A window on a part of another region, wherever that one is placed, or if it is placed
-    /// nowhere. The part's first byte is an attribute of the region and may change.
+    /// A window on a part of another region, wherever that region is placed, or unplaced. The
+    /// part's first byte is an attribute of the region and may change.
     ///
     /// @param target the region that is shown
     record Alias(MemoryRegion target) implements RegionKind {}

@@ -7,15 +7,15 @@ import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
 
-/// Everything about a region that can change.
+/// The attributes of a region that can change.
 ///
-/// @param placement where it is, or null while it is in no container
-/// @param enabled whether it and all below it is seen
-/// @param readonly whether writes trap, here and in all below it
+/// @param placement its place, or null without a container
+/// @param enabled whether it and everything below it is visible
+/// @param readonly whether writes trap, here and in everything below it
 /// @param romd whether a ROM device is in ROM mode
-/// @param logClients who wants its writes logged
+/// @param logClients the clients of its dirty log
 /// @param aliasOffsetBytes an alias's first byte within its target, unsigned
-/// @param children the subregions, those that are seen first come first
+/// @param children the subregions, in descending order of visibility
 record RegionState(
         @Nullable Placement placement,
         boolean enabled,
@@ -25,11 +25,11 @@ record RegionState(
         long aliasOffsetBytes,
         List<MemoryRegion> children) {
 
-    /// Where a region is.
+    /// The place of a region.
     ///
     /// @param container the region around it
     /// @param offsetBytes its first byte within the container, unsigned
-    /// @param priority of overlapping siblings, the one with the higher priority is seen
+    /// @param priority of overlapping siblings, the one with the higher priority is visible
     record Placement(MemoryRegion container, long offsetBytes, int priority) {}
 
     static RegionState initial() {

@@ -22,12 +22,12 @@ record SlotImage(long gpa, long sizeBytes, long hva, int flags) {
         return gpa == other.gpa;
     }
 
-    /// Whether the kernel can make this slot the other one by a change of place or logging.
+    /// Whether the kernel can turn this slot into the other one by a move or a change of logging.
     boolean isSameMemory(SlotImage other) {
         return memory().equals(other.memory());
     }
 
-    /// What must stay the same for a slot to be changed rather than deleted and created.
+    /// The attributes that a change of a slot must keep; otherwise it is deleted and created.
     SlotImage memory() {
         return new SlotImage(0, sizeBytes, hva, flags & ~SlotFlags.LOG_DIRTY_PAGES);
     }

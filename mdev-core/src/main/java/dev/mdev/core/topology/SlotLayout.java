@@ -11,8 +11,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalLong;
 
-/// Which slots a flat view needs: neighbours whose host memory runs on become one run, a run is
-/// trimmed to whole pages, and a long one is cut (QEMU `kvm_align_section`, `kvm_set_phys_mem`).
+/// The slots that a flat view needs: adjacent ranges with contiguous host memory become one run, a
+/// run is trimmed to whole pages, and a long run is split (QEMU `kvm_align_section`,
+/// `kvm_set_phys_mem`).
 final class SlotLayout {
     private final SlotPolicy policy;
     private final List<SlotImage> slots = new ArrayList<>();

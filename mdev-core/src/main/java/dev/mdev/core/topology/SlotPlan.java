@@ -18,10 +18,10 @@ import java.util.TreeSet;
 
 /// The requests that turn some slots into others.
 ///
-/// A slot that stays the same costs nothing, one whose logging alone changes is changed in place,
-/// and one whose memory is wanted elsewhere is moved, which keeps its dirty bitmap. Only what is
-/// left is deleted and created; a kernel refuses every other change of a slot. The order is
-/// deletions, moves (each after the one that is in its way), creations, changes in place.
+/// An unchanged slot costs nothing; if only the logging changes, the slot changes in place; if its
+/// memory is wanted elsewhere, the slot moves, which keeps its dirty bitmap. The rest is deleted
+/// and created, because a kernel refuses every other change of a slot. The order is deletions,
+/// moves (each after the one that is in its way), creations, changes in place.
 final class SlotPlan {
     private final SlotPolicy policy;
     private final List<SlotStep> deletions = new ArrayList<>();
@@ -35,7 +35,7 @@ final class SlotPlan {
 
     /// Plans the way from `current`, by id, to `wanted`.
     ///
-    /// @throws MdevException `ENOSPC` if there are more slots wanted than may be
+    /// @throws MdevException `ENOSPC` if the wanted slots exceed the limit
     static SlotPlan of(Map<Integer, SlotImage> current, List<SlotImage> wanted, SlotPolicy policy) {
         if (wanted.size() > policy.maxSlots()) {
             throw new MdevException(
@@ -57,8 +57,9 @@ final class SlotPlan {
         return steps;
     }
 
-    /// Whether a guest could see what it must not: an address that is backed before and after, but
-    /// not in between, or a page written after its log was read and before the log was dropped.
+    /// Whether a guest could see an invalid intermediate state: an address that is backed before
+    /// and after but not in between, or a page written after its log was read and before the log
+    /// was dropped.
     boolean needsPause() {
         NavigableMap<Long, SlotStep> vacated = new TreeMap<>(Long::compareUnsigned);
         for (SlotStep step : steps()) {
@@ -72,7 +73,7 @@ final class SlotPlan {
         return steps().stream().anyMatch(step -> refills(step, vacated));
     }
 
-    /// Whether the step lays a slot where another step took one away. (A move over its own old
+    /// Whether the step creates a slot where another step removed one. (A move over its own old
     /// place is one request and leaves no gap.)
     private static boolean refills(SlotStep step, NavigableMap<Long, SlotStep> vacated) {
         SlotImage after = step.after();
@@ -133,7 +134,7 @@ final class SlotPlan {
         }
     }
 
-    /// Sorts the moves so that each goes to a free place. Of a circle of moves one is made a
+    /// Sorts the moves so that each goes to a free place. In a circle of moves, one becomes a
     /// deletion and a creation.
     private void orderMoves() {
         List<SlotStep> pending = new ArrayList<>(moves);
@@ -166,8 +167,8 @@ final class SlotPlan {
         return null;
     }
 
-    /// Ids for new slots: the lowest that is free now, and only then those of deleted slots, so
-    /// that what still names a deleted slot does not name a new one.
+    /// Ids for new slots: the lowest free ones first, and only then those of deleted slots, so that
+    /// a stale reference to a deleted slot names no new one.
     private static final class FreeIds {
         private final TreeSet<Integer> taken;
         private final Deque<Integer> deleted;

@@ -2,18 +2,18 @@ package dev.mdev.core.topology;
 
 import dev.mdev.core.memslot.SlotIds;
 
-/// What the keeper of the slots can do.
+/// The capabilities of the keeper of the slots.
 ///
-/// @param maxSlots how many slots the address space may have
+/// @param maxSlots the maximum number of slots in the address space
 /// @param maxSlotPages pages of the largest slot; a longer run becomes several slots
-/// @param readonlySlots whether there are read-only slots (`KVM_CAP_READONLY_MEM`). Without them
-///   ROM gets no slot and every access to it traps: a writable slot would let a guest change it
+/// @param readonlySlots whether read-only slots exist (`KVM_CAP_READONLY_MEM`). Without them ROM
+///   gets no slot and every access to it traps: a writable slot would let a guest change it
 /// @param movableSlots whether a slot can be moved. Linux on x86 refuses it while something tracks
 ///   the pages of the guest from outside
 public record SlotPolicy(
         int maxSlots, long maxSlotPages, boolean readonlySlots, boolean movableSlots) {
     /// The kernel's limit is 2^31 - 1 pages. This one is a multiple of 1 GiB, so that no huge page
-    /// lies across the border of two slots.
+    /// crosses the border of two slots.
     private static final long MAX_SLOT_PAGES = (1L << 31) - (1L << 18);
 
     public SlotPolicy {

@@ -7,20 +7,20 @@ import org.jspecify.annotations.Nullable;
 /// One request to the keeper of the slots.
 ///
 /// @param id the slot's id within its address space
-/// @param before the slot as it is, null to create it
-/// @param after the slot as it is to be, null to delete it
+/// @param before the slot now, null to create it
+/// @param after the slot afterwards, null to delete it
 record SlotStep(int id, @Nullable SlotImage before, @Nullable SlotImage after) {
-    /// Whether guest addresses lose what was there, in a request of its own.
+    /// Whether guest addresses lose their slot, in a request of its own.
     boolean vacates() {
         return before != null && (after == null || !before.isSamePlace(after));
     }
 
-    /// Whether guest addresses gain what is there.
+    /// Whether guest addresses get a slot.
     boolean occupies() {
         return after != null && (before == null || !before.isSamePlace(after));
     }
 
-    /// Whether a log goes away with its slot.
+    /// Whether a log disappears with its slot.
     boolean dropsLog() {
         return before != null && after == null && before.isLogging();
     }

@@ -15,11 +15,11 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 
 /// The memory of one virtual machine as its monitor describes it: regions, and the address spaces
-/// they are seen in.
+/// that show them.
 ///
-/// One transaction runs at a time. It is all or nothing: if the edits throw, nothing has changed,
-/// and if a listener refuses (say, because the kernel has no more slots), what other listeners have
-/// done is undone by telling them the way back.
+/// One transaction runs at a time, and it is atomic: if the edits throw, nothing has changed; if a
+/// listener refuses (for example because the kernel has no more slots), the other listeners get the
+/// reverse changes.
 public final class Topology {
     private final ReentrantLock lock = new ReentrantLock();
 
@@ -29,18 +29,18 @@ public final class Topology {
     @GuardedBy("lock")
     private Set<DirtyClient> globalLog = Set.of();
 
-    /// The transaction that runs, for nested calls to join.
+    /// The running transaction, for nested calls to join.
     @GuardedBy("lock")
     private @Nullable TopologyEdit running;
 
     @GuardedBy("lock")
     private boolean telling;
 
-    /// Runs a transaction. Within one, a nested call joins it: its edits take effect when the outer
-    /// transaction ends, and if they throw, they alone are taken back.
+    /// Runs a transaction. A nested call joins it: its edits take effect when the outer transaction
+    /// ends, and if they throw, only they are undone.
     ///
     /// @throws IllegalStateException if a listener calls
-    /// @throws MdevException what the edits or a listener threw; nothing has changed then
+    /// @throws MdevException the error of the edits or a listener; nothing has changed then
     public void edit(Consumer<TopologyEdit> edits) {
         lock.lock();
         try {
@@ -64,10 +64,10 @@ public final class Topology {
         }
     }
 
-    /// Adds an address space; its listener hears all of its view as new.
+    /// Adds an address space; its listener receives the whole view as new.
     ///
-    /// @throws MdevException `EINVAL` if the root is of another topology; else what the listener
-    ///   threw, and then the space is not attached
+    /// @throws MdevException `EINVAL` if the root belongs to another topology; otherwise the
+    ///   listener's error, and then the space is not attached
     public TopologySpace attach(String name, MemoryRegion root, TopologyListener listener) {
         lock.lock();
         try {
@@ -91,10 +91,10 @@ public final class Topology {
         }
     }
 
-    /// Takes an address space away; its listener hears all of its view as deleted.
+    /// Removes an address space; its listener receives the whole view as deleted.
     ///
-    /// @throws MdevException `ENOENT` if it is not attached; else what the listener threw, and then
-    ///   it stays attached
+    /// @throws MdevException `ENOENT` if it is not attached; otherwise the listener's error, and
+    ///   then it stays attached
     public void detach(TopologySpace space) {
         lock.lock();
         try {

@@ -27,13 +27,13 @@ public final class TopologyEdit {
         this.globalLog = globalLog;
     }
 
-    /// Places `child` in `container`. Of overlapping siblings the higher priority is seen, and of
-    /// equal priorities the one that was placed last. A part beyond the container's end is not
-    /// seen.
+    /// Places `child` in `container`. Of overlapping siblings the one with the higher priority is
+    /// visible, and of equal priorities the one that was placed last. A part beyond the container's
+    /// end is invisible.
     ///
     /// @param offsetBytes the child's first byte within the container, unsigned
-    /// @throws MdevException `EBUSY` if the child is in a container already, `EINVAL` if the
-    ///   container is an alias, `EDEADLK` if the container is seen inside the child
+    /// @throws MdevException `EBUSY` if the child has a container already, `EINVAL` if the
+    ///   container is an alias, `EDEADLK` if the child shows the container
     public void add(MemoryRegion container, MemoryRegion child, long offsetBytes, int priority) {
         if (container.kind() instanceof RegionKind.Alias) {
             throw new MdevException(
@@ -59,19 +59,19 @@ public final class TopologyEdit {
         change(child, state -> state.withPlacement(placement));
     }
 
-    /// Takes `child` out of its container.
+    /// Removes `child` from its container.
     ///
-    /// @throws MdevException `ENOENT` if it is in none
+    /// @throws MdevException `ENOENT` if it has no container
     public void remove(MemoryRegion child) {
         MemoryRegion container = placementOf(child).container();
         change(container, state -> state.withoutChild(child));
         change(child, state -> state.withPlacement(null));
     }
 
-    /// Moves `child` within its container. Like a region placed anew it is then seen before
+    /// Moves `child` within its container. Like a newly placed region, it then comes before
     /// siblings of the same priority.
     ///
-    /// @throws MdevException `ENOENT` if it is in no container
+    /// @throws MdevException `ENOENT` if it has no container
     public void setOffset(MemoryRegion child, long offsetBytes) {
         Placement old = placementOf(child);
         if (old.offsetBytes() != offsetBytes) {
@@ -90,12 +90,12 @@ public final class TopologyEdit {
         change(alias, state -> state.withAliasOffset(offsetBytes));
     }
 
-    /// Shows or hides a region and all below it.
+    /// Shows or hides a region and everything below it.
     public void setEnabled(MemoryRegion region, boolean enabled) {
         change(region, state -> state.withEnabled(enabled));
     }
 
-    /// Makes writes to a region, and to all that is seen through it, trap or not.
+    /// Sets whether writes to a region, and to everything seen through it, trap.
     public void setReadonly(MemoryRegion region, boolean readonly) {
         change(region, state -> state.withReadonly(readonly));
     }
@@ -140,7 +140,7 @@ public final class TopologyEdit {
         globalLog = savepoint.globalLog;
     }
 
-    /// Ends the edit: the object is of no more use to whoever kept it.
+    /// Ends the edit: later calls on the object fail.
     void close() {
         open = false;
     }
@@ -179,7 +179,7 @@ public final class TopologyEdit {
         return placementOf(child).priority();
     }
 
-    /// Whether flattening `from` would come to `to`.
+    /// Whether flattening `from` would reach `to`.
     private boolean reaches(MemoryRegion from, MemoryRegion to, Set<MemoryRegion> seen) {
         if (from == to) {
             return true;

@@ -25,9 +25,9 @@ public final class TopologySpace {
         return root;
     }
 
-    /// The current view. During a transaction this is the new view before the listener has acted on
-    /// it: whoever finds out about an access that no slot answered must dispatch it by what is to
-    /// be, as the slots only follow.
+    /// The current view. During a transaction this is the new view before the listener has applied
+    /// it: a handler of an access without a slot must dispatch by the new view, because the slots
+    /// only follow.
     public FlatView view() {
         return view;
     }

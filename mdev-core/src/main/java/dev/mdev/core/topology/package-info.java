@@ -3,16 +3,16 @@
 ///
 /// A virtual machine monitor describes guest memory as a tree of [MemoryRegion]s: containers, RAM,
 /// ROM, devices, and aliases that show a part of another region. Regions may overlap; priorities
-/// say which one is seen. A change is made in a transaction ([Topology#edit]). When it ends, the
-/// tree is flattened anew for every attached address space, the new [FlatView] is compared with the
-/// old one, and the address space's [TopologyListener] hears the differences. [MemslotListener]
-/// makes the memory slots follow.
+/// decide which one is visible. A change happens in a transaction ([Topology#edit]). At its end,
+/// the tree is flattened again for every attached address space, the new [FlatView] is compared
+/// with the old one, and the address space's [TopologyListener] receives the differences.
+/// [MemslotListener] updates the memory slots.
 ///
 /// ## What a guest sees during a change
 ///
-/// An address that is backed before and after a change never looks absent in between: a change in
-/// place is used where the kernel offers one, and where a slot must go before another can come to
-/// the same address, the vCPUs are held out ([VcpuPause]).
+/// An address that is backed before and after a change never looks absent in between: where the
+/// kernel offers a change in place, the listener uses it; where a slot must be removed before
+/// another can take its address, the listener holds the vCPUs out ([VcpuPause]).
 ///
 /// ## Locks
 ///

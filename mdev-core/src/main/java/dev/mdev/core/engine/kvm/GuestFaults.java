@@ -30,20 +30,20 @@ final class GuestFaults {
         this.pageTable = pageTable;
     }
 
-    /// The longest that an access may be tried anew because what it touches is zapped each time.
+    /// The maximum time that an access retries because its page is zapped each time.
     long patienceNanos() {
         return mm.fillTimeoutNanos();
     }
 
-    /// What is to be done about an access that the kernel could not make.
+    /// What to do about an access that the kernel could not make.
     sealed interface Answer {
         /// There is no memory: the kernel emulates the access.
         record NoMemory() implements Answer {}
 
-        /// Try again: it should be mapped now.
+        /// Retry: the page should be mapped now.
         record Retry() implements Answer {}
 
-        /// Try again until it is otherwise: the slot is being deleted or moved.
+        /// Retry until the state changes: the slot is being deleted or moved.
         record Changing() implements Answer {}
 
         /// The owner of the memory serves the access.
@@ -68,7 +68,7 @@ final class GuestFaults {
             return new Answer.NoMemory();
         }
         if (slot.isInvalid()) {
-            // It is being deleted or moved: neither the old memory nor none.
+            // It is being deleted or moved: the memory is neither the old one nor absent.
             Thread.onSpinWait();
             return new Answer.Changing();
         }
@@ -81,23 +81,23 @@ final class GuestFaults {
                 return new Answer.Failed(Refusal.of(e));
             }
         }
-        // A slot that is taken away loses its host memory next: then the guest finds no memory, not
-        // memory that fails.
+        // A slot that is being removed loses its host memory next. The guest must then find absent
+        // memory, not failing memory.
         return result instanceof FaultResult.Failed && find(gpa) != slot
                 ? new Answer.Retry()
                 : Answer.of(result);
     }
 
-    /// Copies between `bytes` and guest memory within one page, faulting it in as needed, by the
-    /// host's own mapping; what is written is logged in the slot's bitmap. For a part of an access
-    /// that the kernel could not make.
+    /// Copies between `bytes` and guest memory within one page, faulting it in as needed, through
+    /// the host's own mapping; writes are logged in the slot's bitmap. For a part of an access that
+    /// the kernel could not make.
     ///
-    /// @return null if it was done, else why there is nothing to copy from or to
+    /// @return null on success, otherwise why the page is not accessible
     @Nullable Answer copy(long gpa, Access access, MemorySegment bytes) {
         long start = System.nanoTime();
         while (!copyResident(gpa, access, bytes)) {
             Answer answer = resolve(gpa, access);
-            // It may be revoked again and again between its fault and the copy.
+            // The page may be revoked repeatedly between its fault and the copy.
             boolean again =
                     answer instanceof Answer.Changing
                             || (answer instanceof Answer.Retry
@@ -144,18 +144,19 @@ final class GuestFaults {
         }
     }
 
-    /// The host address of the page at `gpa`, or a number that is no page's.
+    /// The host address of the page at `gpa`, or an invalid number.
     long pageHvaOf(long gpa) {
         Memslot slot = find(gpa);
         return slot == null ? NO_HVA : slot.hvaOf(Page.numberOf(gpa));
     }
 
-    /// Makes a page usable again that was poisoned because somebody else touched it in vain.
+    /// Makes a page usable again that was poisoned because another thread accessed it without
+    /// success.
     boolean unpoison(long hva) {
         return pageTable.unpoison(hva);
     }
 
-    /// Whether some slot has the address.
+    /// Whether a slot has the address.
     boolean hasSlot(long gpa) {
         return find(gpa) != null;
     }

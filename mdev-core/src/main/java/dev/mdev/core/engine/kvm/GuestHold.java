@@ -6,11 +6,11 @@ import java.util.Collection;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
-/// Keeps the virtual processors of a machine out of the guest while something is done that no store
-/// of theirs may come between.
+/// Keeps the virtual processors of a machine out of the guest during an action that none of their
+/// stores may interrupt.
 ///
-/// The holder says so, then gets each processor out. A processor says that it is about to enter,
-/// then looks whether it may ([KvmRunLoop]). So at least one of the two sees the other.
+/// The holder sets its flag, then forces each processor out. A processor announces that it is about
+/// to enter, then checks whether it may ([KvmRunLoop]). So at least one of the two sees the other.
 final class GuestHold {
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition released = lock.newCondition();
@@ -18,13 +18,14 @@ final class GuestHold {
     @GuardedBy("lock")
     private int holders;
 
-    /// Whether somebody holds the processors. Looked at without the lock at every entry.
+    /// Whether a thread holds the processors. Read without the lock at every entry.
     private volatile boolean held;
 
-    /// Does something while no processor is in the guest. A processor that the kernel serves in a
-    /// page fault of its own is waited for.
+    /// Runs an action while every processor is outside the guest. Waits for a processor that the
+    /// kernel serves in a page fault of its own.
     ///
-    /// @param vcpus all processors that may be in the guest, also those that come meanwhile
+    /// @param vcpus all processors that may be in the guest, including processors created during
+    ///     the action
     void run(Collection<KvmRunLoop> vcpus, Runnable action) {
         add(1);
         try {
@@ -61,7 +62,8 @@ final class GuestHold {
         lock.lock();
         try {
             while (holders > 0) {
-                // Not interruptible: an interrupt is for whom the guest's fault asks.
+                // Not interruptible: an interrupt is for the owner of memory that the guest's fault
+                // asks.
                 released.awaitUninterruptibly();
             }
         } finally {

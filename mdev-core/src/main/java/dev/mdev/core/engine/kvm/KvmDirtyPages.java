@@ -11,12 +11,12 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
-/// The writes of guests as the kernel logs them, brought into the machine's own log.
+/// Transfers the writes of guests from the kernel's log to the machine's own log.
 ///
-/// The kernel's log works in its plain mode, whatever mode the machine's is in: to read it is to
-/// clear it and to write-protect its pages again, in one step. So whenever the machine's log is
-/// looked at, it first gets what the kernel has, and of every page that is not in it then, the next
-/// write is logged by the kernel. To protect pages once more is not needed.
+/// The kernel's log works in its plain mode, whatever mode the machine's log is in: reading it also
+/// clears it and write-protects its pages again, in one step. So before each read of the machine's
+/// log, it first gets the kernel's log, and the kernel logs the next write of every page that is
+/// not in it then. The pages need no second protection.
 final class KvmDirtyPages implements DirtyProtector {
     private final KvmVm vm;
 
@@ -34,7 +34,7 @@ final class KvmDirtyPages implements DirtyProtector {
             MemorySegment words = scratch.allocate(bitmap.sizeBytes(), Long.BYTES);
             int errno = vm.tryGetDirtyLog(slot.slotNumber(), words);
             if (errno == Errno.ENXIO.code()) {
-                // Rings were enabled since the slot got its bitmap: they have what was written.
+                // Rings were enabled after the slot got its bitmap: the writes are in the rings.
                 return;
             }
             if (errno != 0) {

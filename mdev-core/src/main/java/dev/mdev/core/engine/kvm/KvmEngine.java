@@ -19,8 +19,8 @@ public final class KvmEngine implements Engine {
     private final Duration deadline;
     private final VmaBudget budget;
 
-    /// @param deadline the longest an access may wait for its fault to be answered; it fails after
-    ///   two and a half times as long at the latest
+    /// @param deadline the maximum time that an access waits for the answer to its fault; it fails
+    ///   after at most two and a half times as long
     public KvmEngine(Duration deadline) {
         this(Syscalls.ofThisProcess(), deadline, VmaBudget.ofThisProcess());
     }

@@ -35,10 +35,10 @@ import java.util.concurrent.locks.ReentrantLock;
 
 /// One virtual machine of the kernel, with the host address space of its memory.
 ///
-/// Dirty tracking is as [dev.mdev.core.engine.software.SoftwareGuest] has it. With bitmaps, the log
-/// is the machine's own and gets what the kernel logs ([KvmDirtyPages]); the writes of devices are
-/// in it as well. With rings, the rings are the kernel's: they have the writes of virtual
-/// processors and nothing else.
+/// Dirty tracking is as in [dev.mdev.core.engine.software.SoftwareGuest]. With bitmaps, the log is
+/// the machine's own and gets what the kernel logs ([KvmDirtyPages]); it also has the writes of
+/// devices. With rings, the rings are the kernel's: they have only the writes of virtual
+/// processors.
 public final class KvmGuest implements GuestEngine {
     static final String WATCHDOG = "mdev-watchdog";
 
@@ -58,11 +58,11 @@ public final class KvmGuest implements GuestEngine {
     private final DirtyRings dirtyRings;
     private final ReentrantLock creating = new ReentrantLock();
 
-    /// The virtual processor whose ring is asked for.
+    /// The virtual processor whose ring is requested.
     @GuardedBy("creating")
     private @Nullable StubVcpu created;
 
-    /// Everything that a machine is made of.
+    /// All parts of a machine.
     private record Parts(
             KvmVm vm,
             HostMm mm,
@@ -110,7 +110,7 @@ public final class KvmGuest implements GuestEngine {
                             slots,
                             new Parts(vm, mm, pageTable, vcpus, counters),
                             shared.patience());
-            // Comes last: nothing can fail after it.
+            // Must be last: nothing can fail after it.
             Thread.ofPlatform().daemon().name(WATCHDOG).start(guest::watch);
             return guest;
         } catch (RuntimeException | Error e) {
@@ -119,8 +119,8 @@ public final class KvmGuest implements GuestEngine {
         }
     }
 
-    /// Looks after virtual processors that sleep in a fault for too long, until the machine is
-    /// closed. It does not trust the fault loops: they may be what hangs.
+    /// Interrupts virtual processors that sleep in a fault for too long, until the machine is
+    /// closed. It is independent of the fault loops, because they may be what hangs.
     private void watch() {
         long periodNanos = Math.max(deadline.toNanos() / 4, 1);
         try {
@@ -131,7 +131,7 @@ public final class KvmGuest implements GuestEngine {
                 }
             }
         } catch (InterruptedException e) {
-            // Nobody interrupts this thread but to end it.
+            // Only the end of the machine interrupts this thread.
             Thread.currentThread().interrupt();
         }
     }
@@ -148,7 +148,7 @@ public final class KvmGuest implements GuestEngine {
 
     /// Enables a capability of dirty tracking (`KVM_ENABLE_CAP`), as [DirtyModes#enable].
     ///
-    /// @throws dev.mdev.api.MdevException as the model or the kernel refuses it
+    /// @throws dev.mdev.api.MdevException the error of the model or the kernel
     public void enableDirtyTracking(int capability, int flags, long optionBits) {
         if (capability == DirtyModes.RING || capability == DirtyModes.RING_ACQ_REL) {
             enableRings(capability, flags, optionBits);
@@ -157,7 +157,7 @@ public final class KvmGuest implements GuestEngine {
         }
     }
 
-    /// Asks the kernel first: it refuses what the model refuses, and may want a larger ring, where
+    /// Asks the kernel first: it refuses what the model refuses, and may need a larger ring, where
     /// the processor has a log of its own.
     private void enableRings(int capability, int flags, long optionBits) {
         slots.requireAlive();
@@ -187,7 +187,7 @@ public final class KvmGuest implements GuestEngine {
 
     /// Frees the harvested entries of all rings (`KVM_RESET_DIRTY_RINGS`).
     ///
-    /// @return how many
+    /// @return the number of entries
     /// @throws dev.mdev.api.MdevException EINVAL if there are no rings
     public int resetDirtyRings() {
         int result = vm.tryResetDirtyRings();
@@ -248,7 +248,7 @@ public final class KvmGuest implements GuestEngine {
         return new KvmVcpu(new KvmVcpu.Parts(processor, thread, faults, runner, planner), vcpus);
     }
 
-    /// What the machine's faults came to.
+    /// The fault counts of the machine.
     public KvmFaultCounts faultCounts() {
         return counters.snapshot();
     }
@@ -261,7 +261,7 @@ public final class KvmGuest implements GuestEngine {
         return pageTable;
     }
 
-    /// Does nothing the second time.
+    /// Has no effect the second time.
     @Override
     public void close() {
         if (!closing.compareAndSet(false, true)) {

@@ -56,8 +56,8 @@ final class KvmProbe {
         return new EngineProbe(findings);
     }
 
-    /// Since 6.2 a signal wakes a virtual processor that sleeps in a page fault, without which a
-    /// fault cannot be refused.
+    /// Since 6.2 a signal wakes a virtual processor that sleeps in a page fault; a refusal of a
+    /// fault depends on this.
     private static Finding kernel() {
         String need = "Linux 6.2 or later";
         String remedy = "boot a newer kernel";
@@ -114,7 +114,7 @@ final class KvmProbe {
         }
     }
 
-    /// Operators know of the limit from other ways to give devices to guests, and look for it.
+    /// Operators know this limit from other ways to give devices to guests, and look for it.
     private static Finding lockedMemory() {
         String need = "locked memory: none";
         try (Stream<String> limits = Files.lines(LIMITS)) {

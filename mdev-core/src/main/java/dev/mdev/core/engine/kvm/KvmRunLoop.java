@@ -17,7 +17,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.concurrent.atomic.AtomicReference;
 
-/// Runs a row of accesses until it is done or somebody must decide something.
+/// Runs a row of accesses until it is complete or the caller must decide something.
 ///
 /// ## How a fault of the guest ends
 ///
@@ -34,12 +34,12 @@ import java.util.concurrent.atomic.AtomicReference;
 /// nobody answers          the watchdog sends the signal: EINTR
 /// ```
 ///
-/// An outcome that arrives when the processor is not in that fault any more (it was kicked) is used
-/// if the program stands at an access of that page when it is to run again; else it is dropped,
-/// since whoever faults anew is answered anew.
+/// An outcome may arrive after the processor has left that fault (it was kicked). The loop uses it
+/// if the program stands at an access of that page at the next run. Otherwise it drops the outcome,
+/// because a new fault gets a new answer.
 final class KvmRunLoop {
-    /// How often a page may be refused without the processor coming out. Twice may be by chance:
-    /// who is woken together with another faults again.
+    /// How many refusals of a page the processor may survive. Two may be by chance: a processor
+    /// that is woken together with another faults again.
     private static final int MAX_REFUSALS = 3;
 
     private final StubVcpu stub;
@@ -54,12 +54,12 @@ final class KvmRunLoop {
     /// `System.nanoTime` when the processor began to run, or 0; for the watchdog.
     private volatile long runningSinceNanos;
 
-    /// What the watchdog found at its last visit, or -1.
+    /// The watchdog's finding at its last visit, or -1.
     private long overdueAt = -1;
 
     private long failedAt = -1;
 
-    /// Which access found which memory broken last.
+    /// The last access that found memory broken, and that memory.
     private long brokenIndex = -1;
 
     private long brokenHva;
@@ -67,10 +67,10 @@ final class KvmRunLoop {
     /// `System.nanoTime` when the access at `failedAt` first failed.
     private long failingSinceNanos;
 
-    /// The access of which a part was an MMIO exit last, or -1.
+    /// The last access with an MMIO exit of one part, or -1.
     private long mmioIndex = -1;
 
-    /// Whether the owner of its other part, if it has one, was asked and refused it.
+    /// Whether the owner of its other part, if any, was asked and refused it.
     private boolean otherPartRefused;
 
     KvmRunLoop(StubVcpu stub, VcpuThread thread, GuestFaults faults, KvmCounters counters) {
@@ -82,7 +82,7 @@ final class KvmRunLoop {
 
     /// An outcome of a fault other than a mapping.
     ///
-    /// @param times how often it was told, and the processor did not come out
+    /// @param times how often it was delivered without getting the processor out
     private record Refused(long pageHva, FaultResult result, int times) {}
 
     /// Any thread.
@@ -91,17 +91,17 @@ final class KvmRunLoop {
         thread.interrupt();
     }
 
-    /// Gets the processor, which is held, out of the guest. Any other thread.
+    /// Forces the held processor out of the guest. Any other thread.
     void awaitOut() {
         thread.awaitOut();
     }
 
     /// Any thread.
     ///
-    /// @param hva an address on the page that was touched
+    /// @param hva an address on the accessed page
     /// @param result not a mapping
-    /// @return false if the processor was told before and touches the page still: it is the kernel
-    ///   that does, in its instruction emulator, and the page is to be poisoned to get it out
+    /// @return false if an earlier outcome had no effect and the page is still being accessed: then
+    ///   the kernel's instruction emulator does it, and only poisoning the page ends the access
     boolean refuse(long hva, FaultResult result) {
         long pageHva = Page.baseOf(hva);
         Refused before = refusal.get();
@@ -120,8 +120,8 @@ final class KvmRunLoop {
         return taken;
     }
 
-    /// Interrupts the processor if it runs for longer than the deadline without coming out, which
-    /// only a fault that nobody answers can make it do. The watchdog's thread.
+    /// Interrupts a processor that has run beyond the deadline without leaving the guest; only an
+    /// unanswered fault can cause that. The watchdog's thread.
     void checkDeadline(long nowNanos, long deadlineNanos) {
         long since = runningSinceNanos;
         if (since != 0 && nowNanos - since > deadlineNanos) {
@@ -155,11 +155,11 @@ final class KvmRunLoop {
     private int enterGuest() {
         thread.enter();
         try {
-            // From here on, each is told by a signal.
+            // From here on, a signal delivers each outcome.
             if (kicked || refusal.get() != null || thread.isHeld()) {
                 return Errno.EINTR.code();
             }
-            // 0 says that it does not run.
+            // 0 means that it does not run.
             runningSinceNanos = System.nanoTime() | 1;
             return stub.run();
         } finally {
@@ -186,12 +186,12 @@ final class KvmRunLoop {
         };
     }
 
-    /// The kernel emulated the access. That is as it should be where no memory is; where memory is,
-    /// the emulator could not reach it.
+    /// The kernel emulated the access. That is correct for absent memory; where memory exists, the
+    /// emulator could not reach it.
     private @Nullable RowStop afterMmio() {
         Access access = stub.isMmioWrite() ? Access.WRITE : Access.READ;
         StubVcpu.Position position = stub.position();
-        // After an emulated store the kernel has moved rip on already.
+        // After an emulated store the kernel has already advanced rip.
         long index = position.atAccess() ? position.done() : position.done() - 1;
         long gpa = stub.mmioGpa();
         Refused refused = takeRefusal();
@@ -213,11 +213,10 @@ final class KvmRunLoop {
         };
     }
 
-    /// The other part of an access of which one part was served already, so that it cannot begin
-    /// again. What is memory after all is done here in the emulator's place; what is not is an
-    /// exit, for whatever reason.
+    /// The other part of an access with one part already served, so that it cannot restart. Memory
+    /// is accessed here in the emulator's place; everything else is an exit, for any reason.
     private @Nullable RowStop afterSecondMmio(long index, long gpa, Access access) {
-        // The next access there asks, whoever the page was poisoned for.
+        // The next access there asks, even if the page was poisoned for another thread.
         var _ = faults.unpoison(faults.pageHvaOf(gpa));
         if (otherPartRefused) {
             return new RowStop.Mmio(index);
@@ -237,7 +236,7 @@ final class KvmRunLoop {
         return null;
     }
 
-    /// A fault that an interrupt of this thread ended is no fault, as `KVM_RUN` has it.
+    /// A fault that an interrupt of this thread ended does not count as a fault, as in `KVM_RUN`.
     private RowStop failed(long index, long gpa, GuestFaults.Answer.Failed failed) {
         if (failed.refusal().errno() == Errno.EINTR) {
             kicked = false;
@@ -268,7 +267,7 @@ final class KvmRunLoop {
         }
         StubVcpu.Position position = stub.position();
         if (stub.isIoPending() || !position.atAccess()) {
-            // It is in no fault; an access that left the guest is served already.
+            // It is in no fault; an access that left the guest has already been served.
             return null;
         }
         long index = position.done();
@@ -288,8 +287,8 @@ final class KvmRunLoop {
         return late ? afterDeadline(index) : null;
     }
 
-    /// A page may have been poisoned for others, and made usable again since: by another processor,
-    /// or because it was granted. Memory that is broken is broken the second time too.
+    /// A page may have been poisoned for another thread and made usable again since: by another
+    /// processor, or by a grant. Broken memory is also broken the second time.
     private boolean isBrokenAgain(long index, long hva) {
         boolean again = brokenIndex == index && brokenHva == hva;
         brokenIndex = again ? -1 : index;
@@ -309,8 +308,8 @@ final class KvmRunLoop {
         };
     }
 
-    /// The first time, only note where it is: it may have come far since the watchdog's clock began
-    /// to run.
+    /// The first time, only record the position: the processor may have come far since the
+    /// watchdog's clock began to run.
     private @Nullable RowStop afterDeadline(long index) {
         overdue = false;
         if (overdueAt != index) {
@@ -325,8 +324,8 @@ final class KvmRunLoop {
                 new Refusal(Errno.ETIMEDOUT, "the fault was not answered within the deadline"));
     }
 
-    /// The kernel could not reach the memory of an access: it is mapped with fewer rights, or it is
-    /// being zapped just now, or there is none.
+    /// The kernel could not reach the memory of an access: it is mapped with insufficient rights,
+    /// or is being zapped right now, or is absent.
     private @Nullable RowStop afterFault() {
         long index = stub.position().done();
         StubRow row = stub.row();
@@ -343,7 +342,7 @@ final class KvmRunLoop {
         return switch (faults.resolve(gpa, stub.row().access())) {
             case GuestFaults.Answer.NoMemory _, GuestFaults.Answer.Retry _ -> null;
             case GuestFaults.Answer.Changing _ -> {
-                // It may take long, and is no failure however often it is tried.
+                // It may take long, and retries do not count as failures.
                 failedAt = -1;
                 yield null;
             }
@@ -357,11 +356,11 @@ final class KvmRunLoop {
         return stop != null ? stop : new RowStop.Again(index);
     }
 
-    /// An access failed in the kernel though its owner says it is mapped. Each time it should have
-    /// been a zap at just that moment; who zaps without a pause may bring that about thousands of
-    /// times, so it is not counted, but has as long as any fault.
+    /// An access failed in the kernel although its owner says it is mapped. Each time, a zap at
+    /// that moment may be the cause; a thread that zaps without a pause can cause that thousands of
+    /// times. So the limit is the time of a fault, not a number of retries.
     ///
-    /// @return a failure if this went on for too long
+    /// @return a failure if this lasted too long
     private @Nullable RowStop triedAt(long index, long gpa) {
         long now = System.nanoTime();
         if (failedAt != index) {
@@ -376,7 +375,7 @@ final class KvmRunLoop {
                 index, gpa, new Refusal(Errno.EFAULT, "mapped, but the kernel cannot reach it"));
     }
 
-    /// The address of an access's first byte that is on a page of host memory.
+    /// The address of the first byte of an access on a page of host memory.
     private long pieceAt(long index, long pageHva, long otherwise) {
         long gpa = stub.row().gpaAt(index);
         if (faults.pageHvaOf(gpa) == pageHva) {

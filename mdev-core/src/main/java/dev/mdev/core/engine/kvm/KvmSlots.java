@@ -11,11 +11,11 @@ import dev.mdev.core.memslot.UserMemoryRegion;
 
 import org.jspecify.annotations.Nullable;
 
-/// Keeps the kernel's memory slots the same as the machine's: what is decided there is asked of the
-/// kernel in [#prepare], so that a refusal by the kernel refuses the change.
+/// Keeps the kernel's memory slots equal to the machine's: [#prepare] makes each change in the
+/// kernel, so that a refusal by the kernel refuses the change.
 ///
-/// The kernel waits for virtual processors that are inside a page fault: a change of slots may take
-/// as long as the owner of a page takes to answer, and must not be made by that owner from within.
+/// The kernel waits for virtual processors inside a page fault: a change of slots may take as long
+/// as the answer of a page's owner, so that owner must not make it from within its answer.
 final class KvmSlots implements SlotListener {
     private final KvmVm vm;
     private final VcpuRegistry vcpus;
@@ -41,8 +41,8 @@ final class KvmSlots implements SlotListener {
             vm.setUserMemoryRegion(region);
             return;
         }
-        // The kernel drops the log with the slot. What is written between the last look at the log
-        // and that would be lost; so nobody writes.
+        // The kernel drops the log with the slot, and writes between the last read of the log and
+        // that would be lost; so all processors are held.
         vcpus.runWithoutGuest(() -> {
             dirtyPages.drain(old);
             vm.setUserMemoryRegion(region);
@@ -58,7 +58,7 @@ final class KvmSlots implements SlotListener {
         vm.setUserMemoryRegion(target(change.newSlot(), change.oldSlot()));
     }
 
-    /// The request that makes the second slot of the first.
+    /// The request that turns the first slot into the second.
     private static UserMemoryRegion target(@Nullable Memslot from, @Nullable Memslot to) {
         if (to != null) {
             return to.region();

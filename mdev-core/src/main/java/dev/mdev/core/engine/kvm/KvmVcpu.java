@@ -15,9 +15,9 @@ import org.jspecify.annotations.Nullable;
 
 /// A virtual processor of the kernel that executes guest accesses.
 ///
-/// What is submitted is cut into rows that the guest's program takes in one go: of loads as many as
-/// its mailbox holds values, of either kind as many as reach a bounded part of guest-physical
-/// memory. The thread that first calls [#run] is the processor's own from then on.
+/// A submitted access is split into rows that the guest's program takes at once: for loads as many
+/// as its mailbox holds values, for both kinds as many as reach a bounded part of guest-physical
+/// memory. The thread that first calls [#run] becomes the processor's own.
 final class KvmVcpu implements VcpuEngine {
     private static final GuestAccess NOTHING =
             new GuestAccess.Store(new GuestAccess.Span(0, 1, 0, 0), 0, 0);
@@ -32,12 +32,12 @@ final class KvmVcpu implements VcpuEngine {
     private GuestAccess access = NOTHING;
     private long completed;
 
-    /// Whether the program has a row to go on with, and which access is the row's first.
+    /// Whether the program has a row to continue, and the row's first access.
     private boolean rowActive;
 
     private long rowFirst;
 
-    /// Values of the row that were handed on.
+    /// Values of the row that were passed on.
     private long delivered;
 
     /// The access that is done in parts, or null.
@@ -46,18 +46,18 @@ final class KvmVcpu implements VcpuEngine {
     private Pending pending = Pending.NONE;
     private long answer;
 
-    /// Whose MMIO exit it was that [#run] returned last.
+    /// The source of the MMIO exit that [#run] returned last.
     private enum Pending {
         NONE,
-        /// The kernel's: it goes on with the value in its `struct kvm_run`.
+        /// The kernel: it continues with the value in its `struct kvm_run`.
         KERNEL,
-        /// Of the current access as a whole.
+        /// The current access as a whole.
         WHOLE,
-        /// Of a part of the current access.
+        /// A part of the current access.
         PART
     }
 
-    /// Everything that a processor is made of.
+    /// All parts of a processor.
     record Parts(
             StubVcpu stub,
             VcpuThread thread,
@@ -131,7 +131,7 @@ final class KvmVcpu implements VcpuEngine {
         }
     }
 
-    /// Goes on after an MMIO exit that was not the kernel's.
+    /// Continues after an MMIO exit that did not come from the kernel.
     private void finishAnswered() {
         switch (pending) {
             case NONE, KERNEL -> {}
@@ -161,7 +161,7 @@ final class KvmVcpu implements VcpuEngine {
     }
 
     /// The guest's page tables cannot name the address; a processor with so few address bits could
-    /// not either. The kernel may nevertheless have a slot there.
+    /// not either. The kernel may still have a slot there.
     private VcpuExit unreachable(long gpa) {
         if (faults.hasSlot(gpa)) {
             return new VcpuExit.Fault(
@@ -218,7 +218,7 @@ final class KvmVcpu implements VcpuEngine {
         };
     }
 
-    /// Accesses of the row up to `done` are done: hands on what they loaded.
+    /// Accesses of the row up to `done` are complete: passes on their loaded values.
     private void progress(long done) {
         if (access instanceof GuestAccess.Load load) {
             for (; delivered < done; delivered++) {
@@ -234,7 +234,7 @@ final class KvmVcpu implements VcpuEngine {
                 : new VcpuExit.MmioRead(stub.mmioGpa(), stub.mmioWidthBytes());
     }
 
-    /// The current access is to be served by the owner of the memory, or a part of it is.
+    /// The owner of the memory serves the current access, or a part of it.
     private @Nullable VcpuExit trap() {
         GuestAccess.Span span = access.span();
         long gpa = span.gpaAt(completed);
@@ -263,7 +263,7 @@ final class KvmVcpu implements VcpuEngine {
         };
     }
 
-    /// The current access is done otherwise than by the program.
+    /// The current access completes without the program.
     private void accessDone(long loaded) {
         if (access instanceof GuestAccess.Load load) {
             int unused = Long.SIZE - load.span().widthBytes() * Byte.SIZE;

@@ -23,12 +23,12 @@ public final class VcpuRegistry implements FaultedVcpus {
         return byTid.values();
     }
 
-    /// What keeps the processors out of the guest: each looks at it before it enters.
+    /// The hold that keeps the processors out of the guest: each checks it before it enters.
     GuestHold hold() {
         return hold;
     }
 
-    /// Does something while none of the processors is in the guest. Not to be called by a fault
+    /// Runs an action while every processor is outside the guest. Must not be called by a fault
     /// loop.
     void runWithoutGuest(Runnable action) {
         hold.run(all(), action);

@@ -20,18 +20,18 @@ import java.lang.foreign.ValueLayout;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
-/// The thread of a virtual processor, and the signals that get it out of `KVM_RUN`.
+/// The thread of a virtual processor, and the signals that force it out of `KVM_RUN`.
 ///
-/// SIGUSR1 is blocked in the thread and let through only while the processor runs
-/// (`KVM_SET_SIGNAL_MASK`). A kick is SIGUSR1 to this thread. If the thread runs the processor, or
-/// sleeps in a page fault of the guest, `KVM_RUN` returns EINTR; if it is not there yet, the signal
-/// stays pending and the next `KVM_RUN` returns at once. No handler ever runs, so none is installed
-/// behind the Java machine's back: the thread takes the signal with `sigtimedwait`. The flag
-/// `immediate_exit` of `struct kvm_run` could not do this: it does not wake a thread.
+/// SIGUSR1 is blocked in the thread, except while the processor runs (`KVM_SET_SIGNAL_MASK`). A
+/// kick is SIGUSR1 to this thread. If the thread runs the processor, or sleeps in a page fault of
+/// the guest, `KVM_RUN` returns EINTR; otherwise the signal stays pending and the next `KVM_RUN`
+/// returns at once. No handler ever runs, so none is installed without the knowledge of the Java
+/// machine: the thread takes the signal with `sigtimedwait`. The flag `immediate_exit` of
+/// `struct kvm_run` cannot replace it: it does not wake a thread.
 ///
-/// SIGBUS is treated alike. The kernel sends it to the thread when the guest touches a page that is
-/// poisoned, be it by us or by a memory error of the host, and it comes with the page's address. In
-/// the Java machine's own handler it would end the process.
+/// SIGBUS is treated in the same way. The kernel sends it, with the page's address, to the thread
+/// when the guest accesses a page that is poisoned, by us or by a memory error of the host. In the
+/// Java machine's own handler it would end the process.
 final class VcpuThread implements AutoCloseable {
     private final Libc libc;
     private final GuestHold hold;
@@ -45,7 +45,7 @@ final class VcpuThread implements AutoCloseable {
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition left = lock.newCondition();
 
-    /// The kernel's number of the thread while it is between [#enter] and [#leave], else 0.
+    /// The kernel's number of the thread between [#enter] and [#leave], otherwise 0.
     @GuardedBy("lock")
     private int runningTid;
 
@@ -60,9 +60,9 @@ final class VcpuThread implements AutoCloseable {
                 Sigset.bit(LinuxAbi.SIGUSR1) | Sigset.bit(LinuxAbi.SIGBUS));
     }
 
-    /// Makes the calling thread the processor's own, if none is yet.
+    /// Makes the calling thread the processor's own, unless there is one already.
     ///
-    /// @throws IllegalStateException if another one is
+    /// @throws IllegalStateException if the processor has another thread
     void bind(NativeFd vcpu) {
         if (Thread.currentThread().equals(thread)) {
             return;
@@ -97,19 +97,19 @@ final class VcpuThread implements AutoCloseable {
         return tid;
     }
 
-    /// Waits until the processor may enter the guest. From then on, [#interrupt] sends a signal; to
-    /// be followed by a look at [#isHeld].
+    /// Waits until the processor may enter the guest. From then on, [#interrupt] sends a signal;
+    /// the caller must then check [#isHeld].
     void enter() {
         hold.awaitReleased();
         setRunning(tid);
     }
 
-    /// Whether the processor must not enter the guest now.
+    /// Whether the processor must stay out of the guest now.
     boolean isHeld() {
         return hold.isHeld();
     }
 
-    /// From here on, it does not.
+    /// From here on, it sends none.
     void leave() {
         setRunning(0);
     }
@@ -124,7 +124,7 @@ final class VcpuThread implements AutoCloseable {
         }
     }
 
-    /// Gets the thread out of `KVM_RUN` if it is in there or about to be. Any thread.
+    /// Forces the thread out of `KVM_RUN` if it is there or about to enter. Any thread.
     void interrupt() {
         lock.lock();
         try {
@@ -137,19 +137,20 @@ final class VcpuThread implements AutoCloseable {
     @GuardedBy("lock")
     private void interruptLocked() {
         if (runningTid != 0) {
-            // The thread cannot end before it took the lock to leave: the number is its own.
+            // The thread cannot end before it takes the lock to leave, so the number is still its
+            // own.
             var _ = libc.tgkill(libc.getpid(), runningTid, LinuxAbi.SIGUSR1);
         }
     }
 
-    /// Gets the thread out of `KVM_RUN`, and returns when it is. Any other thread; the processor is
-    /// held, so that it stays out.
+    /// Forces the thread out of `KVM_RUN`, and returns when it is out. Any other thread; the
+    /// processor is held, so that it stays out.
     void awaitOut() {
         lock.lock();
         try {
             interruptLocked();
             while (runningTid != 0) {
-                // Not interruptible, as a change of slots is not.
+                // Not interruptible, like a change of slots.
                 left.awaitUninterruptibly();
             }
         } finally {
@@ -159,7 +160,7 @@ final class VcpuThread implements AutoCloseable {
 
     /// Takes all pending signals.
     ///
-    /// @return the address of broken memory that the guest touched, or -1
+    /// @return the address of broken memory that the guest accessed, or -1
     long takeSignals() {
         long brokenHva = -1;
         while (true) {
@@ -173,8 +174,8 @@ final class VcpuThread implements AutoCloseable {
         }
     }
 
-    /// Gives the thread its signals back. Called by the thread itself, or by any other if none was
-    /// bound.
+    /// Unblocks the thread's signals again. Called by the thread itself, or by any thread if none
+    /// was bound.
     @Override
     public void close() {
         if (Thread.currentThread().equals(thread)) {

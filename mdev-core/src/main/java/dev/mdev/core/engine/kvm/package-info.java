@@ -10,12 +10,12 @@
 ///     wake                         the processor touches the page again and goes on
 /// ```
 ///
-/// Whoever is refused is not woken to find nothing: a virtual processor is interrupted and told why
-/// ([RowRunner][dev.mdev.core.engine.kvm.KvmRunLoop]). A zap is a change of this process's
-/// mappings; the kernel's MMU notifiers take the pages out of the guests' tables before it returns.
+/// After a refusal, a virtual processor is not simply woken: it is interrupted and gets the reason
+/// ([KvmRunLoop][dev.mdev.core.engine.kvm.KvmRunLoop]). A zap is a change of this process's
+/// mappings; the kernel's MMU notifiers remove the pages from the guests' tables before it returns.
 ///
-/// The guest's program is this package's own: it does the loads and stores that it is given, from
-/// memory of its own in a hidden slot ([StubMemory][dev.mdev.core.engine.kvm.stub.StubMemory]).
+/// The guest's program is this package's own: it does the requested loads and stores, from memory
+/// of its own in a hidden slot ([StubMemory][dev.mdev.core.engine.kvm.stub.StubMemory]).
 ///
 /// **No Java code touches addresses of a reserved range.** A Java thread that sleeps in a page
 /// fault does not reach a safepoint, and the fault's answer may need one. Ranges are addresses

@@ -7,8 +7,8 @@ import dev.mdev.core.engine.VcpuExit;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
-/// One guest access that takes the slow way, cut at the page boundary it may cross (Linux `struct
-/// kvm_mmio_fragment`).
+/// One guest access on the slow path, split at the page boundary that it may cross (Linux
+/// `struct kvm_mmio_fragment`).
 final class Pieces {
     private final long firstGpa;
     private final int widthBytes;
@@ -16,21 +16,21 @@ final class Pieces {
     /// Bytes of the access in its first page.
     private final int firstBytes;
 
-    /// What is stored, or what of a load has come together.
+    /// The value to store, or the parts of a load so far.
     private long value;
 
     private boolean emulated;
 
-    /// A bit for each piece that is done in memory, or found to have none behind it.
+    /// A bit for each piece that is complete in memory, or known to have no memory behind it.
     private int tried;
 
     /// A bit for each piece without memory behind it.
     private int mmioPieces;
 
-    /// Pieces that were looked at for an MMIO exit.
+    /// Pieces already checked for an MMIO exit.
     private int mmioDone;
 
-    /// @param value what is stored; 0 for a load
+    /// @param value the value to store; 0 for a load
     Pieces(long gpa, int widthBytes, long value) {
         this.firstGpa = gpa;
         this.widthBytes = widthBytes;
@@ -43,17 +43,17 @@ final class Pieces {
         return value;
     }
 
-    /// Pieces there are: 1 or 2.
+    /// The number of pieces: 1 or 2.
     int count() {
         return firstBytes == widthBytes ? 1 : 2;
     }
 
-    /// Where a piece is.
+    /// The address of a piece.
     long gpa(int piece) {
         return piece == 0 ? firstGpa : firstGpa + firstBytes;
     }
 
-    /// How many bytes it has.
+    /// The number of its bytes.
     int bytes(int piece) {
         return piece == 0 ? firstBytes : widthBytes - firstBytes;
     }
@@ -67,7 +67,7 @@ final class Pieces {
         return bits == Long.SIZE ? -1L : (1L << bits) - 1;
     }
 
-    /// Whether the access is done by the machine in the processor's place, piece by piece.
+    /// Whether the machine does the access in the processor's place, piece by piece.
     boolean isEmulated() {
         return emulated;
     }
@@ -76,7 +76,7 @@ final class Pieces {
         emulated = true;
     }
 
-    /// The first piece that is neither done in memory nor known to have none, or negative.
+    /// The first piece that is neither complete in memory nor known to have none, or negative.
     int nextUntried() {
         for (int piece = 0; piece < count(); piece++) {
             if ((tried & 1 << piece) == 0) {
@@ -86,12 +86,12 @@ final class Pieces {
         return -1;
     }
 
-    /// A piece is done in memory.
+    /// A piece is complete in memory.
     void markDone(int piece) {
         tried |= 1 << piece;
     }
 
-    /// There is no memory behind a piece.
+    /// A piece has no memory behind it.
     void markMmio(int piece) {
         tried |= 1 << piece;
         mmioPieces |= 1 << piece;
@@ -104,7 +104,7 @@ final class Pieces {
         return bytes;
     }
 
-    /// A piece of a load is done.
+    /// A piece of a load is complete.
     void addLoaded(int piece, MemorySegment bytes) {
         markDone(piece);
         copyBytes(piece, Access.READ, bytes, 0);
@@ -133,9 +133,9 @@ final class Pieces {
         }
     }
 
-    /// Goes to the next piece without memory.
+    /// Advances to the next piece without memory.
     ///
-    /// @return false if there is none left
+    /// @return false if there are no more
     boolean nextMmio() {
         while (mmioDone < count()) {
             if ((mmioPieces & 1 << mmioDone++) != 0) {
@@ -154,7 +154,7 @@ final class Pieces {
                         gpa(piece), bytes(piece), value >>> shift(piece) & mask(piece));
     }
 
-    /// Puts the value of the load that exited last into its place.
+    /// Puts the value of the last load exit into its place.
     void completeRead(long part) {
         int piece = mmioDone - 1;
         value |= (part & mask(piece)) << shift(piece);

@@ -13,7 +13,7 @@ import java.util.List;
 public final class SoftwareEngine implements Engine {
     private final Duration fillTimeout;
 
-    /// @param fillTimeout the longest one fault waits for another on the same page
+    /// @param fillTimeout the maximum wait for another fault on the same page
     public SoftwareEngine(Duration fillTimeout) {
         this.fillTimeout = fillTimeout;
     }

@@ -76,7 +76,7 @@ public final class SoftwareGuest implements GuestEngine {
 
     /// Frees the harvested entries of all rings (`KVM_RESET_DIRTY_RINGS`).
     ///
-    /// @return how many
+    /// @return the number of entries
     /// @throws dev.mdev.api.MdevException EINVAL if there are no rings
     public int resetDirtyRings() {
         return dirtyRings.reset(mmu.dirtyProtector());

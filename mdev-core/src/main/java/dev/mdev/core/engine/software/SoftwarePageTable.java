@@ -10,9 +10,9 @@ import dev.mdev.core.hostmm.HostPageTable;
 
 import java.util.concurrent.atomic.AtomicLong;
 
-/// Host virtual addresses that no processor knows: the MMU in Java looks entries up in the books of
-/// the host address space, so there is nothing to carry out. What is left is to hand out addresses,
-/// each once, with a gap between ranges that nothing ever maps.
+/// Host virtual addresses that no processor uses: the MMU in Java looks up entries in the host
+/// address space, so there is nothing to carry out. This only assigns addresses, each once, with a
+/// permanently unmapped gap between ranges.
 final class SoftwarePageTable implements HostPageTable {
     private static final long FIRST_HVA = 0x10_0000_0000L;
     private static final long END_HVA = 0x7fff_ffff_f000L;
@@ -20,8 +20,8 @@ final class SoftwarePageTable implements HostPageTable {
 
     private final AtomicLong next = new AtomicLong(FIRST_HVA);
 
-    /// Ranges begin at multiples of 1 GiB: then a guest-physical address that is as well aligned
-    /// can be mapped by large leaves.
+    /// Ranges begin at multiples of 1 GiB: then large leaves can map a guest-physical address of
+    /// the same alignment.
     @Override
     public HvaRange reserve(long npages, Kind kind) {
         if (npages > Page.numberOf(END_HVA)) {

@@ -23,15 +23,15 @@ import java.lang.foreign.MemorySegment;
 
 /// A virtual processor in Java.
 ///
-/// An access that stays in one page and hits the TLB is done at once. Everything else is cut into
-/// at most two pieces at the page boundary, and goes one of two ways:
+/// An access in one page that hits the TLB completes at once. Any other access is split into at
+/// most two pieces at the page boundary, and takes one of two ways:
 ///
 /// - As a processor does it: both pages are translated before the first byte moves. If one fails,
 ///   nothing is stored.
-/// - If a page is no memory, as Linux's instruction emulator does it: pieces with memory behind
-///   them are done at once, in order; pieces without become MMIO exits, in order, after that. So a
+/// - If a page is not memory, as Linux's instruction emulator does it: pieces with memory behind
+///   them complete at once, in order; then pieces without memory become MMIO exits, in order. So a
 ///   store that crosses from a hole into memory has its memory half stored when the exit for the
-///   hole is seen, and memory that fails beside a hole is no failure but one more exit.
+///   hole appears, and failing memory beside a hole is one more exit instead of a failure.
 public final class SoftwareVcpu implements VcpuEngine {
     private static final GuestAccess NOTHING =
             new GuestAccess.Store(new GuestAccess.Span(0, 1, 0, 0), 0, 0);
@@ -49,7 +49,7 @@ public final class SoftwareVcpu implements VcpuEngine {
     private GuestAccess access = NOTHING;
     private long completed;
 
-    /// The pieces of an access that is under way, or null between accesses.
+    /// The pieces of an access in progress, or null between accesses.
     private @Nullable Pieces pieces;
 
     private volatile boolean kicked;
@@ -86,13 +86,13 @@ public final class SoftwareVcpu implements VcpuEngine {
         mmu.gate().remove(seat);
     }
 
-    /// The slots as this processor sees them; to be used by its thread, between runs.
+    /// The slots as this processor sees them; for its thread, between runs.
     public VcpuMemslots memslots() {
         return slots;
     }
 
-    /// Reads and writes guest memory as this processor's microcode does; to be used by its thread,
-    /// between runs.
+    /// Reads and writes guest memory as this processor's microcode does; for its thread, between
+    /// runs.
     public VcpuMemoryAccess accessor() {
         return accessor;
     }
@@ -121,8 +121,8 @@ public final class SoftwareVcpu implements VcpuEngine {
         }
     }
 
-    /// The next MMIO exit of an access that is being emulated: it comes before anything that is
-    /// looked at when the guest is entered (Linux `complete_emulated_mmio`).
+    /// The next MMIO exit of an access that is being emulated: it comes before all checks at guest
+    /// entry (Linux `complete_emulated_mmio`).
     private @Nullable VcpuExit restOfEmulation() {
         Pieces current = pieces;
         return current != null && current.nextUntried() < 0 && current.nextMmio()
@@ -186,8 +186,8 @@ public final class SoftwareVcpu implements VcpuEngine {
         return new VcpuExit.Interrupted();
     }
 
-    /// Looks at the gate, then for a translation that serves the whole access: in the TLB, then in
-    /// the tables. Neither allocates.
+    /// Checks the gate, then looks for a translation that serves the whole access: in the TLB, then
+    /// in the tables. Neither allocates.
     ///
     /// @return the TLB's entry, or negative
     private int translated(long gpa, int widthBytes, Access kind) {
@@ -219,7 +219,7 @@ public final class SoftwareVcpu implements VcpuEngine {
         return current;
     }
 
-    /// Goes on with an access.
+    /// Continues an access.
     ///
     /// @return an exit, or null when the access is finished
     private @Nullable VcpuExit step(Pieces current, Access kind) {
@@ -235,12 +235,12 @@ public final class SoftwareVcpu implements VcpuEngine {
         return current.nextMmio() ? current.mmioExit(kind) : null;
     }
 
-    /// Does an access as a processor does: all of its pages are translated, with the right to be
-    /// accessed, before the first byte moves. If one of them is no memory, or watched, nothing is
-    /// done yet and the access is to be emulated.
+    /// Does an access as a processor does: all of its pages are translated, and their rights
+    /// checked, before the first byte moves. If one of them is not memory, or is watched, the
+    /// access has no effect yet and must be emulated.
     ///
-    /// The gate is looked at once for all pages. So none of the translations is revoked before the
-    /// last byte has moved: whoever revokes one waits for this processor.
+    /// The gate is checked once for all pages. So all translations stay valid until the last byte
+    /// has moved: a thread that revokes one waits for this processor.
     private @Nullable VcpuExit executed(Pieces current, Access kind) {
         while (true) {
             if (kicked) {
@@ -259,7 +259,8 @@ public final class SoftwareVcpu implements VcpuEngine {
             long gpa = current.gpa(missing);
             FaultOutcome outcome = faultOutside(Page.numberOf(gpa), kind);
             if (ringIsFull()) {
-                // The fault may have logged a page: the guest is entered again after a reset only.
+                // The fault may have logged a page: the guest may be entered again only after a
+                // reset.
                 return new VcpuExit.DirtyRingFull();
             }
             switch (outcome) {
@@ -274,7 +275,7 @@ public final class SoftwareVcpu implements VcpuEngine {
                     return null;
                 }
                 case FaultOutcome.Failed failed -> {
-                    // As KVM_RUN: a fault that a signal interrupted is no fault.
+                    // As KVM_RUN: a fault that a signal interrupted does not count as a fault.
                     return failed.refusal().errno() == Errno.EINTR
                             ? interrupted()
                             : new VcpuExit.Fault(gpa, kind, failed.refusal());
@@ -283,8 +284,8 @@ public final class SoftwareVcpu implements VcpuEngine {
         }
     }
 
-    /// The first piece whose page is neither in the TLB nor in the tables, or negative. Pages side
-    /// by side do not drive each other out of the TLB.
+    /// The first piece whose page is neither in the TLB nor in the tables, or negative. Adjacent
+    /// pages do not evict each other from the TLB.
     private int pieceWithoutTranslation(Pieces current, Access kind) {
         for (int piece = 0; piece < current.count(); piece++) {
             long gfn = Page.numberOf(current.gpa(piece));
@@ -296,8 +297,8 @@ public final class SoftwareVcpu implements VcpuEngine {
     }
 
     /// Does an access in the processor's place (Linux `emulator_read_write`): each piece that
-    /// memory can serve is done at once, in order, and logged; every other becomes an MMIO exit,
-    /// for whatever reason memory cannot serve it.
+    /// memory can serve completes at once, in order, and is logged; every other piece becomes an
+    /// MMIO exit, for any reason.
     private @Nullable VcpuExit emulated(Pieces current, Access kind) {
         for (int piece = current.nextUntried(); piece >= 0; piece = current.nextUntried()) {
             if (kicked) {
@@ -334,8 +335,8 @@ public final class SoftwareVcpu implements VcpuEngine {
         }
     }
 
-    /// Whether the frame's slot is being deleted or moved, so that there is neither memory nor
-    /// none.
+    /// Whether the frame's slot is being deleted or moved, so that the memory is neither present
+    /// nor absent.
     private boolean isChanging(long gfn) {
         int section = slots.spaces().srcu().readLock();
         try {
@@ -350,8 +351,7 @@ public final class SoftwareVcpu implements VcpuEngine {
         return ring != null && ring.mustExit();
     }
 
-    /// A fault may take as long as a driver takes: nobody who flushes waits for this vCPU
-    /// meanwhile.
+    /// A fault may take as long as a driver takes; meanwhile a flush does not wait for this vCPU.
     private FaultOutcome faultOutside(long gfn, Access kind) {
         seat.leave();
         try {

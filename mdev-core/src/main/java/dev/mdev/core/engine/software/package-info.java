@@ -1,7 +1,7 @@
 /// The engine that runs guests in pure Java, without privileges, on any operating system.
 ///
-/// A guest access is a look at the gate, a TLB lookup, and a load or store in the memory behind it;
-/// what misses walks the stage-2 tables, and what the tables do not have faults.
+/// A guest access is a check of the gate, a TLB lookup, and a load or store in the memory behind
+/// it; a TLB miss walks the stage-2 tables, and a missing entry in the tables faults.
 @NullMarked
 package dev.mdev.core.engine.software;
 

@@ -12,9 +12,8 @@ public final class KernelFile {
 
     private KernelFile() {}
 
-    /// The content without its line end. It is read by one call: a file of a number is over, for
-    /// the kernel, when anything of it was read, and libraries that first look at one byte see one
-    /// digit.
+    /// The content without its line end. One call reads it: for the kernel, a file with a number
+    /// ends with the first read, and libraries that read one byte first would see one digit.
     public static String read(Path file) throws IOException {
         try (InputStream in = Files.newInputStream(file)) {
             byte[] buffer = new byte[MAX_BYTES];

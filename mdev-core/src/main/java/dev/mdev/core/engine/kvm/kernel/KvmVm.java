@@ -15,9 +15,8 @@ import java.lang.foreign.ValueLayout;
 
 /// A virtual machine of the kernel: its file descriptor, and the ioctls on it.
 ///
-/// Methods whose name begins with `try` return the error number instead of throwing, for callers to
-/// whom a refusal is an answer. All methods may be called by any thread; the kernel serializes what
-/// must be.
+/// Methods whose name begins with `try` return the error number instead of throwing, for callers
+/// that handle a refusal. Any thread may call all methods; the kernel serializes where necessary.
 public final class KvmVm implements AutoCloseable {
     public static final String DEVICE = "/dev/kvm";
 
@@ -43,7 +42,7 @@ public final class KvmVm implements AutoCloseable {
 
     /// Creates a machine of the default type, with no slots.
     ///
-    /// @throws MdevException if there is no KVM, or not for us
+    /// @throws MdevException if KVM is missing or inaccessible
     public static KvmVm create(Syscalls sys) {
         try (NativeFd kvm = sys.open(DEVICE, LinuxAbi.O_RDWR)) {
             int version = sys.ioctl(kvm, KvmAbi.KVM_GET_API_VERSION, 0, "KVM_GET_API_VERSION");
@@ -73,7 +72,7 @@ public final class KvmVm implements AutoCloseable {
         return sys;
     }
 
-    /// `struct kvm_cpuid2` of what a guest may have, for `KVM_SET_CPUID2`.
+    /// The `struct kvm_cpuid2` of a guest, for `KVM_SET_CPUID2`.
     public MemorySegment supportedCpuid() {
         return cpuid;
     }
@@ -91,7 +90,7 @@ public final class KvmVm implements AutoCloseable {
         return 36;
     }
 
-    /// What this machine says of a capability: 0 if it lacks it.
+    /// This machine's answer for a capability: 0 if it lacks it.
     public int checkExtension(int capability) {
         return sys.ioctl(fd, KvmAbi.KVM_CHECK_EXTENSION, capability, "KVM_CHECK_EXTENSION");
     }
@@ -109,7 +108,7 @@ public final class KvmVm implements AutoCloseable {
 
     /// `KVM_SET_USER_MEMORY_REGION`. Waits for virtual processors that are inside a page fault.
     ///
-    /// @throws MdevException as the kernel refuses it
+    /// @throws MdevException the kernel's error
     public void setUserMemoryRegion(UserMemoryRegion region) {
         int errno = trySetUserMemoryRegion(region);
         if (errno != 0) {
@@ -117,9 +116,10 @@ public final class KvmVm implements AutoCloseable {
         }
     }
 
-    /// Deletes a slot. Does nothing if the machine is closed: its slots go with the last processor.
+    /// Deletes a slot. If the machine is closed, it does nothing: the slots end with the last
+    /// processor.
     ///
-    /// @throws MdevException as the kernel refuses it
+    /// @throws MdevException the kernel's error
     public void deleteSlotUnlessClosed(int slot) {
         try {
             setUserMemoryRegion(UserMemoryRegion.deletionOf(slot));
@@ -168,7 +168,7 @@ public final class KvmVm implements AutoCloseable {
 
     /// `KVM_CLEAR_DIRTY_LOG`.
     ///
-    /// @param bitmap what to clear; bit 0 is `firstPage`
+    /// @param bitmap the bits to clear; bit 0 is `firstPage`
     /// @return 0 or the error number
     public int tryClearDirtyLog(int slotNumber, int npages, long firstPage, MemorySegment bitmap) {
         try (Arena scratch = Arena.ofConfined()) {

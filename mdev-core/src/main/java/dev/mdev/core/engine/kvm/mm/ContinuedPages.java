@@ -22,13 +22,13 @@ final class ContinuedPages {
         this.range = range;
     }
 
-    /// Enters the pages of a part of the range, which is mapped and registered. If that fails, some
-    /// may have been entered, and all count as if they were.
+    /// Enters the pages of a part of the range, which is mapped and registered. On failure, some
+    /// pages may have been entered, and all count as entered.
     ///
     /// @param target the file's pages behind the part
-    /// @throws dev.mdev.api.MdevException as the kernel refuses it
+    /// @throws dev.mdev.api.MdevException the kernel's error
     void enter(Userfaultfd uffd, HvaRange part, Target target) {
-        // Before the first page, so that whatever takes pages back knows of all of them.
+        // Before the first page, so that a removal covers all pages.
         pages.set(indexOf(part.startHva()), indexOf(part.endHva()));
         long done = 0;
         boolean allocated = false;
@@ -43,7 +43,7 @@ final class ContinuedPages {
             if (errno == Errno.EEXIST.code()) {
                 done += Page.SIZE;
             } else if (errno == Errno.EFAULT.code() && !allocated) {
-                // A page that nobody ever touched does not exist yet.
+                // An untouched page does not exist yet.
                 allocated = true;
                 allocate(part, target);
             } else {
@@ -58,7 +58,7 @@ final class ContinuedPages {
         }
     }
 
-    /// Notes that pages are gone.
+    /// Records that pages are gone.
     void remove(HvaRange part) {
         pages.clear(indexOf(part.startHva()), indexOf(part.endHva()));
     }

@@ -6,8 +6,8 @@ import dev.mdev.core.sys.LinuxAbi;
 
 import org.jspecify.annotations.Nullable;
 
-/// The pages of a range that are granted but that the kernel does not have, and what is to be
-/// mapped there when they are touched. Not for concurrent use, but for [#everHadAny].
+/// The granted pages of a range that have no kernel mapping now, and their targets. Not for
+/// concurrent use, except [#everHadAny].
 final class EvictedPages {
     private static final int NO_FILE = -1;
 
@@ -21,18 +21,18 @@ final class EvictedPages {
         targets = new VmaMap(range, noneAt(range.startHva()));
     }
 
-    /// That nothing is there: parallel to the addresses, so that neighbours merge.
+    /// An absent target: linear in the addresses, so that neighbours merge.
     private static Target noneAt(long hva) {
         return new Target(NO_FILE, hva, LinuxAbi.PROT_NONE);
     }
 
-    /// Whether there ever was a page. Any thread; true from before the first page loses its
+    /// Whether there has been a page. Any thread; true from before the first page loses its
     /// mapping.
     boolean everHadAny() {
         return everHadAny;
     }
 
-    /// @param target what is to be mapped at the start of the part
+    /// @param target the target at the start of the part
     void add(HvaRange part, Target target) {
         everHadAny = true;
         var _ = targets.set(part, target);
@@ -42,13 +42,13 @@ final class EvictedPages {
         var _ = targets.set(part, noneAt(part.startHva()));
     }
 
-    /// What is to be mapped in place of a page, or null if it was not evicted.
+    /// The target of a page, or null if it was not evicted.
     @Nullable Target targetOf(HvaRange page) {
         Target target = targets.partsOf(page).getFirst().target();
         return target.file() == NO_FILE ? null : target;
     }
 
-    /// How many pages there are.
+    /// The number of pages.
     long count() {
         return targets.partsOf(range).stream()
                 .filter(part -> part.target().file() != NO_FILE)

@@ -9,7 +9,7 @@ import dev.mdev.core.sys.Syscalls;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
-/// Memory that is a file: the descriptor, for mappings of parts of it elsewhere, and one mapping of
+/// Memory that is a file: the descriptor, for further mappings of parts of it, and one mapping of
 /// the whole for this process itself. That mapping is never registered with a userfaultfd, so Java
 /// code may use it at any time.
 public final class FileMapping implements MemoryBackend.Backing {
@@ -25,7 +25,7 @@ public final class FileMapping implements MemoryBackend.Backing {
 
     /// Maps the first bytes of a file, for loads and stores.
     ///
-    /// @param fd becomes this object's, also if mapping it fails
+    /// @param fd becomes this object's, even if mapping it fails
     /// @param sizeBytes at least 1, at most the size of the file
     public static FileMapping of(Syscalls sys, NativeFd fd, long sizeBytes) {
         long lengthBytes = Page.bytesOf(Page.countFor(sizeBytes));

@@ -11,7 +11,7 @@ import java.nio.file.Path;
 /// Memory that is an existing file, such as a BAR of a PCI function as sysfs shows it
 /// (`/sys/bus/pci/devices/.../resource0`, or `resource0_wc`).
 ///
-/// It is given out once: two owners of one BAR would be a mistake.
+/// A file is handed out once: two owners of one BAR would be a bug.
 public final class FileMemory implements MemoryBackend {
     private final Syscalls sys;
     private final Path file;
@@ -26,8 +26,8 @@ public final class FileMemory implements MemoryBackend {
         this.file = file;
     }
 
-    /// @throws MdevException EBUSY if the file was given out already; EINVAL if it is smaller than
-    ///   `sizeBytes`; else what opening or mapping it failed with
+    /// @throws MdevException EBUSY if the file was already handed out; EINVAL if it is smaller than
+    ///   `sizeBytes`; otherwise the error of opening or mapping it
     @Override
     public synchronized Backing allocate(String name, long sizeBytes) {
         if (taken) {
@@ -40,7 +40,7 @@ public final class FileMemory implements MemoryBackend {
                     Errno.EINVAL,
                     "file=%s fileBytes=0x%x sizeBytes=0x%x".formatted(file, fileBytes, sizeBytes));
         }
-        // O_SYNC is what the kernel asks of those who want a BAR uncached.
+        // The kernel needs O_SYNC for an uncached BAR.
         Backing backing =
                 FileMapping.of(
                         sys,

@@ -2,7 +2,7 @@ package dev.mdev.core.engine.kvm.mm;
 
 import java.util.concurrent.atomic.LongAdder;
 
-/// Counts what an operator wants to know of a machine's faults. Any thread.
+/// Counts a machine's faults for operators. Any thread.
 public final class KvmCounters {
     private final LongAdder events = new LongAdder();
     private final LongAdder refused = new LongAdder();
@@ -17,22 +17,23 @@ public final class KvmCounters {
         events.increment();
     }
 
-    /// A fault was answered with something else than a mapping.
+    /// A fault ended without a mapping.
     void refused() {
         refused.increment();
     }
 
-    /// A page was poisoned, because somebody whom a signal does not wake touched it in vain.
+    /// A page was poisoned, because a thread that a signal does not wake accessed it without
+    /// success.
     void poisoned() {
         poisoned.increment();
     }
 
-    /// A fault was not answered within the deadline.
+    /// A fault had no answer within the deadline.
     public void overdue() {
         overdue.increment();
     }
 
-    /// A guest touched broken memory.
+    /// A guest accessed broken memory.
     public void broken() {
         broken.increment();
     }
@@ -42,7 +43,7 @@ public final class KvmCounters {
         internalErrors.increment();
     }
 
-    /// Kernel mappings were given back to make room for others.
+    /// Kernel mappings were evicted to make room for others.
     void evicted(int count) {
         evictedMappings.add(count);
     }

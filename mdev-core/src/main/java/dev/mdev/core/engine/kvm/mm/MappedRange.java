@@ -18,20 +18,20 @@ import java.util.HashSet;
 import java.util.Set;
 import java.util.concurrent.locks.ReentrantLock;
 
-/// One reserved range of addresses and what the kernel has mapped in it.
+/// One reserved range of addresses and the kernel's mappings in it.
 ///
-/// Where nothing is granted, the kernel has the *backdrop*: a mapping that is registered with the
-/// range's userfaultfd and of which no page is present, so that every touch is an event. It shows a
-/// file that nobody ever writes, or, once the owner has granted pages in parallel to their
-/// addresses, the granted block itself (`tryAdoptLocked`). Granted pages are mapped over it, one
-/// kernel mapping for each run; in parallel to a backdrop of their own block they need none and are
-/// entered by `UFFDIO_CONTINUE`.
+/// Without a grant, the kernel has the *backdrop*: a mapping that is registered with the range's
+/// userfaultfd and has no present page, so that every access is an event. It shows a file that is
+/// never written, or, once the owner has granted pages linearly to their addresses, the granted
+/// block itself (`tryAdoptLocked`). Granted pages are mapped over it, with one kernel mapping per
+/// run; pages linear to a backdrop of their own block need no mapping, and `UFFDIO_CONTINUE` enters
+/// them.
 ///
 /// ## No access is lost
 ///
-/// A mapping comes and goes by one `mmap` with `MAP_FIXED`, which the kernel does as one step for
-/// whoever faults: there is never an address with nothing behind it. To put the backdrop back takes
-/// three calls, since a mapping is registered only once it is there:
+/// A mapping appears and disappears by one `mmap` with `MAP_FIXED`, which the kernel does as one
+/// step for concurrent faults: an address always has something behind it. Restoring the backdrop
+/// takes three calls, because a mapping can be registered only once it exists:
 ///
 /// ```
 /// mmap(PROT_NONE)       the old pages are gone, from guests' tables too; a touch is EFAULT
@@ -39,18 +39,18 @@ import java.util.concurrent.locks.ReentrantLock;
 /// mprotect(READ|WRITE)  a touch is an event
 /// ```
 ///
-/// With any other order a touch in between would find a page of zeroes, and a store to it would be
+/// In any other order, an access in between would find a page of zeroes, and a store to it would be
 /// lost. On EFAULT the virtual processor asks the owner itself, which waits for the zap to end, and
-/// tries again. If registering fails, the range stays at EFAULT, and works.
+/// retries. If registering fails, the range stays at EFAULT, and still works.
 ///
 /// ## A zap does not fail
 ///
-/// Taking a page out of the middle of a run makes two mappings of one, and when the kernel has no
-/// room for another, the neighbours are given up as well: they go to `evicted`, and come back when
-/// they are touched ([#restore]). So do pages whose mappings somebody else needs ([#evictSome]):
-/// granted pages may be more than the kernel has mappings for.
+/// Removing a page from the middle of a run makes two mappings of one. When the kernel has no room
+/// for another, the range gives up the neighbours as well: they go to `evicted`, and return at
+/// their next access ([#restore]). So do pages whose mappings another user needs ([#evictSome]):
+/// the grants may exceed the kernel's mappings.
 public final class MappedRange implements VmaBudget.User {
-    /// In our books: what looks like the backdrop is none, but a mapping without faults.
+    /// In our records: this looks like the backdrop, but is a mapping without faults.
     private static final int NOT_REGISTERED = 1 << 16;
 
     private static final int MIN_EVICTED = 8;
@@ -66,11 +66,11 @@ public final class MappedRange implements VmaBudget.User {
     @GuardedBy("lock")
     private final VmaMap vmas;
 
-    /// How many pieces `vmas` has. Changed under the lock; read without it by whoever looks for
-    /// mappings to be given back, and does so for all ranges.
+    /// The number of pieces of `vmas`. Changed under the lock; read without it by a thread that
+    /// looks for mappings to evict in all ranges.
     private volatile int vmaCount = 1;
 
-    /// What the kernel shows at the start of the range where nothing is granted.
+    /// The kernel's mapping at the start of the range without a grant.
     @GuardedBy("lock")
     private Target backdrop;
 
@@ -78,8 +78,8 @@ public final class MappedRange implements VmaBudget.User {
     @GuardedBy("lock")
     private boolean untouched = true;
 
-    /// Whether the backdrop is the block of the grants. Its pages exist in the file, so that they
-    /// are absent for nobody: it must be registered for minor faults too.
+    /// Whether the backdrop is the block of the grants. Its pages exist in the file, so they are
+    /// never absent: it must also be registered for minor faults.
     @GuardedBy("lock")
     private boolean adopted;
 
@@ -90,13 +90,13 @@ public final class MappedRange implements VmaBudget.User {
     @GuardedBy("lock")
     private final ContinuedPages continued;
 
-    /// Used under the lock, but for [EvictedPages#everHadAny].
+    /// Used under the lock, except [EvictedPages#everHadAny].
     private final EvictedPages evicted;
 
     @GuardedBy("lock")
     private boolean shut;
 
-    /// Where the next eviction begins.
+    /// The start of the next eviction.
     @GuardedBy("lock")
     private long evictFrom;
 
@@ -104,10 +104,10 @@ public final class MappedRange implements VmaBudget.User {
     @GuardedBy("lock")
     private final Set<Long> poisoned = new HashSet<>();
 
-    /// Sets up a range whose addresses are reserved already.
+    /// Sets up a range whose addresses are already reserved.
     ///
-    /// @param backdrop a file without content, shown in parallel to the addresses
-    /// @param uffd for a lazy range; null for one that is mapped at once
+    /// @param backdrop a file without content, shown linearly to the addresses
+    /// @param uffd for a lazy range; null for a range that is mapped at once
     MappedRange(
             Syscalls sys,
             HvaRange range,
@@ -148,8 +148,8 @@ public final class MappedRange implements VmaBudget.User {
 
     /// Maps pages of a file.
     ///
-    /// @param part where; the backdrop is there now
-    /// @param block all of the file that belongs to the pages' block
+    /// @param part the addresses; the backdrop is there now
+    /// @param block the part of the file that belongs to the pages' block
     void map(HvaRange part, Target target, FileExtent block) {
         lock.lock();
         try {
@@ -175,13 +175,13 @@ public final class MappedRange implements VmaBudget.User {
 
     /// A part of a file.
     ///
-    /// @param offsetBytes where it begins
+    /// @param offsetBytes its start
     record FileExtent(long offsetBytes, long lengthBytes) {}
 
-    /// Makes the block that the first grant is from the backdrop, if the whole range fits into it
-    /// in parallel. From then on its pages are entered by `UFFDIO_CONTINUE`, without a kernel
-    /// mapping for each run. That the backdrop shows pages which are not granted is safe as long as
-    /// it is registered, and it is from before it may be touched until after it is gone.
+    /// Makes the first grant's block the backdrop, if the whole range fits into it linearly. From
+    /// then on `UFFDIO_CONTINUE` enters its pages, without a kernel mapping for each run. The
+    /// backdrop then shows pages that are not granted. This is safe as long as it is registered,
+    /// and it is registered from before its first access until after its removal.
     @GuardedBy("lock")
     private boolean tryAdoptLocked(HvaRange part, Target target, FileExtent block) {
         long start = target.offsetBytes() - (part.startHva() - range.startHva());
@@ -200,7 +200,7 @@ public final class MappedRange implements VmaBudget.User {
             return shown;
         } finally {
             if (!shown) {
-                // Not memory that faults can be registered for, such as a BAR of a PCI function.
+                // Memory without support for registered faults, such as a BAR of a PCI function.
                 adopted = false;
                 continuing = false;
                 backdrop = former;
@@ -231,21 +231,21 @@ public final class MappedRange implements VmaBudget.User {
 
     @GuardedBy("lock")
     private void mapOverLocked(HvaRange part, Target target) {
-        // One mapping more cuts another in two at worst.
+        // In the worst case, one more mapping cuts another in two.
         budget.take(2);
         int errno = tryMmap(part, target, target.prot() & ~NOT_REGISTERED);
         if (errno != 0) {
             budget.add(-2);
             throw Syscalls.failure(errno, "mmap " + part);
         }
-        // The same as the backdrop, but not registered: the kernel does not merge the two.
+        // Equal to the backdrop, but unregistered: the kernel does not merge the two.
         boolean parallel = backdropAtLocked(part.startHva()).equals(target);
         Target noted = parallel ? target.withProt(target.prot() | NOT_REGISTERED) : target;
         continued.remove(part);
         budget.add(noteMappedLocked(part, noted) - 2);
     }
 
-    /// @return how many mappings there are more than before
+    /// @return the increase in the number of mappings
     @GuardedBy("lock")
     private int noteMappedLocked(HvaRange part, Target target) {
         int more = vmas.set(part, target);
@@ -253,7 +253,7 @@ public final class MappedRange implements VmaBudget.User {
         return more;
     }
 
-    /// Removes what is mapped in a part of the range.
+    /// Removes the mappings in a part of the range.
     void zap(HvaRange part) {
         lock.lock();
         try {
@@ -273,14 +273,14 @@ public final class MappedRange implements VmaBudget.User {
         } else {
             clearLocked(part);
         }
-        // Last: what is there still if the kernel refuses must still be known.
+        // Last: if the kernel refuses, the records must still have the remaining mappings.
         evicted.remove(part);
     }
 
     @GuardedBy("lock")
     private void clearLocked(HvaRange part) {
         if (showBackdropLocked(part) != 0) {
-            // What is not registered must not be reached by mapping it in parallel.
+            // An unregistered backdrop must not be reached by a linear mapping.
             continuing = false;
         }
     }
@@ -295,9 +295,9 @@ public final class MappedRange implements VmaBudget.User {
         return true;
     }
 
-    /// Puts the backdrop over everything that is mapped in a part of the range.
+    /// Puts the backdrop over all mappings in a part of the range.
     ///
-    /// @return 0, or why it could not be registered; touching it is EFAULT then
+    /// @return 0, or why it could not be registered; accesses are EFAULT then
     @GuardedBy("lock")
     private int showBackdropLocked(HvaRange part) {
         HvaRange shown = part;
@@ -334,7 +334,7 @@ public final class MappedRange implements VmaBudget.User {
                 : 0;
     }
 
-    /// Notes as evicted what is granted in a part of the range.
+    /// Records the grants in a part of the range as evicted.
     @GuardedBy("lock")
     private void noteEvictedLocked(HvaRange part) {
         for (Part piece : vmas.partsOf(part)) {
@@ -353,11 +353,11 @@ public final class MappedRange implements VmaBudget.User {
         return uffd == null ? 0 : vmaCount;
     }
 
-    /// Gives kernel mappings of granted pages back, an eighth of them or a few: those next in the
-    /// order of addresses, round and round. The pages come back when they are touched.
+    /// Evicts kernel mappings of granted pages: an eighth of them, or a few, the next ones in a
+    /// circle through the addresses. The pages return at their next access.
     ///
-    /// @return how many mappings there are fewer; none in a range that is mapped at once, whose
-    ///   pages would not come back, or is shut
+    /// @return the decrease in the number of mappings; 0 in a range that is mapped at once, whose
+    ///   pages would not return, or is shut
     @Override
     public int evictSome() {
         lock.lock();
@@ -414,8 +414,8 @@ public final class MappedRange implements VmaBudget.User {
         }
     }
 
-    /// Makes touching an unmapped page an error for those who are no virtual processors, and wakes
-    /// those who wait for it. A virtual processor that touches it is not told so, but asks anew
+    /// Makes accesses to an unmapped page an error for threads other than virtual processors, and
+    /// wakes waiting threads. A virtual processor that accesses it ignores the error and asks again
     /// ([#unpoison]).
     void poison(HvaRange page) {
         lock.lock();
@@ -426,7 +426,7 @@ public final class MappedRange implements VmaBudget.User {
             int errno =
                     showsOnlyBackdropLocked(page) ? uffd().tryPoison(page) : Errno.EEXIST.code();
             if (errno == Errno.EEXIST.code()) {
-                // It was granted meanwhile.
+                // It was granted in the meantime.
                 uffd().wake(page);
                 return;
             }
@@ -439,14 +439,14 @@ public final class MappedRange implements VmaBudget.User {
         }
     }
 
-    /// What kernels before 6.6 have instead of poison: a mapping of one page without rights.
+    /// Kernels before 6.6 have no poison; this replaces it: a mapping of one page without rights.
     @GuardedBy("lock")
     private void forbidLocked(HvaRange page) {
         Target target = backdropAtLocked(page.startHva());
         try {
             mapOverLocked(page, target.withProt(LinuxAbi.PROT_NONE));
         } catch (MdevException e) {
-            // There was no room for it: they fault again, which is better than to sleep.
+            // There was no room for it: the threads fault again, which is better than to sleep.
             var _ = poisoned.remove(page.startHva());
         } finally {
             uffd().wake(page);
@@ -455,7 +455,7 @@ public final class MappedRange implements VmaBudget.User {
 
     /// Makes a page usable again that [#poison] made unusable.
     ///
-    /// @return false if it did not: then it is the host's memory that is broken
+    /// @return false if it was not poisoned: then the host's memory is broken
     boolean unpoison(long hva) {
         lock.lock();
         try {
@@ -470,7 +470,7 @@ public final class MappedRange implements VmaBudget.User {
         }
     }
 
-    /// Makes every touch of the range fail, and wakes those who wait in it. Nothing changes it any
+    /// Makes every access to the range fail, and wakes waiting threads. Nothing changes it any
     /// more.
     void shut() {
         lock.lock();
@@ -492,12 +492,12 @@ public final class MappedRange implements VmaBudget.User {
         }
     }
 
-    /// How many mappings the kernel has in the range.
+    /// The number of the kernel's mappings in the range.
     public int vmaCount() {
         return vmaCount;
     }
 
-    /// Pages that are granted but that the kernel had no room for.
+    /// Granted pages that the kernel had no room for.
     public long evictedPages() {
         lock.lock();
         try {

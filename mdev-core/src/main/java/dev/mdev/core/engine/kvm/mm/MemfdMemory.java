@@ -3,9 +3,9 @@ package dev.mdev.core.engine.kvm.mm;
 import dev.mdev.core.hostmm.MemoryBackend;
 import dev.mdev.core.sys.Syscalls;
 
-/// Memory in files that have no name (`memfd_create(2)`): guest RAM, and apertures of parents that
-/// are programs. Pages are allocated as they are touched; other mappings of them are made by the
-/// descriptor.
+/// Memory in files without names (`memfd_create(2)`): guest RAM, and apertures of parents that
+/// exist only in software. Pages are allocated at their first access; the descriptor allows further
+/// mappings of them.
 public final class MemfdMemory implements MemoryBackend {
     private final Syscalls sys;
 

@@ -23,21 +23,20 @@ import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.ConcurrentSkipListMap;
 
-/// The page table of this process, which the kernel keeps: a mapping is made by `mmap` and taken
-/// back by `mmap`, and the kernel's MMU notifiers take it out of the guests' tables at the same
-/// time.
+/// The page table of this process, which the kernel keeps: `mmap` makes and removes a mapping, and
+/// the kernel's MMU notifiers remove it from the guests' tables at the same time.
 ///
-/// Every lazy range has a userfaultfd and a fault loop of its own: one for all would be a lock that
-/// all virtual processors share.
+/// Every lazy range has a userfaultfd and a fault loop of its own: a shared one would be a lock
+/// between all virtual processors.
 ///
 /// Locks: each range has one, a leaf, taken under the entries lock of a vma, and never two of them.
 public final class MmapPageTable implements HostPageTable, AutoCloseable {
-    /// More than any address, so that the backdrop of an address is at the same offset.
+    /// Above every address, so that the backdrop of an address is at the same offset.
     private static final long NOTHING_BYTES = 1L << 47;
 
     private static final long ALIGN_BYTES = 2L << 20;
 
-    /// Pages of the largest range: as many as a slot can show, and as [ContinuedPages] counts.
+    /// Pages of the largest range: the limit of a slot, and of [ContinuedPages].
     private static final long MAX_PAGES = Integer.MAX_VALUE;
 
     private final Syscalls sys;
@@ -47,7 +46,7 @@ public final class MmapPageTable implements HostPageTable, AutoCloseable {
     private final FaultedVcpus vcpus;
     private final Duration patience;
 
-    /// A file that is never written, behind everything that is not granted.
+    /// A file that is never written, behind all pages without a grant.
     private final NativeFd nothing;
 
     private final ConcurrentSkipListMap<Long, Entry> ranges = new ConcurrentSkipListMap<>();
@@ -59,15 +58,15 @@ public final class MmapPageTable implements HostPageTable, AutoCloseable {
     /// @param loop null if the range is mapped at once
     private record Entry(MappedRange mapped, @Nullable UffdFaultLoop loop) {}
 
-    /// Who decides what a fault finds.
+    /// Decides how a fault ends.
     @FunctionalInterface
     public interface FaultHandler {
         FaultResult handleFault(long hva, Access access);
     }
 
-    /// Everything that the page tables of one engine have in common.
+    /// What the page tables of one engine share.
     ///
-    /// @param patience how long giving a range back waits for its owner's answer to a fault
+    /// @param patience how long the release of a range waits for its owner's answer to a fault
     public record Shared(Syscalls sys, VmaBudget budget, Duration patience) {}
 
     public MmapPageTable(
@@ -81,7 +80,7 @@ public final class MmapPageTable implements HostPageTable, AutoCloseable {
         this.nothing = sys.memfd("nothing", NOTHING_BYTES);
     }
 
-    /// Says who decides; before the first range is reserved.
+    /// Sets who answers faults; before the first range is reserved.
     public void connect(FaultHandler newHandler) {
         handler = newHandler;
     }
@@ -133,8 +132,7 @@ public final class MmapPageTable implements HostPageTable, AutoCloseable {
         }
     }
 
-    /// Addresses where a guest-physical address that is as well aligned can be mapped by large
-    /// pages.
+    /// Addresses at which large pages can map a guest-physical address of the same alignment.
     private HvaRange reserveAddresses(long lengthBytes) {
         long spare = lengthBytes < ALIGN_BYTES ? 0 : ALIGN_BYTES;
         long hva =
@@ -161,8 +159,8 @@ public final class MmapPageTable implements HostPageTable, AutoCloseable {
         if (entry == null) {
             throw new MdevException(Errno.EINVAL, "not a reserved range: " + range);
         }
-        // First nobody may find a page there any more, then nobody is left who waits, and only then
-        // may the loop end and its userfaultfd go.
+        // First the pages must be gone, then the waiting threads, and only then may the loop end
+        // and close its userfaultfd.
         entry.mapped.shut();
         if (entry.loop != null) {
             entry.loop.stop(patience);
@@ -198,9 +196,9 @@ public final class MmapPageTable implements HostPageTable, AutoCloseable {
         rangeAt(range.startHva()).zap(range);
     }
 
-    /// Maps a page again that is granted but that the kernel had no room for.
+    /// Maps a granted page again that the kernel had no room for.
     ///
-    /// @throws MdevException ENOMEM if there is still none
+    /// @throws MdevException ENOMEM if there is still no room
     public void restore(long hva) {
         Map.Entry<Long, Entry> entry = ranges.floorEntry(hva);
         if (entry != null && entry.getValue().mapped.range().contains(hva)) {
@@ -215,9 +213,9 @@ public final class MmapPageTable implements HostPageTable, AutoCloseable {
         }
     }
 
-    /// Makes a page usable again that was poisoned for somebody else.
+    /// Makes a page usable again that was poisoned for another thread.
     ///
-    /// @return false if that is not why it is broken
+    /// @return false if the page is broken for another reason
     public boolean unpoison(long hva) {
         Map.Entry<Long, Entry> entry = ranges.floorEntry(hva);
         return entry != null
@@ -233,7 +231,7 @@ public final class MmapPageTable implements HostPageTable, AutoCloseable {
         return entry.getValue().mapped;
     }
 
-    /// What the fault loop of one range asks and tells.
+    /// The callbacks of the fault loop of one range.
     private final class RangeAnswers implements UffdFaultLoop.Answers {
         private final MappedRange mapped;
 

@@ -20,17 +20,16 @@ import java.time.Duration;
 
 /// Answers the faults of one reserved range, one after the other, on a thread of its own.
 ///
-/// Each event gets exactly one answer, whatever happens on the way: who touched the page is woken
-/// to find it mapped, or, if it is a virtual processor, is told the outcome and interrupted, or
-/// else (also if the kernel touches it in a processor's place) finds the page poisoned. A fault is
-/// never left asleep.
+/// Each event gets exactly one answer in all cases. If the page is mapped, the faulting thread is
+/// woken. Otherwise, a virtual processor gets the outcome and is interrupted; any other thread
+/// (also the kernel in a processor's place) finds the page poisoned. No fault stays asleep.
 ///
 /// The thread is a platform thread: it blocks in `poll`, and must run when all carriers of virtual
 /// threads are themselves blocked in page faults. It allocates and may wait for a garbage
 /// collection, so no Java code may touch the range: a Java thread that sleeps in a page fault does
 /// not reach a safepoint, and the collection would never begin.
 final class UffdFaultLoop {
-    /// Events taken at a time. Those not taken yet wait in the kernel.
+    /// Events taken at a time. The rest waits in the kernel.
     private static final int BATCH = 16;
 
     private static final int STOP = 0;
@@ -44,18 +43,18 @@ final class UffdFaultLoop {
     private final Thread thread;
     private volatile boolean stopping;
 
-    /// What the loop asks and tells.
+    /// The loop's callbacks.
     interface Answers {
         /// Makes the page at `hva` accessible, or says why not.
         FaultResult handleFault(long hva, Access access);
 
-        /// Tells a virtual processor that its fault ends otherwise than by a mapping.
+        /// Reports to a virtual processor that its fault ends without a mapping.
         ///
-        /// @return false if the thread is no virtual processor's, or if signals do not get it out
-        ///   of its fault
+        /// @return false if the thread belongs to no virtual processor, or if signals do not end
+        ///   its fault
         boolean refuse(int tid, long hva, FaultResult result);
 
-        /// Makes accesses to a page fail from now on, and wakes those who wait for it.
+        /// Makes accesses to a page fail from now on, and wakes waiting threads.
         void poison(HvaRange page);
     }
 
@@ -77,7 +76,7 @@ final class UffdFaultLoop {
         try {
             loop.thread.start();
         } catch (Error e) {
-            // There may be no thread left.
+            // The system may have no thread left.
             loop.stopEvent.close();
             throw e;
         }
@@ -105,8 +104,8 @@ final class UffdFaultLoop {
         }
     }
 
-    /// The loop ends when it is told to and never otherwise: the end closes the userfaultfd, and
-    /// that is when an unmapped page becomes an ordinary page of zeroes.
+    /// Only a request ends the loop: the end closes the userfaultfd, and from then on an unmapped
+    /// page is an ordinary page of zeroes.
     private void answerSomeSafely(MemorySegment events) {
         try {
             answerSome(events);
@@ -131,7 +130,7 @@ final class UffdFaultLoop {
             answer(event);
         } catch (RuntimeException | Error e) {
             counters.internalError();
-            // It faults again, and so do others: none of the batch is left asleep.
+            // It faults again, and so do others: the whole batch is awake.
             long hva = event.get(ValueLayout.JAVA_LONG, Msg.ADDRESS);
             uffd.wake(HvaRange.ofPages(Page.baseOf(hva), 1));
         }
@@ -164,17 +163,17 @@ final class UffdFaultLoop {
         try {
             return answers.handleFault(hva, access);
         } catch (RuntimeException | Error e) {
-            // Whoever sleeps in the fault must be answered, and the loop must live on.
+            // A thread that sleeps in the fault must get an answer, and the loop must continue.
             counters.internalError();
             return new FaultResult.Failed(
                     Errno.EIO, "answering hva=0x%x threw %s".formatted(hva, e));
         }
     }
 
-    /// Ends the loop; called once. Whoever still sleeps in a fault of the range must have been
-    /// woken to find something else there: no event is answered any more.
+    /// Ends the loop; called once. The caller must have woken all threads that sleep in a fault of
+    /// the range, to find other content there: no event is answered any more.
     ///
-    /// @param patience how long to wait for the owner of the range, if it is being asked just now;
+    /// @param patience how long to wait for the owner of the range, if it is deciding right now;
     ///   the thread ends when it returns
     void stop(Duration patience) {
         if (stopping) {
@@ -183,7 +182,7 @@ final class UffdFaultLoop {
         try (Arena scratch = Arena.ofConfined()) {
             MemorySegment one = scratch.allocate(ValueLayout.JAVA_LONG);
             one.set(ValueLayout.JAVA_LONG, 0, 1);
-            // Before the flag: the thread closes the event when it has seen the flag.
+            // Before the flag: the thread closes the event after it has seen the flag.
             var _ = libc.write(stopEvent.number(), one.address(), Long.BYTES);
         }
         stopping = true;

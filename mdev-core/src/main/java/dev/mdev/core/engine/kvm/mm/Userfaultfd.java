@@ -15,13 +15,13 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
-/// A userfaultfd: whoever touches a registered page that is not there sleeps, and what it touched
-/// can be read here. Any thread.
+/// A userfaultfd: a thread that accesses a registered absent page sleeps, and the address can be
+/// read here. Any thread.
 public final class Userfaultfd implements AutoCloseable {
     public static final String DEVICE = "/dev/userfaultfd";
 
-    /// Features without which this engine cannot work: faults of shared memory, for pages that do
-    /// not exist and for those that do, and who faults.
+    /// Features that this engine needs: faults of shared memory, for absent and for existing pages,
+    /// and the faulting thread.
     static final long NEEDED_FEATURES =
             UserfaultfdAbi.UFFD_FEATURE_MISSING_SHMEM
                     | UserfaultfdAbi.UFFD_FEATURE_MINOR_SHMEM
@@ -35,7 +35,7 @@ public final class Userfaultfd implements AutoCloseable {
         this.fd = fd;
     }
 
-    /// Opens one by the device, which needs no capability but the right to open it.
+    /// Opens one through the device, which needs no capability except the right to open it.
     ///
     /// @throws dev.mdev.api.MdevException if there is none, or it lacks a feature (EINVAL)
     public static Userfaultfd open(Syscalls sys) {
@@ -68,7 +68,7 @@ public final class Userfaultfd implements AutoCloseable {
     /// Registers a range for faults on absent pages.
     ///
     /// @param minor whether also for pages that exist in the file but not in the mapping
-    /// @return 0 or the error number; EINVAL if the mapping is not of memory that can be registered
+    /// @return 0 or the error number; EINVAL if the mapping's memory does not support it
     int tryRegister(HvaRange range, boolean minor) {
         try (Arena scratch = Arena.ofConfined()) {
             MemorySegment argument = rangeArgument(scratch, Register.SIZE, range);
@@ -81,7 +81,7 @@ public final class Userfaultfd implements AutoCloseable {
         }
     }
 
-    /// Wakes all who sleep in the range: they touch their pages again.
+    /// Wakes all threads that sleep in the range: they access their pages again.
     void wake(HvaRange range) {
         try (Arena scratch = Arena.ofConfined()) {
             MemorySegment argument = rangeArgument(scratch, Range.SIZE, range);
@@ -89,8 +89,9 @@ public final class Userfaultfd implements AutoCloseable {
         }
     }
 
-    /// Maps pages of the file that exist, at the addresses where the mapping shows them. Wakes
-    /// nobody: each fault has an event of its own, which is answered when the books are right.
+    /// Maps existing pages of the file at the addresses where the mapping shows them. Wakes no
+    /// thread: each fault has an event of its own, which is answered when the records are up to
+    /// date.
     ///
     /// @return how far it came and why it stopped
     Continued tryContinue(HvaRange range) {
@@ -112,8 +113,7 @@ public final class Userfaultfd implements AutoCloseable {
     /// @param errno 0 if that is all
     record Continued(long mappedBytes, int errno) {}
 
-    /// Poisons pages: whoever touches them gets SIGBUS, or EFAULT in a system call. Wakes those who
-    /// wait for them.
+    /// Poisons pages: an access gets SIGBUS, or EFAULT in a system call. Wakes waiting threads.
     ///
     /// @return 0 or the error number
     int tryPoison(HvaRange range) {

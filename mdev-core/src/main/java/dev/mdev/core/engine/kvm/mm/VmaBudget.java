@@ -11,19 +11,19 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
 
-/// How many mappings the kernel may keep for us (Linux `vm.max_map_count`, a limit for the whole
-/// process). Past the kernel's limit, `mmap` fails with ENOMEM; a mapping is therefore refused
-/// earlier, as an answer to its fault, and the rest is kept for what must not fail: a revocation
-/// that cuts a mapping in two.
+/// The number of mappings that the kernel may keep for this process (Linux `vm.max_map_count`, a
+/// limit for the whole process). Past the kernel's limit, `mmap` fails with ENOMEM. So this refuses
+/// a mapping earlier, as an answer to its fault, and keeps the rest for revocations, which cut
+/// mappings in two and must not fail.
 ///
-/// When there is no room left, the user that has the most mappings gives some back, whichever
-/// machine it belongs to: nobody can keep the others from working. Any thread.
+/// At the limit, the user with the most mappings, in any machine, gives some up, so that each
+/// machine leaves room for the others. Any thread.
 public final class VmaBudget {
     private static final Path LIMIT_FILE = Path.of("/proc/sys/vm/max_map_count");
 
     private static final long ROOM = 64;
 
-    /// How often somebody is asked to give mappings back: what one has may not be worth it.
+    /// How often a user is asked to give up mappings: one user's may be too few.
     private static final int ATTEMPTS = 4;
 
     /// Linux `DEFAULT_MAX_MAP_COUNT`.
@@ -35,15 +35,15 @@ public final class VmaBudget {
     private final AtomicLong used = new AtomicLong();
     private final Set<User> users = ConcurrentHashMap.newKeySet();
 
-    /// Who has mappings.
+    /// A user of mappings.
     interface User {
-        /// How many it could give back. Takes no lock: all users are asked, by whoever finds no
-        /// room.
+        /// The number of mappings that it could give up. Takes no lock: a thread that finds no room
+        /// asks all users.
         int evictableCount();
 
-        /// Gives some back.
+        /// Gives up some mappings.
         ///
-        /// @return how many
+        /// @return the number given up
         int evictSome();
     }
 
@@ -51,7 +51,7 @@ public final class VmaBudget {
         this.limit = limit;
     }
 
-    /// The one that all engines of this process share: three quarters of what the kernel allows.
+    /// The budget that all engines of this process share: three quarters of the kernel's limit.
     public static VmaBudget ofThisProcess() {
         return OF_THIS_PROCESS;
     }
@@ -80,11 +80,10 @@ public final class VmaBudget {
         users.remove(user);
     }
 
-    /// Sees to it that there is room for a few mappings, more than the caller needs, for those who
-    /// come between. If nobody can give any back, the next [#take] is refused. The caller holds no
-    /// user's lock.
+    /// Makes room for a few mappings more than the caller needs, for concurrent callers. If no user
+    /// can give any up, the next [#take] is refused. The caller holds no user's lock.
     ///
-    /// @return how many were given back
+    /// @return the number given up
     int makeRoom() {
         int given = 0;
         for (int i = 0; i < ATTEMPTS && !hasRoom(); i++) {
@@ -114,7 +113,7 @@ public final class VmaBudget {
         }
     }
 
-    /// Notes mappings that came (or, negative, went) and for which nobody asked.
+    /// Records mappings that appeared (or, negative, disappeared) without a request.
     void add(int count) {
         used.addAndGet(count);
     }

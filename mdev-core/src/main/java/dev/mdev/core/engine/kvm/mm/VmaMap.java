@@ -7,8 +7,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 
-/// The mappings that the kernel has in a range of addresses, as far as they are ours: neighbours
-/// that continue each other are one, as in the kernel. Not for concurrent use.
+/// The mappings that the kernel has in a range of addresses, as far as they are ours: adjacent
+/// mappings that continue each other are one, as in the kernel. Not for concurrent use.
 final class VmaMap {
     private final HvaRange range;
     private final TreeMap<Long, Piece> pieces = new TreeMap<>();
@@ -16,16 +16,16 @@ final class VmaMap {
     /// A mapping.
     ///
     /// @param endHva first address after it
-    /// @param target what is mapped at its start
+    /// @param target the target at its start
     private record Piece(long endHva, Target target) {}
 
-    /// What is mapped at an address.
+    /// The target of an address.
     ///
     /// @param file the file's descriptor
-    /// @param offsetBytes the place in the file
+    /// @param offsetBytes the offset in the file
     /// @param prot rights, `LinuxAbi.PROT_...`
     record Target(int file, long offsetBytes, int prot) {
-        /// What the same mapping shows `bytes` further on.
+        /// The target of the same mapping `bytes` further on.
         Target plus(long bytes) {
             return new Target(file, offsetBytes + bytes, prot);
         }
@@ -35,7 +35,7 @@ final class VmaMap {
         }
     }
 
-    /// A part of a range and what is mapped at its start.
+    /// A part of a range and the target at its start.
     record Part(HvaRange range, Target target) {}
 
     VmaMap(HvaRange range, Target all) {
@@ -43,7 +43,7 @@ final class VmaMap {
         pieces.put(range.startHva(), new Piece(range.endHva(), all));
     }
 
-    /// How many mappings there are.
+    /// The number of mappings.
     int count() {
         return pieces.size();
     }
@@ -66,7 +66,7 @@ final class VmaMap {
         return parts;
     }
 
-    /// The whole mappings that a part of the range touches, as one range.
+    /// The whole mappings that a part of the range overlaps, as one range.
     HvaRange widened(HvaRange part) {
         Map.Entry<Long, Piece> first = pieces.floorEntry(part.startHva());
         Map.Entry<Long, Piece> last = pieces.lowerEntry(part.endHva());
@@ -77,7 +77,7 @@ final class VmaMap {
 
     /// The first whole mappings from the one at an address on, as one range.
     ///
-    /// @param count the most mappings
+    /// @param count the maximum number of mappings
     HvaRange windowFrom(long hva, int count) {
         Long first = pieces.floorKey(hva);
         long start = first == null ? range.startHva() : first;
@@ -90,9 +90,9 @@ final class VmaMap {
         return new HvaRange(start, end - start);
     }
 
-    /// Notes that a part of the range is mapped to something else now.
+    /// Records that a part of the range has another target now.
     ///
-    /// @return how many mappings there are more than before
+    /// @return the increase in the number of mappings
     int set(HvaRange part, Target target) {
         int before = pieces.size();
         cutAt(part.startHva());

@@ -6,7 +6,7 @@ import java.io.ByteArrayOutputStream;
 import java.lang.foreign.MemorySegment;
 
 /// The program that a virtual processor runs: fewer than 200 bytes of x86-64 machine code that do
-/// the guest's loads and stores, each by one real instruction of the width asked for.
+/// the guest's loads and stores, each by one real instruction of the requested width.
 ///
 /// ```
 /// doorbell:  mov [rbp], eax        ; a store to where no memory is: KVM_EXIT_MMIO, "I am done"
@@ -31,10 +31,10 @@ import java.lang.foreign.MemorySegment;
 ///            jmp doorbell
 /// ```
 ///
-/// All state is in registers, so an interrupted row goes on by running the processor again, and
-/// what is done can be told from rip and rcx ([#done]).
+/// All state is in registers, so the next run of the processor continues an interrupted row, and
+/// rip and rcx show its progress ([#done]).
 public final class GuestStub {
-    /// Where the program enters a new row.
+    /// The program's entry for a new row.
     private final int fetch;
 
     private final byte[] code;
@@ -45,8 +45,8 @@ public final class GuestStub {
     /// Offsets of one routine's instructions in the code.
     ///
     /// @param access the instruction that makes the guest's access
-    /// @param accessDone where rip is when an access, its value included, is done
-    /// @param counted where rip is when it has been counted in rcx as well
+    /// @param accessDone the value of rip when an access, including its value, is complete
+    /// @param counted the value of rip when it has also been counted in rcx
     record Routine(int access, int accessDone, int counted) {}
 
     /// Fields of the mailbox, in bytes from its start.
@@ -116,7 +116,7 @@ public final class GuestStub {
         return access.ordinal() * 4 + Integer.numberOfTrailingZeros(widthBytes);
     }
 
-    /// Copies the program to where the guest finds it.
+    /// Copies the program to its place in the guest.
     void copyTo(MemorySegment memory) {
         MemorySegment.copy(MemorySegment.ofArray(code), 0, memory, 0, code.length);
     }
@@ -129,7 +129,7 @@ public final class GuestStub {
         return routines[index(access, widthBytes)];
     }
 
-    /// How many accesses of a row are done, from where the program stands.
+    /// The number of completed accesses of a row, from the position of the program.
     ///
     /// @param count of the row
     /// @param left rcx
@@ -146,7 +146,7 @@ public final class GuestStub {
         return count - left + (uncounted ? 1 : 0);
     }
 
-    /// Machine code in the making.
+    /// Machine code under construction.
     private static final class Assembler {
         private final ByteArrayOutputStream out = new ByteArrayOutputStream();
 

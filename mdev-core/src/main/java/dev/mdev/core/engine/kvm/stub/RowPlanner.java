@@ -2,12 +2,12 @@ package dev.mdev.core.engine.kvm.stub;
 
 import dev.mdev.core.engine.GuestAccess;
 
-/// Cuts what a processor is to do into rows that the guest's program takes in one go, and makes
-/// visible to the program what they touch.
+/// Splits a processor's accesses into rows that the guest's program takes at once, and makes their
+/// addresses visible to the program.
 public final class RowPlanner {
     private static final int GIB_SHIFT = 30;
 
-    /// What one row may touch; the stub has room for page tables of several hundred.
+    /// The maximum reach of one row; the stub has room for page tables of several hundred.
     private static final long MAX_GIBS = 32;
 
     private final StubVcpu stub;
@@ -69,7 +69,7 @@ public final class RowPlanner {
         return Long.divideUnsigned(Math.min(room, reach), Math.abs(stride)) + 1;
     }
 
-    /// Makes all that a row touches visible.
+    /// Makes all addresses of a row visible.
     public void makeVisible(StubRow row) {
         long last = row.gpaAt(row.count() - 1);
         long low = Math.min(row.firstGpa(), last) >>> GIB_SHIFT;

@@ -4,10 +4,10 @@ import dev.mdev.api.page.Access;
 import dev.mdev.api.page.Page;
 import dev.mdev.core.engine.VcpuExit;
 
-/// An access that crosses from one page to the next and of which the owner of one page wants to
-/// serve its part. A processor cannot do half an instruction, so each part is done by itself, in
-/// the order of Linux's instruction emulator: what is in memory first, byte by byte; then what is
-/// not, as MMIO exits.
+/// An access that crosses a page boundary and of which the owner of one page serves its part. A
+/// processor cannot do half an instruction, so each part is done separately, in the order of
+/// Linux's instruction emulator: first the bytes in memory, one by one; then the rest, as MMIO
+/// exits.
 public final class SplitAccess {
     private final Access access;
     private final long firstGpa;
@@ -16,10 +16,10 @@ public final class SplitAccess {
     /// Bytes in the first page.
     private final int firstBytes;
 
-    /// What is stored, or what of a load has come together.
+    /// The value to store, or the bytes of a load so far.
     private long value;
 
-    /// The byte that memory is to be tried for next.
+    /// The next byte to try in memory.
     private int nextByte;
 
     /// A bit for each of the two parts that is not in memory.
@@ -28,7 +28,7 @@ public final class SplitAccess {
     /// The part that exits next.
     private int nextExit;
 
-    /// @param value what is stored; 0 for a load
+    /// @param value the value to store; 0 for a load
     public SplitAccess(Access access, long gpa, int widthBytes, long value) {
         this.access = access;
         this.firstGpa = gpa;
@@ -45,7 +45,7 @@ public final class SplitAccess {
         return bytesInFirstPage(gpa, widthBytes) < widthBytes;
     }
 
-    /// What was loaded, once all is done.
+    /// The loaded value, once all is complete.
     public long value() {
         return value;
     }
@@ -60,7 +60,7 @@ public final class SplitAccess {
                 access, firstGpa + nextByte, 1, 1, 0, value >>> (nextByte * Byte.SIZE), 0);
     }
 
-    /// The next byte is done.
+    /// The next byte is complete.
     ///
     /// @param loaded its value, if it was loaded
     public void byteDone(long loaded) {
@@ -70,14 +70,14 @@ public final class SplitAccess {
         nextByte++;
     }
 
-    /// The next byte is not in memory, and so nothing of its page is.
+    /// The next byte, and so its whole page, is not in memory.
     public void partIsMmio() {
         int part = nextByte < firstBytes ? 0 : 1;
         mmioParts |= 1 << part;
         nextByte = part == 0 ? firstBytes : widthBytes;
     }
 
-    /// Whether there is another part to exit with, which is then the current one.
+    /// Whether there is another part to exit with, which then becomes the current one.
     public boolean nextMmio() {
         while (nextExit < 2) {
             if ((mmioParts & 1 << nextExit++) != 0) {

@@ -24,29 +24,29 @@ import java.lang.foreign.ValueLayout;
 ///      +16 MiB    the next processor's
 /// ```
 ///
-/// The windows of all processors are in the last GiB that guest-physical addresses of the stub can
-/// name; a slot of the VMM there is refused by the kernel with EEXIST. Slot ids are taken from the
-/// highest downwards.
+/// The windows of all processors are in the last GiB of the stub's guest-physical addresses; the
+/// kernel refuses a slot of the VMM there with EEXIST. Slot ids are taken from the highest
+/// downwards.
 ///
 /// ## Guest page tables
 ///
 /// The program runs with 4-level paging and 2 MiB pages, which all processors have. Every gpa below
-/// [#limitGpa] is visible twice: at the same virtual address without the right to write, where
-/// loads go, and [#STORE_ALIAS] above it, where stores go. A load then never makes a page writable,
-/// which with shadow paging would count as dirtying it. Both views share all tables below the root:
-/// it is the root's entry that lacks the right.
+/// [#limitGpa] is visible twice: at the same virtual address without write permission, for loads,
+/// and [#STORE_ALIAS] above it, for stores. A load then never makes a page writable, which with
+/// shadow paging would count as dirtying it. Both views share all tables below the root: the root's
+/// entry lacks the permission.
 ///
-/// A table entry, once present, never changes; the accessed and dirty bits are set from the
-/// beginning. So no guest TLB and no shadow page of the kernel is ever stale. When the room for
-/// tables is used up, the slot is deleted and made anew, which drops all that was derived from it.
+/// A present table entry never changes; the accessed and dirty bits are set from the beginning. So
+/// guest TLBs and shadow pages of the kernel are never stale. When the room for tables is used up,
+/// the slot is deleted and created again, which drops everything derived from it.
 public final class StubMemory implements AutoCloseable {
-    /// Virtual processors for which there is room.
+    /// The maximum number of virtual processors.
     static final int MAX_VCPUS = 64;
 
-    /// Loads whose values fit the mailbox.
+    /// The number of loads whose values fit the mailbox.
     static final int VALUES = 4096;
 
-    /// What is added to a gpa to get the address for stores.
+    /// The offset from a gpa to its address for stores.
     static final long STORE_ALIAS = 1L << 46;
 
     private static final int ALIAS_BITS = 46;
@@ -105,22 +105,22 @@ public final class StubMemory implements AutoCloseable {
         }
     }
 
-    /// The first gpa that accesses of a machine's guests cannot name.
+    /// The first gpa out of reach for accesses of a machine's guests.
     public static long limitGpa(KvmVm vm) {
         return (1L << Math.min(ALIAS_BITS, vm.physicalAddressBits())) - GIB;
     }
 
-    /// The lowest slot id that some virtual processor may take for itself.
+    /// The lowest slot id that a virtual processor may take for itself.
     public static int firstSlotId() {
         return SlotIds.USER_SLOTS - MAX_VCPUS;
     }
 
-    /// Where the code begins, for rip.
+    /// The start of the code, for rip.
     long codeGpa() {
         return windowGpa;
     }
 
-    /// Where a store leaves the guest.
+    /// The address at which a store leaves the guest.
     long doorbellGpa() {
         return windowGpa + DOORBELL;
     }
@@ -135,7 +135,7 @@ public final class StubMemory implements AutoCloseable {
         return windowGpa + MAILBOX + STORE_ALIAS;
     }
 
-    /// Where the guest stores what it loaded.
+    /// The place where the guest stores loaded values.
     long valuesAddress() {
         return windowGpa + VALUES_AT + STORE_ALIAS;
     }
@@ -162,8 +162,7 @@ public final class StubMemory implements AutoCloseable {
 
     /// Makes the GiB around a gpa visible to the guest.
     ///
-    /// @return false if there was no room, and everything that was visible before is not any more,
-    ///   but this GiB is
+    /// @return false if there was no room: then this GiB is visible, and no earlier one is
     boolean makeVisible(long gpa) {
         if (tryMakeVisible(gpa)) {
             return true;

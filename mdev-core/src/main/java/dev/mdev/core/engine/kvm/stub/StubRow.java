@@ -4,12 +4,12 @@ import dev.mdev.api.page.Access;
 
 /// A row of accesses as [GuestStub] does it.
 ///
-/// @param access what
-/// @param firstGpa where the first one goes
+/// @param access the access
+/// @param firstGpa the address of the first one
 /// @param widthBytes 1, 2, 4 or 8
 /// @param count at least 1; of loads at most [StubMemory#VALUES]
 /// @param strideBytes from one to the next
-/// @param value what the first store stores
+/// @param value the first stored value
 /// @param step from one stored value to the next
 public record StubRow(
         Access access,

@@ -19,14 +19,14 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
-/// A virtual processor of the kernel that runs [GuestStub], and where the program stands.
+/// A virtual processor of the kernel that runs [GuestStub], and the position of the program.
 ///
 /// It runs at privilege level 3 in 64-bit mode: there, a processor without two-dimensional paging
-/// executes guest instructions natively through shadow page tables, rather than have the kernel
-/// interpret them. There is no interrupt table; an exception in the guest would be a mistake of
-/// this package and ends in `KVM_EXIT_SHUTDOWN`.
+/// executes guest instructions natively through shadow page tables, while the kernel would have to
+/// interpret them at level 0. There is no interrupt table; an exception in the guest would be a bug
+/// of this package and ends in `KVM_EXIT_SHUTDOWN`.
 ///
-/// All methods are called by the processor's own thread, but for the constructor.
+/// The processor's own thread calls all methods; the constructor may run on any thread.
 public final class StubVcpu implements AutoCloseable {
     private static final long CR0_PG_AM_WP_NE_ET_MP_PE = 0x8005_0033L;
     private static final long CR4_PAE_OSFXSR_OSXMMEXCPT = 0x620;
@@ -132,7 +132,7 @@ public final class StubVcpu implements AutoCloseable {
         segment.set(ValueLayout.JAVA_BYTE, Segment.G, (byte) 1);
     }
 
-    /// Sets the program to where it fetches a row.
+    /// Sets the program to the fetch of a row.
     private void setRegs() {
         regs.fill((byte) 0);
         regs.set(ValueLayout.JAVA_LONG, Regs.RIP, memory.codeGpa() + stub.fetch());
@@ -146,7 +146,7 @@ public final class StubVcpu implements AutoCloseable {
         return fd;
     }
 
-    /// Sets what the program does when it runs next, in place of what was not finished.
+    /// Sets the program's next row, in place of any unfinished one.
     public void start(StubRow next) {
         if (!parked) {
             finishIo();
@@ -166,7 +166,7 @@ public final class StubVcpu implements AutoCloseable {
 
     /// Makes the GiB around a gpa visible to the program.
     ///
-    /// @return false if what was visible before is not any more
+    /// @return false if earlier addresses are not visible any more
     boolean makeVisible(long gpa) {
         return memory.makeVisible(gpa);
     }
@@ -188,7 +188,7 @@ public final class StubVcpu implements AutoCloseable {
         return 0;
     }
 
-    /// Whether the kernel waits for the outcome of an MMIO access, and goes on with it first.
+    /// Whether the kernel waits for the outcome of an MMIO access, and continues with it first.
     public boolean isIoPending() {
         return ioPending && !parked;
     }
@@ -214,7 +214,7 @@ public final class StubVcpu implements AutoCloseable {
         return run.get(ValueLayout.JAVA_BYTE, Run.MMIO_IS_WRITE) != 0;
     }
 
-    /// What an MMIO store stores, in the low bytes.
+    /// The value of an MMIO store, in the low bytes.
     public long mmioValue() {
         long bytes = run.get(ValueLayout.JAVA_LONG, Run.MMIO_DATA);
         int unused = Long.SIZE - mmioWidthBytes() * Byte.SIZE;
@@ -226,12 +226,12 @@ public final class StubVcpu implements AutoCloseable {
         run.set(ValueLayout.JAVA_LONG, Run.MMIO_DATA, value);
     }
 
-    /// The row that runs.
+    /// The running row.
     public StubRow row() {
         return row;
     }
 
-    /// Asks the kernel where the program stands in its row, which is not finished.
+    /// Asks the kernel for the program's position in its unfinished row.
     public Position position() {
         if (parked) {
             // It has not fetched the row yet.
@@ -250,7 +250,7 @@ public final class StubVcpu implements AutoCloseable {
         return memory.value(index);
     }
 
-    /// Has the kernel finish an access that left the guest, without running the guest.
+    /// Makes the kernel finish an access that left the guest, without running the guest.
     private void finishIo() {
         run.set(ValueLayout.JAVA_BYTE, Run.IMMEDIATE_EXIT, (byte) 1);
         try {
@@ -266,9 +266,9 @@ public final class StubVcpu implements AutoCloseable {
         }
     }
 
-    /// Where the program stands in its row.
+    /// The program's position in its row.
     ///
-    /// @param done accesses that are done
+    /// @param done completed accesses
     /// @param atAccess whether the next instruction is the next access
     public record Position(long done, boolean atAccess) {}
 

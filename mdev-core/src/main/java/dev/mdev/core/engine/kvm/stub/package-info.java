@@ -1,4 +1,4 @@
-/// The guest's machine code and its memory: a program that does the loads and stores it is given.
+/// The guest's machine code and its memory: a program that does the requested loads and stores.
 @NullMarked
 package dev.mdev.core.engine.kvm.stub;
 
