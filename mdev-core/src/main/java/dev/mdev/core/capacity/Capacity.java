@@ -20,8 +20,8 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 
-/// The pages of one parent's pools: which are free, and which belong to whom. What is available is
-/// always computed from the free extents; nothing is counted along.
+/// The pages of one parent's pools, free or with their tenants. Availability is always computed
+/// from the free extents; there is no separate counter.
 ///
 /// All methods may be called by any thread.
 public final class Capacity {
@@ -43,9 +43,9 @@ public final class Capacity {
         }
     }
 
-    /// Takes what a device of `type` needs, all of it or nothing.
+    /// Takes the pages that a device of `type` needs, all or none.
     ///
-    /// @throws MdevException EUSERS if it does not fit, saying why
+    /// @throws MdevException EUSERS with the reason if it does not fit
     public List<PoolShare> allocate(MdevType type, Tenant tenant) {
         extents.lock();
         try {
@@ -67,9 +67,9 @@ public final class Capacity {
         }
     }
 
-    /// Takes these very pages, all of them or nothing.
+    /// Takes exactly these pages, all or none.
     ///
-    /// @throws MdevException EINVAL if some are not free, or not the pool's
+    /// @throws MdevException EINVAL if some are not free, or not in the pool
     public void allocateAt(List<PoolShare> wanted, Tenant tenant) {
         extents.lock();
         try {
@@ -91,9 +91,9 @@ public final class Capacity {
         }
     }
 
-    /// Takes those of these pages that are free.
+    /// Takes the free pages among these.
     ///
-    /// @return what was taken
+    /// @return the taken pages
     public List<PfnRange> takeFree(PfnRange pfns, Tenant tenant) {
         extents.lock();
         try {
@@ -111,7 +111,7 @@ public final class Capacity {
         }
     }
 
-    /// Makes a tenant's pages free: they may be taken again at once.
+    /// Frees all pages of a tenant: they may be taken again at once.
     public void release(List<PoolShare> shares, Tenant tenant) {
         extents.lock();
         try {
@@ -128,7 +128,7 @@ public final class Capacity {
         share.extents().forEach(extent -> pool.release(extent, tenant));
     }
 
-    /// Makes pages of a tenant free, wherever they are.
+    /// Frees pages of a tenant, in any pool.
     public void releasePages(PfnRange pfns, Tenant tenant) {
         extents.lock();
         try {
@@ -139,7 +139,7 @@ public final class Capacity {
         }
     }
 
-    /// Gives pages of one tenant to another.
+    /// Passes pages of one tenant to another.
     public void pass(PfnRange pfns, Tenant from, Tenant to) {
         extents.lock();
         try {
@@ -150,9 +150,9 @@ public final class Capacity {
         }
     }
 
-    /// Gives all pages of one tenant to another, which is to have none.
+    /// Passes all pages of one tenant to another, which must have none.
     ///
-    /// @return what was given
+    /// @return the passed pages
     public List<PfnRange> passAll(Tenant from, Tenant to) {
         extents.lock();
         try {
@@ -165,7 +165,7 @@ public final class Capacity {
         }
     }
 
-    /// The devices that have pages.
+    /// The devices with pages.
     public Set<UUID> devices() {
         extents.lock();
         try {
@@ -219,7 +219,7 @@ public final class Capacity {
         }
     }
 
-    /// Why a device of `type` does not fit now, or nothing if it does.
+    /// Why a device of `type` does not fit now, or nothing if it fits.
     public Optional<String> explain(MdevType type) {
         extents.lock();
         try {
@@ -245,7 +245,7 @@ public final class Capacity {
         }
     }
 
-    /// Asks a question about a pool while nothing changes. The question must take no lock.
+    /// Runs a query on a pool while nothing changes. The query must take no lock.
     public <T> T ask(String pool, Function<PoolMap, T> question) {
         extents.lock();
         try {

@@ -10,7 +10,7 @@ import java.util.UUID;
 ///
 /// @param parent the parent's name
 /// @param type the type that fits then
-/// @param moves in the order in which they are possible
+/// @param moves in an order in which they are possible
 public record DefragPlan(String parent, String type, List<Move> moves) {
     public DefragPlan {
         moves = List.copyOf(moves);
@@ -33,7 +33,7 @@ public record DefragPlan(String parent, String type, List<Move> moves) {
         }
     }
 
-    /// Pages to copy in all.
+    /// Pages to copy in total.
     public long npages() {
         return moves.stream().mapToLong(Move::npages).sum();
     }

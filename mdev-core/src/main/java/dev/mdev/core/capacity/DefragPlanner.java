@@ -12,16 +12,15 @@ import java.util.Set;
 
 /// Looks for moves that make room for a demand in a pool.
 ///
-/// The room will be one aligned run of pages, the *window*. Of all windows only those are looked at
-/// that start at the pool's start or right after somebody's pages, as far as the alignment allows:
-/// any other can be slid down to such a one, and on the way it only leaves pages, never meets new
-/// ones. For each window, cheapest first, its occupants are placed anew outside it, each disjoint
-/// from its old pages (a copy onto itself could not be undone after a crash), and a device that has
-/// moved leaves room for the next.
+/// The room is one aligned run of pages, the *window*. The planner considers only windows that
+/// start at the pool's start or right after a tenant's pages, as far as the alignment allows: any
+/// other window can be slid down to such a one, and on the way it only leaves pages and meets no
+/// new ones. For each window, cheapest first, it places the occupants outside it. Each new place is
+/// disjoint from the old pages (a copy onto itself could not be undone after a crash), and a device
+/// that has moved leaves room for the next.
 ///
-/// A plan that is found works. That none is found does not prove that there is none: occupants are
-/// placed largest first or smallest first, at the lowest place that fits, and nobody outside the
-/// window is moved.
+/// Every plan that it finds works, but it may miss a plan that exists: it places occupants largest
+/// first or smallest first, at the lowest place that fits, and moves no tenant outside the window.
 public final class DefragPlanner {
     private final PoolView pool;
     private final MdevType.Demand demand;
@@ -31,7 +30,7 @@ public final class DefragPlanner {
         this.demand = demand;
     }
 
-    /// A place, and who is in it.
+    /// A place and its occupants.
     private record Window(PfnRange pfns, List<PoolView.Occupant> occupants) {
         long npages() {
             return occupants.stream().mapToLong(occupant -> occupant.blocker().npages()).sum();
@@ -46,7 +45,7 @@ public final class DefragPlanner {
         }
     }
 
-    /// The moves, or nothing if none were found.
+    /// The moves, or nothing if it finds none.
     public Optional<List<DefragPlan.Move>> plan() {
         for (Window window : windows()) {
             if (window.assigned() > 0) {
@@ -64,7 +63,7 @@ public final class DefragPlanner {
         return Optional.empty();
     }
 
-    /// Who is in the way in the place that is the easiest to clear; nobody if there is no place.
+    /// The obstacles in the place that is easiest to clear; empty if there is no place.
     public List<FitReport.Blocker> blockers() {
         return windows().stream()
                 .min(
@@ -75,7 +74,7 @@ public final class DefragPlanner {
                 .orElse(List.of());
     }
 
-    /// The windows worth a look, those with the fewest pages to move first.
+    /// The candidate windows, those with the fewest pages to move first.
     private List<Window> windows() {
         PfnRange bounds = pool.free().bounds();
         Set<Long> starts = new LinkedHashSet<>();
@@ -124,7 +123,7 @@ public final class DefragPlanner {
         return Optional.of(moves);
     }
 
-    /// The pages of `range` that are not in `hole`.
+    /// The pages of `range` outside `hole`.
     private static List<PfnRange> outside(PfnRange range, PfnRange hole) {
         List<PfnRange> parts = new ArrayList<>();
         if (range.firstPfn() < hole.firstPfn()) {

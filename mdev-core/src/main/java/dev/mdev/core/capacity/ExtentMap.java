@@ -11,7 +11,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 
-/// The free extents of one pool: disjoint, neighbours merged. Not safe for use by several threads.
+/// The free extents of one pool: disjoint, with neighbours merged. Not safe for use by several
+/// threads.
 public final class ExtentMap {
     private final PfnRange bounds;
 

@@ -10,11 +10,11 @@ import java.util.UUID;
 ///
 /// @param parent the parent's name
 /// @param type the type's id
-/// @param instances devices of the type that are there
-/// @param maxInstances the most there may be
-/// @param shortages the pools that have no room for one more
-/// @param plan moves of idle devices that would make room, if such were found and there is a
-///   shortage
+/// @param instances existing devices of the type
+/// @param maxInstances the limit of devices of the type
+/// @param shortages the pools without room for one more
+/// @param plan moves of idle devices that would make room, if there is a shortage and the planner
+///   found some
 public record FitReport(
         String parent,
         String type,
@@ -31,42 +31,42 @@ public record FitReport(
         return shortages.isEmpty() && instances < maxInstances;
     }
 
-    /// A pool that has no room.
+    /// A pool without room.
     ///
-    /// @param demand what the type needs of it
-    /// @param usage what there is
-    /// @param blockers who is in the way in the place that is the easiest to clear; nobody if no
-    ///   place is large enough, or pages are missing rather than scattered
+    /// @param demand the type's demand on it
+    /// @param usage its state
+    /// @param blockers the obstacles in the place that is easiest to clear; empty if no place is
+    ///   large enough, or if pages are missing rather than scattered
     public record Shortage(MdevType.Demand demand, PoolUsage usage, List<Blocker> blockers) {
         public Shortage {
             blockers = List.copyOf(blockers);
         }
 
-        /// Whether there are enough free pages, and only their places are wrong.
+        /// Whether enough pages are free, but in the wrong places.
         public boolean isFragmentation() {
             return usage.freePages() >= demand.npages();
         }
     }
 
-    /// Who has pages where room is needed.
+    /// The holder of pages where room is needed.
     ///
     /// @param uuid the device, if it is one
-    /// @param npages the pages it has in this pool
+    /// @param npages its pages in this pool
     /// @param reason whether it could move
-    /// @param detail who has it, or what is wrong with it; may be empty
+    /// @param detail its holder or its problem; may be empty
     public record Blocker(Optional<UUID> uuid, long npages, Reason reason, String detail) {}
 
     /// Whether a blocker could move.
     public enum Reason {
-        /// It could: nobody has it.
+        /// It can: it is idle.
         IDLE,
-        /// It could if its holder let it go.
+        /// It can after its holder releases it.
         ASSIGNED,
         /// Its driver moves no devices.
         NOT_MOVABLE,
-        /// It is somebody else's device.
+        /// It is a foreign device.
         FOREIGN,
-        /// It is being made or ended, or lost.
+        /// It is being created or ended, or lost.
         UNSETTLED,
         /// The pages wait to be scrubbed.
         SCRUBBING,

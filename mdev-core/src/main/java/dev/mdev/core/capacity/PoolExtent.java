@@ -3,22 +3,22 @@ package dev.mdev.core.capacity;
 import java.util.Optional;
 import java.util.UUID;
 
-/// A part of a pool whose pages are all used alike.
+/// A part of a pool whose pages all have the same use.
 ///
 /// @param firstPage its first page, counted from the pool's first
 /// @param npages its pages
-/// @param use what they are used for
+/// @param use their use
 /// @param uuid the device they belong to, if they belong to one
 public record PoolExtent(long firstPage, long npages, Use use, Optional<UUID> uuid) {
-    /// What pages are used for.
+    /// The use of pages.
     public enum Use {
-        /// Nothing: they are clean, and can be given out.
+        /// None: they are clean and free.
         FREE,
         /// They belong to a device.
         DEVICE,
-        /// They are to be scrubbed before they are free.
+        /// They must be scrubbed before they are free.
         SCRUBBING,
-        /// They could not be scrubbed, and are never given out.
+        /// They could not be scrubbed, and stay unused.
         QUARANTINED
     }
 }

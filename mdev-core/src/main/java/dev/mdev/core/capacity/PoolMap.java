@@ -12,7 +12,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 
-/// Every page of one pool, and who has it. A page is free or has one tenant. Not safe for use by
+/// Every page of one pool, and its tenant. A page is free or has one tenant. Not safe for use by
 /// several threads.
 public final class PoolMap {
     private final String name;
@@ -36,7 +36,7 @@ public final class PoolMap {
         return free.copy();
     }
 
-    /// What is not free, ascending.
+    /// The pages that are not free, ascending.
     public List<Taken> taken() {
         return List.copyOf(taken.values());
     }
@@ -47,9 +47,9 @@ public final class PoolMap {
         return found;
     }
 
-    /// Gives these pages, which must be free, a tenant.
+    /// Gives a tenant these pages, which must be free.
     ///
-    /// @throws MdevException EINVAL if some are not free, or not of this pool
+    /// @throws MdevException EINVAL if some are not free, or not in this pool
     void takeAt(PfnRange pfns, Tenant tenant) {
         if (!free.contains(pfns)) {
             throw new MdevException(
@@ -63,13 +63,13 @@ public final class PoolMap {
         taken.put(pfns.firstPfn(), new Taken(pfns, tenant));
     }
 
-    /// Makes pages of one tenant free.
+    /// Frees pages of one tenant.
     void release(PfnRange pfns, Tenant tenant) {
         removeFrom(pfns, tenant);
         free.put(pfns);
     }
 
-    /// Gives pages of one tenant to another.
+    /// Passes pages of one tenant to another.
     void pass(PfnRange pfns, Tenant from, Tenant to) {
         removeFrom(pfns, from);
         note(pfns, to);
@@ -128,7 +128,7 @@ public final class PoolMap {
                 pfns.firstPfn() - bounds().firstPfn(), pfns.npages(), use, Optional.empty());
     }
 
-    /// Whether every page is free or taken, and none is both or twice.
+    /// Whether every page is exactly once free or taken.
     boolean isTiled() {
         long next = 0;
         for (PoolExtent extent : extents()) {

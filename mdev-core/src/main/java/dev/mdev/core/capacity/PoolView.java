@@ -11,17 +11,17 @@ import java.util.UUID;
 ///
 /// @param name the pool's name
 /// @param free its free extents
-/// @param occupants who has the other pages
+/// @param occupants the tenants of the other pages
 public record PoolView(String name, ExtentMap free, List<Occupant> occupants) {
     public PoolView {
         occupants = List.copyOf(occupants);
     }
 
-    /// Who has pages.
+    /// A tenant of pages.
     ///
-    /// @param blocker how it is called in a report
+    /// @param blocker its form in a report
     /// @param extents its pages in this pool
-    /// @param demand what its type needs of this pool, if it is a device that can be moved
+    /// @param demand its type's demand on this pool, if it is a movable device
     public record Occupant(
             FitReport.Blocker blocker, List<PfnRange> extents, Optional<MdevType.Demand> demand) {
         public Occupant {
@@ -32,7 +32,7 @@ public record PoolView(String name, ExtentMap free, List<Occupant> occupants) {
             return blocker.reason() == FitReport.Reason.IDLE && demand.isPresent();
         }
 
-        /// Whether it could be moved if somebody let it go.
+        /// Whether it could move after a release.
         boolean couldBeMoved() {
             return isMovable() || blocker.reason() == FitReport.Reason.ASSIGNED;
         }

@@ -2,14 +2,14 @@ package dev.mdev.core.capacity;
 
 import java.util.UUID;
 
-/// Why pages are not free.
+/// The tenant of pages that are not free.
 public sealed interface Tenant {
-    /// They belong to a device, whoever's it is, until they were scrubbed.
+    /// They belong to a device of any owner, until they are scrubbed.
     record Device(UUID uuid) implements Tenant {}
 
-    /// They may hold bytes of a former life, and wait to be scrubbed.
+    /// They may have a former tenant's data, and wait for scrubbing.
     record Scrubbing() implements Tenant {}
 
-    /// They could not be scrubbed, and are never given out.
+    /// They could not be scrubbed, and stay unused.
     record Bad() implements Tenant {}
 }

@@ -1,10 +1,11 @@
-/// Which pages of a parent are whose, what still fits, and which devices to move so that more does.
+/// The tenant of each page of a parent, what still fits, and which devices to move so that more
+/// fits.
 ///
 /// [Capacity][dev.mdev.core.capacity.Capacity] hands out pages; each pool is a
-/// [PoolMap][dev.mdev.core.capacity.PoolMap] of extents, every page of which has one
+/// [PoolMap][dev.mdev.core.capacity.PoolMap] of extents, in which every page has one
 /// [Tenant][dev.mdev.core.capacity.Tenant] or is free.
-/// [DefragPlanner][dev.mdev.core.capacity.DefragPlanner] computes on a picture of a pool,
-/// [PoolView][dev.mdev.core.capacity.PoolView], and changes nothing. No driver is called from here.
+/// [DefragPlanner][dev.mdev.core.capacity.DefragPlanner] works on a snapshot of a pool,
+/// [PoolView][dev.mdev.core.capacity.PoolView], and changes nothing. This package calls no driver.
 ///
 /// `Capacity.extents` is the only lock: a leaf.
 @NullMarked

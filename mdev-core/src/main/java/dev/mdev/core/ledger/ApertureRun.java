@@ -2,8 +2,8 @@ package dev.mdev.core.ledger;
 
 import dev.mdev.api.page.PfnRange;
 
-/// Neighbouring pages of an aperture, counted from the aperture's first: what [PfnRange] is, but
-/// the same after a restart, when the host numbers its pages anew.
+/// Neighbouring pages of an aperture, counted from the aperture's first: like [PfnRange], but
+/// stable over restarts, when the host numbers its pages again.
 ///
 /// @param firstPage at least 0
 /// @param npages at least 1
@@ -20,7 +20,7 @@ public record ApertureRun(long firstPage, long npages) {
         return new ApertureRun(pfns.firstPfn() - aperturePfns.firstPfn(), pfns.npages());
     }
 
-    /// The pages by the host's present numbers.
+    /// The pages by the host's current numbers.
     public PfnRange pfnsIn(PfnRange aperturePfns) {
         return new PfnRange(aperturePfns.firstPfn() + firstPage, npages);
     }

@@ -19,7 +19,7 @@ final class DefinitionCodec {
     private static final String CHECK = "crc32c";
     private static final String VERSION = "1";
 
-    /// Whether a device is started with its parent.
+    /// Whether a device starts with its parent.
     private enum Start {
         AUTO,
         MANUAL
@@ -48,7 +48,7 @@ final class DefinitionCodec {
                 + "\n";
     }
 
-    /// @throws MdevException EINVAL, with what is wrong
+    /// @throws MdevException EINVAL with the reason
     static MdevDefinition decode(byte[] content) {
         String text = new String(content, StandardCharsets.ISO_8859_1);
         int firstEnd = text.indexOf('\n') + 1;

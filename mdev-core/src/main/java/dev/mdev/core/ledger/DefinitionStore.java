@@ -14,10 +14,11 @@ import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReentrantLock;
 
-/// The definitions: one file each, named by the uuid, so that one that is broken breaks no other.
+/// The definitions: one file each, named by the uuid, so that a broken file affects only its own
+/// definition.
 ///
-/// There may be so many: what an operator's script writes down in a loop must not fill the host.
-/// Those that are there when they are loaded are all kept.
+/// The number of definitions is limited: a script in a loop must not fill the host. Definitions
+/// that exist at loading are all kept.
 ///
 /// All methods may be called by any thread; changes happen one at a time.
 public final class DefinitionStore {
@@ -30,8 +31,8 @@ public final class DefinitionStore {
     private final Map<UUID, MdevDefinition> definitions = new ConcurrentHashMap<>();
     private final Map<String, QuarantinedDefinition> quarantined = new ConcurrentHashMap<>();
 
-    /// Definitions of which the file may be another than what we know, since a change failed and
-    /// could not be taken back either.
+    /// Definitions whose file may differ from memory, because a change failed and its undo failed
+    /// as well.
     private final Set<UUID> uncertain = ConcurrentHashMap.newKeySet();
 
     private DefinitionStore(StateFiles files, int most) {
@@ -39,10 +40,10 @@ public final class DefinitionStore {
         this.most = most;
     }
 
-    /// Reads all definitions. A file that is none is quarantined, and what an interrupted
-    /// [StateFiles#replace] left behind is deleted.
+    /// Reads all definitions. Quarantines an invalid file, and deletes leftovers of an interrupted
+    /// [StateFiles#replace].
     ///
-    /// @param most how many there may be
+    /// @param most the maximum number of definitions
     /// @throws StoreException if the files cannot be listed
     public static DefinitionStore load(StateFiles files, int most) {
         DefinitionStore store = new DefinitionStore(files, most);
@@ -96,18 +97,17 @@ public final class DefinitionStore {
         return Optional.ofNullable(definitions.get(uuid));
     }
 
-    /// The files that should be definitions and are not, by name.
+    /// The damaged definition files, by name.
     public List<QuarantinedDefinition> quarantined() {
         return quarantined.values().stream()
                 .sorted(Comparator.comparing(QuarantinedDefinition::file))
                 .toList();
     }
 
-    /// Writes a definition, or another one in its place.
+    /// Writes or replaces a definition.
     ///
-    /// @throws MdevException EEXIST if there is a file that should be its definition and is not;
-    ///   EUSERS if there are as many definitions as there may be; else what the files say, and the
-    ///   definition is the old one
+    /// @throws MdevException EEXIST if a damaged file has its name; EUSERS if the limit is reached;
+    ///   otherwise the files' error, and the definition is the old one
     public void put(MdevDefinition definition) {
         changing.lock();
         try {
@@ -145,8 +145,8 @@ public final class DefinitionStore {
         definitions.put(definition.uuid(), definition);
     }
 
-    /// A change that failed may have happened: makes the file what it was. If the files do not even
-    /// do that, a restart finds the old or the new.
+    /// A failed change may have happened: restores the file. If that also fails, a restart finds
+    /// the old or the new content.
     private void takeBack(UUID uuid, StoreException because) {
         MdevDefinition old = definitions.get(uuid);
         try {
@@ -164,7 +164,7 @@ public final class DefinitionStore {
 
     /// Deletes a definition, if there is one.
     ///
-    /// @throws MdevException what the files say; the definition is still there
+    /// @throws MdevException the files' error; the definition still exists
     public void remove(UUID uuid) {
         changing.lock();
         try {
@@ -190,7 +190,7 @@ public final class DefinitionStore {
 
     /// Deletes a quarantined file.
     ///
-    /// @throws MdevException ENOENT if there is none of that name
+    /// @throws MdevException ENOENT if there is no such file
     public void discard(String file) {
         changing.lock();
         try {

@@ -16,13 +16,13 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import java.util.function.Function;
 
-/// The journal of the bus, and what it adds up to.
+/// The journal of the bus, and the state that results from it.
 ///
-/// There are two ways to record. What must be so before the next step may happen, the beginning of
-/// a verb above all, is written and made durable, or the call throws and nothing is recorded. The
-/// rest is recorded come what may: if the disk does not take it now, it is part of the next write
-/// that succeeds, and the operator is told meanwhile. Of that, what a crash of the host may make us
-/// do again without harm is not made durable by itself.
+/// There are two ways to record. A record that must precede the next step, above all the beginning
+/// of a verb, is written and made durable, or the call throws and records nothing. Every other
+/// record is always accepted: if the disk fails now, the record is part of the next successful
+/// write, and the operator gets a report in the meantime. Such a record gets no sync of its own if
+/// repeating its step after a crash of the host is harmless.
 ///
 /// All methods may be called by any thread.
 public final class Ledger {
@@ -43,11 +43,11 @@ public final class Ledger {
     @GuardedBy("recording")
     private long compactionBytes;
 
-    /// Whether the state has a record that the journal has not.
+    /// Whether the state has a record that the journal lacks.
     @GuardedBy("recording")
     private boolean unwritten;
 
-    /// Why the journal could not be written when it was last tried; null if it could.
+    /// Why the last write of the journal failed; null if it succeeded.
     @GuardedBy("recording")
     private @Nullable StoreException failure;
 
@@ -59,12 +59,12 @@ public final class Ledger {
         this.trouble = trouble;
     }
 
-    /// What was found when the ledger was opened.
+    /// The ledger's state at its opening.
     ///
     /// @param unfinished the verbs that a crash interrupted, oldest first
-    /// @param torn whether a record was being written when the process died
-    /// @param damage what is wrong with the journal, if it lost records: every page of every parent
-    ///   counts as dirty then
+    /// @param torn whether the process died while it wrote a record
+    /// @param damage the damage of the journal, if it lost records: every page of every parent then
+    ///   counts as dirty
     public record Opening(List<Unfinished> unfinished, boolean torn, Optional<String> damage) {
         public Opening {
             unfinished = List.copyOf(unfinished);
@@ -73,18 +73,18 @@ public final class Ledger {
 
     /// Opens the ledger in `files`.
     ///
-    /// Its journal is rewritten. If that fails, the disk being full for instance, the old one stays
-    /// as it is, and no verb begins until a rewrite succeeds, which is tried each time: a restart
-    /// meanwhile finds what this one found, and counts as dirty all that did then.
+    /// Opening rewrites the journal. If that fails, for example because the disk is full, the old
+    /// journal stays, and no verb begins until a rewrite succeeds; each verb tries again. A restart
+    /// in the meantime finds the same state, with the same dirty pages.
     ///
-    /// @param trouble is told what kept a record from being written that will be written later
-    /// @throws MdevException if the journal cannot be read: what the files say, EFBIG if it is too
+    /// @param trouble receives the reason of each postponed write
+    /// @throws MdevException if the journal is unreadable: the files' error, EFBIG if it is too
     ///   large; EOPNOTSUPP if a newer version of this program wrote it
     public static Ledger open(StateFiles files, Consumer<StoreException> trouble) {
         return open(files, trouble, Journal.MAX_BYTES);
     }
 
-    /// A ledger whose journal is never larger than `maxBytes`.
+    /// A ledger with a journal of at most `maxBytes`.
     static Ledger open(StateFiles files, Consumer<StoreException> trouble, int maxBytes) {
         Journal journal = Journal.open(files, JOURNAL, maxBytes);
         Journal.Content content = journal.read();
@@ -123,7 +123,7 @@ public final class Ledger {
         }
     }
 
-    /// What keeps the journal from being written, if something did when it was last tried.
+    /// The reason why the last write of the journal failed, if it failed.
     public Optional<String> failure() {
         recording.lock();
         try {
@@ -133,21 +133,21 @@ public final class Ledger {
         }
     }
 
-    /// What was found when the ledger was opened.
+    /// The state at the opening.
     public Opening opening() {
         return opening;
     }
 
-    /// The verbs that began and have not ended, oldest first.
+    /// The running verbs, oldest first.
     public List<Unfinished> unfinished() {
         return ask(LedgerState::unfinished);
     }
 
-    /// Records that a verb begins, durably, and that the pages of the subject's share may hold
-    /// somebody's bytes from now on.
+    /// Records durably that a verb begins, and that the pages of the subject's share may be dirty
+    /// from now on.
     ///
     /// @return the verb's number
-    /// @throws MdevException what the files say; nothing began then
+    /// @throws MdevException the files' error; the verb has not begun then
     public long begin(Verb verb, Subject subject) {
         recording.lock();
         try {
@@ -159,14 +159,14 @@ public final class Ledger {
         }
     }
 
-    /// Records that a step of a verb was done.
+    /// Records that a verb completed a step.
     public void step(long op, String step) {
         record(new LedgerRecord.Stepped(op, step));
     }
 
-    /// Records, durably, that what a verb wants is so: from now on a crash ends new.
+    /// Records durably that a verb reached its goal: from now on a crash leads to the new state.
     ///
-    /// @throws MdevException what the files say; the verb has not ended then
+    /// @throws MdevException the files' error; the verb has not ended then
     public void commit(long op) {
         recording.lock();
         try {
@@ -176,36 +176,35 @@ public final class Ledger {
         }
     }
 
-    /// Records that a verb ended, which needs no durability: a crash before would end it the same
-    /// way.
+    /// Records that a verb ended, without durability: after a crash, recovery reaches the same end.
     ///
-    /// @param done whether what it wants is so; else all is as it was before
+    /// @param done whether it reached its goal; otherwise the old state is restored
     public void end(long op, boolean done) {
         record(new LedgerRecord.Ended(op, done));
     }
 
-    /// Records which pools a parent has. If they are others than before, or nothing is known of the
-    /// parent, all its pages count as dirty.
+    /// Records the pools of a parent. If they have changed, or the parent is unknown, all its pages
+    /// count as dirty.
     public void met(String parent, List<PoolRuns> pools) {
         record(new LedgerRecord.Met(parent, pools));
     }
 
-    /// Records that pages were scrubbed, and that this was verified.
+    /// Records that pages were scrubbed and verified.
     public void markClean(String parent, List<ApertureRun> runs) {
         record(new LedgerRecord.Marked(parent, LedgerRecord.Mark.CLEAN, runs));
     }
 
-    /// Records that pages may hold somebody's bytes.
+    /// Records that pages may be dirty.
     public void markDirty(String parent, List<ApertureRun> runs) {
         record(new LedgerRecord.Marked(parent, LedgerRecord.Mark.DIRTY, runs), true);
     }
 
-    /// Records that pages could not be scrubbed and are not to be given out.
+    /// Records that pages could not be scrubbed and must stay unused.
     public void markBad(String parent, List<ApertureRun> runs) {
         record(new LedgerRecord.Marked(parent, LedgerRecord.Mark.BAD, runs), true);
     }
 
-    /// Records that bad pages may be given out once they were scrubbed.
+    /// Records that bad pages are usable again after scrubbing.
     public void markGood(String parent, List<ApertureRun> runs) {
         record(new LedgerRecord.Marked(parent, LedgerRecord.Mark.GOOD, runs));
     }
@@ -215,37 +214,37 @@ public final class Ledger {
         record(new LedgerRecord.Active(subject), true);
     }
 
-    /// Records that a device does not exist, doomed or not.
+    /// Records that a device does not exist, whether doomed or not.
     public void gone(String parent, UUID uuid) {
         record(new LedgerRecord.Gone(parent, uuid));
     }
 
-    /// Records that a device is to be ended if its parent has it.
+    /// Records that a device must be ended if its parent has it.
     public void doom(String parent, UUID uuid) {
         record(new LedgerRecord.Doomed(parent, uuid), true);
     }
 
-    /// The devices of a parent that existed when last heard of.
+    /// The devices of a parent that existed according to the last record.
     public List<Subject> activeOf(String parent) {
         return ask(now -> now.active(parent));
     }
 
-    /// A device that existed when last heard of.
+    /// A device that existed according to the last record.
     public Optional<Subject> active(String parent, UUID uuid) {
         return ask(now -> now.active(parent, uuid));
     }
 
-    /// The devices that are to be ended if the parent has them.
+    /// The devices that must be ended if the parent has them.
     public List<UUID> doomed(String parent) {
         return ask(now -> now.doomed(parent));
     }
 
-    /// The pages of a parent that may hold somebody's bytes, those of its devices included.
+    /// The dirty pages of a parent, including those of its devices.
     public List<ApertureRun> dirty(String parent) {
         return ask(now -> now.dirty(parent));
     }
 
-    /// The pages of a parent that are not given out.
+    /// The quarantined pages of a parent.
     public List<ApertureRun> bad(String parent) {
         return ask(now -> now.bad(parent));
     }
@@ -276,8 +275,8 @@ public final class Ledger {
         }
     }
 
-    /// Applies a record whether or not it could be written. If it could not, the journal is
-    /// rewritten from the state before the next record.
+    /// Applies a record even if its write failed. In that case the next record first rewrites the
+    /// journal from the state.
     @GuardedBy("recording")
     private @Nullable StoreException tryWriteLocked(LedgerRecord fact, boolean durable) {
         try {
@@ -308,8 +307,8 @@ public final class Ledger {
         state.apply(fact);
     }
 
-    /// Makes the journal smaller. If that is not possible now, it is tried again when the journal
-    /// has grown some more.
+    /// Compacts the journal. If that fails now, it is tried again after the journal has grown
+    /// further.
     @GuardedBy("recording")
     private void compactLocked() {
         try {
@@ -327,7 +326,7 @@ public final class Ledger {
         journal.rewrite(state.records().stream().map(LedgerCodec::encode).toList());
         unwritten = false;
         long size = journal.sizeBytes();
-        // Less than the journal may have, however large what it holds is.
+        // Below the limit of the journal, regardless of the size of its content.
         compactionBytes =
                 Math.min(Math.max(MIN_COMPACTION_BYTES, 4 * size), (size + journal.maxBytes()) / 2);
     }

@@ -68,7 +68,7 @@ final class LedgerCodec {
                 .with("share", PoolRuns.encode(subject.share()));
     }
 
-    /// @throws MdevException EINVAL for what [#encode] does not write
+    /// @throws MdevException EINVAL for anything that [#encode] does not write
     static LedgerRecord decode(String line) {
         JournalLine fields = JournalLine.decode(line);
         LedgerRecord fact =

@@ -13,9 +13,9 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.UUID;
 
-/// What the records of a journal add up to. Not safe for use by several threads.
+/// The state that results from the records of a journal. Not safe for use by several threads.
 final class LedgerState {
-    /// Verbs after which a definition is wanted, so that none that began before may delete it.
+    /// Verbs that need their definition, so that no earlier verb may delete it.
     private static final Set<Verb> KEEPS_DEFINITION =
             EnumSet.of(Verb.DEFINE, Verb.CREATE_DEFINED, Verb.START);
 
@@ -31,9 +31,9 @@ final class LedgerState {
         }
     }
 
-    /// What is known of a parent's pages.
+    /// The known state of a parent's pages.
     private static final class Pages {
-        /// Null if the content of pages without a mark is not known.
+        /// Null if the content of unmarked pages is unknown.
         @Nullable List<PoolRuns> pools;
 
         final RunSet dirty = new RunSet();
@@ -65,7 +65,7 @@ final class LedgerState {
         return parents.computeIfAbsent(parent, _ -> new Pages());
     }
 
-    /// A parent of which nothing is known, or that was another one, may hold anything anywhere.
+    /// The pages of an unknown or changed parent may have any content.
     private void meet(LedgerRecord.Met met) {
         Pages pages = pagesOf(met.parent());
         if (met.pools().equals(pages.pools)) {
@@ -115,8 +115,8 @@ final class LedgerState {
         }
         switch (begun.verb()) {
             case CREATE, CREATE_DEFINED, START -> {
-                // Its uuid was free: whatever was to become of an earlier device of it is over. A
-                // verb that began later is about this one.
+                // Its uuid was free: an earlier device of it no longer matters. A later verb
+                // concerns this device.
                 unfinished
                         .values()
                         .removeIf(other ->
@@ -134,7 +134,7 @@ final class LedgerState {
         doomed.remove(Device.of(subject));
     }
 
-    /// Records may be missing: nothing is known any more of pages without a mark.
+    /// Records may be missing: the content of unmarked pages is unknown.
     void distrust() {
         parents.values().forEach(pages -> pages.pools = null);
     }
@@ -171,8 +171,8 @@ final class LedgerState {
         return pagesOf(parent).bad.runs();
     }
 
-    /// Records that add up to this state. Those of pages come after those of verbs, which would
-    /// mark pages again that were scrubbed since.
+    /// Records that result in this state. Those of pages come after those of verbs, which would
+    /// mark scrubbed pages again.
     List<LedgerRecord> records() {
         List<LedgerRecord> records = new ArrayList<>();
         for (Unfinished begun : unfinished.values()) {

@@ -1,11 +1,11 @@
 package dev.mdev.core.ledger;
 
-/// Whose device it is.
+/// The party that may end a device.
 public enum Owner {
-    /// This host made it, or will.
+    /// This host created it, or will.
     OURS,
-    /// Somebody else made it, and the operator said that this host is to look after it.
+    /// Another program created it, and the operator adopted it for this host.
     ADOPTED,
-    /// Somebody else's: shown, and never touched.
+    /// Another program's device: shown, and never touched.
     FOREIGN
 }

@@ -11,7 +11,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
-/// Pages of one pool: a [PoolShare] as it is remembered.
+/// Pages of one pool: the persistent form of a [PoolShare].
 ///
 /// @param pool the pool's name
 /// @param runs in the order of the share
@@ -26,7 +26,7 @@ public record PoolRuns(String pool, List<ApertureRun> runs) {
         }
     }
 
-    /// A share, as it is remembered.
+    /// The persistent form of a share.
     public static List<PoolRuns> of(List<PoolShare> shares, PfnRange aperturePfns) {
         return shares.stream()
                 .map(share ->
@@ -53,7 +53,7 @@ public record PoolRuns(String pool, List<ApertureRun> runs) {
                 .collect(Collectors.joining(","));
     }
 
-    /// @throws MdevException EINVAL for what [#encode] does not write
+    /// @throws MdevException EINVAL for anything that [#encode] does not write
     static List<PoolRuns> decode(String text) {
         List<PoolRuns> pools = new ArrayList<>();
         if (text.isEmpty()) {
@@ -70,7 +70,7 @@ public record PoolRuns(String pool, List<ApertureRun> runs) {
         return pools;
     }
 
-    /// @throws MdevException EINVAL for what [#encodeRuns] does not write
+    /// @throws MdevException EINVAL for anything that [#encodeRuns] does not write
     static List<ApertureRun> decodeRuns(String text) {
         List<ApertureRun> runs = new ArrayList<>();
         if (text.isEmpty()) {

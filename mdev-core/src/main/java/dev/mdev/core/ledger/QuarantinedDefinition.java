@@ -1,8 +1,7 @@
 package dev.mdev.core.ledger;
 
-/// A file that should be a definition and is not. It stays as it is until somebody repairs or
-/// discards it.
+/// A damaged definition file. It stays unchanged until an operator repairs or deletes it.
 ///
-/// @param file its name, or its alias if it has a name that no file of ours could have
-/// @param reason what is wrong with it
+/// @param file its name, or its alias if its name is invalid
+/// @param reason the damage
 public record QuarantinedDefinition(String file, String reason) {}

@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 
-/// A set of an aperture's pages, as few runs as possible. Not safe for use by several threads.
+/// A set of an aperture's pages, in as few runs as possible. Not safe for use by several threads.
 public final class RunSet {
     /// The first page after a run, by its first page. Runs neither overlap nor touch.
     private final TreeMap<Long, Long> ends = new TreeMap<>();

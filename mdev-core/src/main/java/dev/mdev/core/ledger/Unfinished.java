@@ -7,24 +7,24 @@ import java.util.UUID;
 /// A verb that began and has not ended.
 ///
 /// @param op its number
-/// @param verb what is to be done
-/// @param subject to what
-/// @param steps the steps that were done
+/// @param verb the operation
+/// @param subject the device
+/// @param steps the completed steps
 public record Unfinished(long op, Verb verb, Subject subject, List<String> steps) {
-    /// The step after which the definition that the verb was to delete is gone: what is written
-    /// down after that was written by another verb.
+    /// The step after which the verb's definition is deleted: a later definition belongs to another
+    /// verb.
     public static final String UNDEFINED = "undefined";
 
     public Unfinished {
         steps = List.copyOf(steps);
     }
 
-    /// The identity of the device that it is about.
+    /// The identity of its device.
     UUID uuid() {
         return subject.uuid();
     }
 
-    /// This, with [#UNDEFINED] among its steps if it is one that deletes a definition.
+    /// This, with [#UNDEFINED] among its steps if the verb deletes a definition.
     Unfinished undefined() {
         return switch (verb) {
             case CREATE_DEFINED, REMOVE, UNDEFINE ->

@@ -1,24 +1,24 @@
 package dev.mdev.core.ledger;
 
-/// What can be done in several steps, and where a crash in the middle ends.
+/// The operations of several steps, and where a crash in the middle leads.
 public enum Verb {
-    /// Makes a device that is not written down. Ends old: no device.
+    /// Creates a device without a definition. Leads to the old state: no device.
     CREATE,
-    /// Writes a definition and makes its device. Ends old: neither.
+    /// Writes a definition and creates its device. Leads to the old state: neither.
     CREATE_DEFINED,
-    /// Makes the device of a definition. Ends old: defined, and not active.
+    /// Creates the device of a definition. Leads to the old state: defined, and not active.
     START,
-    /// Takes over somebody else's device. Ends old: it is theirs.
+    /// Adopts a foreign device. Leads to the old state: it is foreign.
     ADOPT,
-    /// Ends a device. Ends new: no device; what is defined stays.
+    /// Ends a device. Leads to the new state: no device; its definition stays.
     STOP,
-    /// Ends a device, and its definition if it has one. Ends new: neither.
+    /// Ends a device, and its definition if it has one. Leads to the new state: neither.
     REMOVE,
-    /// Writes or changes a definition. Ends old or new.
+    /// Writes or changes a definition. Leads to the old or the new state.
     DEFINE,
-    /// Deletes a definition. Ends new.
+    /// Deletes a definition. Leads to the new state.
     UNDEFINE,
-    /// Gives a device other pages. Ends old or new, as the driver says if its device outlives the
-    /// process.
+    /// Gives a device other pages. Leads to the old or the new state; the driver decides if its
+    /// device outlives the process.
     MOVE
 }

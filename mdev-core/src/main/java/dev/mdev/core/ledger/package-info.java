@@ -1,8 +1,9 @@
-/// What the host remembers over restarts: which devices are defined, which verbs were under way,
-/// which devices exist, and which pages hold somebody's bytes.
+/// The host's state across restarts: which devices are defined, which verbs are running, which
+/// devices exist, and which pages are dirty.
 ///
-/// [DefinitionStore][dev.mdev.core.ledger.DefinitionStore] keeps one file a definition. The rest is
-/// the [Ledger][dev.mdev.core.ledger.Ledger]: records in a journal, and the state they add up to.
+/// [DefinitionStore][dev.mdev.core.ledger.DefinitionStore] keeps one file per definition. The rest
+/// is the [Ledger][dev.mdev.core.ledger.Ledger]: records in a journal, and the state that results
+/// from them.
 ///
 /// ## Locks
 ///

@@ -17,10 +17,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
-/// Which base address registers a function has, and where its MSI-X table is.
+/// The base address registers of a function, and the place of its MSI-X table.
 ///
 /// @param registers BARs in ascending order, then the ROM
-/// @param msix where the MSI-X table is, if there is one
+/// @param msix the place of the MSI-X table, if there is one
 /// @param addedForMsix the BAR that was added for the table, if one was
 record BarLayout(
         List<BarRegister> registers,
@@ -41,7 +41,7 @@ record BarLayout(
         return new Plan(regions, irqs, options).make();
     }
 
-    /// One layout in the making.
+    /// A layout under construction.
     private static final class Plan {
         private final IrqInfo irqs;
         private final PciOptions options;
@@ -86,7 +86,7 @@ record BarLayout(
                     "a ROM is not mapped");
         }
 
-        /// Whether a register is free to hold something else, as far as drivers decide.
+        /// Whether a register is free for other uses, as far as drivers decide.
         private boolean isFree(int index) {
             RegionInfo below = bars.get(index - 1);
             boolean upperHalf = below != null && below.bar().width() == BarInfo.Width.BITS_64;
@@ -137,8 +137,8 @@ record BarLayout(
                     region.index(), region.sizeBytes(), wide, region.bar().prefetchable());
         }
 
-        /// A BAR for the table, where it takes away the least: with room for a 64-bit address if
-        /// that can be, and from no other BAR if that can be.
+        /// A BAR for the table where it costs the least: with room for a 64-bit address if
+        /// possible, and from no other BAR if possible.
         private RegionInfo newMsixRegion() {
             int best = -1;
             int bestRank = -1;

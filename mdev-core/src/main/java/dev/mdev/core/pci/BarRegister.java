@@ -2,7 +2,7 @@ package dev.mdev.core.pci;
 
 import org.jspecify.annotations.Nullable;
 
-/// A base address register, or the pair of them that a 64-bit BAR takes.
+/// A base address register, or the pair of them for a 64-bit BAR.
 ///
 /// @param region the region's index: 0 to 5, or [dev.mdev.api.RegionInfo#ROM]
 /// @param sizeBytes a power of two
@@ -38,10 +38,11 @@ record BarRegister(int region, long sizeBytes, boolean wide, boolean prefetchabl
         registers.allowWrite(offset(), widthBytes(), -sizeBytes | (isRom() ? ROM_ENABLE : 0));
     }
 
-    /// Where the register puts the region, or null: nowhere.
+    /// The place of the region according to the register, or null for no place.
     ///
-    /// What QEMU's `pci_bar_address` takes for no address is none here: 0, what wraps, and the top
-    /// of the 32-bit space, where a register is while a guest finds out its size.
+    /// Like QEMU's `pci_bar_address`, this takes some values for no address: 0, an address that
+    /// wraps, and the top of the 32-bit space, where a register points while a guest finds out its
+    /// size.
     ///
     /// @param gpaLimit one more than the highest guest-physical address
     @Nullable BarWindow window(ConfigRegisters registers, long gpaLimit) {

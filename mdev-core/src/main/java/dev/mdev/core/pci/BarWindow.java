@@ -1,6 +1,7 @@
 package dev.mdev.core.pci;
 
-/// Where a function decodes accesses to one of its regions: what its configuration space says.
+/// The addresses at which a function decodes accesses to one of its regions, according to its
+/// configuration space.
 ///
 /// @param region the region's index: a BAR or the ROM
 /// @param gpa guest-physical address of its first byte, a multiple of the size

@@ -3,12 +3,12 @@ package dev.mdev.core.pci;
 /// The bytes of a configuration space, and which of their bits a guest can change. Little-endian.
 /// Not safe for use by several threads.
 ///
-/// Offsets and widths may be anything a guest comes up with: what lies outside reads as ones and
-/// ignores writes, as a function that does not answer.
+/// A guest may use any offset and width: bytes outside read as ones and ignore writes, like an
+/// absent function.
 final class ConfigRegisters {
     private final byte[] values;
 
-    /// Bits that take what is written.
+    /// Writable bits.
     private final byte[] writable;
 
     /// Bits that are cleared by writing a one.
@@ -58,12 +58,12 @@ final class ConfigRegisters {
         put(values, offsetBytes, widthBytes, value);
     }
 
-    /// Says which bits of a register a guest can write.
+    /// Sets which bits of a register a guest can write.
     void allowWrite(int offsetBytes, int widthBytes, long mask) {
         put(writable, offsetBytes, widthBytes, mask);
     }
 
-    /// Says which bits of a register a guest clears by writing ones.
+    /// Sets which bits of a register a guest clears by writing ones.
     void allowClear(int offsetBytes, int widthBytes, long mask) {
         put(clearable, offsetBytes, widthBytes, mask);
     }
@@ -74,7 +74,7 @@ final class ConfigRegisters {
         }
     }
 
-    /// Makes the present values those of a reset.
+    /// Makes the current values the reset values.
     void rememberDefaults() {
         defaults = values.clone();
     }

@@ -1,8 +1,8 @@
 package dev.mdev.core.pci;
 
 /// The PCI Express capability, version 2, of an endpoint with one 2.5 GT/s lane and function-level
-/// reset. There is no link: its registers say what a trained link would, so that a guest finds
-/// nothing to mend.
+/// reset. There is no link: its registers look like those of a trained link, so that a guest finds
+/// nothing to fix.
 final class ExpressCapability extends PciCapability {
     static final int ID = 0x10;
 

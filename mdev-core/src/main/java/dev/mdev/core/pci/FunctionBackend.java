@@ -4,27 +4,26 @@ import dev.mdev.api.Refusal;
 
 import java.util.Optional;
 
-/// The device behind a [PciFunction], as the one who has it reaches it: every call fails once the
-/// device is no longer the caller's.
+/// The device behind a [PciFunction], as its holder reaches it: every call fails after the holder
+/// has lost the device.
 ///
-/// All methods may be called by any thread; none may be called with a lock of the framework held,
-/// as most call driver code. What implements it says in [Object#toString] which device it is.
+/// Any thread may call all methods, while it holds no lock of the framework, because most of them
+/// call driver code. [Object#toString] of an implementation names the device.
 public interface FunctionBackend {
-    /// What the driver said of the device.
+    /// The driver's description of the device.
     PciProfile profile();
 
-    /// Lets the driver reach the guest.
+    /// Connects the driver to the guest.
     ///
-    /// @throws dev.mdev.api.MdevException ENODEV if the device is no longer the caller's, or has
-    ///   ended
+    /// @throws dev.mdev.api.MdevException ENODEV if the caller has lost the device, or it has ended
     void connect(GuestPort port);
 
     /// Reads one of the driver's regions.
     ///
     /// @param offsetBytes any value
     /// @param widthBytes 1 to 8
-    /// @return EINVAL outside the region, ENODEV if the device is no longer the caller's; else what
-    ///   the driver says
+    /// @return EINVAL outside the region, ENODEV if the caller has lost the device; otherwise the
+    ///   driver's answer
     RegionAccess read(int region, long offsetBytes, int widthBytes);
 
     /// Writes one of the driver's regions; otherwise as [#read].
@@ -32,6 +31,6 @@ public interface FunctionBackend {
 
     /// Resets the function, [GuestPort#reset] included.
     ///
-    /// @return what the driver threw, if it did
+    /// @return the driver's exception, if it threw
     Optional<Refusal> reset();
 }

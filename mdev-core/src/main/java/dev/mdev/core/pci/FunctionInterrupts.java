@@ -13,12 +13,11 @@ import java.util.Optional;
 import java.util.stream.IntStream;
 
 /// The interrupts of one function between its driver and its configuration space: the vectors with
-/// their masks, and who binds them.
+/// their masks, and their binding.
 ///
 /// In a machine that emulates MSI and MSI-X itself, this binds the kind of interrupt that the guest
-/// chose in configuration space, as QEMU does between a guest and VFIO. Where somebody else owns
-/// the device and binds its interrupts by [InterruptSet#setIrqs], configuration space binds
-/// nothing.
+/// chose in configuration space, as QEMU does between a guest and VFIO. Where another owner binds
+/// the interrupts by [InterruptSet#setIrqs], configuration space binds nothing.
 ///
 /// Changed under the lock of the function's [PciConfigSpace].
 final class FunctionInterrupts {
@@ -31,7 +30,7 @@ final class FunctionInterrupts {
     private final @Nullable InterruptObserver observer;
     private int bound = NOTHING;
 
-    /// @param observer who gets interrupts; null if somebody else binds them
+    /// @param observer receives interrupts; null if another owner binds them
     FunctionInterrupts(IrqInfo irqs, boolean express, @Nullable InterruptObserver observer) {
         this.observer = observer;
         this.hasLine = irqs.intx();
@@ -48,11 +47,11 @@ final class FunctionInterrupts {
         }
     }
 
-    /// What configuration space says of interrupts.
+    /// The interrupt settings in configuration space.
     ///
     /// @param lineDisabled whether the line must stay quiet
-    /// @param mayMaster whether messages, which are writes to memory, can be sent; what fires
-    ///   meanwhile stays pending
+    /// @param mayMaster whether messages, which are memory writes, can be sent; otherwise vectors
+    ///   stay pending
     /// @param functionMasked whether all MSI-X vectors are masked at once
     record Control(
             boolean lineDisabled,

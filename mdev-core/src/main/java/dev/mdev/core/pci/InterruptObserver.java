@@ -1,9 +1,9 @@
 package dev.mdev.core.pci;
 
-/// Takes what interrupts leave a function, in a machine that emulates MSI and MSI-X itself.
+/// Receives the interrupts of a function, in a machine that emulates MSI and MSI-X itself.
 @FunctionalInterface
 public interface InterruptObserver {
-    /// Takes an interrupt. Called by any thread, a driver's included, with locks of the function
-    /// held: must return at once, must not throw, and must not call the function.
+    /// Receives an interrupt. Any thread may call it, including a driver's, with locks of the
+    /// function held: it must return at once, must not throw, and must not call the function.
     void interrupted(Interrupt interrupt);
 }

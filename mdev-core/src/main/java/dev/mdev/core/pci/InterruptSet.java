@@ -24,13 +24,13 @@ import org.jspecify.annotations.Nullable;
 import java.util.Arrays;
 import java.util.concurrent.locks.ReentrantLock;
 
-/// The interrupts of one function as VFIO has them: the driver fires on one side, whoever owns the
+/// The interrupts of one function as VFIO has them: the driver fires on one side, the owner of the
 /// device binds sinks on the other (Linux `drivers/vfio/pci/vfio_pci_intrs.c`).
 ///
-/// One of INTx, MSI and MSI-X is active at a time; the first binding makes it so, and it must be
-/// disabled before another. A vector without a sink loses what it fires. The line is a level with
-/// automatic masking: it signals once and stays quiet until it is unmasked, and signals again then
-/// if it is still asserted. Vectors of MSI and MSI-X can be bound beyond those bound first, as
+/// One of INTx, MSI and MSI-X is active at a time. The first binding activates it, and it must be
+/// disabled before another. An interrupt of a vector without a sink is lost. The line is a level
+/// with automatic masking: it signals once, stays quiet until it is unmasked, and then signals
+/// again if it is still asserted. MSI and MSI-X vectors can be bound beyond the first binding, as
 /// Linux allows where MSI-X is allocated dynamically.
 ///
 /// All methods may be called by any thread, and do not block.
@@ -54,7 +54,7 @@ public final class InterruptSet implements Interrupts {
     @GuardedBy("lock")
     private final @Nullable InterruptSink[] single = new InterruptSink[KINDS];
 
-    /// Whether the device asserts the line, whatever becomes of it.
+    /// Whether the device asserts the line, regardless of masks.
     @GuardedBy("lock")
     private boolean line;
 
@@ -74,7 +74,7 @@ public final class InterruptSet implements Interrupts {
         counts[REQUEST] = 1;
     }
 
-    /// What there is of a kind of interrupt.
+    /// The support for one kind of interrupt.
     ///
     /// @throws MdevException EINVAL for a kind that does not exist
     public IrqSupport support(int index) {
@@ -90,10 +90,10 @@ public final class InterruptSet implements Interrupts {
         return new IrqSupport(IrqSupport.EVENTFD | flags, counts[index]);
     }
 
-    /// Does what `VFIO_DEVICE_SET_IRQS` does. To unmask the line by an eventfd is accepted: it is
-    /// the caller's to listen to it and to ask for the unmasking each time.
+    /// Does what `VFIO_DEVICE_SET_IRQS` does. It accepts unmasking of the line by an eventfd: the
+    /// caller must listen to it and request each unmasking.
     ///
-    /// @throws MdevException EINVAL or ENOTTY where Linux has them, nothing is changed then
+    /// @throws MdevException EINVAL or ENOTTY as in Linux; nothing is changed then
     public void setIrqs(IrqRequest request) {
         validate(request);
         lock.lock();
@@ -354,7 +354,7 @@ public final class InterruptSet implements Interrupts {
         }
     }
 
-    /// The device was reset: the line is released. What is bound stays bound.
+    /// The device was reset: the line is released. Bindings stay.
     void reset() {
         lock.lock();
         try {

@@ -4,16 +4,16 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 
-/// What the owner of a device asks of its interrupts: the argument of `VFIO_DEVICE_SET_IRQS`.
-/// Nothing is checked here: every value may come from a hostile VMM.
+/// A request to a device's interrupts: the argument of `VFIO_DEVICE_SET_IRQS`. This record checks
+/// nothing: every value may come from a hostile VMM.
 ///
 /// @param argszBytes size of the structure with its payload, unsigned 32 bits
 /// @param flags one of the `DATA_` bits and one of the `ACTION_` bits
-/// @param index which kind of interrupt: [#INTX] to [#REQUEST]
+/// @param index the kind of interrupt: [#INTX] to [#REQUEST]
 /// @param start the first vector, unsigned 32 bits
 /// @param count vectors, unsigned 32 bits
-/// @param bools the payload of [#DATA_BOOL]: which of the vectors are meant
-/// @param sinks the payload of [#DATA_EVENTFD]: where the vectors are to signal; empty for -1
+/// @param bools the payload of [#DATA_BOOL]: the selected vectors
+/// @param sinks the payload of [#DATA_EVENTFD]: the targets of the vectors; empty for -1
 public record IrqRequest(
         long argszBytes,
         int flags,

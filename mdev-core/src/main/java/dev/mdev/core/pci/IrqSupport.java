@@ -1,6 +1,6 @@
 package dev.mdev.core.pci;
 
-/// What a device says of one kind of interrupt: the answer of `VFIO_DEVICE_GET_IRQ_INFO`.
+/// A device's support for one kind of interrupt: the answer of `VFIO_DEVICE_GET_IRQ_INFO`.
 ///
 /// @param flags `EVENTFD`, `MASKABLE`, `AUTOMASKED`, `NORESIZE`
 /// @param count vectors
@@ -14,6 +14,6 @@ public record IrqSupport(int flags, int count) {
     /// Masks itself when it fires.
     public static final int AUTOMASKED = 1 << 2;
 
-    /// All vectors are bound at once; to bind more means to disable first.
+    /// All vectors are bound at once; to bind more, disable first.
     public static final int NORESIZE = 1 << 3;
 }

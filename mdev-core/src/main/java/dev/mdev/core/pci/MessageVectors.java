@@ -5,10 +5,10 @@ import com.google.errorprone.annotations.concurrent.GuardedBy;
 import java.util.BitSet;
 import java.util.concurrent.locks.ReentrantLock;
 
-/// Vectors that send messages: which are masked, and which wait. What MSI and MSI-X have in common.
+/// Vectors that send messages, with their masks and pending bits: the common part of MSI and MSI-X.
 ///
-/// A vector fires if the function may send and the vector is not masked; else it becomes pending,
-/// and is sent once both are so.
+/// A vector fires if the function may send and the vector is unmasked. Otherwise it becomes
+/// pending, and fires when both hold.
 abstract sealed class MessageVectors permits MsiVectors, MsixTable {
     final ReentrantLock lock = new ReentrantLock();
 
@@ -21,7 +21,7 @@ abstract sealed class MessageVectors permits MsiVectors, MsixTable {
     private final int count;
     private final InterruptObserver observer;
 
-    /// Whether the function may send: enabled, not masked as a whole, and master of the bus.
+    /// Whether the function may send: enabled, unmasked as a whole, and with bus mastering.
     @GuardedBy("lock")
     private boolean open;
 

@@ -1,7 +1,7 @@
 package dev.mdev.core.pci;
 
-/// The MSI capability, with a 64-bit address and a mask bit for each vector. What it says is copied
-/// to [MsiVectors], which are asked without the configuration space's lock.
+/// The MSI capability, with a 64-bit address and a mask bit for each vector. Its values are copied
+/// to [MsiVectors], which answer without the configuration space's lock.
 final class MsiCapability extends PciCapability {
     static final int ID = 0x05;
 
@@ -51,7 +51,7 @@ final class MsiCapability extends PciCapability {
         enabled = (control & ENABLE) != 0;
         int log = control >> ENABLED_SHIFT & ENABLED_MASK;
         if (enabled && log > capable) {
-            // Against the specification; as QEMU has it, what is not there is not enabled.
+            // This violates the specification; as in QEMU, absent vectors stay disabled.
             log = capable;
             registers.set(
                     offset() + CONTROL,

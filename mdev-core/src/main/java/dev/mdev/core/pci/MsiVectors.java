@@ -14,10 +14,10 @@ final class MsiVectors extends MessageVectors {
         super(count, observer);
     }
 
-    /// What the guest wrote.
+    /// The guest's settings.
     ///
-    /// @param enabledVectors how many of the vectors the guest gave messages to, a power of two
-    /// @param address where messages go
+    /// @param enabledVectors the number of vectors with messages from the guest, a power of two
+    /// @param address the target of messages
     /// @param data the message, 16 bits
     /// @param maskBits a bit for each masked vector
     record Settings(int enabledVectors, long address, int data, int maskBits) {
@@ -37,8 +37,8 @@ final class MsiVectors extends MessageVectors {
         }
     }
 
-    /// A device with more vectors than the guest gave messages to shares those: the vector's number
-    /// is taken modulo theirs.
+    /// A device with more vectors than the guest enabled shares them: the vector number is taken
+    /// modulo the enabled number.
     @Override
     void fire(int vector) {
         lock.lock();

@@ -2,7 +2,7 @@ package dev.mdev.core.pci;
 
 import dev.mdev.api.MsixPlacement;
 
-/// The MSI-X capability: says where the [MsixTable] is, and turns it on.
+/// The MSI-X capability: gives the place of the [MsixTable], and turns it on.
 final class MsixCapability extends PciCapability {
     static final int ID = 0x11;
 

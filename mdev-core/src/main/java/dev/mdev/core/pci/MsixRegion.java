@@ -2,8 +2,8 @@ package dev.mdev.core.pci;
 
 import dev.mdev.api.MsixPlacement;
 
-/// The part of a BAR that is the MSI-X table and its pending bits. An access may begin or end
-/// outside of them; it is then done byte by byte.
+/// The part of a BAR with the MSI-X table and its pending bits. An access may begin or end outside
+/// of them; it is then done byte by byte.
 final class MsixRegion {
     private final MsixPlacement place;
     private final MsixTable table;
@@ -17,13 +17,13 @@ final class MsixRegion {
         this.pbaEnd = place.pbaOffsetBytes() + MsixTable.pbaBytes(table.count());
     }
 
-    /// Reads what is around the table.
+    /// Reads the bytes around the table.
     @FunctionalInterface
     interface Reader {
         RegionAccess read(int region, long offsetBytes, int widthBytes);
     }
 
-    /// Writes what is around the table.
+    /// Writes the bytes around the table.
     @FunctionalInterface
     interface Writer {
         RegionAccess write(int region, long offsetBytes, int widthBytes, long value);
@@ -66,7 +66,7 @@ final class MsixRegion {
             return new RegionAccess.Done(0);
         }
         if (isInPending(offsetBytes, widthBytes)) {
-            // Software should never write, and what it writes has no effect.
+            // Software should never write here, and a write has no effect.
             return new RegionAccess.Done(0);
         }
         if (widthBytes == 1) {

@@ -4,8 +4,8 @@ import com.google.errorprone.annotations.concurrent.GuardedBy;
 
 /// An MSI-X table and its pending bits, as a guest reaches them in a BAR.
 ///
-/// Guests may access them with any width at any offset: the specification demands aligned accesses
-/// of 4 or 8 bytes and leaves the rest open.
+/// Guests may access them with any width at any offset: the specification requires aligned accesses
+/// of 4 or 8 bytes and leaves the rest undefined.
 final class MsixTable extends MessageVectors {
     static final int ENTRY_BYTES = 16;
 

@@ -1,7 +1,7 @@
 package dev.mdev.core.pci;
 
-/// One entry of the capability list: the registers it has, and what writing them means. Called
-/// under the lock of its [PciConfigSpace].
+/// One entry of the capability list: its registers, and the effects of writes. Called under the
+/// lock of its [PciConfigSpace].
 abstract sealed class PciCapability
         permits PowerManagement,
                 MsiCapability,
@@ -13,8 +13,8 @@ abstract sealed class PciCapability
     private final int lengthBytes;
     private int offset;
 
-    /// @param id as the PCI Code and ID Assignment Specification has it
-    /// @param lengthBytes with the id and the pointer to the next
+    /// @param id as in the PCI Code and ID Assignment Specification
+    /// @param lengthBytes including the id and the pointer to the next
     PciCapability(int id, int lengthBytes) {
         this.id = id;
         this.lengthBytes = lengthBytes;
@@ -30,7 +30,7 @@ abstract sealed class PciCapability
 
     /// Puts the capability into the space at `at`, a multiple of 4.
     ///
-    /// @param next where the next one is; 0 for the last
+    /// @param next the place of the next one; 0 for the last
     final void place(ConfigRegisters registers, int at, int next) {
         offset = at;
         registers.set(at, 1, id);
@@ -42,7 +42,7 @@ abstract sealed class PciCapability
         return offset;
     }
 
-    /// Sets the first values and the bits that a guest can write.
+    /// Sets the initial values and the writable bits.
     abstract void define(ConfigRegisters registers, int at);
 
     /// A guest wrote somewhere in the space.
@@ -54,7 +54,7 @@ abstract sealed class PciCapability
     /// The registers were set to their defaults.
     void reset() {}
 
-    /// Whether the last write asked for a reset of the function. Asking takes the request.
+    /// Whether the last write requested a reset of the function. The call clears the request.
     boolean takeResetRequest() {
         return false;
     }

@@ -11,14 +11,14 @@ import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
 
 /// The configuration space of one function, with a type 0 header (PCI Local Bus Specification 3.0,
-/// chapter 6): registers, and what follows from writing them.
+/// chapter 6): registers, and the effects of writes to them.
 ///
-/// Nothing a guest does here throws: every width and alignment is served, and what lies outside
-/// reads as ones and ignores writes.
+/// No guest access throws: every width and alignment is served, and bytes outside read as ones and
+/// ignore writes.
 ///
-/// All methods may be called by any thread. The lock is held only over the registers and the
-/// interrupts that follow them, never while a BAR comes or goes or driver code runs: what else a
-/// write asks for is [returned][#write].
+/// Any thread may call all methods. The lock covers only the registers and the interrupts that
+/// depend on them. It is released before BARs change or driver code runs: the other effects of a
+/// write are [returned][#write].
 public final class PciConfigSpace {
     private static final int VENDOR = 0x00;
     private static final int DEVICE = 0x02;
@@ -44,7 +44,7 @@ public final class PciConfigSpace {
     private static final int LINE_STATUS = 1 << 3;
     private static final int CAPABILITY_LIST = 1 << 4;
 
-    /// The status bit of a function whose request nobody answered.
+    /// The status bit of a function whose request had no target.
     public static final int RECEIVED_MASTER_ABORT = 1 << 13;
 
     private static final int STATUS_ERRORS = 0xf900;
@@ -63,10 +63,11 @@ public final class PciConfigSpace {
     @GuardedBy("lock")
     private final ConfigRegisters registers;
 
-    /// What follows from the registers; written under the lock with them.
+    /// Derived from the registers; written under the lock with them.
     private volatile State state = new State(false, false, List.of());
 
-    /// @param gpaLimit one more than the highest guest-physical address: a BAR beyond is nowhere
+    /// @param gpaLimit one more than the highest guest-physical address: a BAR beyond it has no
+    ///     place
     PciConfigSpace(PciProfile profile, FunctionInterrupts interrupts, long gpaLimit) {
         this.sizeBytes = profile.configBytes();
         this.gpaLimit = gpaLimit;
@@ -92,13 +93,13 @@ public final class PciConfigSpace {
         }
     }
 
-    /// What the registers say that others act on.
+    /// The settings in the registers that affect others.
     private record State(boolean memory, boolean master, List<BarWindow> windows) {}
 
-    /// What a write asks for besides.
+    /// The further effects of a write.
     ///
-    /// @param windowsChanged whether BARs came, went or moved
-    /// @param resetRequested whether the function is to be reset; its registers are already
+    /// @param windowsChanged whether BARs appeared, disappeared or moved
+    /// @param resetRequested whether the function must be reset; its registers already are
     record Written(boolean windowsChanged, boolean resetRequested) {}
 
     private List<PciCapability> capabilities(PciProfile profile) {
@@ -184,7 +185,7 @@ public final class PciConfigSpace {
     ///
     /// @param offsetBytes any value
     /// @param widthBytes 1 to 8
-    /// @return what is to be done about it, without a lock
+    /// @return the further effects, to be applied without a lock
     Written write(int offsetBytes, int widthBytes, long value) {
         lock.lock();
         try {
@@ -194,8 +195,8 @@ public final class PciConfigSpace {
                 capability.written(registers);
                 reset |= capability.takeResetRequest();
             }
-            // The reset of the registers is part of the write: what the function would do in
-            // between, such as to send what was pending while it slept, it must not do.
+            // The reset of the registers is part of the write, so that the function cannot act in
+            // between, such as by sending what became pending while it slept.
             return new Written(reset ? resetLocked() : followLocked(), reset);
         } finally {
             lock.unlock();
@@ -214,7 +215,7 @@ public final class PciConfigSpace {
 
     /// Sets every register to its value after power-on: no BAR is decoded, no interrupt enabled.
     ///
-    /// @return whether BARs went
+    /// @return whether BARs disappeared
     boolean reset() {
         lock.lock();
         try {
@@ -264,7 +265,7 @@ public final class PciConfigSpace {
         return List.copyOf(windows);
     }
 
-    /// Where BARs and the ROM are decoded now; empty while memory decoding is off or the function
+    /// The current windows of BARs and the ROM; empty while memory decoding is off or the function
     /// sleeps.
     public List<BarWindow> windows() {
         return state.windows;
@@ -275,12 +276,12 @@ public final class PciConfigSpace {
         return state.memory;
     }
 
-    /// Whether the function may read and write memory, which sending a message is too.
+    /// Whether the function may read and write memory, which includes sending a message.
     public boolean isBusMaster() {
         return state.master;
     }
 
-    /// Where the capability of an id is, or 0.
+    /// The place of the capability with an id, or 0.
     public int capability(int id) {
         return capabilities.stream()
                 .filter(capability -> capability.id() == id)

@@ -13,11 +13,10 @@ import java.util.List;
 import java.util.Objects;
 
 /// A mediated device as a PCI function, for the time of one assignment: configuration space,
-/// interrupts, and the way to the driver's regions. What is memory-mapped of them is its owner's to
-/// map, as [#config] says.
+/// interrupts, and the way to the driver's regions. The owner maps its memory, as [#config] says.
 ///
-/// All methods may be called by any thread. None is called with a lock of the framework held, as
-/// most may call driver code.
+/// Any thread may call all methods, while it holds no lock of the framework, because most of them
+/// may call driver code.
 public final class PciFunction {
     private final FunctionBackend device;
     private final Owner owner;
@@ -25,15 +24,15 @@ public final class PciFunction {
     private final PciConfigSpace config;
     private final @Nullable MsixRegion msixRegion;
 
-    /// Who has the function.
+    /// The owner of the function.
     public interface Owner {
-        /// BARs appeared, vanished or moved: [PciConfigSpace#windows] says where they are now.
-        /// Returns when what the guest reaches is so. Called with no lock held, by the thread that
+        /// BARs appeared, disappeared or moved: [PciConfigSpace#windows] has their places now.
+        /// Returns when the guest reaches the new places. Called without a lock, by the thread that
         /// wrote.
         void windowsChanged();
 
-        /// Who gets the interrupts, as the guest's configuration space says; null if the owner
-        /// binds them itself by [InterruptSet#setIrqs].
+        /// The receiver of interrupts, according to the guest's configuration space; null if the
+        /// owner binds them itself by [InterruptSet#setIrqs].
         default @Nullable InterruptObserver observer() {
             return null;
         }
@@ -41,11 +40,11 @@ public final class PciFunction {
         /// One more than the highest guest-physical address.
         long gpaLimit();
 
-        /// The host has reset the function: sets it up again, if that is the owner's doing.
+        /// The host has reset the function: sets it up again, if that is the owner's task.
         default void runFirmware() {}
     }
 
-    /// @param device what is behind the function
+    /// @param device the device behind the function
     public PciFunction(FunctionBackend device, Owner owner) {
         this.device = device;
         this.owner = owner;
@@ -61,7 +60,7 @@ public final class PciFunction {
                         : new MsixRegion(place, Objects.requireNonNull(interrupts.msix()));
     }
 
-    /// Lets the driver reach the guest through this function.
+    /// Connects the driver to the guest through this function.
     ///
     /// @param memory the guest's memory
     public void connect(GuestMemory memory) {
@@ -76,7 +75,7 @@ public final class PciFunction {
         return interrupts.set();
     }
 
-    /// All regions of the function: the driver's, the BAR that was added for MSI-X if one was, and
+    /// All regions of the function: the driver's, the BAR that was added for MSI-X if any, and
     /// configuration space.
     public List<RegionInfo> regions() {
         return device.profile().allRegions();
@@ -84,18 +83,18 @@ public final class PciFunction {
 
     /// Reads configuration space.
     ///
-    /// @param offsetBytes any value; what lies outside reads as ones
+    /// @param offsetBytes any value; bytes outside read as ones
     /// @param widthBytes 1 to 8
     public long readConfig(int offsetBytes, int widthBytes) {
         return config.read(offsetBytes, widthBytes);
     }
 
-    /// Writes configuration space as a guest, and does what follows from it. When this returns,
-    /// BARs are where the registers say.
+    /// Writes configuration space as a guest, and applies the effects. When this returns, BARs are
+    /// where the registers say.
     ///
-    /// @param offsetBytes any value; what lies outside is ignored
+    /// @param offsetBytes any value; bytes outside are ignored
     /// @param widthBytes 1 to 8
-    /// @return the failure of a driver's reset if the write reset the function, else done
+    /// @return the failure of a driver's reset if the write reset the function, otherwise done
     public RegionAccess writeConfig(int offsetBytes, int widthBytes, long value) {
         PciConfigSpace.Written written = config.write(offsetBytes, widthBytes, value);
         if (written.windowsChanged()) {
@@ -108,12 +107,12 @@ public final class PciFunction {
                 : new RegionAccess.Done(0);
     }
 
-    /// Reads a trapped part of a region, or any part of one as if it were.
+    /// Reads a trapped part of a region, or any other part as if it were trapped.
     ///
     /// @param offsetBytes in the region
     /// @param widthBytes 1 to 8
     /// @return EIO from a BAR or the ROM while memory decoding is off, EINVAL outside the region;
-    ///   else what the driver says
+    ///   otherwise the driver's answer
     public RegionAccess read(int region, long offsetBytes, int widthBytes) {
         if (region == RegionInfo.CONFIG) {
             return new RegionAccess.Done(readConfig(configOffset(offsetBytes), widthBytes));
@@ -122,11 +121,11 @@ public final class PciFunction {
         return outcome == null ? notDecoded(region) : outcome;
     }
 
-    /// Reads a BAR or the ROM as a bus does, for which no answer is no failure: whether memory is
-    /// decoded is looked at once, so a guest that turns it off and on cannot make a failure of what
-    /// it missed.
+    /// Reads a BAR or the ROM as a bus does, for which a missing answer is no failure: this checks
+    /// memory decoding once, so a guest that turns it off and on cannot turn a missed access into a
+    /// failure.
     ///
-    /// @return null if memory decoding is off; else as [#read]
+    /// @return null if memory decoding is off; otherwise as [#read]
     public @Nullable RegionAccess readIfDecoded(int region, long offsetBytes, int widthBytes) {
         if (region <= RegionInfo.ROM && !config.decodesMemory()) {
             return null;
@@ -137,7 +136,7 @@ public final class PciFunction {
                 : readDriver(region, offsetBytes, widthBytes);
     }
 
-    /// An offset into configuration space, such that what is outside stays outside.
+    /// An offset into configuration space; an offset outside stays outside.
     private static int configOffset(long offsetBytes) {
         return Math.clamp(offsetBytes, -Long.BYTES, 1 << 16);
     }
@@ -153,7 +152,7 @@ public final class PciFunction {
 
     /// Writes a BAR as a bus does; otherwise as [#readIfDecoded].
     ///
-    /// @return null if memory decoding is off; else as [#write]
+    /// @return null if memory decoding is off; otherwise as [#write]
     public @Nullable RegionAccess writeIfDecoded(
             int region, long offsetBytes, int widthBytes, long value) {
         if (region <= RegionInfo.ROM && !config.decodesMemory()) {
@@ -195,7 +194,7 @@ public final class PciFunction {
                 : device.write(region, offsetBytes, widthBytes, value);
     }
 
-    /// The way from the driver back to here.
+    /// The way from the driver back to this function.
     private final class Port implements GuestPort {
         private final GuestMemory memory;
 

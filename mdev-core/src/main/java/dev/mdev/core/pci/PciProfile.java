@@ -9,8 +9,8 @@ import dev.mdev.api.RegionInfo;
 import java.util.ArrayList;
 import java.util.List;
 
-/// What a device said of itself when it was made, checked: everything that its configuration space
-/// is made of.
+/// A device's checked description of itself at its creation: everything that its configuration
+/// space consists of.
 public record PciProfile(
         PciIdentity identity,
         IrqInfo irqs,
@@ -26,7 +26,7 @@ public record PciProfile(
 
     /// Asks a driver's object.
     ///
-    /// @throws dev.mdev.api.MdevException EINVAL if what it says does not make a PCI function
+    /// @throws dev.mdev.api.MdevException EINVAL if its description is no valid PCI function
     public static PciProfile of(MdevDevice device) {
         List<RegionInfo> regions = List.copyOf(device.regions());
         IrqInfo irqs = device.irqs();

@@ -1,8 +1,8 @@
 package dev.mdev.core.pci;
 
 /// The power management capability (PCI Bus Power Management Interface Specification 1.2): D0 and
-/// D3hot. The way back from D3hot resets the function, as the capability says by leaving
-/// `No_Soft_Reset` clear.
+/// D3hot. The way back from D3hot resets the function; the capability announces this with a clear
+/// `No_Soft_Reset`.
 final class PowerManagement extends PciCapability {
     static final int ID = 0x01;
 
@@ -33,7 +33,7 @@ final class PowerManagement extends PciCapability {
     void written(ConfigRegisters registers) {
         int wanted = (int) registers.read(offset() + CONTROL_STATUS, 1) & STATE_MASK;
         if (wanted != D0 && wanted != D3_HOT) {
-            // D1 and D2 are optional, and these are not there: the write is discarded.
+            // D1 and D2 are optional, and absent here: the write is discarded.
             registers.set(offset() + CONTROL_STATUS, 1, state);
             return;
         }

@@ -6,7 +6,7 @@ import dev.mdev.api.Refusal;
 public sealed interface RegionAccess {
     /// The driver served it.
     ///
-    /// @param value what was read; 0 after a write
+    /// @param value the value read; 0 after a write
     record Done(long value) implements RegionAccess {}
 
     /// It failed.

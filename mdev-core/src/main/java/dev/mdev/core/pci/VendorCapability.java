@@ -2,7 +2,7 @@ package dev.mdev.core.pci;
 
 import java.util.List;
 
-/// A vendor-specific capability: bytes that the driver chose, to be read only.
+/// A vendor-specific capability: read-only bytes that the driver chose.
 final class VendorCapability extends PciCapability {
     static final int ID = 0x09;
 

@@ -1,13 +1,13 @@
 /// A PCI function as its guest sees it: configuration space with its capabilities, where the BARs
 /// are, and interrupts with their masks.
 ///
-/// [PciProfile][dev.mdev.core.pci.PciProfile] is what a driver says of its device, checked, and
-/// [BarLayout][dev.mdev.core.pci.BarLayout] which BARs follow from that.
-/// [PciConfigSpace][dev.mdev.core.pci.PciConfigSpace] is the registers, and what a write to them
-/// changes; [InterruptSet][dev.mdev.core.pci.InterruptSet] the interrupts by VFIO's indices
+/// [PciProfile][dev.mdev.core.pci.PciProfile] is a driver's checked description of its device, and
+/// [BarLayout][dev.mdev.core.pci.BarLayout] derives the BARs from it.
+/// [PciConfigSpace][dev.mdev.core.pci.PciConfigSpace] has the registers and the effects of writes
+/// to them; [InterruptSet][dev.mdev.core.pci.InterruptSet] has the interrupts by VFIO's indices
 /// (`VFIO_DEVICE_SET_IRQS`), which [FunctionInterrupts][dev.mdev.core.pci.FunctionInterrupts] binds
-/// as configuration space says. Nothing here knows of devices, machines or slots, and no driver is
-/// called but by `PciProfile.of` and for MSI-X accesses that are the driver's.
+/// according to configuration space. This package knows no devices, machines or slots, and calls
+/// drivers only in `PciProfile.of` and for MSI-X accesses that belong to the driver.
 ///
 /// ## Locks
 ///

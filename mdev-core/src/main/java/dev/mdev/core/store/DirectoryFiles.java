@@ -34,15 +34,15 @@ import java.util.concurrent.locks.ReentrantLock;
 
 /// Files in a directory of a POSIX system, which one process uses at a time.
 ///
-/// Nobody else is expected to write there, but what somebody left there does no harm: a symbolic
-/// link is not followed, and what is no regular file, a pipe for instance, is not opened.
+/// Other programs should not write there, but their leftovers are harmless: a symbolic link is not
+/// followed, and anything except a regular file, such as a pipe, is not opened.
 public final class DirectoryFiles implements StateFiles {
     private static final String LOCK_FILE = "lock";
 
-    /// The lock files that this process has open: their devices and inodes, since a directory may
-    /// have several paths. The lock is the process's, and the system drops it as soon as the
-    /// process closes the file anywhere: who comes second must not even open it (fcntl(2),
-    /// "Advisory record locking").
+    /// The lock files that this process has open: their devices and inodes, because a directory may
+    /// have several paths. The lock belongs to the process, and the system drops it as soon as the
+    /// process closes the file anywhere: a second user must not even open it (fcntl(2), "Advisory
+    /// record locking").
     private static final Set<Object> OPEN = ConcurrentHashMap.newKeySet();
 
     private final Path directory;
@@ -51,14 +51,14 @@ public final class DirectoryFiles implements StateFiles {
 
     private final ReentrantLock channels = new ReentrantLock();
 
-    /// Files that were appended to, open.
+    /// Open files, after an append.
     @GuardedBy("channels")
     private final Map<String, FileChannel> open = new HashMap<>();
 
     @GuardedBy("channels")
     private boolean closed;
 
-    /// Opens a directory, and makes it if it is not there.
+    /// Opens a directory, and creates it if it is absent.
     ///
     /// @throws MdevException EBUSY if another process, or this one, has it open
     public DirectoryFiles(Path directory) {
@@ -80,12 +80,12 @@ public final class DirectoryFiles implements StateFiles {
         }
     }
 
-    /// Makes the lock file if it is not there.
+    /// Creates the lock file if it is absent.
     private Object identityOf(Path lockFile) throws IOException {
         try {
             Files.createFile(lockFile);
         } catch (FileAlreadyExistsException e) {
-            // Somebody has or had the directory open.
+            // Another user has or had the directory open.
         }
         requireRegularOrNone(LOCK_FILE, lockFile);
         Object key =
@@ -172,7 +172,7 @@ public final class DirectoryFiles implements StateFiles {
             }
             ByteBuffer content = ByteBuffer.allocate((int) sizeBytes);
             while (content.hasRemaining() && channel.read(content) >= 0) {
-                // A file may be delivered in pieces.
+                // A read may return a file in pieces.
             }
             byte[] bytes = new byte[content.position()];
             content.flip().get(bytes);
@@ -184,7 +184,7 @@ public final class DirectoryFiles implements StateFiles {
         }
     }
 
-    /// A pipe would keep whoever opens it until somebody comes to its other end.
+    /// Opening a pipe blocks until another process opens its other end.
     private void requireRegularOrNone(String name, Path path) {
         try {
             if (!Files.readAttributes(path, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS)
@@ -193,7 +193,7 @@ public final class DirectoryFiles implements StateFiles {
                         Errno.EINVAL, "file=%s is no regular file".formatted(path));
             }
         } catch (NoSuchFileException e) {
-            // Who reads finds nothing, who writes makes it.
+            // A reader finds nothing, a writer creates it.
         } catch (IOException e) {
             throw translate("look at", name, e);
         }
@@ -358,7 +358,7 @@ public final class DirectoryFiles implements StateFiles {
                 errno, "cannot %s %s in directory=%s: %s".formatted(verb, name, directory, e), e);
     }
 
-    /// Java has no type for these: the system's words are all there is.
+    /// Java has no type for these, so this compares the system's text.
     private static Errno errnoOf(IOException e) {
         String reason = e instanceof FileSystemException fse ? fse.getReason() : e.getMessage();
         String words = reason == null ? "" : reason.toLowerCase(Locale.ROOT);

@@ -11,9 +11,9 @@ import java.util.HexFormat;
 import java.util.Objects;
 import java.util.Optional;
 
-/// How files are named whose names are none for [StateFiles]: a tilde, and the bytes of the name,
-/// of which all but letters, digits, dots, dashes and underscores are `~xx`. It is the same for the
-/// same file, of no other file, and can be written into a URL as it is.
+/// The alias of a file whose name [StateFiles] does not accept: a tilde, and the bytes of the name,
+/// of which all except letters, digits, dots, dashes and underscores are `~xx`. The alias is
+/// stable, unique, and valid in a URL as it is.
 final class FileAlias {
     private static final char MARK = '~';
 
@@ -50,8 +50,8 @@ final class FileAlias {
                 || "._-".indexOf(c) >= 0;
     }
 
-    /// The last name of a path as the system has it. As text, it may not be what it was: not every
-    /// name is made of characters. A URI has the bytes, those that are none of a URI as `%xx`.
+    /// The last name of a path as the system has it. Its text may differ, because some names are
+    /// not made of characters. A URI has the bytes, with those that are invalid in a URI as `%xx`.
     private static byte[] bytesOf(Path file) {
         String path = file.toUri().getRawPath();
         String whole = path.endsWith("/") ? path.substring(0, path.length() - 1) : path;
@@ -70,7 +70,7 @@ final class FileAlias {
         return Arrays.copyOf(bytes, length);
     }
 
-    /// The file that has the alias, if it is there.
+    /// The file with the alias, if it exists.
     static Optional<Path> find(Path directory, String alias) throws IOException {
         try (DirectoryStream<Path> entries = Files.newDirectoryStream(directory)) {
             for (Path entry : entries) {

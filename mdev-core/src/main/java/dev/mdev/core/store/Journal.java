@@ -12,28 +12,28 @@ import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/// A file to which lines are added, and what can be read of it after a crash.
+/// An append-only file of lines, and the reading of it after a crash.
 ///
 /// A line is `checksum number text`: a CRC-32C of the rest, a number that goes up by one, and text.
-/// The first line of a file is [#HEADER]. What is read back is one of three:
+/// The first line of a file is [#HEADER]. The file is in one of three states:
 ///
 /// - *whole*: every line is as it was written;
-/// - *torn*: the last line has no end. It was being written when the process died, so nobody was
-///   told that it is there, and it is dropped;
-/// - *damaged*: anything else that is not as it was written, be it in the middle, a gap in the
-///   numbers, or a last line whose checksum is wrong: a host that lost power may leave that, and so
-///   may a disk that forgets. The lines that are whole are still told, and the file is kept aside.
-///   What must hold even if lines are missing is for the owner to see to.
+/// - *torn*: the last line has no end. It was being written when the process died, before it was
+///   reported as written, and it is dropped;
+/// - *damaged*: any other difference, in the middle, as a gap in the numbers, or as a last line
+///   with a wrong checksum: a host that lost power may leave that, and so may a disk that forgets.
+///   The intact lines are still returned, and the file is kept aside. The owner must handle missing
+///   lines.
 ///
 /// Not safe for use by several threads.
 public final class Journal {
     /// The text of a file's first line; the number is the format's version.
     static final String HEADER = "mdev-journal version=1";
 
-    /// What the copy of a damaged file is called: the journal's name and this.
+    /// The suffix of the copy of a damaged file.
     public static final String DAMAGED = ".damaged";
 
-    /// The largest file that is read, and so the largest that is written.
+    /// The maximum size of a file that is read or written.
     public static final int MAX_BYTES = 64 << 20;
 
     private final StateFiles files;
@@ -42,10 +42,10 @@ public final class Journal {
     private long nextNumber;
     private long sizeBytes;
 
-    /// Set when bytes may be in the file that belong to no line: more must not be added after them.
+    /// Set when the file may have bytes that belong to no line: then nothing must be appended.
     private boolean mustRewrite = true;
 
-    /// Set when the file is damaged, and no copy of it was made yet.
+    /// Set when the file is damaged, until a copy of it is made.
     private boolean mustCopy;
 
     private Journal(StateFiles files, String name, int maxBytes) {
@@ -54,39 +54,39 @@ public final class Journal {
         this.maxBytes = maxBytes;
     }
 
-    /// What was found in a file.
+    /// The content of a file.
     ///
-    /// @param texts the texts of the whole lines, oldest first
+    /// @param texts the texts of the intact lines, oldest first
     /// @param torn whether the last line was dropped because it had no end
-    /// @param damage what is wrong with the file, if it is damaged
+    /// @param damage the damage of the file, if any
     public record Content(List<String> texts, boolean torn, Optional<String> damage) {
         public Content {
             texts = List.copyOf(texts);
         }
     }
 
-    /// Opens a journal. Its file is not changed before [#rewrite] is called, which must happen
-    /// before anything is appended.
+    /// Opens a journal. The file stays unchanged until [#rewrite], which must come before the first
+    /// append.
     public static Journal open(StateFiles files, String name) {
         return open(files, name, MAX_BYTES);
     }
 
-    /// A journal that is never larger than `maxBytes`.
+    /// A journal of at most `maxBytes`.
     public static Journal open(StateFiles files, String name, int maxBytes) {
         return new Journal(files, name, maxBytes);
     }
 
     /// Reads the file. If it is damaged, [#rewrite] keeps a copy of it.
     ///
-    /// @throws MdevException what the files say; EFBIG if the file is larger than it may be,
-    ///   EOPNOTSUPP if a newer version of this program wrote it
+    /// @throws MdevException the files' error; EFBIG if the file is too large, EOPNOTSUPP if a
+    ///   newer version of this program wrote it
     public Content read() {
         Content content = parse(new String(bytes(), StandardCharsets.ISO_8859_1));
         mustCopy = content.damage().isPresent();
         return content;
     }
 
-    /// Lets [#rewrite] keep a copy of the file, since its owner cannot make sense of it.
+    /// Makes [#rewrite] keep a copy of the file, because its owner cannot interpret it.
     public void keepCopy() {
         mustCopy = true;
     }
@@ -132,7 +132,7 @@ public final class Journal {
         private static final Pattern FORM =
                 Pattern.compile("([0-9a-f]{8}) (([0-9]{1,18}) ([ -~]*))");
 
-        /// @return the line, or null if it is none
+        /// @return the line, or null if it is invalid
         static @Nullable Line parse(String line) {
             Matcher parts = FORM.matcher(line);
             return parts.matches() && Checksum.of(parts.group(2)).equals(parts.group(1))
@@ -141,11 +141,11 @@ public final class Journal {
         }
     }
 
-    /// Gives the file a new content, at once: the header and these texts.
+    /// Replaces the file's content atomically: the header and these texts.
     ///
-    /// @throws StoreException EFBIG if the texts are more than a file may hold; else what the files
-    ///   say. The content is then the old or the new; if it is the old for sure, lines can still be
-    ///   appended to it that could be before
+    /// @throws StoreException EFBIG if the texts are too large; otherwise the files' error. The
+    ///   content is then the old or the new one; if it is certainly the old one, appends that were
+    ///   possible before still are
     public void rewrite(List<String> texts) {
         StringBuilder all = new StringBuilder();
         long number = nextNumber;
@@ -177,7 +177,7 @@ public final class Journal {
         }
     }
 
-    /// What could not be written takes up room that others need.
+    /// A failed write leaves bytes that take up room for others.
     private void dropQuietly(String file, StoreException because) {
         try {
             files.delete(file);
@@ -195,8 +195,8 @@ public final class Journal {
         }
     }
 
-    /// Whether the file must be rewritten before anything can be appended: at the start, and after
-    /// a failure.
+    /// Whether the file must be rewritten before the next append: at the start, and after a
+    /// failure.
     public boolean mustRewrite() {
         return mustRewrite;
     }
@@ -204,10 +204,10 @@ public final class Journal {
     /// Adds a line.
     ///
     /// @param text ASCII, without an end-of-line character
-    /// @param durable whether it, and all before it, is to survive a crash of the host
-    /// @throws StoreException EFBIG if the file would be too large, and is as it was; else what the
-    ///   files say. The line is then not there, unless the files say that they could not even take
-    ///   it back: it is there or not, until the file was rewritten
+    /// @param durable whether it, and all lines before it, must survive a crash of the host
+    /// @throws StoreException EFBIG if the file would be too large, and is unchanged; otherwise the
+    ///   files' error. The line is then absent, unless even its removal failed: then its presence
+    ///   is unknown until the file is rewritten
     public void append(String text, boolean durable) {
         if (mustRewrite) {
             throw new IllegalStateException("rewrite first: journal=" + name);
@@ -226,8 +226,8 @@ public final class Journal {
         sizeBytes += bytes.length;
     }
 
-    /// A line that nobody was told of, whole as it may be, must not be found after a restart. What
-    /// the disk did with the lines before it is not known: the file must be rewritten all the same.
+    /// An unreported line, even if intact, must not be found after a restart. The state of the
+    /// lines before it on the disk is unknown: the file must be rewritten in any case.
     private void takeBack(StoreException because) {
         try {
             files.truncate(name, sizeBytes);
@@ -244,7 +244,7 @@ public final class Journal {
         return Checksum.of(rest) + " " + rest + "\n";
     }
 
-    /// The largest that the file may be.
+    /// The maximum size of the file.
     public int maxBytes() {
         return maxBytes;
     }

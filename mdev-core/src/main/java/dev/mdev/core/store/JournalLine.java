@@ -17,7 +17,7 @@ import java.util.regex.Pattern;
 /// The content of one line: a kind and named values, as `kind name=value name=value`.
 ///
 /// A value is any text; bytes of its UTF-8 form other than letters, digits and `._:,;/+@-` are
-/// written as `%xx`. There is one way to write a value, and no other is read.
+/// written as `%xx`. Each value has exactly one encoding, and the reader refuses any other.
 ///
 /// @param kind lower-case letters, digits and dashes
 /// @param values in the order of the line; names are like kinds
@@ -42,7 +42,7 @@ public record JournalLine(String kind, Map<String, String> values) {
         return new JournalLine(kind, Map.of());
     }
 
-    /// This, and one more value.
+    /// This line with one more value.
     public JournalLine with(String name, Object value) {
         Map<String, String> more = new LinkedHashMap<>(values);
         if (more.put(name, value.toString()) != null) {
@@ -53,7 +53,7 @@ public record JournalLine(String kind, Map<String, String> values) {
 
     /// A value.
     ///
-    /// @throws MdevException EINVAL if it is not there
+    /// @throws MdevException EINVAL if it is absent
     public String get(String name) {
         String value = values.get(name);
         if (value == null) {
@@ -64,7 +64,7 @@ public record JournalLine(String kind, Map<String, String> values) {
 
     /// A value that is a decimal number, at least 0.
     ///
-    /// @throws MdevException EINVAL if it is not there, or no such number
+    /// @throws MdevException EINVAL if it is absent or not such a number
     public long number(String name) {
         String value = get(name);
         try {
@@ -82,7 +82,7 @@ public record JournalLine(String kind, Map<String, String> values) {
 
     /// A value that is one of an enum's constants, in lower case with dashes.
     ///
-    /// @throws MdevException EINVAL if it is not there, or none
+    /// @throws MdevException EINVAL if it is absent or not a constant
     public <E extends Enum<E>> E constant(String name, Class<E> type) {
         String value = get(name);
         for (E constant : type.getEnumConstants()) {
@@ -98,7 +98,7 @@ public record JournalLine(String kind, Map<String, String> values) {
         return constant.name().toLowerCase(Locale.ROOT).replace('_', '-');
     }
 
-    /// @throws MdevException EINVAL if there is a value of another name
+    /// @throws MdevException EINVAL if the line has a value of another name
     public void requireNoneBut(String... names) {
         if (!Set.of(names).containsAll(values.keySet())) {
             throw new MdevException(
@@ -132,7 +132,7 @@ public record JournalLine(String kind, Map<String, String> values) {
         }
     }
 
-    /// Reads what [#encode] wrote.
+    /// Reads the output of [#encode].
     ///
     /// @throws MdevException EINVAL for anything else
     public static JournalLine decode(String line) {

@@ -8,7 +8,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 
-/// Files that last as long as this object: for a host that remembers nothing.
+/// Files that last as long as this object: for a host that keeps no state.
 public final class MemoryFiles implements StateFiles {
     private final Map<String, ByteArrayOutputStream> files = new ConcurrentHashMap<>();
 

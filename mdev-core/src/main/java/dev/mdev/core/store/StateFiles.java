@@ -7,56 +7,56 @@ import java.util.List;
 import java.util.Optional;
 import java.util.regex.Pattern;
 
-/// A flat directory of small files, with the few operations that can be made to survive a crash.
+/// A flat directory of small files, with the few operations that can survive a crash.
 ///
-/// An operation that returned has happened for good, unless it says otherwise. One that throws, or
+/// An operation that returned is permanent, unless stated otherwise. An operation that throws, or
 /// that the process died in, has happened or not; [#append] and [#write] may have happened in part.
-/// All methods may be called by any thread. They throw [StoreException] if the system does not do
-/// it: ENOSPC, EDQUOT, EACCES or EROFS if that is the reason, else EIO; and [MdevException]
-/// ESHUTDOWN after [#close].
+/// Any thread may call all methods. They throw [StoreException] if the system fails: ENOSPC,
+/// EDQUOT, EACCES or EROFS if that is the reason, otherwise EIO; and [MdevException] ESHUTDOWN
+/// after [#close].
 public interface StateFiles extends AutoCloseable {
-    /// What the temporary file of [#replace] is called: the file's name and this.
+    /// The suffix of the temporary file of [#replace].
     String TEMPORARY = ".tmp";
 
-    /// The most names that [#list] tells.
+    /// The maximum number of names of [#list].
     int MAX_NAMES = 1 << 16;
 
-    /// The names of the files, in no order, and of whatever else is there. What [#checkName] does
-    /// not accept is told under an alias: [#read] and [#delete] know it, nothing else does.
+    /// The names of the files and other entries, in no order. An entry whose name [#checkName]
+    /// refuses has an alias: only [#read] and [#delete] accept it.
     ///
-    /// @throws StoreException EFBIG if there are more than [#MAX_NAMES]
+    /// @throws StoreException EFBIG for more than [#MAX_NAMES] entries
     List<String> list();
 
-    /// All of a file, or nothing if there is none.
+    /// The content of a file, or nothing if it is absent.
     ///
-    /// @throws StoreException EFBIG if it is larger than `maxBytes`; EINVAL if it is no file, or
+    /// @throws StoreException EFBIG if it is larger than `maxBytes`; EINVAL if it is not a file, or
     ///   the name is an alias
     Optional<byte[]> read(String name, int maxBytes);
 
-    /// Makes a file with this content, or gives it this content.
+    /// Creates a file with this content, or overwrites its content.
     void write(String name, byte[] content);
 
-    /// Adds bytes at a file's end, and makes the file if there is none.
+    /// Appends bytes to a file, and creates the file if it is absent.
     ///
-    /// @param durable whether the file, all earlier bytes included, is to survive a crash of the
-    ///   host; else it survives one of the process
+    /// @param durable whether the file, including all earlier bytes, must survive a crash of the
+    ///   host; otherwise it survives a crash of the process
     void append(String name, byte[] bytes, boolean durable);
 
-    /// Cuts a file's end off, if it is longer than `sizeBytes`; this is durable.
+    /// Truncates a file that is longer than `sizeBytes`; this is durable.
     void truncate(String name, long sizeBytes);
 
-    /// Gives a file another name; a file that had the name is gone. After a crash, one of the two
-    /// is there under the new name, whole.
+    /// Renames a file, and replaces a file of the new name. After a crash, one of the two is intact
+    /// under the new name.
     void rename(String from, String to);
 
-    /// Deletes a file, if it is there.
+    /// Deletes a file, if it exists.
     void delete(String name);
 
     @Override
     void close();
 
-    /// Makes a file with this content, or gives it this content: after a crash it has the old
-    /// content or the new. If it fails, nothing of it is left over that takes up room.
+    /// Creates a file with this content, or replaces its content: after a crash it has the old
+    /// content or the new. A failure leaves nothing behind that takes up room.
     default void replace(String name, byte[] content) {
         String temporary = name + TEMPORARY;
         try {
@@ -77,11 +77,11 @@ public interface StateFiles extends AutoCloseable {
         return Names.LEGAL.matcher(name).matches();
     }
 
-    /// What implementations accept as a name: letters, digits, dots, dashes and underscores, at
-    /// most 128, and no dot first.
+    /// The rule for names: letters, digits, dots, dashes and underscores, at most 128, and no dot
+    /// first.
     ///
     /// @return the name
-    /// @throws MdevException EINVAL if it is none
+    /// @throws MdevException EINVAL if the name breaks it
     static String checkName(String name) {
         if (!isName(name)) {
             throw new MdevException(Errno.EINVAL, "not a file name: name=" + name);

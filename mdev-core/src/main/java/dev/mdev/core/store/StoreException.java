@@ -5,10 +5,12 @@ import dev.mdev.api.MdevException;
 
 import java.util.Set;
 
-/// The host could not read or write what it remembers: it has no room (ENOSPC, EDQUOT, EFBIG), may
-/// not (EACCES, EROFS), or its disk fails (EIO). The message names the file and its directory.
+/// The host could not read or write its state: it has no room (ENOSPC, EDQUOT, EFBIG), no
+/// permission (EACCES, EROFS), or its disk fails (EIO). The message names the file and its
+/// directory.
 ///
-/// It says nothing about who asked: the same request succeeds once the host has been put right.
+/// The cause is on the host, not in the request: the same request succeeds after a repair of the
+/// host.
 public final class StoreException extends MdevException {
     private static final long serialVersionUID = 1L;
 
@@ -22,7 +24,7 @@ public final class StoreException extends MdevException {
         super(errno, message, cause);
     }
 
-    /// Whether there is no room: somebody has to make some.
+    /// Whether there is no room, so that an operator must make some.
     public boolean isFull() {
         return FULL.contains(errno());
     }

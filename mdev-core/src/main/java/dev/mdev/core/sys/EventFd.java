@@ -7,15 +7,16 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /// An event counter of the kernel (`eventfd(2)`): one side signals, the other waits for the
-/// descriptor to become readable. It is how an interrupt reaches a VMM, or KVM (`KVM_IRQFD`),
-/// without another thread of ours: `eventFd::signal` is an interrupt's sink.
+/// descriptor to become readable. It carries an interrupt to a VMM, or KVM (`KVM_IRQFD`), without
+/// another thread of ours: `eventFd::signal` is an interrupt's sink.
 ///
-/// [#signal] may be called by any thread and does not wait; not while or after it is closed.
+/// [#signal] may be called by any thread and does not wait; it must not run during or after the
+/// close.
 public final class EventFd implements AutoCloseable {
     private final Libc libc;
     private final NativeFd fd;
 
-    /// Makes one that counts nothing yet.
+    /// Makes a counter at 0.
     ///
     /// @param name for messages
     /// @throws dev.mdev.api.MdevException EMFILE if there are too many descriptors
@@ -23,7 +24,7 @@ public final class EventFd implements AutoCloseable {
         this(sys, sys.eventfd(name));
     }
 
-    /// Uses one that somebody else made.
+    /// Wraps an existing descriptor.
     ///
     /// @param fd becomes this object's; must not block
     public EventFd(Syscalls sys, NativeFd fd) {
@@ -31,13 +32,13 @@ public final class EventFd implements AutoCloseable {
         this.fd = fd;
     }
 
-    /// For whoever waits for it.
+    /// The descriptor for the waiting side.
     public NativeFd fd() {
         return fd;
     }
 
-    /// Counts one. Where the counter is at its end already, the reader has yet to see the event
-    /// before, and this one with it.
+    /// Counts one. If the counter is at its maximum, the reader has yet to see the earlier event,
+    /// and sees this one with it.
     public void signal() {
         try (Arena scratch = Arena.ofConfined()) {
             MemorySegment one = scratch.allocate(ValueLayout.JAVA_LONG);
@@ -49,7 +50,7 @@ public final class EventFd implements AutoCloseable {
         }
     }
 
-    /// Takes what was counted since the last time.
+    /// Takes the count since the last call.
     ///
     /// @return 0 if there was nothing
     public long take() {

@@ -5,11 +5,11 @@ import com.sun.jna.Platform;
 
 /// The C library of this process, by JNA.
 ///
-/// Direct mapping with integers only: no structure, no callback, no array is translated, and a call
-/// costs some 0.2 us more than in C. None declares `LastErrorException`: JNA throws that whenever
-/// the error number is not 0, whatever the function returned.
+/// Direct mapping with integers only: no structure, callback or array is translated, and a call
+/// costs some 0.2 us more than in C. No method declares `LastErrorException`: JNA throws that
+/// whenever the error number is not 0, regardless of the function's result.
 final class JnaLibc implements Libc {
-    /// Under their C names, by which JNA finds them.
+    /// Named as in C, so that JNA finds them.
     private static final class Calls {
         static {
             Native.register(Calls.class, Platform.C_LIBRARY_NAME);

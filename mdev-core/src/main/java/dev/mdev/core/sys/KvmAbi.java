@@ -6,7 +6,7 @@ package dev.mdev.core.sys;
 public final class KvmAbi {
     static final int KVMIO = 0xAE;
 
-    /// What `KVM_GET_API_VERSION` returns, for ever.
+    /// The permanent result of `KVM_GET_API_VERSION`.
     public static final int KVM_API_VERSION = 12;
 
     // On /dev/kvm.
@@ -34,7 +34,7 @@ public final class KvmAbi {
     public static final int KVM_CAP_IMMEDIATE_EXIT = 136;
     public static final int KVM_CAP_DIRTY_LOG_RING = 192;
 
-    /// Where the dirty ring is in the file of a virtual processor, in pages.
+    /// The position of the dirty ring in the file of a virtual processor, in pages.
     public static final int KVM_DIRTY_LOG_PAGE_OFFSET = 64;
 
     private KvmAbi() {}

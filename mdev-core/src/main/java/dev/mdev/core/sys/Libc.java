@@ -2,13 +2,13 @@ package dev.mdev.core.sys;
 
 /// The C library, one method for each function, named as in C.
 ///
-/// Methods return what the function returned and throw nothing. After a failure, [#errno] says why;
-/// it must be asked before the thread calls anything else of this interface. Pointers are addresses
+/// Methods return the function's result and throw nothing. After a failure, [#errno] has the
+/// reason; read it before the thread makes another call of this interface. Pointers are addresses
 /// in a `long`, sizes and offsets are in bytes.
 ///
 /// A fake of this interface reaches every error path without the kernel.
 public interface Libc {
-    /// The error number of this thread's last call that failed.
+    /// The error number of this thread's last failed call.
     int errno();
 
     /// `open(2)`.
@@ -87,7 +87,7 @@ public interface Libc {
     ///
     /// @param set address of a `sigset_t`, or 0
     /// @param oldSet address of a `sigset_t`, or 0
-    /// @return 0 or an error number; it doesn't set [#errno]
+    /// @return 0 or an error number; it does not set [#errno]
     int pthreadSigmask(int how, long set, long oldSet);
 
     /// `sigtimedwait(2)`: takes a pending signal.

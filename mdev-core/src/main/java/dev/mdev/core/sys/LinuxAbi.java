@@ -1,6 +1,6 @@
 package dev.mdev.core.sys;
 
-/// Numbers of the C library and the kernel that belong to no one subsystem (Linux, x86-64).
+/// Numbers of the C library and the kernel outside the subsystems (Linux, x86-64).
 public final class LinuxAbi {
     public static final int O_RDWR = 2;
     public static final int O_NONBLOCK = 0x800;
@@ -17,7 +17,7 @@ public final class LinuxAbi {
     public static final int MAP_ANONYMOUS = 0x20;
     public static final int MAP_NORESERVE = 0x4000;
 
-    /// What `mmap` returns when it fails.
+    /// The result of a failed `mmap`.
     public static final long MAP_FAILED = -1;
 
     public static final int MADV_DONTNEED = 4;
@@ -44,7 +44,7 @@ public final class LinuxAbi {
         private Pollfd() {}
     }
 
-    /// `sigset_t` of the C library, of which the kernel knows the first eight bytes.
+    /// `sigset_t` of the C library; the kernel uses its first eight bytes.
     public static final class Sigset {
         public static final int SIZE = 128;
 

@@ -5,10 +5,10 @@ import dev.mdev.api.MdevException;
 
 import java.util.concurrent.atomic.AtomicInteger;
 
-/// A file descriptor that somebody owns, closed once.
+/// A file descriptor with an owner, closed once.
 ///
-/// Closing while another thread is inside a call with it is the owner's mistake to avoid: the
-/// number may be somebody else's by the time the kernel looks.
+/// The owner must not close it while another thread is inside a call with it: the number may belong
+/// to another file by the time the kernel looks.
 public final class NativeFd implements AutoCloseable {
     private static final int CLOSED = -1;
 
@@ -37,8 +37,8 @@ public final class NativeFd implements AutoCloseable {
         return fd.get() == CLOSED;
     }
 
-    /// Closes it; does nothing if it is closed. What `close(2)` returns says nothing that an owner
-    /// of devices or anonymous memory could act upon: the descriptor is gone in any case.
+    /// Closes it; does nothing if it is closed. The result of `close(2)` has no meaning for an
+    /// owner of devices or anonymous memory: the descriptor is gone in any case.
     @Override
     public void close() {
         int number = fd.getAndSet(CLOSED);

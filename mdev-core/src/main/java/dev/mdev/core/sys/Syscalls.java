@@ -6,9 +6,9 @@ import dev.mdev.api.MdevException;
 import java.lang.foreign.Arena;
 import java.util.function.Supplier;
 
-/// System calls that either do what is asked or throw an [MdevException] that names the values.
+/// System calls that succeed or throw an [MdevException] that names the values.
 ///
-/// Where a caller wants the error as a value (an oracle, a hot path), it asks [#libc].
+/// A caller that needs the error as a value (an oracle, a hot path) uses [#libc].
 public final class Syscalls {
     private final Libc libc;
 
@@ -16,22 +16,22 @@ public final class Syscalls {
         this.libc = libc;
     }
 
-    /// Those of this process.
+    /// The system calls of this process.
     public static Syscalls ofThisProcess() {
         return Holder.INSTANCE;
     }
 
-    /// JNA unpacks its library when it is first used: not before somebody needs it.
+    /// JNA unpacks its library at its first use, so this loads it only on demand.
     private static final class Holder {
         static final Syscalls INSTANCE = new Syscalls(new JnaLibc());
     }
 
-    /// The functions underneath.
+    /// The underlying functions.
     public Libc libc() {
         return libc;
     }
 
-    /// The exception for an error number, which is kept in the message if [Errno] has no name for
+    /// The exception for an error number; the message keeps the number if [Errno] has no name for
     /// it.
     public static MdevException failure(int errno, String message) {
         return Errno.of(errno)
@@ -50,7 +50,7 @@ public final class Syscalls {
         }
     }
 
-    /// Makes a file of anonymous memory, of zeroes, close-on-exec.
+    /// Makes a zeroed file of anonymous memory, close-on-exec.
     public NativeFd memfd(String name, long sizeBytes) {
         try (Arena arena = Arena.ofConfined()) {
             int number = libc.memfdCreate(arena.allocateFrom(name).address(), LinuxAbi.MFD_CLOEXEC);
@@ -103,7 +103,7 @@ public final class Syscalls {
 
     /// Maps a file.
     ///
-    /// @param at where, what rights and flags
+    /// @param at address, rights and flags
     /// @return the address
     public long mmap(Placement at, NativeFd fd, long offsetBytes) {
         return mmap(at, fd.number(), offsetBytes);
@@ -111,7 +111,7 @@ public final class Syscalls {
 
     /// Maps anonymous memory.
     ///
-    /// @param at where, what rights and flags; `MAP_ANONYMOUS` is added
+    /// @param at address, rights and flags; `MAP_ANONYMOUS` is added
     /// @return the address
     public long mmap(Placement at) {
         return mmap(
@@ -155,7 +155,7 @@ public final class Syscalls {
         }
     }
 
-    /// Where a mapping goes.
+    /// The place of a mapping.
     ///
     /// @param address 0 to let the kernel choose
     /// @param prot `LinuxAbi.PROT_...`

@@ -28,7 +28,7 @@ public final class UserfaultfdAbi {
 
     public static final int UFFD_PAGEFAULT_FLAG_WRITE = 1;
 
-    /// [#UFFDIO_CONTINUE] does not wake those who wait for the page.
+    /// [#UFFDIO_CONTINUE] does not wake the threads that wait for the page.
     public static final long UFFDIO_CONTINUE_MODE_DONTWAKE = 1;
 
     private UserfaultfdAbi() {}
