@@ -14,20 +14,19 @@ import java.lang.foreign.MemorySegment;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
 
-/// Copies between a device and guest memory, by guest-physical addresses, in ascending order. What
-/// is written is recorded as dirty if its slot logs.
+/// Copies between a device and guest memory, by guest-physical addresses, in ascending order.
+/// Written pages are recorded as dirty if their slots log.
 ///
-/// What is mapped is copied in a read section of the slots, which a change of slots waits for.
-/// Where a page has to be faulted in first, the section is left meanwhile: the memory may be a
-/// device's BAR, whose driver may take its time, and nobody who changes slots is to wait for a
-/// driver.
+/// Mapped pages are copied in a read section of the slots, and a change of slots waits for that
+/// section. To fault a page in, the copy leaves the section: the memory may be a device's BAR with
+/// a slow driver, and a change of slots must not wait for a driver.
 final class DmaCopier {
-    /// The most that is copied in one read section.
+    /// The maximum number of bytes copied in one read section.
     private static final long CHUNK_BYTES = 1 << 20;
 
     private static final long CHANGING_PARK_NANOS = 10_000;
 
-    /// How often a slot may be found changing: at least a second of one that stays INVALID.
+    /// How often a slot may be found changing: at least a second for a slot that stays INVALID.
     private static final int MAX_CHANGING = 100_000;
 
     /// How often a page may be revoked between its fault and the copy.
@@ -47,8 +46,8 @@ final class DmaCopier {
 
     /// How a copy ended.
     ///
-    /// @param doneBytes what was copied
-    /// @param reason why no more was; empty if all was
+    /// @param doneBytes the copied bytes
+    /// @param reason why the copy stopped; empty if it is complete
     record Copied(long doneBytes, String reason) {
         boolean isAll() {
             return reason.isEmpty();
@@ -57,8 +56,8 @@ final class DmaCopier {
 
     /// Copies `buffer.byteSize()` bytes from or to guest memory.
     ///
-    /// @param allowed looked at in each read section: once it is false, and the slots changed after
-    ///   that or were waited for, no byte is copied any more
+    /// @param allowed checked in each read section: after it becomes false, and the slots change
+    ///   afterwards or are waited for, no further byte is copied
     Copied copy(long gpa, MemorySegment buffer, Access access, BooleanSupplier allowed) {
         long done = 0;
         int changing = 0;
@@ -91,9 +90,9 @@ final class DmaCopier {
         return new Copied(done, "");
     }
 
-    /// Makes the page at a host address accessible. Calls driver code if it is a device's.
+    /// Makes the page at a host address accessible. Calls driver code if it belongs to a device.
     ///
-    /// @return why it is not, or nothing
+    /// @return why it failed, or nothing
     String faultIn(long hva, Access access) {
         return switch (mm.handleFault(hva, access)) {
             case FaultResult.Mapped _ -> "";
@@ -102,12 +101,12 @@ final class DmaCopier {
         };
     }
 
-    /// What became of a chunk.
+    /// The outcome of a chunk.
     ///
-    /// @param doneBytes what was copied
-    /// @param reason why nothing more can be; empty if it is to go on
+    /// @param doneBytes the copied bytes
+    /// @param reason why the copy must stop; empty to continue
     /// @param changing whether the next page's slot is being moved or deleted
-    /// @param absentHva the host address of the next page if it is to be faulted in; else
+    /// @param absentHva the host address of the next page if it must be faulted in; otherwise
     ///   [#NONE_ABSENT]
     private record Step(long doneBytes, String reason, boolean changing, long absentHva) {
         static Step refused(long doneBytes, String reason) {
@@ -132,8 +131,8 @@ final class DmaCopier {
         }
     }
 
-    /// Finds out why a copy stopped at a page. In a read section, but not the copy's own: the page
-    /// may have changed, which the next try will find.
+    /// Finds out why a copy stopped at a page. In a read section other than the copy's: the page
+    /// may have changed, and the next try will find that.
     private Step stopAt(long gpa, long doneBytes, Access access) {
         long gfn = Page.numberOf(gpa);
         Memslot slot = doneBytes != 0 && gpa == 0 ? null : slots.find(gfn);

@@ -23,29 +23,30 @@ import java.util.concurrent.locks.ReentrantLock;
 /// A machine's memory as one of its devices reaches it: through the machine's slots, as long as the
 /// device is master of the bus. I/O virtual addresses are guest-physical.
 ///
-/// A pin promises that the slots behind its pages stay. It does not fix physical pages: if they are
-/// another device's, that device's driver can revoke them at any time, and the next access through
+/// A pin guarantees that the slots behind its pages stay. It does not fix physical pages: if they
+/// belong to another device, its driver can revoke them at any time, and the next access through
 /// the pin faults them in again.
 ///
 /// ## How memory goes away
 ///
-/// Whoever is about to change slots does this, in this order, and holds no lock in the second step:
+/// A thread that is about to change slots does this, in this order, and holds no lock in the second
+/// step:
 ///
 /// 1. [#refusePins]: from here on no page of the range can be pinned;
-/// 2. the driver of each window with [pins there][#hasPins] is told, and [#unpin] closes what it
-///    left;
+/// 2. it calls the driver of each window with [pins there][#hasPins], and [#unpin] closes the
+///    remaining pins;
 /// 3. the slots change;
 /// 4. [#allowPins].
 ///
-/// Slots that change without this ceremony still leave no pin behind: whoever follows slots calls
-/// [#unpin] for a slot that is INVALID. The driver is then not told.
+/// Slots that change without these steps still leave no pin behind: a listener of slots calls
+/// [#unpin] for a slot that is INVALID. The driver is then not called.
 ///
 /// ## Dirty logging
 ///
 /// A page is marked after each write to it. A page pinned for writing is also marked when it is
-/// pinned and when it is unpinned. To the guest's owner it counts as dirty all the while: whoever
-/// follows slots calls [#markPinned] when a slot begins to log, and before its log is read (Linux
-/// `vfio_dma_populate_bitmap`).
+/// pinned and when it is unpinned. For the migration of the guest it counts as dirty the whole
+/// time: a listener of slots calls [#markPinned] when a slot starts to log, and before its log is
+/// read (Linux `vfio_dma_populate_bitmap`).
 ///
 /// All methods may be called by any thread.
 public final class DmaWindow implements GuestMemory {
@@ -54,7 +55,7 @@ public final class DmaWindow implements GuestMemory {
     private final Gate gate;
     private final long pinLimitPages;
 
-    /// A leaf, but for read sections of the slots.
+    /// A leaf, except for read sections of the slots.
     private final ReentrantLock lock = new ReentrantLock();
 
     @GuardedBy("lock")
@@ -63,7 +64,7 @@ public final class DmaWindow implements GuestMemory {
     @GuardedBy("lock")
     private long pinnedPages;
 
-    /// Ranges that are about to go, once for each who said so.
+    /// Ranges that are about to be removed, once for each announcement.
     @GuardedBy("lock")
     private final List<GfnRange> leaving = new ArrayList<>();
 
@@ -74,12 +75,12 @@ public final class DmaWindow implements GuestMemory {
         /// Whether the device may read and write memory now.
         boolean isOpen();
 
-        /// The device accessed an address where nobody answered.
+        /// The device accessed an address without a target.
         default void aborted() {}
     }
 
-    /// @param mm where the slots' memory is
-    /// @param pinLimitPages the most pages that can be pinned at a time, counted once for each pin
+    /// @param mm the memory of the slots
+    /// @param pinLimitPages the maximum number of pinned pages, counted once for each pin
     public DmaWindow(AddressSpaces slots, HostMm mm, Gate gate, long pinLimitPages) {
         this.slots = slots;
         this.copier = new DmaCopier(slots, mm);
@@ -141,7 +142,7 @@ public final class DmaWindow implements GuestMemory {
         return register(gfns, access, hvas);
     }
 
-    /// Keeps the pages if the slots are still those that were found.
+    /// Keeps the pages if the slots are still the ones that were found.
     private PinnedPages register(GfnRange gfns, Access access, long[] hvas) {
         PinnedPages pin = new PinnedPages(gfns, access);
         int section = slots.srcu().readLock();
@@ -221,7 +222,7 @@ public final class DmaWindow implements GuestMemory {
         }
     }
 
-    /// Says that a range is about to go. Until [#allowPins], no page of it can be pinned.
+    /// Announces the removal of a range. Until [#allowPins], no page of it can be pinned.
     public void refusePins(GfnRange gfns) {
         lock.lock();
         try {
@@ -231,7 +232,7 @@ public final class DmaWindow implements GuestMemory {
         }
     }
 
-    /// Takes back one [#refusePins] of the same range.
+    /// Undoes one [#refusePins] of the same range.
     public void allowPins(GfnRange gfns) {
         lock.lock();
         try {
@@ -241,9 +242,9 @@ public final class DmaWindow implements GuestMemory {
         }
     }
 
-    /// Closes every pin that has a page of the range.
+    /// Closes every pin that has a page in the range.
     ///
-    /// @return how many
+    /// @return the number of closed pins
     public int unpin(GfnRange gfns) {
         List<PinnedPages> hit;
         lock.lock();
@@ -268,8 +269,8 @@ public final class DmaWindow implements GuestMemory {
         hit.forEach(pin -> pin.mark(gfns));
     }
 
-    /// Cuts the device off: closes all pins, and refuses everything from here on. When it returns,
-    /// no byte is copied any more. Must not be called in a read section of the slots.
+    /// Cuts the device off: closes all pins, and refuses everything from here on. After it returns,
+    /// no byte is copied. Must not be called in a read section of the slots.
     public void close() {
         List<PinnedPages> all;
         lock.lock();
@@ -280,7 +281,7 @@ public final class DmaWindow implements GuestMemory {
             lock.unlock();
         }
         all.forEach(PinnedPages::close);
-        // Each page is copied in a section that begins with a look at `closed`.
+        // Each page is copied in a section that begins with a check of `closed`.
         slots.srcu().synchronize();
     }
 
@@ -299,7 +300,7 @@ public final class DmaWindow implements GuestMemory {
             mark(gfns);
         }
 
-        /// Marks those pages that are in a range too.
+        /// Marks the pages that are also in a range.
         void mark(GfnRange part) {
             if (access == Access.READ) {
                 return;

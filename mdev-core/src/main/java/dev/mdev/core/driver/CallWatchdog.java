@@ -15,8 +15,8 @@ import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 
-/// Looks after the calls of drivers that do not return: one thread, which tells of each call once
-/// it is overdue, and does nothing about it.
+/// Watches for driver calls that do not return: one thread, which reports each call once it is
+/// overdue, and leaves it alone.
 public final class CallWatchdog implements AutoCloseable {
     private static final long MIN_PERIOD_NANOS = TimeUnit.MILLISECONDS.toNanos(10);
 
@@ -31,15 +31,16 @@ public final class CallWatchdog implements AutoCloseable {
     @GuardedBy("lock")
     private boolean closed;
 
-    /// @param deadline how long a call may take; it is told of at most a quarter of that later
-    /// @param overdue is told, by the watch's thread
+    /// @param deadline the maximum duration of a call; the report comes at most a quarter of that
+    ///     later
+    /// @param overdue receives the reports, on the watchdog's thread
     public CallWatchdog(Duration deadline, Consumer<CallReport> overdue) {
         this.overdue = overdue;
         this.periodNanos = Math.max(MIN_PERIOD_NANOS, deadline.toNanos() / 4);
         this.thread = Thread.ofPlatform().daemon().name("mdev-call-watch").unstarted(this::watch);
     }
 
-    /// Begins to watch.
+    /// Starts the watchdog.
     public CallWatchdog start() {
         thread.start();
         return this;
@@ -83,7 +84,7 @@ public final class CallWatchdog implements AutoCloseable {
         }
     }
 
-    /// @return false when the watch is closed
+    /// @return false when the watchdog is closed
     private boolean awaitPeriod() {
         lock.lock();
         try {
@@ -93,7 +94,7 @@ public final class CallWatchdog implements AutoCloseable {
             }
             return !closed;
         } catch (InterruptedException e) {
-            // Nobody interrupts this thread but to end it.
+            // Only the end of the watchdog interrupts this thread.
             return false;
         } finally {
             lock.unlock();

@@ -18,31 +18,31 @@ import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.Supplier;
 
 /// The turnstile in front of one driver object: lets one call in at a time, measures it, and turns
-/// what it throws into a value.
+/// its exceptions into a value.
 ///
 /// A call runs on its caller's thread: a hand-over to a thread of the driver's own would cost more
-/// than most calls. A call that never returns therefore keeps its caller, but nobody else: who
-/// waits for the turn gives up after the deadline, and [#overdue] shows the call to whoever
-/// watches. Calls may nest, as when a device reads guest memory that is its own BAR.
+/// than most calls. So a call that never returns keeps its caller, but nothing else: a caller that
+/// waits for the turn gives up after the deadline, and [#overdue] shows the call. Calls may nest,
+/// as when a device reads guest memory that is its own BAR.
 public final class DriverCalls {
     private final String owner;
     private final Duration deadline;
     private final CallObserver observer;
 
-    /// The turn: written by who calls alone, read by those who may call beside each other.
+    /// The turn: the write lock for an exclusive call, the read lock for concurrent accesses.
     private final ReentrantReadWriteLock serial = new ReentrantReadWriteLock(true);
 
-    /// Whether the object takes some of its calls beside each other.
+    /// Whether the object accepts concurrent accesses.
     private volatile boolean concurrent;
 
-    /// The outermost call that is running alone. Written by the write lock's holder.
+    /// The outermost exclusive call that is running. Written by the write lock's holder.
     private volatile @Nullable Running running;
 
-    /// The outermost calls that are running beside each other.
+    /// The outermost concurrent calls that are running.
     private final Set<Running> beside = ConcurrentHashMap.newKeySet();
 
     /// @param owner the object's name, for messages
-    /// @param deadline the longest a call may take, and wait for its turn
+    /// @param deadline the maximum time of a call, and of a wait for the turn
     public DriverCalls(String owner, Duration deadline, CallObserver observer) {
         this.owner = owner;
         this.deadline = deadline;
@@ -59,13 +59,13 @@ public final class DriverCalls {
         }
     }
 
-    /// Is told of every finished call.
+    /// Receives every finished call.
     @FunctionalInterface
     public interface CallObserver {
         void finished(String owner, String callback, long durationNanos);
     }
 
-    /// Lets the calls of [#access] run beside each other, since the object wants it so.
+    /// Lets the calls of [#access] run concurrently, because the object allows it.
     public void allowConcurrency() {
         concurrent = true;
     }
@@ -73,7 +73,7 @@ public final class DriverCalls {
     /// Calls driver code while no other call runs.
     ///
     /// @param callback the method's name, for messages
-    /// @return EDEADLK from inside an [#access] that runs beside others: it would wait for itself
+    /// @return EDEADLK from inside a concurrent [#access]: it would wait for itself
     public <T> DriverOutcome<T> call(String callback, Supplier<T> body) {
         if (concurrent && serial.getReadHoldCount() > 0) {
             return failed(Errno.EDEADLK, callback, "called by a callback that is not alone");
@@ -82,7 +82,8 @@ public final class DriverCalls {
         return refused.isPresent() ? refused.get() : callInTurn(callback, body);
     }
 
-    /// Calls driver code for a guest's access: beside other accesses, if the object wants it so.
+    /// Calls driver code for a guest's access: concurrently with other accesses, if the object
+    /// allows it.
     ///
     /// @param callback the method's name, for messages
     public <T> DriverOutcome<T> access(String callback, Supplier<T> body) {
@@ -93,14 +94,14 @@ public final class DriverCalls {
         return refused.isPresent() ? refused.get() : callBeside(callback, body);
     }
 
-    /// As [#call], of what returns nothing.
+    /// As [#call], for a callback without a result.
     ///
     /// @return why it failed, if it did
     public Optional<Refusal> run(String callback, Runnable body) {
         return call(callback, asSupplier(body)).failure();
     }
 
-    /// As [#access], of what returns nothing.
+    /// As [#access], for a callback without a result.
     ///
     /// @return why it failed, if it did
     public Optional<Refusal> runAccess(String callback, Runnable body) {
@@ -125,8 +126,8 @@ public final class DriverCalls {
         }
     }
 
-    /// Calls driver code, however long it takes until its turn comes: for the one call that must be
-    /// made, on a thread that has nothing else to do.
+    /// Calls driver code, and waits for its turn without a limit: for the one call that must
+    /// happen, on a thread of its own.
     ///
     /// @return why it failed, if it did
     public Optional<Refusal> runWheneverFree(String callback, Runnable body) {
@@ -134,7 +135,7 @@ public final class DriverCalls {
         return callInTurn(callback, asSupplier(body)).failure();
     }
 
-    /// Calls driver code; the caller holds the write lock, once more than after it.
+    /// Calls driver code; the caller holds the write lock once more than afterwards.
     private <T> DriverOutcome<T> callInTurn(String callback, Supplier<T> body) {
         Running outer = running;
         long start = System.nanoTime();
@@ -152,7 +153,7 @@ public final class DriverCalls {
         }
     }
 
-    /// Calls driver code; the caller holds the read lock, once more than after it.
+    /// Calls driver code; the caller holds the read lock once more than afterwards.
     private <T> DriverOutcome<T> callBeside(String callback, Supplier<T> body) {
         boolean outermost = serial.getReadHoldCount() == 1;
         Running mine = new Running(callback, System.nanoTime(), Thread.currentThread());
@@ -179,8 +180,8 @@ public final class DriverCalls {
         } catch (MdevException e) {
             return failed(e.errno(), callback, e.getMessage());
         } catch (Throwable e) {
-            // Whatever a driver throws, an Error included, is what it answers: the device and its
-            // parent must still come to their ends.
+            // Everything that a driver throws, including an Error, is its answer: the device and
+            // its parent must still come to their ends.
             return failed(Errno.EIO, callback, "threw " + e);
         }
     }
@@ -198,12 +199,12 @@ public final class DriverCalls {
                         .formatted(deadline.toMillis(), with));
     }
 
-    /// Whose calls these are.
+    /// The object of these calls.
     String owner() {
         return owner;
     }
 
-    /// The call that is running, the oldest if there are several.
+    /// The running call, the oldest if there are several.
     public Optional<Running> running() {
         return Optional.ofNullable(running)
                 .or(() -> beside.stream().max(Comparator.comparingLong(DriverCalls::ageNanos)));
@@ -213,7 +214,7 @@ public final class DriverCalls {
         return System.nanoTime() - call.sinceNanos();
     }
 
-    /// The call that has been running longer than the deadline, the oldest if there are several.
+    /// The call that exceeds the deadline, the oldest if there are several.
     public Optional<Running> overdue() {
         return running().filter(call -> System.nanoTime() - call.sinceNanos() > deadline.toNanos());
     }

@@ -9,13 +9,13 @@ public sealed interface DriverOutcome<T> {
     /// It returned.
     record Returned<T>(T value) implements DriverOutcome<T> {}
 
-    /// It did not: it threw, or could not be made.
+    /// It failed: it threw, or could not be called.
     ///
-    /// @param refusal what the driver said, EIO for what it did not mean to throw, ETIMEDOUT if the
+    /// @param refusal the driver's refusal, EIO for an unexpected exception, ETIMEDOUT if the
     ///   driver was busy with another call for too long
     record Failed<T>(Refusal refusal) implements DriverOutcome<T> {}
 
-    /// Why the call did not return, if it did not.
+    /// Why the call failed, if it failed.
     default Optional<Refusal> failure() {
         return switch (this) {
             case Returned<T> _ -> Optional.empty();
@@ -23,9 +23,9 @@ public sealed interface DriverOutcome<T> {
         };
     }
 
-    /// What the call returned.
+    /// The result of the call.
     ///
-    /// @throws DriverException what the driver threw
+    /// @throws DriverException the driver's exception
     default T orThrow() {
         return switch (this) {
             case Returned<T> returned -> returned.value();

@@ -26,11 +26,10 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /// Puts the drivers of a plugin folder on a bus. Each jar has a class loader of its own, so that
-/// two drivers may bring different versions of a library; what is wrong with one keeps no other
-/// from working.
+/// two drivers may bring different versions of a library; a broken driver does not affect others.
 ///
-/// A driver is trusted with the process it runs in: its code is executed as soon as its jar is
-/// loaded. The folder must be writable by nobody who is not.
+/// A driver is trusted with its whole process: its code runs as soon as its jar is loaded. Only
+/// trusted users may write to the folder.
 public final class DriverLoader implements AutoCloseable {
     private static final String SERVICE = "META-INF/services/" + ParentDriver.class.getName();
     private static final Pattern NAME = Pattern.compile("[a-z0-9-]{1,32}");
@@ -39,11 +38,11 @@ public final class DriverLoader implements AutoCloseable {
     private final ClassLoader framework;
     private final List<URLClassLoader> loaders = new ArrayList<>();
 
-    /// The jar of each driver that was put on the bus.
+    /// The jar of each driver on the bus.
     private final Map<String, Path> loaded = new HashMap<>();
 
-    /// @param folder where the jars are
-    /// @param framework the class loader that drivers see the framework by
+    /// @param folder the folder of the jars
+    /// @param framework the class loader of the framework
     public DriverLoader(Path folder, ClassLoader framework) {
         this.folder = folder;
         this.framework = framework;
@@ -51,9 +50,9 @@ public final class DriverLoader implements AutoCloseable {
 
     /// Loads every jar of the folder, in the order of their names, and puts its drivers on the bus.
     ///
-    /// @param settings what the operator set, by the drivers' names
-    /// @return what came of each, good or bad
-    /// @throws MdevException ENOENT if there is no such folder, EIO if it cannot be read
+    /// @param settings the operator's settings, by the drivers' names
+    /// @return a report for each driver
+    /// @throws MdevException ENOENT if there is no such folder, EIO if it is unreadable
     public List<DriverReport> addAll(MdevBus bus, Map<String, Map<String, String>> settings) {
         List<DriverReport> reports = new ArrayList<>();
         for (Path jar : jars()) {
@@ -99,7 +98,7 @@ public final class DriverLoader implements AutoCloseable {
                     break;
                 }
                 ServiceLoader.Provider<ParentDriver> provider = providers.next();
-                // The framework's own drivers are seen through every loader.
+                // The framework's own drivers are visible through every loader.
                 if (loader.equals(provider.type().getClassLoader())) {
                     reports.add(add(jar, provider, bus, settings));
                 }
@@ -155,8 +154,7 @@ public final class DriverLoader implements AutoCloseable {
         }
     }
 
-    /// Closes the jars. The bus was closed before: code of drivers that is not loaded yet cannot be
-    /// loaded any more.
+    /// Closes the jars, after the bus is closed: code of drivers cannot be loaded any more.
     ///
     /// @throws MdevException EIO if one cannot be closed
     @Override

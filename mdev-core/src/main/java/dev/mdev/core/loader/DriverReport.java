@@ -4,12 +4,12 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 
-/// What came of one driver, or of a jar in which there is none.
+/// The result for one driver, or for a jar without one.
 ///
 /// @param jar the jar
-/// @param driver the driver's name, if it got so far as to say it
-/// @param parents the names of the parents that it put on the bus
-/// @param trouble why it did not, if it did not
+/// @param driver the driver's name, if known
+/// @param parents the names of its parents on the bus
+/// @param trouble the reason of a failure, if any
 public record DriverReport(
         Path jar, Optional<String> driver, List<String> parents, Optional<String> trouble) {
     public DriverReport {

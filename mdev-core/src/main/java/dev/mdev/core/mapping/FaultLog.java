@@ -10,7 +10,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.locks.ReentrantLock;
 
-/// The faults of one device: how many of which outcome, and the last few in full.
+/// The faults of one device: the number of each outcome, and the last few in full.
 public final class FaultLog {
     private static final int KEPT = 256;
 
@@ -22,7 +22,7 @@ public final class FaultLog {
     @GuardedBy("lock")
     private final long[] counts = new long[FaultRecord.Outcome.values().length];
 
-    /// Faults that had a guest waiting: all but those with reason PREFETCH.
+    /// Faults for which a guest waited: all except those with reason PREFETCH.
     @GuardedBy("lock")
     private long total;
 

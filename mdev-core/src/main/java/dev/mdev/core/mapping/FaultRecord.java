@@ -5,26 +5,26 @@ import dev.mdev.api.MapRequest;
 
 import java.time.Instant;
 
-/// One fault of a device's guest, and what came of it.
+/// One fault of a device's guest, and its outcome.
 ///
 /// @param time when it was answered
-/// @param request what the driver was asked
-/// @param outcome what came of it
-/// @param reply what the driver answered, or why its answer was not taken
-/// @param driverNanos how long the driver took
+/// @param request the request to the driver
+/// @param outcome the outcome
+/// @param reply the driver's answer, or why the host refused it
+/// @param driverNanos the duration of the driver's callback
 public record FaultRecord(
         Instant time, MapRequest request, Outcome outcome, Reply reply, long driverNanos) {
-    /// What the driver answered, or why its answer was not taken. Faults are many and few are
-    /// looked at, so that the words are made when somebody asks for them.
+    /// The driver's answer, or why the host refused it. There are many faults and few readers, so
+    /// the text is created on demand.
     public sealed interface Reply {
-        /// A grant that was taken.
+        /// An accepted grant.
         record Granted(MapDecision.Grant grant) implements Reply {}
 
-        /// Anything else, in words.
+        /// Any other reply, as text.
         record Words(String text) implements Reply {}
     }
 
-    /// The reply, for people.
+    /// The reply as text.
     public String answer() {
         return switch (reply) {
             case Reply.Granted(MapDecision.Grant grant) ->
@@ -38,15 +38,15 @@ public record FaultRecord(
         };
     }
 
-    /// What came of a fault.
+    /// The outcome of a fault.
     public enum Outcome {
         /// Pages were granted, and passed the check.
         GRANTED,
-        /// The driver chose to have the access trapped.
+        /// The driver traps the access.
         TRAPPED,
         /// The driver denied the access.
         DENIED,
-        /// The driver granted what it must not: nothing was mapped.
+        /// The grant broke a rule: nothing was mapped.
         REFUSED,
         /// The driver threw, or did not answer in time.
         FAILED

@@ -11,8 +11,8 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 
-/// Checks a driver's grants: the only place where a driver's answer becomes something that may be
-/// mapped. A driver is not trusted with other devices' pages.
+/// Checks a driver's grants: only here does a driver's answer become mappable. A driver is not
+/// trusted with other devices' pages.
 public final class GrantCheck {
     /// The device's pages: sorted, disjoint, neighbours merged.
     private final List<PfnRange> share;
@@ -36,7 +36,7 @@ public final class GrantCheck {
         share = List.copyOf(merged);
     }
 
-    /// @return what is wrong with the grant, or nothing if it may be mapped
+    /// @return the broken rule, or nothing if the grant may be mapped
     Optional<String> violation(MapRequest request, MapDecision.Grant grant) {
         if (grant.prot() == Prot.NONE || !grant.prot().allows(request.access())) {
             return Optional.of(

@@ -10,34 +10,32 @@ import dev.mdev.core.hostmm.Fill;
 import java.util.ArrayDeque;
 import java.util.concurrent.locks.ReentrantLock;
 
-/// Decides for one lazy area how much to ask a driver for at a fault, in the manner of Linux's
-/// readahead: more and more while faults come in order, one page while they do not.
+/// Decides for one lazy area how many pages to ask a driver for at a fault, in the manner of
+/// Linux's readahead: more and more while faults come in order, otherwise one page.
 ///
-/// - A fault right after the end of what was granted last continues a *stream*: twice as many pages
-///   are asked for as the last time, up to what the area declares, and never more than
-///   [#MAX_PAGES].
+/// - A fault right after the end of the last grant continues a *stream*: the request is for twice
+///   as many pages as the last time, up to the area's limit, and never more than [#MAX_PAGES].
 /// - Any other fault begins a stream: one page. Up to [#STREAMS] streams are remembered, so that
-///   processors that sweep different parts do not disturb each other; a new one takes the place of
-///   the one that waited longest.
-/// - A driver that grants less than it was asked for is asked for twice that the next time.
-/// - When a question for more than one page fails, or the answer is refused, the page is asked for
+///   processors that sweep different parts do not disturb each other; a new one replaces the one
+///   that has been idle longest.
+/// - If a driver grants less than requested, the next request is for twice the granted number.
+/// - If a request for more than one page fails, or the answer is refused, the page is requested
 ///   alone: mapping ahead never fails an access.
-/// - A revocation forgets all streams. So does an upgrade, which revokes one page.
+/// - A revocation ends all streams. So does an upgrade, which revokes one page.
 ///
-/// Only what follows the touched page is asked for. Sweeps downwards stay at one page a fault.
+/// Only pages after the accessed one are requested. Downward sweeps stay at one page per fault.
 ///
-/// All methods may be called by any thread. The lock is a leaf, and is not held while the driver is
-/// asked.
+/// Any thread may call all methods. The lock is a leaf, and is released while the driver decides.
 final class MapAhead {
-    /// The most pages of one question: 2 MiB, what the largest mapping of a lazy area covers.
+    /// The maximum number of pages in one request: 2 MiB, the largest mapping of a lazy area.
     static final int MAX_PAGES = 512;
 
-    /// Streams that are remembered.
+    /// The number of remembered streams.
     static final int STREAMS = 4;
 
     private final int limitPages;
 
-    /// Set by revocations, which come under a lock below which none may be taken.
+    /// Set by revocations, which come under a lock that excludes all others.
     private volatile boolean revoked;
 
     private final ReentrantLock lock = new ReentrantLock();
@@ -46,10 +44,10 @@ final class MapAhead {
     @GuardedBy("lock")
     private final ArrayDeque<Stream> streams = new ArrayDeque<>();
 
-    /// Faults that are expected to go on at a page.
+    /// Faults that are expected to continue at a page.
     ///
-    /// @param nextPage where
-    /// @param npages pages that were asked for last, at least 1
+    /// @param nextPage the page
+    /// @param npages pages of the last request, at least 1
     private record Stream(long nextPage, long npages) {}
 
     /// @param declaredPages the area's limit; 0 switches this off
@@ -60,14 +58,14 @@ final class MapAhead {
     /// Asks a driver.
     @FunctionalInterface
     interface Question {
-        /// @param isTrial whether a failure is followed by another, smaller question
+        /// @param isTrial whether another, smaller request follows a failure
         Fill ask(MapRequest request, boolean isTrial);
     }
 
-    /// Answers a fault by asking the driver once, or a second time if it fails to answer a question
-    /// for more than the touched page.
+    /// Answers a fault by one request to the driver, or by a second one if the driver fails a
+    /// request for more than the accessed page.
     ///
-    /// @param request the plain question, with the widest window
+    /// @param request the plain request, with the widest window
     Fill fault(MapRequest request, Question driver) {
         if (limitPages == 0 || !isGuess(request.reason())) {
             return driver.ask(request, false);
@@ -88,8 +86,8 @@ final class MapAhead {
         return fill;
     }
 
-    /// Whether more than the page may be asked for: not where the host maps ahead anyway, and not
-    /// where a page that is there gets more rights, as its neighbours have theirs.
+    /// Whether more than the page may be requested: not where the host maps ahead anyway, and not
+    /// for an upgrade, because the neighbours have their rights.
     private static boolean isGuess(MapRequest.Reason reason) {
         return switch (reason) {
             case FIRST_TOUCH, AFTER_REVOKE -> true;
@@ -97,15 +95,14 @@ final class MapAhead {
         };
     }
 
-    /// Whether the driver is there and said no. One that does not answer in time is not asked
-    /// again.
+    /// Whether the driver answered with a refusal. After a timeout there is no second request.
     static boolean isWorthAnother(Errno errno) {
         return errno != Errno.ETIMEDOUT && errno != Errno.EINTR;
     }
 
-    /// Takes the stream that goes on at `page` out.
+    /// Removes the stream that continues at `page`.
     ///
-    /// @return how many pages to ask for
+    /// @return the number of pages to request
     private long take(long page) {
         lock.lock();
         try {
@@ -144,7 +141,7 @@ final class MapAhead {
         }
     }
 
-    /// Says that a page of the area was unmapped. Takes no lock.
+    /// Records that a page of the area was unmapped. Takes no lock.
     void revoked() {
         revoked = true;
     }
@@ -159,7 +156,7 @@ final class MapAhead {
                 request.reason());
     }
 
-    /// The same question as one that no guest waits for: how a failed trial is recorded.
+    /// The same request, as one for which no guest waits: the record of a failed trial.
     static MapRequest asPrefetch(MapRequest request) {
         return new MapRequest(
                 request.region(),

@@ -2,7 +2,7 @@ package dev.mdev.core.mapping;
 
 import java.util.concurrent.atomic.AtomicLongArray;
 
-/// A set of a region's pages that may be read and written by any thread without a lock.
+/// A set of a region's pages that any thread may read and write without a lock.
 final class PageSet {
     private final AtomicLongArray words;
 

@@ -20,7 +20,7 @@ import java.util.function.Supplier;
 /// Answers faults in one lazy area of a device's region by asking its driver: the only caller of
 /// [MdevDevice#validateMapRequest].
 ///
-/// No lock of the framework is held while the driver decides.
+/// The framework holds no lock while the driver decides.
 public final class RegionVmaOps implements VmaOps {
     private static final String CALLBACK = "validateMapRequest";
 
@@ -30,14 +30,14 @@ public final class RegionVmaOps implements VmaOps {
     private final GrantCheck check;
     private final FaultSink sink;
 
-    /// The area's first page, and the pages that were mapped since the device was assigned.
+    /// The area's first page, and the pages that were mapped during this assignment.
     private final long firstPage;
 
     private final PageSet touched;
 
     private final MapAhead ahead;
 
-    /// @param device the driver's object; throws if it is not to be called any more
+    /// @param device the driver's object; throws if calls are no longer allowed
     public RegionVmaOps(
             int region,
             RegionArea area,
@@ -57,7 +57,7 @@ public final class RegionVmaOps implements VmaOps {
     /// Where answers are checked, and where faults are reported.
     public record Checks(GrantCheck grants, FaultSink sink) {}
 
-    /// Is told of every fault, by the thread that faulted.
+    /// Receives every fault, on the faulting thread.
     @FunctionalInterface
     public interface FaultSink {
         void faulted(FaultRecord fault);
@@ -76,7 +76,7 @@ public final class RegionVmaOps implements VmaOps {
         return ahead.fault(request, this::ask);
     }
 
-    /// @param isTrial whether a failure fails no guest, but is followed by a smaller question
+    /// @param isTrial whether a smaller request follows a failure, so that no guest fails
     private Fill ask(MapRequest request, boolean isTrial) {
         long start = System.nanoTime();
         DriverOutcome<MapDecision> outcome =

@@ -3,11 +3,12 @@ package dev.mdev.core.vm;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 
-/// How a device is put into a machine.
+/// How a device is attached to a machine.
 ///
-/// @param firmware whether the host plays firmware; if not, the guest finds the device with no BAR
-///   decoded
-/// @param pinLimitPages the most pages of guest memory the device may have pinned, at least 0
+/// @param firmware whether the host plays firmware; otherwise the guest finds the device with no
+///   BAR decoded
+/// @param pinLimitPages the maximum number of pages of guest memory that the device may pin, at
+///     least 0
 public record AttachOptions(boolean firmware, long pinLimitPages) {
     /// 1 GiB.
     public static final long DEFAULT_PIN_LIMIT_PAGES = 1 << 18;

@@ -35,19 +35,19 @@ public final class AttachedDevice {
     private final DmaWindow dma;
     private final ConfigAccess config;
 
-    /// Set before the device is on the bus, and not changed after that.
+    /// Set before the device is on the bus, and constant afterwards.
     private final List<MappedArea> areas = new ArrayList<>();
 
     private final Map<Integer, MmioBus.Target> targets = new HashMap<>();
 
-    /// Where the firmware puts BARs, by their index. Changed under the machine's lock.
+    /// The firmware's addresses of BARs, by their index. Changed under the machine's lock.
     private final Map<Integer, Long> reservedGpas = new TreeMap<>();
 
     private final boolean hasFirmware;
 
     private volatile @Nullable MdevException mappingFailure;
 
-    /// Whether it is being taken out of the machine, or is out. It does not come back.
+    /// Whether it is being detached, or is detached. This is permanent.
     private volatile boolean leaving;
 
     AttachedDevice(MdevAssignment assignment, int deviceNumber, Plug plug) {
@@ -64,16 +64,16 @@ public final class AttachedDevice {
         }
     }
 
-    /// What a machine offers a device.
+    /// What a machine offers to a device.
     ///
-    /// @param windowsChanged to be told when its BARs are elsewhere
+    /// @param windowsChanged called when its BARs have moved
     record Plug(
             AddressSpaces slots,
             HostMm mm,
             AttachOptions options,
             Consumer<AttachedDevice> windowsChanged) {}
 
-    /// Reserves host addresses for what is mapped of its BARs.
+    /// Reserves host addresses for the mapped areas of its BARs.
     ///
     /// @throws MdevException ENOMEM if there is no room
     void reserveAreas(HostMm mm) {
@@ -92,7 +92,7 @@ public final class AttachedDevice {
         return assignment.mdev();
     }
 
-    /// The device, as long as the machine has it.
+    /// The machine's assignment of the device.
     MdevAssignment assignment() {
         return assignment;
     }
@@ -107,7 +107,7 @@ public final class AttachedDevice {
         return "00:%02x.0".formatted(deviceNumber);
     }
 
-    /// Where the guest reaches its configuration space by memory accesses.
+    /// The address at which the guest reaches its configuration space by memory accesses.
     public long configGpa() {
         return MachineSpec.ECAM_GPA + PciBus.configOffset(deviceNumber);
     }
@@ -160,8 +160,7 @@ public final class AttachedDevice {
         return Optional.ofNullable(barGpas().get(bar));
     }
 
-    /// Why some of what the guest sees of its BARs is trapped although it should be mapped, if that
-    /// is so: the host had no memory slot for it.
+    /// Why a mapped area of its BARs is trapped, if it is: the host had no memory slot for it.
     public Optional<MdevException> mappingFailure() {
         return Optional.ofNullable(mappingFailure);
     }
@@ -170,13 +169,13 @@ public final class AttachedDevice {
         mappingFailure = failure;
     }
 
-    /// From here on, what fails of it is nothing to the guest.
+    /// From here on, the guest sees no failures of it.
     void leave() {
         leaving = true;
     }
 
-    /// Plays firmware: gives each BAR the address that was set aside for it, then turns memory
-    /// decoding and bus mastering on. After a reset the guest's own firmware would do it.
+    /// Plays firmware: gives each BAR its reserved address, then turns memory decoding and bus
+    /// mastering on. After a reset the guest's own firmware would do it.
     public void runFirmware() {
         Firmware.configure(config, reservedGpas);
     }
@@ -184,7 +183,7 @@ public final class AttachedDevice {
     /// Plays the guest's driver: turns on all vectors of MSI-X, or of MSI if there is no MSI-X,
     /// each with its number as data.
     ///
-    /// @return how many there are; 0 if the device has neither
+    /// @return the number of vectors; 0 if the device has neither
     public int enableMessages() {
         return Firmware.enableMessages(function, config);
     }
@@ -201,7 +200,7 @@ public final class AttachedDevice {
         return areas;
     }
 
-    /// Answers accesses to a region that have no mapping.
+    /// Answers accesses to the unmapped parts of a region.
     MmioBus.Target target(int region) {
         MmioBus.Target target = targets.get(region);
         if (target == null) {
@@ -274,8 +273,8 @@ public final class AttachedDevice {
             return orNobody(function.writeIfDecoded(region, offsetBytes, widthBytes, value));
         }
 
-        /// An access that was on its way when decoding was turned off, or the device was taken out,
-        /// finds nobody.
+        /// An access that was in progress when decoding was turned off, or the device was detached,
+        /// has no target.
         private RegionAccess orNobody(@Nullable RegionAccess outcome) {
             if (outcome == null || (outcome instanceof RegionAccess.Failed && leaving)) {
                 return new RegionAccess.Done(-1);

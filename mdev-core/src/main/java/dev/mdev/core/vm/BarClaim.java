@@ -2,7 +2,7 @@ package dev.mdev.core.vm;
 
 import dev.mdev.core.pci.BarWindow;
 
-/// A device's wish to answer for the addresses of a window.
+/// A device's claim to the addresses of a window.
 ///
 /// @param order counts up with each window that appears or moves
 record BarClaim(AttachedDevice device, BarWindow window, long order) {

@@ -21,15 +21,16 @@ import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.locks.ReentrantLock;
 
-/// Keeps a machine's memory slots and MMIO windows as the configuration spaces of its devices say.
+/// Keeps a machine's memory slots and MMIO windows consistent with the configuration spaces of its
+/// devices.
 ///
-/// Whoever changed a device's configuration space calls [#settle] for that device, which looks at
-/// it anew: what several threads asked for is done by whoever comes last, and nobody waits for what
-/// is asked of another device. Where ranges overlap, [VisibleBars] decides.
+/// A thread that changed a device's configuration space calls [#settle] for that device, which
+/// reads it again: the last caller completes the requests of several threads, and no thread waits
+/// for a request to another device. Where ranges overlap, [VisibleBars] decides.
 ///
-/// Slots go before mappings: when a BAR is not decoded any more, its slots are deleted first and
-/// then what the driver had granted is taken back, as VFIO does when memory decoding is turned off.
-/// A BAR that moves keeps its mappings.
+/// Slots are removed before mappings: when a BAR is no longer decoded, its slots are deleted first
+/// and then the driver's grants are revoked, as VFIO does when memory decoding is turned off. A BAR
+/// that moves keeps its mappings.
 final class BarMapper {
     private final AddressSpaces slots;
     private final HostMm mm;
@@ -52,9 +53,9 @@ final class BarMapper {
     @GuardedBy("layout")
     private long nextOrder;
 
-    /// @param fixed where no BAR is seen
-    /// @param fixedWindows windows of others, inside `fixed`
-    /// @param firstSlot the lowest slot number that is the BARs'
+    /// @param fixed ranges without visible BARs
+    /// @param fixedWindows other windows, inside `fixed`
+    /// @param firstSlot the lowest slot number for BARs
     BarMapper(
             Machine machine,
             List<VisibleBars.Fixed> fixed,
@@ -72,7 +73,7 @@ final class BarMapper {
     /// The parts of the machine that a guest access goes through.
     record Machine(AddressSpaces slots, HostMm mm, MmioBus mmio) {}
 
-    /// The devices whose BARs are looked after.
+    /// The devices whose BARs it manages.
     List<AttachedDevice> devices() {
         return devices;
     }
@@ -81,14 +82,14 @@ final class BarMapper {
         devices.add(device);
     }
 
-    /// Takes a device out. When this returns, no access of the guest reaches it.
+    /// Removes a device. When this returns, no access of the guest reaches it.
     void remove(AttachedDevice device) {
         devices.remove(device);
         settle(device);
     }
 
-    /// Makes slots and windows what a device's configuration space says. The caller holds no lock:
-    /// drivers may be told that pinned memory goes, and asked to map eager areas.
+    /// Updates slots and windows to a device's configuration space. The caller holds no lock:
+    /// drivers may get notice of removed pinned memory, and requests for eager areas.
     void settle(AttachedDevice device) {
         Settlement settlement = new Settlement(device);
         changeWithoutPins(settlement);
@@ -97,7 +98,7 @@ final class BarMapper {
         }
     }
 
-    /// Starts or stops logging the writes to mapped areas, also those that appear later.
+    /// Starts or stops logging the writes to mapped areas, including areas that appear later.
     void setLogging(boolean on) {
         layout.lock();
         try {
@@ -127,17 +128,17 @@ final class BarMapper {
         }
     }
 
-    /// Changes slots when no device has pins where memory goes. The caller holds no lock.
+    /// Changes slots when no device has pins in the removed memory. The caller holds no lock.
     void changeWithoutPins(PinRelease.Change change) {
         new PinRelease(devices, layout).run(change);
     }
 
-    /// What is to be changed.
+    /// A pending change.
     ///
-    /// @param pieces where each slot is to be
+    /// @param pieces the place of each slot
     /// @param leaving frames that slots leave
-    /// @param gone regions that are not decoded any more
-    /// @param eager areas to be mapped now that they can be reached
+    /// @param gone regions that are no longer decoded
+    /// @param eager areas to map now that they are reachable
     private record Plan(
             List<BarClaim> claims,
             Set<MmioBus.Window> windows,
@@ -183,8 +184,9 @@ final class BarMapper {
                         .toList());
     }
 
-    /// The windows of all devices, with those of one device as they are now. One that is where it
-    /// was keeps its order; one that appears or moves comes last, and so lies above the others.
+    /// The windows of all devices, with the current windows of one device. A window in its old
+    /// place keeps its order; a window that appears or moves comes last, and so lies above the
+    /// others.
     @GuardedBy("layout")
     private List<BarClaim> claimsLocked(AttachedDevice device) {
         List<BarClaim> next = new ArrayList<>();
@@ -230,7 +232,7 @@ final class BarMapper {
         }
     }
 
-    /// The mapped areas of regions that are in one list and not in the other.
+    /// The mapped areas of regions that are in the first list only.
     private static List<MappedArea> areasOfOnly(List<BarClaim> these, List<BarClaim> others) {
         return these.stream()
                 .filter(claim -> others.stream().noneMatch(claim::isSameRegion))
@@ -249,8 +251,8 @@ final class BarMapper {
 
     @GuardedBy("layout")
     private void applyLocked(Plan plan) {
-        // An access that finds neither slot nor window goes nowhere, which is what it deserves
-        // while a BAR is on its way; one that found a window of a BAR that is gone would reach it.
+        // An access without slot and window goes nowhere, which is correct while a BAR moves; an
+        // access to the window of a removed BAR would reach it.
         Set<MmioBus.Window> staying = new HashSet<>(windows);
         staying.retainAll(plan.windows);
         staying.addAll(fixedWindows);

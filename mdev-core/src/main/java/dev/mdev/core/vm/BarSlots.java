@@ -15,18 +15,18 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
-/// The memory slots of a machine's BARs, and how they are brought from one state to another. Used
-/// under the lock of [BarMapper].
+/// The memory slots of a machine's BARs, and the way from one state to another. Used under the lock
+/// of [BarMapper].
 final class BarSlots {
     private final AddressSpaces slots;
     private final int firstSlot;
     private final BitSet used = new BitSet();
     private final Map<Piece, Placed> placed = new HashMap<>();
 
-    /// What new slots begin with.
+    /// The initial state of new slots.
     private int flags;
 
-    /// @param firstSlot the lowest slot number that is the BARs'
+    /// @param firstSlot the lowest slot number for BARs
     BarSlots(AddressSpaces slots, int firstSlot) {
         this.slots = slots;
         this.firstSlot = firstSlot;
@@ -59,11 +59,11 @@ final class BarSlots {
         return ranges;
     }
 
-    /// Deletes, moves and creates slots. One that cannot be created or moved is left out: accesses
-    /// there are served as trapped ones. It is tried again the next time.
+    /// Deletes, moves and creates slots. If one cannot be created or moved, it is left out: its
+    /// accesses trap, and the next change tries again.
     ///
-    /// @param wanted where each piece is to be
-    /// @return what went wrong, by device
+    /// @param wanted the place of each piece
+    /// @return the failures, by device
     Map<AttachedDevice, MdevException> apply(Map<Piece, Long> wanted) {
         Map<AttachedDevice, MdevException> failures = new HashMap<>();
         new HashMap<>(placed)
@@ -87,8 +87,7 @@ final class BarSlots {
         return failures;
     }
 
-    /// Starts or stops logging, in the slots there are and in those to come. If a slot refuses, all
-    /// are as before.
+    /// Starts or stops logging, in existing and future slots. If a slot refuses, all are as before.
     void setLogging(boolean on) {
         int before = flags;
         flags = on ? SlotFlags.LOG_DIRTY_PAGES : 0;
@@ -116,8 +115,8 @@ final class BarSlots {
         used.clear(at.slot);
     }
 
-    /// Moves a slot as one change, so that it keeps its dirty log; where another slot is still in
-    /// the way, takes it out, to be created anew.
+    /// Moves a slot in one change, so that it keeps its dirty log. If another slot is still in the
+    /// way, removes that one, to be created again.
     private void move(Piece piece, Placed at, long gpa) {
         Memslot slot = slots.slotOf(at.slot);
         if (slot == null || isInTheWay(piece, gpa)) {
@@ -128,7 +127,7 @@ final class BarSlots {
             set(piece, at.slot, slot.region().flags(), gpa);
             placed.put(piece, new Placed(at.slot, gpa));
         } catch (MdevException e) {
-            // It may not stay where the guest does not expect it.
+            // It must not stay where the guest does not expect it.
             delete(piece, at);
             throw e;
         }

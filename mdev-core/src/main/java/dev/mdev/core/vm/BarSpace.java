@@ -7,9 +7,9 @@ import dev.mdev.api.page.Page;
 import java.util.Map;
 import java.util.TreeMap;
 
-/// The guest-physical addresses that the host, playing firmware, puts BARs at: those of 64 bits
-/// above all RAM, those of 32 between the end of RAM and the interrupt controllers of a PC. Changed
-/// under the machine's lock.
+/// The guest-physical addresses that the host, playing firmware, gives to BARs: 64-bit BARs above
+/// all RAM, 32-bit BARs between the end of RAM and the interrupt controllers of a PC. Changed under
+/// the machine's lock.
 final class BarSpace {
     private static final long LOW_START_GPA = 2L << 30;
     private static final long LOW_END_GPA = 0xfec0_0000L;
@@ -17,7 +17,7 @@ final class BarSpace {
 
     private final long lowStartGpa;
 
-    /// Sizes in bytes of what is taken, by address.
+    /// Sizes in bytes of the taken ranges, by address.
     private final TreeMap<Long, Long> taken = new TreeMap<>();
 
     /// @param ramBytes RAM, from address 0

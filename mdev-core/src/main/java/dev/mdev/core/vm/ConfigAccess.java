@@ -6,7 +6,7 @@ import dev.mdev.core.pci.RegionAccess;
 
 /// A device's configuration space as its guest reaches it, without going through a processor.
 ///
-/// All methods may be called by any thread but a driver's in a callback.
+/// Any thread may call all methods, except a driver's in a callback.
 public final class ConfigAccess {
     private final PciFunction function;
     private final String address;
@@ -21,18 +21,18 @@ public final class ConfigAccess {
         return function.config().sizeBytes();
     }
 
-    /// Reads. What lies outside the space reads as ones.
+    /// Reads. Bytes outside the space read as ones.
     ///
     /// @param widthBytes 1 to 8
     public long read(int offsetBytes, int widthBytes) {
         return function.readConfig(offsetBytes, widthBytes);
     }
 
-    /// Writes, and does what follows from it: when this returns, BARs are where the registers say.
-    /// What lies outside the space is ignored.
+    /// Writes, and applies the effects: when this returns, BARs are where the registers say. Bytes
+    /// outside the space are ignored.
     ///
     /// @param widthBytes 1 to 8
-    /// @throws MdevException what the driver threw, if the write reset the device
+    /// @throws MdevException the driver's error, if the write reset the device
     public void write(int offsetBytes, int widthBytes, long value) {
         if (function.writeConfig(offsetBytes, widthBytes, value)
                 instanceof RegionAccess.Failed failed) {
@@ -40,7 +40,7 @@ public final class ConfigAccess {
         }
     }
 
-    /// Where the capability of an id is, or 0.
+    /// The place of the capability with an id, or 0.
     public int capability(int id) {
         return function.config().capability(id);
     }

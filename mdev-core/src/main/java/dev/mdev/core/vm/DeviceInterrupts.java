@@ -18,8 +18,8 @@ import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BooleanSupplier;
 
-/// What interrupts a device sent to its guest. There is no interrupt controller in the machine:
-/// they are counted, and handed to whoever listens.
+/// The interrupts that a device sent to its guest. The machine has no interrupt controller: this
+/// counts them, and passes them to listeners.
 ///
 /// All methods may be called by any thread.
 public final class DeviceInterrupts {
@@ -53,7 +53,7 @@ public final class DeviceInterrupts {
         set = Optional.of(interruptSet);
     }
 
-    /// Adds a listener, which hears of every interrupt from now on.
+    /// Adds a listener, which receives every interrupt from now on.
     public void addObserver(InterruptObserver observer) {
         observers.add(observer);
     }
@@ -76,12 +76,12 @@ public final class DeviceInterrupts {
         observers.forEach(observer -> observer.interrupted(interrupt));
     }
 
-    /// Vectors of MSI or MSI-X, whichever has more.
+    /// Vectors of MSI or MSI-X, the larger number.
     public int vectors() {
         return vectors;
     }
 
-    /// Messages that a vector sent, by MSI or MSI-X.
+    /// The number of messages of a vector, by MSI or MSI-X.
     ///
     /// @throws IndexOutOfBoundsException if there is no such vector
     public long count(int vector) {
@@ -93,7 +93,7 @@ public final class DeviceInterrupts {
         }
     }
 
-    /// The last message that a vector sent.
+    /// The last message of a vector.
     ///
     /// @throws IndexOutOfBoundsException if there is no such vector
     public Optional<Interrupt.Message> lastMessage(int vector) {
@@ -115,7 +115,7 @@ public final class DeviceInterrupts {
         }
     }
 
-    /// How often the host asked for the device.
+    /// How often the host requested the device.
     public long releaseRequests() {
         lock.lock();
         try {
@@ -125,7 +125,7 @@ public final class DeviceInterrupts {
         }
     }
 
-    /// Waits until a vector has sent at least `count` messages in all.
+    /// Waits until a vector has sent at least `count` messages in total.
     ///
     /// @return whether it has
     /// @throws IndexOutOfBoundsException if there is no such vector
@@ -134,7 +134,7 @@ public final class DeviceInterrupts {
         return await(() -> count(vector) >= count, timeout);
     }
 
-    /// Waits until the line has interrupted at least `count` times in all.
+    /// Waits until the line has interrupted at least `count` times in total.
     ///
     /// @return whether it has
     public boolean awaitLine(long count, Duration timeout) throws InterruptedException {
@@ -157,10 +157,10 @@ public final class DeviceInterrupts {
         }
     }
 
-    /// Says that the guest is done with an interrupt of the line, as the end-of-interrupt write to
-    /// an interrupt controller does: if the device still asserts the line, it interrupts again.
+    /// Ends an interrupt of the line, as the end-of-interrupt write to an interrupt controller
+    /// does: if the device still asserts the line, it interrupts again.
     ///
-    /// @throws dev.mdev.api.MdevException EINVAL if the line is not what the guest chose
+    /// @throws dev.mdev.api.MdevException EINVAL if the guest has not chosen the line
     public void endOfLineInterrupt() {
         set.ifPresent(interrupts ->
                 interrupts.setIrqs(

@@ -8,7 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
-/// What the host does in place of a guest's firmware and drivers, by the registers they would use.
+/// What the host does in place of a guest's firmware and drivers, through the same registers.
 final class Firmware {
     private static final int COMMAND = 0x04;
     private static final int FIRST_BAR = 0x10;
@@ -25,7 +25,7 @@ final class Firmware {
     private static final int MSIX_ENABLE = 1 << 15;
     private static final int MSIX_FUNCTION_MASK = 1 << 14;
 
-    /// Where a PC's local interrupt controllers take messages.
+    /// The address at which a PC's local interrupt controllers take messages.
     private static final long MESSAGE_GPA = 0xfee0_0000L;
 
     private Firmware() {}
@@ -35,7 +35,7 @@ final class Firmware {
     /// @param region its index; [RegionInfo#ROM] for the ROM
     record Bar(int region, long sizeBytes, boolean wide) {}
 
-    /// Finds the BARs, by writing ones and reading back which stay.
+    /// Finds the BARs, by writing ones and reading back which bits stay.
     static List<Bar> probe(ConfigAccess config) {
         config.write(COMMAND, 2, config.read(COMMAND, 2) & ~MEMORY);
         List<Bar> bars = new ArrayList<>();
@@ -80,7 +80,7 @@ final class Firmware {
         config.write(COMMAND, 2, config.read(COMMAND, 2) | MEMORY | MASTER);
     }
 
-    /// @return how many vectors are enabled
+    /// @return the number of enabled vectors
     static int enableMessages(PciFunction function, ConfigAccess config) {
         int msix = config.capability(MSIX);
         if (msix != 0) {
@@ -105,7 +105,7 @@ final class Firmware {
         return vectors;
     }
 
-    /// 8 bytes: of the second half of an entry, data and, with its mask bit cleared, control.
+    /// 8 bytes: the second half of an entry: data and, with its mask bit cleared, control.
     private static void write(PciFunction function, int bar, long offsetBytes, long value) {
         if (function.write(bar, offsetBytes, 8, value) instanceof RegionAccess.Failed failed) {
             throw failed.refusal().toException();

@@ -6,18 +6,18 @@ import dev.mdev.core.engine.GuestAccess;
 
 import java.util.List;
 
-/// What a virtual processor is asked to execute: steps, in order, each a row of guest accesses.
+/// A program for a virtual processor: steps, in order, each a row of guest accesses.
 ///
 /// @param steps at most [#MAX_STEPS]
-/// @param continueAfterFault whether the steps after one that faulted are executed
+/// @param continueAfterFault whether to execute the steps after a fault
 public record GuestProgram(List<Step> steps, boolean continueAfterFault) {
-    /// The most steps of a program.
+    /// The maximum number of steps in a program.
     public static final int MAX_STEPS = 1024;
 
-    /// The most values that one step returns.
+    /// The maximum number of values that one step returns.
     public static final int MAX_VALUES = 4096;
 
-    /// The most accesses of one step.
+    /// The maximum number of accesses in one step.
     public static final long MAX_ACCESSES = 1L << 32;
 
     /// @throws MdevException E2BIG if there are too many steps
@@ -35,7 +35,7 @@ public record GuestProgram(List<Step> steps, boolean continueAfterFault) {
 
         /// Loads, and returns the values.
         record Read(GuestAccess.Span span) implements Step {
-            /// @throws MdevException E2BIG if there are more values than a step returns
+            /// @throws MdevException E2BIG if there are more values than a step may return
             public Read {
                 requireCount(span, MAX_VALUES);
             }
@@ -48,7 +48,7 @@ public record GuestProgram(List<Step> steps, boolean continueAfterFault) {
             }
         }
 
-        /// Loads, and compares with what [Write] would have stored.
+        /// Loads, and compares with the values that [Write] would have stored.
         record Check(GuestAccess.Span span, long value, long step) implements Step {
             public Check {
                 requireCount(span, MAX_ACCESSES);

@@ -20,9 +20,9 @@ import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.locks.ReentrantLock;
 
-/// The devices in a machine: on its bus, with addresses set aside for their BARs.
+/// The devices in a machine: on its bus, with reserved addresses for their BARs.
 ///
-/// Methods may be called by any thread, unless said otherwise.
+/// Any thread may call the methods, unless stated otherwise.
 final class MachineDevices {
     private final AddressSpaces slots;
     private final HostMm mm;
@@ -37,7 +37,7 @@ final class MachineDevices {
     @GuardedBy("lock")
     private final BarSpace bars;
 
-    /// @param firstSlot the lowest slot number that is the devices'
+    /// @param firstSlot the lowest slot number for devices
     MachineDevices(MachineSpec spec, BarMapper.Machine machine, int firstSlot) {
         slots = machine.slots();
         mm = machine.mm();
@@ -56,12 +56,12 @@ final class MachineDevices {
         slots.addListener(new PinGuard(mapper.devices()));
     }
 
-    /// What shows their BARs to the guest.
+    /// The mapper that shows their BARs to the guest.
     BarMapper mapper() {
         return mapper;
     }
 
-    /// In the order they were plugged.
+    /// In the order of attachment.
     List<AttachedDevice> all() {
         lock.lock();
         try {
@@ -80,10 +80,10 @@ final class MachineDevices {
         }
     }
 
-    /// Puts a device on the bus, with nothing of it decoded yet.
+    /// Puts a device on the bus, with all decoding off.
     ///
-    /// @throws MdevException EBUSY if somebody has the device, or one that had its uuid before is
-    ///   in the machine still; ENODEV if it is being removed, ENOMEM or ENOSPC if there is no room;
+    /// @throws MdevException EBUSY if the device has a holder, or a former device with its uuid is
+    ///   still in the machine; ENODEV if it is being removed, ENOMEM or ENOSPC if there is no room;
     ///   the device is then as before
     AttachedDevice plug(Mdev mdev, DeviceHolder holder, AttachOptions options) {
         MdevAssignment assignment = mdev.assign(holder);
@@ -137,7 +137,7 @@ final class MachineDevices {
                 if (bar.region() != RegionInfo.ROM) {
                     throw e;
                 }
-                // A ROM that has no address is one that no firmware runs: the device works without.
+                // A ROM without an address is never run by firmware; the device works without it.
             }
         }
     }
@@ -151,10 +151,10 @@ final class MachineDevices {
         }
     }
 
-    /// Takes a device out: undoes [#plug], and what followed, in the reverse order. No lock is
-    /// held, as drivers are told.
+    /// Removes a device: undoes [#plug] and all later steps, in the reverse order. The caller holds
+    /// no lock, because drivers are called.
     ///
-    /// @return whether the device was in the machine: only one caller takes it out
+    /// @return whether the device was in the machine: only one caller removes it
     boolean takeOut(AttachedDevice device) {
         if (!forget(device)) {
             return false;

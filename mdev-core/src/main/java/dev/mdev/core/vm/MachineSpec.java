@@ -4,19 +4,19 @@ import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.page.Page;
 
-/// What a machine is made of.
+/// The parts of a machine.
 ///
 /// @param name for people and thread names: letters, digits, `.`, `_`, `-`; 1 to 64 characters
 /// @param ramBytes its RAM, a multiple of the page size, from guest-physical address 0; may be 0
 /// @param vcpus virtual processors, 1 to 64
 public record MachineSpec(String name, long ramBytes, int vcpus) {
-    /// Where BARs are put, from here up. RAM must end below.
+    /// The lowest address for BARs. RAM must end below.
     public static final long BAR_WINDOW_GPA = 1L << 40;
 
     /// The size of [#ECAM_GPA]'s window: one bus of 32 devices with 8 functions of 4096 bytes.
     public static final long ECAM_BYTES = 1L << 20;
 
-    /// Where configuration space is memory-mapped (PCI Express Base Specification, "Enhanced
+    /// The address of memory-mapped configuration space (PCI Express Base Specification, "Enhanced
     /// Configuration Access Mechanism"), at the end of the BARs' addresses: the function's device
     /// number is in bits 19 to 15 of the address, its function number in bits 14 to 12.
     public static final long ECAM_GPA = 2 * BAR_WINDOW_GPA - ECAM_BYTES;

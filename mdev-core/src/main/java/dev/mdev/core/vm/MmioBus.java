@@ -7,17 +7,17 @@ import org.jspecify.annotations.Nullable;
 import java.util.Collection;
 import java.util.Comparator;
 
-/// Who answers guest accesses that have no memory behind them. Lookups take no lock.
+/// The targets of guest accesses without memory. Lookups take no lock.
 final class MmioBus {
     /// Sorted, disjoint. Replaced as a whole.
     private volatile Window[] windows = new Window[0];
 
-    /// A range of guest-physical addresses that somebody answers for.
+    /// A range of guest-physical addresses with a target.
     ///
     /// @param gpa its first address
     /// @param sizeBytes at least 1
-    /// @param target who answers
-    /// @param offsetBytes what the first address is to the target
+    /// @param target the target
+    /// @param offsetBytes the target's offset at the first address
     record Window(long gpa, long sizeBytes, Target target, long offsetBytes) {
         long endGpa() {
             return gpa + sizeBytes;
@@ -45,10 +45,10 @@ final class MmioBus {
                 next.stream().sorted(Comparator.comparingLong(Window::gpa)).toArray(Window[]::new);
     }
 
-    /// A load of 1 to 8 bytes, cut where a window ends, and into naturally aligned pieces where it
-    /// is of no width that a register has. Pieces that nobody answers for are ones.
+    /// A load of 1 to 8 bytes, split where a window ends, and, if its width is no register width,
+    /// into naturally aligned pieces. Pieces without a target read as ones.
     ///
-    /// @return the outcome, or null if nobody answers for any piece
+    /// @return the outcome, or null if no piece has a target
     @Nullable RegionAccess read(long gpa, int widthBytes) {
         Window[] all = windows;
         long value = 0;
@@ -105,8 +105,8 @@ final class MmioBus {
         return answered ? new RegionAccess.Done(0) : null;
     }
 
-    /// How many of the next `most` bytes are in the window, or before the next window if there is
-    /// none.
+    /// The number of the next `most` bytes that are in the window, or before the next window if
+    /// there is none.
     private static int restIn(Window[] all, @Nullable Window window, long gpa, int most) {
         long end = window == null ? nextStart(all, gpa) : window.endGpa();
         return (int) Math.min(most, end - gpa);
@@ -121,8 +121,8 @@ final class MmioBus {
         return Long.MAX_VALUE;
     }
 
-    /// The width of the next piece: all of an access that is whole and has a width that a register
-    /// can have, else the largest that is naturally aligned.
+    /// The width of the next piece: the whole access if it has a register width, otherwise the
+    /// largest naturally aligned one.
     private static int pieceAt(long offset, int rest, int whole) {
         if (rest == whole && Integer.bitCount(whole) == 1) {
             return whole;

@@ -9,7 +9,7 @@ import java.time.Duration;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
-/// What is under way in something that cannot be closed meanwhile. Any thread.
+/// Operations in progress on an object that cannot be closed meanwhile. Any thread.
 final class Operations {
     private final String owner;
     private final ReentrantLock lock = new ReentrantLock();
@@ -18,19 +18,19 @@ final class Operations {
     @GuardedBy("lock")
     private int running;
 
-    /// Whether somebody wants to close it, or did.
+    /// Whether a close is pending or complete.
     @GuardedBy("lock")
     private boolean closing;
 
     @GuardedBy("lock")
     private boolean closed;
 
-    /// @param owner what they are of, for messages
+    /// @param owner the object, for messages
     Operations(String owner) {
         this.owner = owner;
     }
 
-    /// Begins one, which [#end] ends.
+    /// Begins an operation; [#end] ends it.
     ///
     /// @throws MdevException ESHUTDOWN if the owner is closed or being closed
     void begin() {
@@ -55,11 +55,11 @@ final class Operations {
         }
     }
 
-    /// Waits until nothing else is under way, and lets nothing else begin, until [#endClosing] and
-    /// after it.
+    /// Waits for all other operations to end, and blocks new ones from now on, also after
+    /// [#endClosing].
     ///
-    /// @return false if the owner is closed already
-    /// @throws MdevException ETIMEDOUT if something else does not end
+    /// @return false if the owner is already closed
+    /// @throws MdevException ETIMEDOUT if an operation does not end
     boolean beginClosing(Duration timeout) {
         long nanos = timeout.toNanos();
         boolean interrupted = false;
@@ -87,7 +87,7 @@ final class Operations {
         }
     }
 
-    /// @param done whether the owner is closed; if not, it can only be closed again
+    /// @param done whether the owner is closed; if not, only another close is possible
     void endClosing(boolean done) {
         lock.lock();
         try {

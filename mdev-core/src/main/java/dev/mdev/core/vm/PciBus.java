@@ -8,8 +8,8 @@ import org.jspecify.annotations.Nullable;
 
 import java.util.concurrent.atomic.AtomicReferenceArray;
 
-/// Bus 0 of a machine: which function answers which accesses to configuration space. Functions are
-/// found without a lock.
+/// Bus 0 of a machine: which function answers which accesses to configuration space. Finds
+/// functions without a lock.
 final class PciBus implements MmioBus.Target {
     private static final int DEVICES = 32;
     private static final int FIRST_DEVICE = 1;
@@ -24,7 +24,7 @@ final class PciBus implements MmioBus.Target {
         return (long) deviceNumber * FUNCTIONS * FUNCTION_BYTES;
     }
 
-    /// A number that no device has.
+    /// A free device number.
     ///
     /// @throws MdevException ENOSPC if all are taken
     int freeNumber() {
@@ -49,7 +49,7 @@ final class PciBus implements MmioBus.Target {
         return function % FUNCTIONS == 0 ? devices.get((int) (function / FUNCTIONS)) : null;
     }
 
-    /// An access to configuration space. An empty place reads as ones, which no vendor's id is.
+    /// An access to configuration space. An empty slot reads as ones, which is no valid vendor id.
     @Override
     public RegionAccess read(long offsetBytes, int widthBytes) {
         AttachedDevice device = deviceAt(offsetBytes);

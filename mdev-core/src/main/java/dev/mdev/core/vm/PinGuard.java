@@ -7,12 +7,12 @@ import dev.mdev.core.memslot.SlotListener;
 
 import java.util.Collection;
 
-/// Follows a machine's slots, so that no pin outlives the slot behind it even if whoever changed
-/// the slot did not ask first ([DmaWindow], "How memory goes away"). Drivers are not told here:
-/// slots change under a lock.
+/// Follows a machine's slots, so that no pin outlives its slot, even without the steps of
+/// [DmaWindow], "How memory goes away". This does not call drivers, because slots change under a
+/// lock.
 ///
-/// What is pinned for writing is dirty all the while: it is marked when a slot begins to log, and
-/// each time before its log is read.
+/// A page pinned for writing counts as dirty the whole time: it is marked when a slot starts to
+/// log, and before each read of its log.
 final class PinGuard implements SlotListener {
     private final Collection<AttachedDevice> devices;
 

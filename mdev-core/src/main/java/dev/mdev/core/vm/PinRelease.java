@@ -10,27 +10,27 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.locks.ReentrantLock;
 
-/// Makes the devices of a machine let go of memory before it goes away.
+/// Makes the devices of a machine release memory before its removal.
 ///
-/// What is about to go is found out under a lock, but drivers are told without it: their callbacks
-/// may take long, and call back. So it goes in rounds. Each round looks under the lock what would
-/// go, forbids new pins there, and changes the slots if nothing there is pinned; if something is,
-/// it lets go of the lock, tells the drivers, unpins by force what they left, and looks again. As
-/// no pin can be added where one was refused, a round repeats only if somebody else changed in
-/// between what is to go.
+/// The affected range is found under a lock, but drivers are called without it: their callbacks may
+/// take long, and call back. So this runs in rounds. Each round checks, under the lock, which
+/// frames would go, blocks new pins there, and changes the slots if nothing there is pinned.
+/// Otherwise it releases the lock, calls the drivers, closes the pins that they left by force, and
+/// checks again. Because new pins stay blocked, a round repeats only if another thread has changed
+/// the affected range in between.
 final class PinRelease {
-    /// After so many rounds pins are cut without asking: a guest that moves BARs on several
-    /// processors at once must not keep a change from ending.
+    /// After this number of rounds pins are closed without a call of the driver: a guest that moves
+    /// BARs on several processors at once must not keep a change from ending.
     private static final int MAX_ROUNDS = 16;
 
     private final Collection<AttachedDevice> devices;
     private final ReentrantLock layout;
 
-    /// What this change forbade, to be allowed again.
+    /// The ranges that this change blocked, to be unblocked.
     private final Set<Place> refused = new HashSet<>();
 
-    /// @param devices who may have pins; may change meanwhile
-    /// @param layout held while a change is looked at and made
+    /// @param devices the devices that may have pins; may change concurrently
+    /// @param layout held while a change is checked and made
     PinRelease(Collection<AttachedDevice> devices, ReentrantLock layout) {
         this.devices = devices;
         this.layout = layout;
@@ -38,7 +38,7 @@ final class PinRelease {
 
     /// A change of slots. Both methods are called with the lock held.
     interface Change {
-        /// The frames that would go if the change were made now.
+        /// The frames that would go if the change happened now.
         List<GfnRange> leaving();
 
         /// Changes the slots. Called after the last [#leaving], under the same hold of the lock.
@@ -48,8 +48,7 @@ final class PinRelease {
     /// A range as one device reaches it.
     private record Place(AttachedDevice device, GfnRange gfns) {}
 
-    /// Makes the change when no device has pins where it takes memory away. The caller holds no
-    /// lock.
+    /// Makes the change when no device has pins in the removed memory. The caller holds no lock.
     void run(Change change) {
         try {
             int rounds = 0;
@@ -63,7 +62,7 @@ final class PinRelease {
         }
     }
 
-    /// @return what has to be unpinned first; empty if the change was made
+    /// @return the ranges to unpin first; empty if the change was made
     private List<Place> round(Change change, boolean byForce) {
         layout.lock();
         try {

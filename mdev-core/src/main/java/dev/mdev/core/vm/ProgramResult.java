@@ -2,10 +2,10 @@ package dev.mdev.core.vm;
 
 import java.util.List;
 
-/// What came of a guest program.
+/// The result of a guest program.
 ///
 /// @param end how it ended
-/// @param steps the results of the steps that were executed, the last perhaps in part
+/// @param steps the results of the executed steps; the last may be incomplete
 public record ProgramResult(End end, List<StepResult> steps) {
     public ProgramResult {
         steps = List.copyOf(steps);
@@ -13,7 +13,7 @@ public record ProgramResult(End end, List<StepResult> steps) {
 
     /// How a program ended.
     public enum End {
-        /// All steps were executed; single ones may have faulted if the program goes on after that.
+        /// All steps were executed; with continueAfterFault, some may have faulted.
         COMPLETED,
         /// A step faulted.
         FAULTED,

@@ -20,7 +20,7 @@ final class ProgramRun {
     private final MmioBus mmio;
     private final GuestProgram program;
 
-    /// Set by any thread to stop the run; the engine is to be kicked after that.
+    /// Any thread may set it to stop the run, and must then kick the engine.
     private volatile boolean stopped;
 
     private final List<StepResult> results = new ArrayList<>();
@@ -54,7 +54,7 @@ final class ProgramRun {
         return new ProgramResult(ProgramResult.End.COMPLETED, results);
     }
 
-    /// One step under way.
+    /// A step in progress.
     private final class StepRun {
         private final GuestProgram.Step step;
         private final long start = System.nanoTime();
@@ -70,7 +70,7 @@ final class ProgramRun {
             this.step = step;
         }
 
-        /// @return whether all accesses were done
+        /// @return whether all accesses are complete
         boolean execute() {
             engine.submit(accessOf(step));
             while (true) {
@@ -153,7 +153,7 @@ final class ProgramRun {
 
         private void fail(long gpa, Access access, Refusal refusal) {
             if (stopped && refusal.errno() == Errno.EINTR) {
-                // Whoever stops the program cut short the wait for a driver: that is no fault.
+                // A stop of the program ended the wait for a driver: that is no fault.
                 interrupted = true;
             } else {
                 fault = new VcpuExit.Fault(gpa, access, refusal);

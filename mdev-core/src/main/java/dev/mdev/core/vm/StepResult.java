@@ -5,15 +5,15 @@ import dev.mdev.core.engine.VcpuExit;
 import java.util.List;
 import java.util.Optional;
 
-/// What came of one step of a guest program.
+/// The result of one step of a guest program.
 ///
-/// @param completed accesses that were done
-/// @param values what a [GuestProgram.Step.Read] loaded, as unsigned numbers in the low bytes; else
-///   empty
-/// @param mismatches of a [GuestProgram.Step.Check], else 0
+/// @param completed completed accesses
+/// @param values the loaded values of a [GuestProgram.Step.Read], as unsigned numbers in the low
+///   bytes; otherwise empty
+/// @param mismatches of a [GuestProgram.Step.Check], otherwise 0
 /// @param firstMismatch of a [GuestProgram.Step.Check] that had one
 /// @param mmioExits accesses, or pieces of them, that left the guest
-/// @param unassigned those of them that no device claims: loads give all ones, stores go nowhere
+/// @param unassigned those of them without a target: loads give all ones, stores have no effect
 /// @param fault why the step stopped early, if it did
 /// @param durationNanos how long it took
 public record StepResult(
@@ -26,7 +26,7 @@ public record StepResult(
         Optional<VcpuExit.Fault> fault,
         long durationNanos) {
 
-    /// A value that was not as expected.
+    /// An unexpected value.
     ///
     /// @param gpa its guest-physical address
     public record Mismatch(long gpa, long expected, long actual) {}

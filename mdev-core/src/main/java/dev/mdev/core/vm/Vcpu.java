@@ -27,7 +27,7 @@ public final class Vcpu {
     @GuardedBy("lock")
     private @Nullable Task task;
 
-    /// Whether somebody wants no program to begin.
+    /// Whether new programs are blocked.
     @GuardedBy("lock")
     private boolean paused;
 
@@ -49,10 +49,10 @@ public final class Vcpu {
 
     /// Executes a program.
     ///
-    /// The future ends when the program does. If it has not at the deadline, the program is
-    /// stopped, and ends as interrupted; if it cannot be stopped within a second, since the
-    /// processor is in a driver's callback that does not return, the future fails with ETIMEDOUT,
-    /// and the processor stays busy until the callback returns.
+    /// The future completes with the program. At the deadline, the program is stopped, and ends as
+    /// interrupted. If it cannot be stopped within a second, because the processor is in a driver's
+    /// callback that does not return, the future fails with ETIMEDOUT, and the processor stays busy
+    /// until the callback returns.
     ///
     /// @throws MdevException EBUSY if a program is running or the machine is paused, ESHUTDOWN if
     ///   the machine is closed
@@ -97,7 +97,7 @@ public final class Vcpu {
             if (mine.equals(task)) {
                 mine.run.stop();
                 engine.kick();
-                // A driver that waits for something gives up; guest accesses do not notice.
+                // A wait for a driver gives up; guest accesses ignore it.
                 thread.interrupt();
             }
         } finally {
@@ -133,7 +133,7 @@ public final class Vcpu {
         }
     }
 
-    /// Stops the program that is running, if one is.
+    /// Stops the running program, if any.
     public void interrupt() {
         Task current;
         lock.lock();
@@ -147,9 +147,10 @@ public final class Vcpu {
         }
     }
 
-    /// Lets no program begin until [#resume].
+    /// Blocks new programs until [#resume].
     ///
-    /// @return false if one is running, or somebody else paused the processor: nothing changed then
+    /// @return false if a program is running, or another caller has paused the processor: nothing
+    ///     changed then
     boolean tryPause() {
         lock.lock();
         try {
@@ -200,13 +201,13 @@ public final class Vcpu {
         try {
             result = current.run.run();
         } catch (Throwable e) {
-            // Whatever it is belongs to who asked for the program: the processor itself goes on.
+            // Every failure belongs to the caller of the program; the processor itself continues.
             failure = e;
         }
         lock.lock();
         try {
             task = null;
-            // An interrupt was meant for the program that just ended.
+            // The interrupt was meant for the program that just ended.
             var _ = Thread.interrupted();
         } finally {
             lock.unlock();
@@ -221,7 +222,7 @@ public final class Vcpu {
     /// Ends the processor.
     ///
     /// @return whether it ended in time; if not, it is stuck in a driver's callback, and ends when
-    ///   that returns
+    ///   the callback returns
     boolean close(Duration timeout) {
         lock.lock();
         try {

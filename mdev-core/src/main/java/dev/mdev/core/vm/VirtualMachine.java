@@ -26,9 +26,9 @@ import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
 
-/// A virtual machine: RAM, processors, and assigned devices, on some engine.
+/// A virtual machine: RAM, processors, and assigned devices, on an engine.
 ///
-/// All methods may be called by any thread, but none by a processor's or in a driver's callback.
+/// Any thread may call all methods, except a processor's, and except inside a driver's callback.
 public final class VirtualMachine implements AutoCloseable {
     private static final Duration VCPU_CLOSE_TIMEOUT = Duration.ofSeconds(5);
 
@@ -47,7 +47,7 @@ public final class VirtualMachine implements AutoCloseable {
     private final Operations operations;
     private final DeviceHolder holder = new Holder();
 
-    /// @throws MdevException ENOMEM if there is not that much memory; else what the engine says
+    /// @throws MdevException ENOMEM if the memory is not available; otherwise the engine's error
     public VirtualMachine(MachineSpec spec, Engine engine, HostMemory memory) {
         this.spec = spec;
         this.engineName = engine.name();
@@ -122,7 +122,7 @@ public final class VirtualMachine implements AutoCloseable {
         return vcpus.get(id);
     }
 
-    /// The devices in the machine, in the order they were attached.
+    /// The devices in the machine, in the order of attachment.
     public List<AttachedDevice> devices() {
         return devices.all();
     }
@@ -131,18 +131,18 @@ public final class VirtualMachine implements AutoCloseable {
         return devices.find(uuid);
     }
 
-    /// Puts a device into the machine and plays its firmware: each BAR gets an address, memory
-    /// decoding and bus mastering are turned on. Lazy areas are reserved, eager ones mapped.
+    /// Attaches a device and plays its firmware: each BAR gets an address, and memory decoding and
+    /// bus mastering are turned on. Lazy areas are reserved, eager ones mapped.
     ///
-    /// @throws MdevException EBUSY if somebody has the device, ESHUTDOWN if the machine is closed,
+    /// @throws MdevException EBUSY if the device has a holder, ESHUTDOWN if the machine is closed,
     ///   ENOMEM or ENOSPC if there is no room; the device is then as before
     public AttachedDevice attach(Mdev mdev) {
         return attach(mdev, AttachOptions.DEFAULT);
     }
 
-    /// Puts a device into the machine.
+    /// Attaches a device.
     ///
-    /// @throws MdevException EBUSY if somebody has the device, ESHUTDOWN if the machine is closed,
+    /// @throws MdevException EBUSY if the device has a holder, ESHUTDOWN if the machine is closed,
     ///   ENOMEM or ENOSPC if there is no room; the device is then as before
     public AttachedDevice attach(Mdev mdev, AttachOptions options) {
         operations.begin();
@@ -167,8 +167,8 @@ public final class VirtualMachine implements AutoCloseable {
         }
     }
 
-    /// Takes a device out of the machine. When it returns, no guest access reaches it, and it
-    /// reaches no memory of the guest.
+    /// Detaches a device. When it returns, no guest access reaches it, and it reaches no memory of
+    /// the guest.
     ///
     /// @throws MdevException ENODEV if it is not in this machine, ESHUTDOWN if the machine is
     ///   closed
@@ -184,11 +184,11 @@ public final class VirtualMachine implements AutoCloseable {
         }
     }
 
-    /// Changes memory slots under which devices may have pinned pages: tells their drivers first.
+    /// Changes memory slots under which devices may have pinned pages: calls their drivers first.
     ///
-    /// @param leaving guest frames whose memory goes or moves
-    /// @param change changes the slots; runs when nothing there is pinned, under a lock that no
-    ///   driver code is called with
+    /// @param leaving guest frames whose memory is removed or moved
+    /// @param change changes the slots; runs when nothing there is pinned, under a lock that is
+    ///   never held over driver code
     public void changeMemory(GfnRange leaving, Runnable change) {
         devices.mapper()
                 .changeWithoutPins(
@@ -206,11 +206,11 @@ public final class VirtualMachine implements AutoCloseable {
     }
 
     /// Starts or stops logging the writes to all of the guest's memory: RAM and the mapped areas of
-    /// devices, also of those whose slots appear later (QEMU `memory_global_dirty_log_start`). To
-    /// start what is started changes nothing.
+    /// devices, including areas whose slots appear later (QEMU `memory_global_dirty_log_start`).
+    /// Starting twice has no further effect.
     ///
-    /// A slot that goes takes its log along, as when a BAR is not decoded any more; a
-    /// [dev.mdev.core.dirty.DirtyBackingView] keeps what was in it.
+    /// A slot that disappears takes its log along, as when a BAR is no longer decoded; a
+    /// [dev.mdev.core.dirty.DirtyBackingView] keeps its content.
     ///
     /// @throws MdevException ESHUTDOWN if the machine is closed, ENOMEM if there is no memory for
     ///   the bitmaps; logging is then as before
@@ -252,10 +252,10 @@ public final class VirtualMachine implements AutoCloseable {
         }
     }
 
-    /// Stops the processors, takes the devices out, frees the RAM. Closing again does nothing.
+    /// Stops the processors, detaches the devices, frees the RAM. Closing again does nothing.
     ///
-    /// @throws MdevException ETIMEDOUT if a processor, or who attaches or detaches a device, is
-    ///   stuck in a driver's callback; call again later
+    /// @throws MdevException ETIMEDOUT if a processor, or a thread that attaches or detaches a
+    ///   device, is stuck in a driver's callback; call again later
     @Override
     public void close() {
         if (!operations.beginClosing(VCPU_CLOSE_TIMEOUT)) {
@@ -285,7 +285,7 @@ public final class VirtualMachine implements AutoCloseable {
         }
     }
 
-    /// The machine as its devices' holder: who wants to save one may pause it between programs.
+    /// The machine as its devices' holder: a save may pause it between programs.
     private final class Holder implements DeviceHolder {
         @Override
         public String name() {
@@ -297,7 +297,7 @@ public final class VirtualMachine implements AutoCloseable {
             try {
                 operations.begin();
             } catch (MdevException e) {
-                // It is being closed, and will let its devices go.
+                // It is being closed, and will release its devices.
                 return Optional.empty();
             }
             List<Vcpu> paused = new ArrayList<>();

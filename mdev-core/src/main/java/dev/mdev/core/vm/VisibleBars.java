@@ -6,18 +6,18 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 
-/// What of each BAR a guest sees where ranges overlap.
+/// The part of each BAR that a guest sees where ranges overlap.
 ///
 /// As in QEMU, RAM and the memory-mapped configuration space lie above all BARs, and of two BARs
-/// the one that was put there last lies above the other; what is hidden appears again when the
-/// upper one goes.
+/// the one that was placed last lies above the other; a hidden part appears again when the upper
+/// one is removed.
 final class VisibleBars {
-    /// What is covered so far: ends by starts, disjoint.
+    /// The covered ranges so far: ends by starts, disjoint.
     private final TreeMap<Long, Long> covered = new TreeMap<>();
 
     private VisibleBars() {}
 
-    /// A part of a claim that a guest sees.
+    /// A visible part of a claim.
     record Part(BarClaim claim, long gpa, long sizeBytes) {
         /// Its offset in the region.
         long offsetBytes() {
@@ -25,7 +25,7 @@ final class VisibleBars {
         }
     }
 
-    /// A range that no BAR is seen in.
+    /// A range without visible BARs.
     record Fixed(long gpa, long sizeBytes) {}
 
     static List<Part> of(List<Fixed> fixed, List<BarClaim> claims) {

@@ -1,8 +1,8 @@
-/// A virtual machine put together: RAM, virtual processors, assigned devices, and the guest
-/// programs that its processors execute.
+/// A virtual machine: RAM, virtual processors, assigned devices, and the guest programs that its
+/// processors execute.
 ///
-/// No processor thread takes the lock over which devices there are, so that a change of devices may
-/// wait for processors. The order of all locks is in the architecture document, section 5.
+/// No processor thread takes the lock of the device list, so a change of devices may wait for
+/// processors. The order of all locks is in the architecture document, section 5.
 @NullMarked
 package dev.mdev.core.vm;
 
