@@ -12,19 +12,19 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Map;
 
-/// What the operator may set of devices and guests.
+/// The operator's settings for devices and guests.
 ///
-/// @param engine who runs the guests: an engine's name, or `auto` for the best one that works here
-/// @param driverDeadline the longest that a callback of a driver may take before callers give up
-///   waiting for their turn and the device is shown as overdue
-/// @param slowCallback from how long on a callback that returned is reported as slow; a tenth of
+/// @param engine the engine's name, or `auto` for the best one that works here
+/// @param driverDeadline the maximum time of a driver callback, before callers give up waiting for
+///   their turn and the device is shown as overdue
+/// @param slowCallback the duration from which a finished callback is reported as slow; a tenth of
 ///   the deadline if absent
-/// @param stateDir where definitions and the journal are; nothing is remembered beyond the process
-///   if absent
-/// @param maxMemory the most memory outside the Java heap: RAM of machines, and apertures that
-///   drivers have from the host, together
-/// @param maxDefinitions how many definitions there may be
-/// @param pluginDir a folder with drivers as jars, each of which gets a class loader of its own
+/// @param stateDir the directory of definitions and the journal; if absent, nothing is remembered
+///   beyond the process
+/// @param maxMemory the maximum memory outside the Java heap: RAM of machines and apertures that
+///   the host allocates for drivers, together
+/// @param maxDefinitions the maximum number of definitions
+/// @param pluginDir a folder with drivers as jars, each with a class loader of its own
 /// @param drivers settings of each driver, by its name
 @ConfigurationProperties("mdev")
 public record BusProperties(
@@ -37,7 +37,7 @@ public record BusProperties(
         @Nullable Path pluginDir,
         @Nullable Map<String, Map<String, String>> drivers) {
 
-    /// How the bus is to behave.
+    /// The options of the bus.
     BusOptions options(MdevObserver observer) {
         BusOptions usual = BusOptions.of(driverDeadline, observer);
         return new BusOptions(

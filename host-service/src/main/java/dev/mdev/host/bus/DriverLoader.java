@@ -43,14 +43,14 @@ public final class DriverLoader implements SmartInitializingSingleton {
         this.extra = extra;
     }
 
-    /// What became of a driver.
+    /// The result for a driver.
     ///
-    /// @param name the driver's name; the jar or the class, if that says none
+    /// @param name the driver's name, or the jar or the class if the name is unknown
     /// @param parents its devices
-    /// @param trouble why it has none, if it failed; else empty
+    /// @param trouble why it has none, if it failed; otherwise empty
     public record LoadedDriver(String name, List<String> parents, String trouble) {}
 
-    /// All drivers that were found, also those that failed.
+    /// All drivers that were found, including those that failed.
     public List<LoadedDriver> drivers() {
         return drivers;
     }

@@ -18,7 +18,7 @@ import java.util.List;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
 
-/// The engines this build has, each with the kind of memory its guests need.
+/// The engines of this build, each with the kind of memory that its guests need.
 @Component
 public final class Engines {
     private static final String AUTO = "auto";
@@ -39,20 +39,20 @@ public final class Engines {
         chosen = properties.engine().equals(AUTO) ? best(kvm) : properties.engine();
     }
 
-    /// Real virtual processors where they work, else those that work everywhere.
+    /// Real virtual processors where they work, otherwise the engine that works everywhere.
     private static String best(Option kvm) {
         return probe(kvm).isAvailable() ? KVM : SOFTWARE;
     }
 
-    /// An engine that is made only if somebody asks for it: making one may load native code.
+    /// An engine that is made on demand, because making one may load native code.
     private record Option(
             String name,
             Supplier<? extends Engine> engine,
             Supplier<? extends MemoryBackend> memory) {}
 
-    /// What an engine needs and finds here.
+    /// What an engine needs, and what it finds here.
     ///
-    /// @param chosen whether it is the one the operator chose
+    /// @param chosen whether the operator chose it
     public record Report(String name, boolean chosen, EngineProbe probe) {}
 
     /// The state of all engines, whether they work here or not.
@@ -81,8 +81,8 @@ public final class Engines {
 
     /// Makes the engine that the operator chose.
     ///
-    /// @throws MdevException EINVAL if there is none of that name, ENODEV if it does not work here,
-    ///   saying what is missing
+    /// @throws MdevException EINVAL for an unknown name; ENODEV if it does not work here, with the
+    ///   missing requirement
     Engine engine() {
         Option option = chosenOption();
         List<String> missing =

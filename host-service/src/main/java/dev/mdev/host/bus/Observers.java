@@ -13,7 +13,7 @@ import org.slf4j.LoggerFactory;
 import java.util.List;
 import java.util.function.Consumer;
 
-/// Tells several observers. One that fails keeps none of the others from being told.
+/// Notifies several observers. A failing observer does not affect the others.
 record Observers(List<MdevObserver> all) implements MdevObserver {
     private static final Logger log = LoggerFactory.getLogger(Observers.class);
 

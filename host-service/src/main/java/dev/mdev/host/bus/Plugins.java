@@ -20,7 +20,7 @@ final class Plugins implements AutoCloseable {
 
     /// Loads every jar and puts its drivers on the bus.
     ///
-    /// @return what came of each
+    /// @return the result for each
     List<DriverReport> addAll(MdevBus bus, Map<String, Map<String, String>> settings) {
         return loader == null ? List.of() : loader.addAll(bus, settings);
     }

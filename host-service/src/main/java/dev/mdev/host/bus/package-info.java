@@ -1,4 +1,5 @@
-/// Puts the core together: memory, the device bus, drivers and engine, as the operator set them.
+/// Puts the core together: memory, the device bus, drivers and engine, according to the operator's
+/// settings.
 @NullMarked
 package dev.mdev.host.bus;
 

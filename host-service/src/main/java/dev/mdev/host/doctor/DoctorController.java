@@ -40,10 +40,9 @@ class DoctorController {
     /// The report.
     ///
     /// @param java the Java runtime's version
-    /// @param overdue callbacks of drivers that have been running for longer than they may, of
-    ///   devices, parents and drivers
-    /// @param lost devices that do not end, and what they are stuck in
-    /// @param state what is remembered over restarts, and how it was found
+    /// @param overdue callbacks of devices, parents and drivers that exceed their deadline
+    /// @param lost devices that cannot end, and the calls that they are stuck in
+    /// @param state the state directory, and its condition at the start
     record Report(
             String java,
             List<EngineReport> engines,
@@ -52,17 +51,17 @@ class DoctorController {
             List<String> lost,
             StateReport state) {}
 
-    /// What is remembered over restarts.
+    /// The state across restarts.
     ///
-    /// @param directory where; absent if nothing is
-    /// @param trouble what keeps the journal from being written; nothing can be changed meanwhile
-    /// @param torn whether the last process died while it wrote a line, of which nobody was told
-    /// @param damage what was wrong with the journal at the start, if it had lost lines; all pages
-    ///   were scrubbed again then
-    /// @param resolved verbs that were interrupted by the end of the last process, and were brought
-    ///   to their ends
-    /// @param unfinished verbs that are under way
-    /// @param quarantined files that should be definitions and are not
+    /// @param directory its path; absent if nothing is remembered
+    /// @param trouble why the journal cannot be written; changes are refused in the meantime
+    /// @param torn whether the last process died while it wrote a line, before it reported success
+    /// @param damage the damage of the journal at the start, if it had lost lines; all pages were
+    ///   then scrubbed again
+    /// @param resolved verbs that the end of the last process interrupted, and that recovery
+    ///   completed or undid
+    /// @param unfinished running verbs
+    /// @param quarantined damaged definition files
     record StateReport(
             @Nullable String directory,
             @Nullable String trouble,

@@ -9,7 +9,7 @@ import org.springframework.stereotype.Component;
 import java.time.Duration;
 import java.util.UUID;
 
-/// Notes what happens on the device bus.
+/// Records events of the device bus.
 @Component
 final class BusEvents implements MdevObserver {
     private static final String APERTURE_OF = "aperture of ";
@@ -94,7 +94,7 @@ final class BusEvents implements MdevObserver {
                     mdev(Event.Kind.STATE_RESTORED, it.uuid(), "from=" + it.from());
             case MdevEvent.RestoreFailed it ->
                     mdev(Event.Kind.RESTORE_FAILED, it.uuid(), it.reason());
-            // Of these, who made, attached or detached the device tells.
+            // The component that made, attached or detached the device reports these.
             case MdevEvent.Started _, MdevEvent.Assigned _, MdevEvent.Unassigned _ -> {}
         }
     }
@@ -107,8 +107,8 @@ final class BusEvents implements MdevObserver {
         events.add(kind, "parents/" + name, detail);
     }
 
-    /// Whose callback it is: an owner such as `mdev=UUID` becomes `mdevs/UUID`. A parent's memory
-    /// is the parent.
+    /// The subject of a callback: an owner such as `mdev=UUID` becomes `mdevs/UUID`. A parent's
+    /// memory becomes the parent.
     static String subjectOf(CallReport call) {
         String owner = call.owner();
         String subject =

@@ -15,23 +15,24 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReentrantLock;
 
-/// Notes what goes wrong with drivers. A guest that touches the same bad page in a loop must not
-/// fill the log, so that a device's troubles are noted once a second, with the number left out.
+/// Records troubles with drivers. A guest that touches the same bad page in a loop must not fill
+/// the log, so a device's troubles are recorded once per second, with the number of suppressed
+/// ones.
 @Component
 class DriverTrouble implements MdevObserver {
-    /// How many subjects of slow callbacks are remembered.
+    /// The maximum number of remembered subjects of slow callbacks.
     static final int MAX_SLOW = 1024;
 
     private final EventLog events;
 
-    /// Of devices that are there. That a guest still touches one that was taken from it is no
-    /// failure of the driver, which is not even asked.
+    /// Of existing devices. When a guest still touches a device that it lost, the driver is not
+    /// asked, so that is no failure of the driver.
     private final Map<Mdev, Throttle> devices = new ConcurrentHashMap<>();
 
     private final ReentrantLock slowLock = new ReentrantLock();
 
-    /// By subject, the last used one last. Not all of these are there: a callback may be slow of a
-    /// device that is then not made.
+    /// By subject, the last used one last. Some may not exist: a callback may be slow for a device
+    /// whose creation then fails.
     @GuardedBy("slowLock")
     private final LinkedHashMap<String, Throttle> slow = new LinkedHashMap<>(16, 0.75f, true);
 
@@ -66,7 +67,7 @@ class DriverTrouble implements MdevObserver {
                                 Throttle.words(leftOut)));
     }
 
-    /// Of a callback that is not over, an event of the bus tells.
+    /// An event of the bus reports a callback that is still running.
     @Override
     public void slowCallback(CallReport report) {
         if (!report.finished()) {

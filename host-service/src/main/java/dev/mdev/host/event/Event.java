@@ -2,15 +2,15 @@ package dev.mdev.host.event;
 
 import java.time.Instant;
 
-/// Something that happened.
+/// An event of this host.
 ///
 /// @param id counts up from 1 since the service started, without gaps
-/// @param kind what
-/// @param subject to what: `mdevs/UUID`, `machines/NAME`, `parents/NAME`, `drivers/NAME`,
+/// @param kind the kind of event
+/// @param subject its subject: `mdevs/UUID`, `machines/NAME`, `parents/NAME`, `drivers/NAME`,
 ///   `definitions/FILE` or `journal`
-/// @param detail more, for people
+/// @param detail further text
 public record Event(long id, Instant time, Kind kind, String subject, String detail) {
-    /// What can happen.
+    /// The kinds of events.
     public enum Kind {
         /// A device was created.
         MDEV_CREATED,
@@ -18,21 +18,21 @@ public record Event(long id, Instant time, Kind kind, String subject, String det
         MDEV_REMOVED,
         /// A device's mappings were revoked.
         MDEV_REVOKED,
-        /// A device was put into its first state.
+        /// A device was reset.
         MDEV_RESET,
         /// A machine was created.
         MACHINE_CREATED,
         /// A machine was deleted.
         MACHINE_DELETED,
-        /// A device was put into a machine.
+        /// A device was attached to a machine.
         MDEV_ATTACHED,
-        /// A device was taken out of a machine.
+        /// A device was detached from a machine.
         MDEV_DETACHED,
         /// A device was defined, or its definition changed.
         MDEV_DEFINED,
         /// A definition was deleted.
         MDEV_UNDEFINED,
-        /// A holder was asked to let a device go.
+        /// A holder was asked to release a device.
         RELEASE_REQUESTED,
         /// A device's pages were moved to make room.
         MDEV_MOVED,
@@ -40,37 +40,37 @@ public record Event(long id, Instant time, Kind kind, String subject, String det
         STATE_SAVED,
         /// A device's state was restored.
         STATE_RESTORED,
-        /// A parent came.
+        /// A parent arrived.
         PARENT_ARRIVED,
-        /// A parent went.
+        /// A parent left.
         PARENT_LEFT,
-        /// A device was found that somebody else made; it is left alone.
+        /// A foreign device was found; it stays untouched.
         FOREIGN_FOUND,
-        /// A device of somebody else is not there any more.
+        /// A foreign device no longer exists.
         FOREIGN_GONE,
-        /// A verb that a crash of this service interrupted was brought to its end.
+        /// Recovery completed or undid a verb that a crash of this service interrupted.
         VERB_RESOLVED,
-        /// A device that was lost is gone after all.
+        /// A lost device has ended.
         MDEV_RECOVERED,
-        /// A device was taken from a holder that did not let it go.
+        /// A device was taken from a holder that did not release it.
         MDEV_TAKEN(true),
-        /// A device does not end: its driver does not let go of it.
+        /// A device cannot end: its driver does not let go of it.
         MDEV_LOST(true),
-        /// A device that is to start with its parent did not.
+        /// A device with autostart failed to start.
         START_FAILED(true),
-        /// A file that should be a definition is none.
+        /// A definition file is damaged.
         DEFINITION_QUARANTINED(true),
         /// A device's state could not be restored; the device was reset.
         RESTORE_FAILED(true),
-        /// Pages did not read back as zero, and are not handed out any more.
+        /// Pages did not read back as zero, and stay unused.
         PAGES_QUARANTINED(true),
         /// The journal lost records, or cannot be written now.
         JOURNAL_TROUBLE(true),
-        /// A callback of a driver took long.
+        /// A callback of a driver was slow.
         CALLBACK_SLOW(true),
-        /// A callback of a driver runs for longer than it may.
+        /// A callback of a driver exceeds its deadline.
         CALLBACK_OVERDUE(true),
-        /// A driver granted what it must not; nothing was mapped.
+        /// A driver's grant broke a rule; nothing was mapped.
         GRANT_REFUSED(true),
         /// A driver threw, or did not answer in time.
         DRIVER_FAILED(true);

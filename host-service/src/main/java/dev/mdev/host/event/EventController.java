@@ -20,7 +20,7 @@ class EventController {
         this.events = events;
     }
 
-    /// What happened after event `after`.
+    /// The events after number `after`.
     @GetMapping
     EventLog.Page list(
             @RequestParam(defaultValue = "0") long after,

@@ -11,12 +11,12 @@ import java.util.ArrayDeque;
 import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
 
-/// The last events, and the writer of the log's lines about them.
+/// The last events, and the log lines about them.
 ///
-/// All methods may be called by any thread.
+/// Any thread may call all methods.
 @Component
 public final class EventLog {
-    /// How many events are kept.
+    /// The number of events that are kept.
     static final int KEPT = 1000;
 
     private static final Logger log = LoggerFactory.getLogger(EventLog.class);
@@ -29,7 +29,7 @@ public final class EventLog {
     @GuardedBy("lock")
     private long lastId;
 
-    /// Notes that something happened.
+    /// Records an event.
     public void add(Event.Kind kind, String subject, String detail) {
         if (kind.isTrouble()) {
             log.warn("{} {} {}", kind, subject, detail);
@@ -48,8 +48,8 @@ public final class EventLog {
         }
     }
 
-    /// The events after number `after`, oldest first, at most `limit`; and whether some of them are
-    /// forgotten.
+    /// The events after number `after`, oldest first, at most `limit`; and whether some of them
+    /// have been dropped.
     Page after(long after, int limit) {
         lock.lock();
         try {
@@ -65,7 +65,7 @@ public final class EventLog {
     /// A part of the log.
     ///
     /// @param items events, oldest first
-    /// @param lastId the number of the newest event there is
-    /// @param gap whether events between the asked-for number and the first item are forgotten
+    /// @param lastId the number of the newest event
+    /// @param gap whether events between the requested number and the first item have been dropped
     record Page(List<Event> items, long lastId, boolean gap) {}
 }

@@ -1,4 +1,4 @@
-/// What happened on this host, numbered, the last of it kept in memory.
+/// The events of this host, numbered, the last ones kept in memory.
 @NullMarked
 package dev.mdev.host.event;
 

@@ -79,7 +79,7 @@ class MachineController {
         machines.detach(name, uuid);
     }
 
-    /// Executes a guest program and answers when it ended.
+    /// Executes a guest program and answers at its end.
     @PostMapping("/{name}/vcpus/{vcpu}/programs")
     ProgramView execute(
             @PathVariable String name,
@@ -88,7 +88,7 @@ class MachineController {
         return programs.execute(name, vcpu, program);
     }
 
-    /// Stops the program that a processor executes, if it executes one.
+    /// Stops the running program of a processor, if any.
     @PostMapping("/{name}/vcpus/{vcpu}/interrupt")
     @ResponseStatus(HttpStatus.NO_CONTENT)
     void interrupt(@PathVariable String name, @PathVariable int vcpu) {

@@ -6,12 +6,13 @@ import org.springframework.util.unit.DataSize;
 
 import java.time.Duration;
 
-/// What the operator may set of virtual machines: the most of everything.
+/// The operator's limits for virtual machines.
 ///
-/// @param maxMachines machines at a time
-/// @param maxRam RAM of all machines together
-/// @param maxProgramTime how long a guest program may run
-/// @param maxProgramValues values that the steps of one program may return together
+/// @param maxMachines the maximum number of machines
+/// @param maxRam the maximum RAM of all machines together
+/// @param maxProgramTime the longest deadline of a guest program
+/// @param maxProgramValues the maximum number of values that the steps of one program return
+///     together
 @ConfigurationProperties("mdev.machines")
 record MachineProperties(
         @DefaultValue("16") int maxMachines,

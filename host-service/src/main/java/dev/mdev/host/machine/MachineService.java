@@ -28,9 +28,9 @@ import java.util.Objects;
 import java.util.UUID;
 import java.util.concurrent.locks.ReentrantLock;
 
-/// The machines of this host, and how many there may be.
+/// The machines of this host, within the limits.
 ///
-/// All methods may be called by any thread.
+/// Any thread may call all methods.
 @Service
 public class MachineService {
     private static final Logger log = LoggerFactory.getLogger(MachineService.class);
@@ -42,7 +42,7 @@ public class MachineService {
 
     private final ReentrantLock registry = new ReentrantLock();
 
-    /// By name, in the order they were made; those that are being made included.
+    /// By name, in the order of creation; includes machines under construction.
     @GuardedBy("registry")
     private final Map<String, Entry> machines = new LinkedHashMap<>();
 
@@ -72,7 +72,7 @@ public class MachineService {
         }
     }
 
-    /// How many machines there are.
+    /// The number of machines.
     public int count() {
         return list().size();
     }
@@ -95,8 +95,8 @@ public class MachineService {
 
     /// Makes a machine.
     ///
-    /// @throws MdevException EEXIST if the name is taken, EUSERS if there are too many machines or
-    ///   too much RAM in use; else what the engine says
+    /// @throws MdevException EEXIST if the name is in use, EUSERS if a limit is reached; otherwise
+    ///   the engine's error
     VirtualMachine create(MachineSpec spec) {
         reserve(spec);
         VirtualMachine made = null;
@@ -149,8 +149,8 @@ public class MachineService {
         }
     }
 
-    /// Ends a machine: stops its processors, takes its devices out. Its name is free only when all
-    /// of it is gone, so that the call can be repeated after a failure.
+    /// Ends a machine: stops its processors, detaches its devices. Its name becomes free only after
+    /// all of that, so that the caller can repeat the call after a failure.
     ///
     /// @throws MdevException ETIMEDOUT if a processor is stuck in a driver's callback
     void delete(String name) {
@@ -169,14 +169,15 @@ public class MachineService {
         events.add(Event.Kind.MACHINE_DELETED, subjectOf(name), "");
     }
 
-    /// Puts a device into a machine.
+    /// Attaches a device to a machine.
     ///
-    /// @return where it is, and whether it was put there just now
+    /// @return its place, and whether this call attached it
     /// @throws MdevException as [VirtualMachine#attach]
     Attached attach(String name, Mdev mdev) {
         VirtualMachine machine = get(name);
         AttachedDevice there = machine.device(mdev.uuid()).orElse(null);
-        // One that was removed and made again is another: its former self is to be detached first.
+        // A device that was removed and created again is a different one: its former self must be
+        // detached first.
         if (there != null && there.mdev() == mdev) {
             return new Attached(there, false);
         }
@@ -185,12 +186,12 @@ public class MachineService {
         return new Attached(device, true);
     }
 
-    /// What [#attach] came to.
+    /// The result of [#attach].
     record Attached(AttachedDevice device, boolean now) {}
 
-    /// Takes a device out of a machine.
+    /// Detaches a device from a machine.
     ///
-    /// @throws MdevException ENODEV if it is not there
+    /// @throws MdevException ENODEV if it is not attached
     void detach(String name, UUID uuid) {
         get(name).detach(uuid);
         events.add(Event.Kind.MDEV_DETACHED, "mdevs/" + uuid, "machine=" + name);

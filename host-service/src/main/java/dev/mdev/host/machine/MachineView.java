@@ -10,7 +10,7 @@ import java.util.UUID;
 
 /// A machine, as clients see it.
 ///
-/// @param engine who runs its guest
+/// @param engine the engine that runs its guest
 record MachineView(
         String name, String engine, long ramBytes, List<Processor> vcpus, List<Device> devices) {
 
@@ -22,7 +22,7 @@ record MachineView(
     /// A device in the machine.
     record Device(UUID mdev, List<Bar> bars) {}
 
-    /// Where the guest finds a BAR.
+    /// The place of a BAR in the guest.
     record Bar(int bar, String name, U64 gpa, long sizeBytes) {}
 
     static MachineView of(VirtualMachine machine) {

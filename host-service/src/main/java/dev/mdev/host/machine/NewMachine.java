@@ -7,7 +7,7 @@ import jakarta.validation.constraints.Pattern;
 
 import org.jspecify.annotations.Nullable;
 
-/// What a machine is to be.
+/// A request for a machine.
 ///
 /// @param name its name, unique on this host
 /// @param ramMib RAM in MiB; 0 if absent

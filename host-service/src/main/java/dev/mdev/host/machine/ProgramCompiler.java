@@ -14,7 +14,7 @@ import org.jspecify.annotations.Nullable;
 import java.util.ArrayList;
 import java.util.List;
 
-/// Turns a client's program into the core's, for one machine, and says what is wrong with it.
+/// Turns a client's program into the core's, for one machine, and reports its errors.
 final class ProgramCompiler {
     private static final int DEFAULT_WIDTH = Long.BYTES;
 
@@ -26,7 +26,7 @@ final class ProgramCompiler {
         this.maxValues = maxValues;
     }
 
-    /// @throws ProblemException with a violation for each step that cannot be
+    /// @throws ProblemException with a violation for each invalid step
     GuestProgram compile(ProgramRequest request) {
         List<Violation> violations = new ArrayList<>();
         List<GuestProgram.Step> steps = new ArrayList<>();
@@ -96,7 +96,7 @@ final class ProgramCompiler {
         return value == null ? 0 : value;
     }
 
-    /// What a step says of its row, the address apart.
+    /// The fields of a step's row, except the address.
     private record Row(@Nullable Integer width, @Nullable Long count, @Nullable Long stride) {}
 
     private GuestAccess.Span span(ProgramRequest.@Nullable Address at, Row row) {
@@ -175,7 +175,7 @@ final class ProgramCompiler {
         }
     }
 
-    /// A step that cannot be. Does not leave this class.
+    /// An invalid step. Does not leave this class.
     private static final class Misfit extends RuntimeException {
         private static final long serialVersionUID = 1L;
 

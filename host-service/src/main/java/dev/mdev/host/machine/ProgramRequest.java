@@ -16,8 +16,8 @@ import java.util.UUID;
 
 /// A guest program as a client writes it.
 ///
-/// @param steps what to do, in order
-/// @param continueAfterFault whether the steps after one that faulted are executed; no if absent
+/// @param steps the steps, in order
+/// @param continueAfterFault whether to execute the steps after a fault; no if absent
 /// @param deadlineMillis when to stop it; 10 seconds if absent
 record ProgramRequest(
         @NotNull @Size(min = 1, max = GuestProgram.MAX_STEPS) List<@NotNull Step> steps,
@@ -40,7 +40,7 @@ record ProgramRequest(
     /// Loads `count` values and returns them.
     ///
     /// @param width 1, 2, 4 or 8; 8 if absent
-    /// @param count how many; 1 if absent
+    /// @param count the number of accesses; 1 if absent
     /// @param stride from one to the next in bytes; the width if absent
     record Read(
             @Nullable Address at,
@@ -87,7 +87,7 @@ record ProgramRequest(
         }
     }
 
-    /// Stores one value all over a range.
+    /// Stores one value over a whole range.
     ///
     /// @param bytes the range's length, a multiple of the width
     record Fill(

@@ -36,9 +36,9 @@ class ProgramService {
 
     /// Executes a program and waits for its end, which its deadline bounds.
     ///
-    /// @throws ProblemException if the program cannot be
-    /// @throws MdevException EBUSY if the processor executes another, EINVAL if there is no such
-    ///   processor, ETIMEDOUT if it is stuck in a driver's callback
+    /// @throws ProblemException if the program is invalid
+    /// @throws MdevException EBUSY if the processor executes another program, EINVAL if there is no
+    ///   such processor, ETIMEDOUT if it is stuck in a driver's callback
     ProgramView execute(String name, int vcpuId, ProgramRequest request) {
         VirtualMachine machine = machines.get(name);
         Vcpu vcpu = vcpu(machine, vcpuId);
@@ -63,7 +63,7 @@ class ProgramService {
                 mdev.uuid(), mdev.faultCount() - faultsBefore, mdev.residentPages());
     }
 
-    /// Stops what a processor executes; its program ends as interrupted.
+    /// Stops the running program of a processor; it ends as interrupted.
     void interrupt(String name, int vcpuId) {
         vcpu(machines.get(name), vcpuId).interrupt();
     }

@@ -11,20 +11,20 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
 
-/// What came of a guest program, as clients see it.
+/// The result of a guest program, as clients see it.
 ///
 /// @param end how it ended
-/// @param steps the steps that were executed, the last perhaps in part
-/// @param devices what the machine's devices went through meanwhile, on all processors
+/// @param steps the executed steps; the last may be incomplete
+/// @param devices the faults of the machine's devices during the program, on all processors
 record ProgramView(ProgramResult.End end, List<Step> steps, List<Device> devices) {
 
-    /// What came of one step.
+    /// The result of one step.
     ///
-    /// @param completed accesses that were done
+    /// @param completed completed accesses
     /// @param values of a `read`
     /// @param mismatches of a `check`
-    /// @param mmioExits accesses, or pieces of them, that were not served by mapped memory
-    /// @param unassigned those of them that no device answered for
+    /// @param mmioExits accesses, or pieces of them, without mapped memory
+    /// @param unassigned those of them without any target
     /// @param fault why it stopped early, if it did
     record Step(
             String op,
@@ -37,7 +37,7 @@ record ProgramView(ProgramResult.End end, List<Step> steps, List<Device> devices
             long micros,
             @Nullable Fault fault) {}
 
-    /// A value that was not as expected.
+    /// An unexpected value.
     record Mismatch(U64 gpa, U64 expected, U64 actual) {}
 
     /// Why an access failed.
@@ -47,8 +47,8 @@ record ProgramView(ProgramResult.End end, List<Step> steps, List<Device> devices
 
     /// A device of the machine.
     ///
-    /// @param faults how many while the program ran
-    /// @param residentPages mapped when it ended
+    /// @param faults the number of faults while the program ran
+    /// @param residentPages pages mapped at its end
     record Device(UUID mdev, long faults, long residentPages) {}
 
     static ProgramView of(ProgramRequest request, ProgramResult result, List<Device> devices) {

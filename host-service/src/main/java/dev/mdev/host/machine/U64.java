@@ -14,13 +14,13 @@ import java.math.BigInteger;
 import java.util.Locale;
 
 /// An unsigned 64-bit number of a body. Read from a whole number or from a string, decimal or with
-/// `0x`; written as a string with `0x`, since many JSON readers keep only 53 bits of a number.
+/// `0x`; written as a string with `0x`, because many JSON readers keep only 53 bits of a number.
 ///
 /// @param bits the number, as a `long` of the same 64 bits
 record U64(long bits) {
     private static final int MAX_DIGITS = 40;
 
-    /// @throws NumberFormatException if the text is no such number
+    /// @throws NumberFormatException if the text is not such a number
     static U64 parse(String text) {
         if (text.length() > MAX_DIGITS) {
             throw new NumberFormatException("too long");
@@ -32,7 +32,7 @@ record U64(long bits) {
                         : Long.parseUnsignedLong(digits(lower)));
     }
 
-    /// [Long#parseUnsignedLong] would take a plus sign.
+    /// [Long#parseUnsignedLong] would accept a plus sign.
     private static String digits(String text) {
         if (text.startsWith("+")) {
             throw new NumberFormatException("a sign");

@@ -11,7 +11,7 @@ import org.springframework.web.bind.annotation.RestController;
 import java.util.SortedMap;
 import java.util.UUID;
 
-/// `/api/v1/mdevs/{uuid}/counters`: what a device's driver counted for it.
+/// `/api/v1/mdevs/{uuid}/counters`: a driver's counters of a device.
 @RestController
 @RequestMapping("/api/v1/mdevs")
 class CountersController {

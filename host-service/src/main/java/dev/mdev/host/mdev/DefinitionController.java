@@ -19,7 +19,7 @@ import org.springframework.web.bind.annotation.RestController;
 import java.net.URI;
 import java.util.UUID;
 
-/// `/api/v1/definitions`: devices that are written down.
+/// `/api/v1/definitions`: the definitions of devices.
 @RestController
 @RequestMapping("/api/v1/definitions")
 class DefinitionController {
@@ -39,7 +39,7 @@ class DefinitionController {
         return definitions.get(uuid);
     }
 
-    /// Writes a definition down, or changes whether it starts by itself.
+    /// Writes a definition, or changes its autostart.
     @PutMapping("/{uuid}")
     ResponseEntity<MdevDefinition> define(
             @PathVariable UUID uuid, @Valid @RequestBody DefinitionSpec spec) {
@@ -50,14 +50,14 @@ class DefinitionController {
                 : ResponseEntity.ok(defined.definition());
     }
 
-    /// Deletes a definition. A device that is active stays.
+    /// Deletes a definition. An active device stays.
     @DeleteMapping("/{uuid}")
     @ResponseStatus(HttpStatus.NO_CONTENT)
     void undefine(@PathVariable UUID uuid) {
         definitions.undefine(uuid);
     }
 
-    /// Deletes a file that should be a definition and is not.
+    /// Deletes a damaged definition file.
     @DeleteMapping("/quarantined/{file}")
     @ResponseStatus(HttpStatus.NO_CONTENT)
     void discard(@PathVariable String file) {

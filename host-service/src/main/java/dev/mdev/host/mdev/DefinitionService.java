@@ -15,9 +15,9 @@ import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
 
-/// Devices that are written down.
+/// The definitions of devices.
 ///
-/// All methods may be called by any thread.
+/// Any thread may call all methods.
 @Service
 class DefinitionService {
     private final MdevBus bus;
@@ -26,9 +26,9 @@ class DefinitionService {
         this.bus = bus;
     }
 
-    /// What [#define] came to.
+    /// The result of [#define].
     ///
-    /// @param now whether there was no definition before
+    /// @param now whether this call created the definition
     record Defined(MdevDefinition definition, boolean now) {}
 
     List<MdevDefinition> list() {
@@ -48,12 +48,11 @@ class DefinitionService {
                         () -> ProblemException.notFound("mdev=%s is not defined".formatted(uuid)));
     }
 
-    /// Writes a definition down; of one that is there, changes whether it starts by itself. A
-    /// device of the uuid that is active must be the same.
+    /// Writes a definition; if it exists, changes its autostart. An active device of the uuid must
+    /// match.
     ///
-    /// @throws MdevException EEXIST if a device has the uuid that is another
-    /// @throws ProblemException if the definition that is there is another, or the parent has no
-    ///   such type
+    /// @throws MdevException EEXIST if a different device has the uuid
+    /// @throws ProblemException if there is a different definition, or the parent has no such type
     Defined define(UUID uuid, DefinitionSpec spec) {
         MdevDefinition wanted =
                 new MdevDefinition(
@@ -105,9 +104,9 @@ class DefinitionService {
         bus.undefine(uuid);
     }
 
-    /// Deletes a file that should be a definition and is not.
+    /// Deletes a damaged definition file.
     ///
-    /// @throws MdevException ENOENT if there is none of that name
+    /// @throws MdevException ENOENT if there is no such file
     void discard(String file) {
         bus.discardQuarantined(file);
     }

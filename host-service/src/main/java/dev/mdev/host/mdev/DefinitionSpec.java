@@ -5,10 +5,10 @@ import jakarta.validation.constraints.Size;
 
 import org.jspecify.annotations.Nullable;
 
-/// What is to be written down of a device.
+/// A request to define a device.
 ///
-/// @param parent need not be there
-/// @param autostart whether it starts with its parent; not if absent
+/// @param parent may be absent
+/// @param autostart whether it starts with its parent; false if absent
 record DefinitionSpec(
         @NotBlank @Size(max = 64) String parent,
         @NotBlank @Size(max = 64) String type,

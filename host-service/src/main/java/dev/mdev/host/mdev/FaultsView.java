@@ -12,9 +12,9 @@ import java.util.UUID;
 
 /// A device's faults, as clients see them.
 ///
-/// @param faults answered so far for guests, mapping ahead not counted
-/// @param residentPages pages that are mapped now
-/// @param outcomes how many had which outcome, mapping ahead counted
+/// @param faults answered faults of guests, without pages mapped ahead
+/// @param residentPages pages mapped now
+/// @param outcomes the number of each outcome, including pages mapped ahead
 /// @param recent the last ones, newest first
 record FaultsView(
         UUID uuid,
@@ -27,8 +27,8 @@ record FaultsView(
     ///
     /// @param page counted from the region's start
     /// @param reason why there was no mapping
-    /// @param answer what the driver answered, or why its answer was not taken
-    /// @param driverMicros how long the driver took
+    /// @param answer the driver's answer, or why the host refused it
+    /// @param driverMicros the duration of the driver's callback
     record Fault(
             Instant time,
             int region,

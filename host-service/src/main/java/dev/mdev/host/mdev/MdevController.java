@@ -51,7 +51,7 @@ class MdevController {
         return created(mdevs.create(uuid, spec));
     }
 
-    /// Creates the device if it is not there: sending the same again changes nothing.
+    /// Creates the device unless it exists: a repeated request changes nothing.
     @PutMapping("/{uuid}")
     ResponseEntity<MdevView> ensure(@PathVariable UUID uuid, @Valid @RequestBody MdevSpec spec) {
         if (spec.uuid() != null && !spec.uuid().equals(uuid)) {
@@ -71,7 +71,7 @@ class MdevController {
         return mdevs.view(uuid);
     }
 
-    /// Ends a device and deletes its definition. Who gives a grace time is told who had the device.
+    /// Ends a device and deletes its definition. With a grace time, the answer names the holder.
     @DeleteMapping("/{uuid}")
     ResponseEntity<RemovalView> remove(
             @PathVariable UUID uuid,
@@ -81,13 +81,13 @@ class MdevController {
         return grace == null ? ResponseEntity.noContent().build() : ResponseEntity.ok(removed);
     }
 
-    /// Starts a device that is defined.
+    /// Starts a defined device.
     @PostMapping("/{uuid}/start")
     MdevView start(@PathVariable UUID uuid) {
         return mdevs.start(uuid);
     }
 
-    /// Ends a device; what is defined stays.
+    /// Ends a device; its definition stays.
     @PostMapping("/{uuid}/stop")
     RemovalView stop(
             @PathVariable UUID uuid,
@@ -96,7 +96,7 @@ class MdevController {
         return mdevs.stop(uuid, new RemovalRequest(grace, force));
     }
 
-    /// Takes over a device that somebody else made.
+    /// Adopts a foreign device.
     @PostMapping("/{uuid}/adopt")
     MdevView adopt(@PathVariable UUID uuid) {
         return mdevs.adopt(uuid);

@@ -21,9 +21,9 @@ import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
 
-/// What can be done with mediated devices.
+/// The operations on mediated devices.
 ///
-/// All methods may be called by any thread.
+/// Any thread may call all methods.
 @Service
 public class MdevService {
     private final MdevBus bus;
@@ -34,7 +34,7 @@ public class MdevService {
         this.events = events;
     }
 
-    /// Everything that is known: devices that exist, whosever they are, and definitions.
+    /// Everything that is known: existing devices of any owner, and definitions.
     List<MdevView> list() {
         return bus.statuses().stream().map(this::view).toList();
     }
@@ -43,9 +43,9 @@ public class MdevService {
         return MdevView.of(status, bus.find(status.uuid()));
     }
 
-    /// What is known of a device.
+    /// The known facts about a device.
     ///
-    /// @throws ProblemException if nothing is
+    /// @throws ProblemException if it is unknown
     MdevView view(UUID uuid) {
         return view(status(uuid));
     }
@@ -57,7 +57,7 @@ public class MdevService {
 
     /// A device by its uuid.
     ///
-    /// @throws ProblemException if there is none, or it cannot be used
+    /// @throws ProblemException if there is none, or it is not usable
     public Mdev get(UUID uuid) {
         Optional<Mdev> mdev = bus.find(uuid);
         if (mdev.isPresent()) {
@@ -76,7 +76,7 @@ public class MdevService {
 
     /// Makes a device.
     ///
-    /// @throws MdevException EEXIST if the uuid is taken, EUSERS if it does not fit
+    /// @throws MdevException EEXIST if the uuid is in use, EUSERS if it does not fit
     /// @throws ProblemException if there is no such parent or type, the parent is leaving, or the
     ///   driver failed
     MdevView create(UUID uuid, MdevSpec spec) {
@@ -99,8 +99,7 @@ public class MdevService {
         }
     }
 
-    /// A parent that is leaving takes no more devices, and is there all the same: its path is not
-    /// wrong.
+    /// A parent that is leaving takes no new devices, but still exists: its path is valid.
     private RuntimeException orLeaving(MdevException e, String parent) {
         return e.errno() == Errno.ENODEV
                         && bus.parents().stream()
@@ -127,12 +126,12 @@ public class MdevService {
         return ProblemException.invalid(List.of(new Violation(pointer, detail)));
     }
 
-    /// Makes sure that a device is there, and written down if it is to be. That it is written down
-    /// although the request does not ask for it is no difference.
+    /// Ensures that a device exists, and is defined if requested. An additional definition is no
+    /// conflict.
     ///
-    /// @return the device, and whether it was made just now
+    /// @return the device, and whether this call created it
     /// @throws ProblemException if there is one of another type or on another parent, or it is
-    ///   defined and not active, or somebody else is making or ending it just now
+    ///   defined and not active, or another request is creating or ending it now
     Ensured ensure(UUID uuid, MdevSpec spec) {
         try {
             return new Ensured(create(uuid, spec), true);
@@ -177,14 +176,14 @@ public class MdevService {
                 Problem.UNAVAILABLE, "mdev=%s is being made or removed".formatted(uuid));
     }
 
-    /// What [#ensure] came to.
+    /// The result of [#ensure].
     record Ensured(MdevView mdev, boolean made) {}
 
-    /// Starts a device that is defined.
+    /// Starts a defined device.
     ///
     /// @throws MdevException ENOENT if it is not defined, EEXIST if it is active, EUSERS if it does
     ///   not fit
-    /// @throws ProblemException if its parent is not there or leaving, or the driver failed
+    /// @throws ProblemException if its parent is absent or leaving, or the driver failed
     MdevView start(UUID uuid) {
         String parent =
                 bus.definitions().stream()
@@ -211,23 +210,23 @@ public class MdevService {
         return bus.parents().stream().anyMatch(it -> it.name().equals(parent));
     }
 
-    /// Ends a device; what is defined stays. Its pages are scrubbed.
+    /// Ends a device; its definition stays. The host scrubs its pages.
     ///
-    /// @throws MdevException EBUSY if somebody has it, ETIMEDOUT if its driver does not let go
+    /// @throws MdevException EBUSY if it has a holder, ETIMEDOUT if its driver does not let go
     RemovalView stop(UUID uuid, RemovalRequest how) {
         status(uuid);
         return RemovalView.of(uuid, bus.stop(uuid, how.removal()));
     }
 
-    /// Ends a device and deletes its definition. Its pages are scrubbed.
+    /// Ends a device and deletes its definition. The host scrubs its pages.
     ///
-    /// @throws MdevException EBUSY if somebody has it, ETIMEDOUT if its driver does not let go
+    /// @throws MdevException EBUSY if it has a holder, ETIMEDOUT if its driver does not let go
     RemovalView remove(UUID uuid, RemovalRequest how) {
         status(uuid);
         return RemovalView.of(uuid, bus.remove(uuid, how.removal()));
     }
 
-    /// Takes over a device that somebody else made.
+    /// Adopts a foreign device.
     ///
     /// @throws MdevException EPERM if it is not foreign
     /// @throws ProblemException if its parent is leaving, or the driver failed
@@ -243,7 +242,7 @@ public class MdevService {
         return view(uuid);
     }
 
-    /// Takes back what guests have mapped of a device.
+    /// Revokes the guests' mappings of a device.
     RevokeResult revoke(UUID uuid, RevokeRequest what) {
         Mdev mdev = get(uuid);
         if (what.region() == null && (what.firstPage() != null || what.pages() != null)) {
@@ -265,10 +264,10 @@ public class MdevService {
         return result;
     }
 
-    /// Revokes everything and puts a device into its first state. A machine that has it sets it up
-    /// again, so that its BARs are where they were.
+    /// Revokes everything and resets a device. A machine that has it sets it up again, so that its
+    /// BARs keep their addresses.
     ///
-    /// @throws MdevException EAGAIN if something else is done to it
+    /// @throws MdevException EAGAIN if another verb is running on it
     /// @throws ProblemException if the driver failed
     void reset(UUID uuid) {
         Mdev mdev = get(uuid);

@@ -7,12 +7,11 @@ import org.jspecify.annotations.Nullable;
 
 import java.util.UUID;
 
-/// What a device is to be.
+/// A request for a device.
 ///
-/// @param uuid its identity; the service makes one up if there is none. Where the path names it as
-///   well, both are the same
-/// @param persist whether it is written down, too, so that it survives a restart; not if absent
-/// @param autostart whether a device that is written down starts with its parent; not if absent
+/// @param uuid its identity; generated if absent. If the path also names it, both must be equal
+/// @param persist whether to define it as well, so that it survives a restart; false if absent
+/// @param autostart whether a defined device starts with its parent; false if absent
 record MdevSpec(
         @Nullable UUID uuid,
         @NotBlank @Size(max = 64) String parent,

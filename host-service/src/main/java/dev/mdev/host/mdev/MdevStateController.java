@@ -27,7 +27,7 @@ class MdevStateController {
         this.states = states;
     }
 
-    /// Writes the state as it is read from the device: how long it is shows at its end.
+    /// Writes the state while it is read from the device, so its length is unknown until the end.
     @GetMapping(produces = MediaType.APPLICATION_OCTET_STREAM_VALUE)
     void save(@PathVariable UUID uuid, HttpServletResponse response) throws IOException {
         response.setContentType(MediaType.APPLICATION_OCTET_STREAM_VALUE);

@@ -15,15 +15,15 @@ import java.util.UUID;
 
 /// A device, as clients see it.
 ///
-/// @param state what is true of it
-/// @param created when it was made or taken over, of a device that can be used: that is active and
-///   not foreign. All others have no `overdue` either, zeroes, and empty lists
-/// @param machine who has it, if somebody has
-/// @param faults answered so far for guests, mapping ahead not counted
-/// @param residentPages pages that are mapped now
-/// @param overdue the driver callback that has been running for longer than it may, if one has
-/// @param regions what a guest sees of it
-/// @param share what it has of its parent's pools
+/// @param state its facts
+/// @param created when it was created or adopted; only of a usable device: active and not foreign.
+///   All others have no `overdue` either, zeroes, and empty lists
+/// @param machine its holder, if any
+/// @param faults answered faults of guests, without pages mapped ahead
+/// @param residentPages pages mapped now
+/// @param overdue the driver callback that exceeds its deadline, if any
+/// @param regions the regions that a guest sees
+/// @param share its pages of the parent's pools
 record MdevView(
         UUID uuid,
         String parent,
@@ -41,10 +41,10 @@ record MdevView(
     record Region(
             int index, String name, long sizeBytes, long residentPages, List<RegionArea> areas) {}
 
-    /// What the device has of one of its parent's pools.
+    /// The device's pages of one of its parent's pools.
     record Share(String pool, long pages, int extents) {}
 
-    /// @param mdev the device, if it can be used
+    /// @param mdev the device, if it is usable
     static MdevView of(MdevStatus status, Optional<Mdev> mdev) {
         return mdev.map(it -> of(status, it)).orElseGet(() -> of(status));
     }

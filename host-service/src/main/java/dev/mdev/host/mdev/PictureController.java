@@ -24,11 +24,12 @@ import java.io.OutputStream;
 import java.util.UUID;
 import java.util.concurrent.Semaphore;
 
-/// `/api/v1/mdevs/{uuid}/picture`: what a device puts out as a display.
+/// `/api/v1/mdevs/{uuid}/picture`: the output of a display device.
 @RestController
 @RequestMapping("/api/v1/mdevs")
 class PictureController {
-    /// A picture may be as large as a screen, 64 MiB before it is encoded: so many at a time.
+    /// A picture may be as large as a screen, 64 MiB before it is encoded: the maximum number at a
+    /// time.
     private static final int MAX_CONCURRENT = 2;
 
     private final MdevService mdevs;
@@ -40,9 +41,10 @@ class PictureController {
         this.limit = limit;
     }
 
-    /// Has its place until the client has all of it, or is given up: until then the bytes are here.
+    /// A picture keeps its place until the client has all of it, or is given up: until then the
+    /// bytes are in memory.
     ///
-    /// @throws ProblemException if the device is no display, shows nothing, or its driver failed
+    /// @throws ProblemException if the device is not a display, shows nothing, or its driver failed
     @GetMapping(path = "/{uuid}/picture", produces = MediaType.IMAGE_PNG_VALUE)
     void picture(@PathVariable UUID uuid, HttpServletResponse response) throws IOException {
         Mdev mdev = mdevs.get(uuid);

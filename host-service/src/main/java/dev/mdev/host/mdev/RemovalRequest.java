@@ -9,11 +9,10 @@ import org.jspecify.annotations.Nullable;
 import java.time.Duration;
 import java.util.List;
 
-/// How to end a device that somebody may have.
+/// How to end a device that may have a holder.
 ///
-/// @param grace how long its holder may take to let it go; if absent, only a device that nobody has
-///   is ended
-/// @param force whether it is taken away after that; it is if absent
+/// @param grace how long its holder may take to release it; if absent, only an idle device ends
+/// @param force whether to take it away after that; true if absent
 public record RemovalRequest(@Nullable Duration grace, @Nullable Boolean force) {
     private static final Duration LONGEST = Duration.ofMinutes(10);
 

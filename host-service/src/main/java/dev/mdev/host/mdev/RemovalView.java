@@ -6,11 +6,11 @@ import org.jspecify.annotations.Nullable;
 
 import java.util.UUID;
 
-/// How a device was ended.
+/// How a device ended.
 ///
-/// @param holder who had it, if somebody had
-/// @param taken whether it was taken away from the holder, which did not let it go
-/// @param driverTrouble what its driver said when it was closed, if that failed
+/// @param holder its holder, if it had one
+/// @param taken whether it was taken away from a holder that did not release it
+/// @param driverTrouble the driver's error at its close, if that failed
 record RemovalView(
         UUID uuid, @Nullable String holder, boolean taken, @Nullable String driverTrouble) {
     static RemovalView of(UUID uuid, RemovalReport report) {

@@ -1,7 +1,7 @@
 package dev.mdev.host.mdev;
 
-/// What a revocation did. Between the two counts guests may have faulted pages in again.
+/// The result of a revocation. Between the two counts guests may have faulted pages in again.
 ///
-/// @param residentBefore pages of the whole device that were mapped before
-/// @param residentAfter pages of the whole device that are mapped now
+/// @param residentBefore mapped pages of the whole device before
+/// @param residentAfter mapped pages of the whole device now
 record RevokeResult(long residentBefore, long residentAfter) {}

@@ -34,7 +34,8 @@ class StateService {
     ///
     /// @throws MdevException EBUSY if its machine executes a program, EOPNOTSUPP if its driver
     ///   saves no devices
-    /// @throws TransferTooLongException if it is not taken in time; the device goes on
+    /// @throws TransferTooLongException if the client does not take it in time; the device
+    ///     continues
     void save(UUID uuid, OutputStream out) throws IOException {
         var _ = mdevs.get(uuid);
         try {
@@ -44,14 +45,14 @@ class StateService {
         }
     }
 
-    /// Sets a device to a state. A device that got a part of one is reset.
+    /// Restores a state into a device. After a partial restore, the device is reset.
     ///
-    /// @throws MdevException EBUSY if its machine executes a program, EINVAL if the state is not of
-    ///   such a device, EFBIG if the driver's part of it is too large, EOPNOTSUPP if its driver
+    /// @throws MdevException EBUSY if its machine executes a program, EINVAL if the state does not
+    ///   match the device, EFBIG if the driver's part of it is too large, EOPNOTSUPP if its driver
     ///   restores no devices
-    /// @throws ProblemException if the stream is malformed, or ends early; if the driver does not
-    ///   take its part of it
-    /// @throws TransferTooLongException if it does not come in time
+    /// @throws ProblemException if the stream is malformed, or ends early; if the driver refuses
+    ///   its part of it
+    /// @throws TransferTooLongException if it does not arrive in time
     void restore(UUID uuid, InputStream in) throws IOException {
         var _ = mdevs.get(uuid);
         try {

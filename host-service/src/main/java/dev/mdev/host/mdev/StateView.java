@@ -9,14 +9,14 @@ import org.jspecify.annotations.Nullable;
 
 /// The facts of a device, which are independent of each other.
 ///
-/// @param defined whether it is written down, and survives a restart
-/// @param autostart whether it starts with its parent, of a device that is defined
-/// @param active whether it exists in its parent and can be used
-/// @param assigned whether somebody has it
-/// @param owner whose it is
-/// @param activity what `active` is short for
+/// @param defined whether it has a definition, which survives a restart
+/// @param autostart whether it starts with its parent, of a defined device
+/// @param active whether it exists in its parent and is usable
+/// @param assigned whether it has a holder
+/// @param owner its owner
+/// @param activity the detail of `active`
 /// @param heldPages the pages that it keeps from others
-/// @param trouble what is wrong with it, if something is
+/// @param trouble its problem, if any
 record StateView(
         boolean defined,
         @Nullable Boolean autostart,

@@ -1,4 +1,4 @@
-/// Mediated devices: make them, look at them, take back what their guests have mapped, end them.
+/// Mediated devices: create, list, revoke and end them.
 @NullMarked
 package dev.mdev.host.mdev;
 

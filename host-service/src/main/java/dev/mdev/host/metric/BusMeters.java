@@ -21,7 +21,7 @@ import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 
-/// Counts what happens on the device bus.
+/// Counts the events of the device bus.
 @Component
 class BusMeters implements MdevObserver {
     private static final Duration[] BUCKETS = {
@@ -86,7 +86,7 @@ class BusMeters implements MdevObserver {
                 .record(durationNanos, TimeUnit.NANOSECONDS);
     }
 
-    /// A parent that left has nothing any more that could be measured.
+    /// A parent that left has nothing left to measure.
     @Override
     public void event(MdevEvent event) {
         if (event.fact() instanceof MdevEvent.ParentLeft left) {

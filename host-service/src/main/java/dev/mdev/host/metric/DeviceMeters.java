@@ -17,8 +17,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 
-/// The meters of one device: made with it, gone with it. Nothing is looked up by a string when a
-/// guest faults.
+/// The meters of one device: created and removed with it. A fault of a guest looks up nothing by a
+/// string.
 final class DeviceMeters {
     private final MeterRegistry registry;
     private final List<Meter> meters = new ArrayList<>();
@@ -26,7 +26,7 @@ final class DeviceMeters {
     /// By region, then by kind.
     private final Map<Integer, Map<Kind, Counter>> faults = new HashMap<>();
 
-    /// What distinguishes faults of one region.
+    /// The labels of the faults of one region.
     private record Kind(FaultRecord.Outcome outcome, boolean prefetched) {}
 
     DeviceMeters(MeterRegistry registry, Mdev mdev) {

@@ -19,8 +19,8 @@ import org.springframework.stereotype.Component;
 import java.util.function.ToDoubleFunction;
 import java.util.function.ToLongFunction;
 
-/// Measures what parents have left. Parents are there before the service is ready; what is measured
-/// of one that leaves goes with it, see [BusMeters].
+/// Measures the free capacity of parents. Parents exist before the service is ready; the meters of
+/// a parent that leaves are removed with it, see [BusMeters].
 @Component
 class HostMeters {
     private final MeterRegistry registry;

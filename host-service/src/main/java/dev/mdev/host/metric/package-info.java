@@ -1,4 +1,4 @@
-/// What Prometheus reads: `mdevhost_...` at `/actuator/prometheus`.
+/// The Prometheus metrics: `mdevhost_...` at `/actuator/prometheus`.
 @NullMarked
 package dev.mdev.host.metric;
 

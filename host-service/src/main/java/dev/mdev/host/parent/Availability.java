@@ -11,12 +11,12 @@ public final class Availability {
     private Availability() {}
 
     /// How many more devices of the type could be created now, one after the other: none on a
-    /// parent that is arriving or leaving, whatever is free.
+    /// parent that is arriving or leaving, regardless of free pages.
     public static int of(MdevBus bus, Parent parent, MdevType type) {
         return parent.presence() == Parent.Presence.PRESENT ? bus.available(parent, type) : 0;
     }
 
-    /// Why none could be created, where none could.
+    /// Why none could be created, if none could.
     static String refusal(Parent parent, MdevType type) {
         Parent.Presence presence = parent.presence();
         return presence == Parent.Presence.PRESENT

@@ -17,7 +17,7 @@ import org.springframework.web.bind.annotation.RequestMapping;
 import org.springframework.web.bind.annotation.ResponseStatus;
 import org.springframework.web.bind.annotation.RestController;
 
-/// `/api/v1/parents/{name}`: what a parent has to hand out, and making room.
+/// `/api/v1/parents/{name}`: a parent's capacity, and making room.
 @RestController
 @RequestMapping("/api/v1/parents/{name}")
 class CapacityController {
@@ -38,9 +38,9 @@ class CapacityController {
         return FitView.of(bus.explain(name, type));
     }
 
-    /// Makes the moves of a plan, if it is still what it was when the client saw it.
+    /// Applies a plan, if it is still the one that the client saw.
     ///
-    /// @throws ProblemException if there is no such plan any more, or a driver failed
+    /// @throws ProblemException if the plan is outdated, or a driver failed
     @PostMapping("/types/{type}/defragment")
     FitView defragment(
             @PathVariable String name,
@@ -63,7 +63,7 @@ class CapacityController {
         return explain(name, type);
     }
 
-    /// Looks again which devices somebody else made or ended on a parent.
+    /// Looks for devices that other programs created or ended on a parent.
     @PostMapping("/rescan")
     @ResponseStatus(HttpStatus.NO_CONTENT)
     void rescan(@PathVariable String name) {

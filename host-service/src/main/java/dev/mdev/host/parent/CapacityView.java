@@ -10,11 +10,11 @@ import org.jspecify.annotations.Nullable;
 import java.util.List;
 import java.util.UUID;
 
-/// What a parent has to hand out, and who has it.
+/// A parent's capacity, and the owners of its pages.
 ///
 /// @param presence whether it can be used
-/// @param scrubbedBytes bytes that were set to zero and read back, so far
-/// @param scrubFailures pages that could not be, counted each time it was tried
+/// @param scrubbedBytes bytes set to zero and read back so far
+/// @param scrubFailures failed attempts to scrub a page
 record CapacityView(
         String parent,
         Parent.Presence presence,
@@ -33,10 +33,10 @@ record CapacityView(
             long largestFreePages,
             List<Extent> extents) {}
 
-    /// Pages that are used alike.
+    /// Pages with the same use.
     ///
     /// @param firstPage counted from the pool's first
-    /// @param mdev whose they are, if they are a device's
+    /// @param mdev their device, if they belong to one
     record Extent(long firstPage, long pages, PoolExtent.Use use, @Nullable UUID mdev) {}
 
     /// A type.

@@ -11,11 +11,11 @@ import java.util.UUID;
 
 /// Whether one more device of a type fits; if not, why, and what would make room.
 ///
-/// @param text all of it in a sentence or two
-/// @param instances devices of the type that are there
-/// @param maxInstances the most there may be
-/// @param shortages the pools that have no room for one more
-/// @param plan moves of idle devices that would make room, if there are such
+/// @param text a summary in one or two sentences
+/// @param instances existing devices of the type
+/// @param maxInstances the limit of devices of the type
+/// @param shortages the pools without room for one more
+/// @param plan moves of idle devices that would make room, if any
 record FitView(
         String parent,
         String type,
@@ -26,18 +26,18 @@ record FitView(
         List<Shortage> shortages,
         @Nullable PlanView plan) {
 
-    /// A pool that has no room.
+    /// A pool without room.
     ///
-    /// @param fragmented whether there are enough free pages, and only their places are wrong
-    /// @param blockers who is in the way in the place that is the easiest to clear
+    /// @param fragmented whether enough pages are free, but in the wrong places
+    /// @param blockers the obstacles in the place that is easiest to clear
     record Shortage(
             MdevType.Demand demand, PoolUsage usage, boolean fragmented, List<Blocker> blockers) {}
 
-    /// Who has pages where room is needed.
+    /// The holder of pages where room is needed.
     ///
     /// @param mdev the device, if it is one
     /// @param reason whether it could move
-    /// @param detail who has it, or what is wrong with it
+    /// @param detail its holder or its problem
     record Blocker(
             @Nullable UUID mdev, long pages, FitReport.Reason reason, @Nullable String detail) {}
 

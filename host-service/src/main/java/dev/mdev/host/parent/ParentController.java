@@ -39,8 +39,7 @@ class ParentController {
         return view(bus.parent(name));
     }
 
-    /// Takes a parent off the bus, and ends its devices. Who gives a grace time is told which they
-    /// were.
+    /// Removes a parent, and ends its devices. With a grace time, the answer lists them.
     @DeleteMapping("/{name}")
     ResponseEntity<ParentExitView> remove(
             @PathVariable String name,

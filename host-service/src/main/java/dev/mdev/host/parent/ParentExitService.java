@@ -17,7 +17,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Collectors;
 
-/// Takes parents off the bus.
+/// Removes parents.
 @Service
 class ParentExitService {
     private final MdevBus bus;
@@ -26,13 +26,12 @@ class ParentExitService {
         this.bus = bus;
     }
 
-    /// Takes a parent off the bus: ends its devices, and lets its driver close it. Definitions
-    /// stay.
+    /// Removes a parent: ends its devices, and lets its driver close it. Definitions stay.
     ///
-    /// @throws MdevException ENODEV if there is none; EBUSY if somebody has one of its devices and
-    ///   no grace time was given; EAGAIN if it is arriving; ETIMEDOUT, or what the state files say,
+    /// @throws MdevException ENODEV if there is none; EBUSY if one of its devices has a holder and
+    ///   no grace time was given; EAGAIN if it is arriving; ETIMEDOUT, or the state files' error,
     ///   if it does not leave: it is leaving then, and the same call tries again
-    /// @throws ProblemException if the request makes no sense
+    /// @throws ProblemException if the request is invalid
     ParentExitView remove(String name, RemovalRequest request) {
         Removal how = request.removal();
         if (request.grace() != null && !how.force()) {
@@ -60,7 +59,7 @@ class ParentExitService {
         return new ParentExitView(parent, devices.stream().map(ParentExitView.Ended::of).toList());
     }
 
-    /// What kept each device from ending is why the parent does not leave.
+    /// The reason why the parent does not leave: what kept each device from ending.
     private static MdevException withReasons(MdevException e) {
         if (e.getSuppressed().length == 0) {
             return e;

@@ -13,7 +13,7 @@ import java.util.UUID;
 record ParentExitView(String name, List<Ended> mdevs) {
     /// A device.
     ///
-    /// @param holder who had it when the parent began to leave, if somebody had
+    /// @param holder its holder when the parent began to leave, if any
     record Ended(UUID uuid, @Nullable String holder) {
         static Ended of(MdevStatus status) {
             return new Ended(status.uuid(), status.holder().orElse(null));

@@ -9,8 +9,8 @@ import java.util.List;
 ///
 /// @param driver the name of its driver
 /// @param presence whether it is arriving, present or leaving
-/// @param mdevs how many mediated devices it has
-/// @param pools what it has to hand out, in pages of 4096 bytes
+/// @param mdevs the number of its mediated devices
+/// @param pools its capacity, in pages of 4096 bytes
 record ParentView(
         String name,
         String driver,

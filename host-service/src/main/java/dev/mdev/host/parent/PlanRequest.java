@@ -3,7 +3,7 @@ package dev.mdev.host.parent;
 import jakarta.validation.constraints.NotBlank;
 import jakarta.validation.constraints.Size;
 
-/// Which plan to apply.
+/// The plan to apply.
 ///
-/// @param plan its id, as `explain` told it
+/// @param plan its id, from `explain`
 record PlanRequest(@NotBlank @Size(max = 64) String plan) {}

@@ -11,15 +11,15 @@ import java.util.UUID;
 
 /// Moves of idle devices.
 ///
-/// @param id names exactly these moves: who applies a plan says which one it has seen
-/// @param pages pages to copy in all
+/// @param id identifies exactly these moves, so that a client applies only a plan that it has seen
+/// @param pages pages to copy in total
 record PlanView(String id, long pages, List<Move> moves) {
     private static final int ID_BYTES = 16;
 
     /// A move of all pages that a device has in one pool.
     ///
-    /// @param fromExtents in how many pieces they are
-    /// @param toExtents in how many they will be
+    /// @param fromExtents the number of pieces before
+    /// @param toExtents the number of pieces after
     record Move(UUID mdev, String pool, long pages, int fromExtents, int toExtents) {}
 
     static PlanView of(DefragPlan plan) {

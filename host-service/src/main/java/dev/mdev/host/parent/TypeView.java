@@ -9,10 +9,10 @@ import java.util.List;
 /// A type of mediated device, as clients see it.
 ///
 /// @param deviceApi how a virtual machine sees the device
-/// @param maxInstances the most at a time, whatever is free
+/// @param maxInstances the limit of instances, even if more would fit
 /// @param availableInstances how many more could be created now
-/// @param refusal why none could be, if none could
-/// @param demands what one device takes
+/// @param refusal why none could be created, if none could
+/// @param demands the demands of one device
 record TypeView(
         String id,
         String name,

@@ -1,4 +1,4 @@
-/// Parents: the physical devices, what types of mediated device they make, and how many more fit.
+/// Parents: the physical devices, their types of mediated devices, and how many more fit.
 @NullMarked
 package dev.mdev.host.parent;
 

@@ -19,7 +19,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.UUID;
 
-/// Says what is wrong with a body that could not be read, without naming classes of ours.
+/// Describes the error in an unreadable body, without names of Java classes.
 final class JsonTrouble {
     private JsonTrouble() {}
 
@@ -65,7 +65,7 @@ final class JsonTrouble {
                 : " at line %d column %d".formatted(location.getLineNr(), location.getColumnNr());
     }
 
-    /// What people call values of a type.
+    /// The everyday name of a type's values.
     static String wordFor(Class<?> type) {
         if (type == UUID.class) {
             return "UUID";

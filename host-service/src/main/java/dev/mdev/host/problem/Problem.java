@@ -10,48 +10,48 @@ import java.net.URI;
 import java.util.Arrays;
 import java.util.Locale;
 
-/// The kinds of failure a client can meet. A kind's [#type] never changes its meaning.
+/// The kinds of failure that a client can meet. A kind's [#type] never changes its meaning.
 public enum Problem {
-    /// The request cannot be read: not JSON, a wrong type, an unknown field.
+    /// The service cannot read the request: invalid JSON, a wrong type, an unknown field.
     MALFORMED(HttpStatus.BAD_REQUEST, "The request cannot be read"),
-    /// The request can be read, and asks for something impossible; `violations` says where.
+    /// The request is readable but invalid; `violations` names the places.
     INVALID(HttpStatus.UNPROCESSABLE_CONTENT, "The request asks for what cannot be"),
-    /// What the path or the body names is not there.
+    /// The path or the body names something that does not exist.
     NOT_FOUND(HttpStatus.NOT_FOUND, "There is no such thing"),
     /// The path exists; the method does not.
     METHOD_NOT_ALLOWED(HttpStatus.METHOD_NOT_ALLOWED, "Not with this method"),
-    /// None of the formats the client accepts can be made.
+    /// The client accepts no available format.
     NOT_ACCEPTABLE(HttpStatus.NOT_ACCEPTABLE, "Not in a format that you accept"),
-    /// The body is in a format that is not understood.
+    /// The format of the body is not supported.
     UNSUPPORTED_MEDIA_TYPE(
             HttpStatus.UNSUPPORTED_MEDIA_TYPE, "The body is in a format that is not understood"),
     /// The body is larger than allowed.
     CONTENT_TOO_LARGE(HttpStatus.CONTENT_TOO_LARGE, "The body is too large"),
-    /// The name is taken by something else.
+    /// The name is in use.
     EXISTS(HttpStatus.CONFLICT, "It exists already"),
-    /// Somebody uses it; `detail` says who.
+    /// It is in use; `detail` names the user.
     BUSY(HttpStatus.CONFLICT, "It is in use"),
-    /// It does not fit; `detail` says why.
+    /// It does not fit; `detail` gives the reason.
     NO_CAPACITY(HttpStatus.CONFLICT, "It does not fit"),
-    /// The state it is in does not allow this.
+    /// Its state does not allow this.
     WRONG_STATE(HttpStatus.CONFLICT, "Its state does not allow this"),
     /// Not permitted.
     DENIED(HttpStatus.FORBIDDEN, "Not permitted"),
-    /// This host or this driver cannot do that at all.
+    /// This host or this driver cannot do this at all.
     NOT_SUPPORTED(HttpStatus.NOT_IMPLEMENTED, "Not supported here"),
     /// Try again later.
     UNAVAILABLE(HttpStatus.SERVICE_UNAVAILABLE, "Not possible at the moment"),
-    /// This host has not enough memory.
+    /// This host lacks memory.
     NO_MEMORY(HttpStatus.INSUFFICIENT_STORAGE, "The host has not enough memory"),
-    /// Something took longer than it may.
+    /// Something took too long.
     TIMED_OUT(HttpStatus.GATEWAY_TIMEOUT, "It took too long"),
     /// A driver failed or broke a rule.
     DRIVER_FAILED(HttpStatus.BAD_GATEWAY, "The driver failed"),
-    /// A mistake in this service; the log has it under the request's id.
+    /// A bug in this service; the log has it under the request's id.
     INTERNAL(HttpStatus.INTERNAL_SERVER_ERROR, "A mistake in this service"),
-    /// The state directory has no room, so that nothing can be changed.
+    /// The state directory has no room, so changes are refused.
     STORE_FULL(HttpStatus.INSUFFICIENT_STORAGE, "The state directory is full"),
-    /// The state directory cannot be read or written, so that nothing can be changed.
+    /// The state directory cannot be read or written, so changes are refused.
     STORE_FAILED(HttpStatus.INTERNAL_SERVER_ERROR, "The state directory fails");
 
     private static final String PREFIX = "urn:mdev:problem:";
@@ -64,12 +64,12 @@ public enum Problem {
         this.title = title;
     }
 
-    /// The HTTP status it is told with.
+    /// Its HTTP status.
     public HttpStatus status() {
         return status;
     }
 
-    /// What it is, for people; the same for each occurrence.
+    /// A description for people; the same for each occurrence.
     public String title() {
         return title;
     }
@@ -110,7 +110,7 @@ public enum Problem {
         };
     }
 
-    /// The kind of a failure that the web layer found before any of our code ran.
+    /// The kind of a failure that the web layer found before any code of this service ran.
     public static Problem ofStatus(int httpStatus) {
         return switch (httpStatus) {
             case 400 -> MALFORMED;
@@ -124,7 +124,7 @@ public enum Problem {
         };
     }
 
-    /// Whether the same request may succeed later without anybody changing it.
+    /// Whether the same request may succeed later without any change.
     public boolean retryable() {
         return switch (this) {
             case BUSY, NO_CAPACITY, UNAVAILABLE, NO_MEMORY, TIMED_OUT, STORE_FULL -> true;

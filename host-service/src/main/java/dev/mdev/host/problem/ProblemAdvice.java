@@ -40,7 +40,7 @@ class ProblemAdvice extends ResponseEntityExceptionHandler {
         } else if (problem == Problem.DRIVER_FAILED) {
             log.warn("request failed: {}", e, e);
         } else if (problem.status().is5xxServerError()) {
-            // Where it was thrown says no more than its message.
+            // The stack adds nothing to its message.
             log.warn("request failed: {}", e.toString());
         }
         return answer(Problems.of(e), new HttpHeaders());
@@ -54,7 +54,7 @@ class ProblemAdvice extends ResponseEntityExceptionHandler {
     @ExceptionHandler
     ResponseEntity<Object> onTooLarge(ContentTooLargeException e) {
         HttpHeaders headers = new HttpHeaders();
-        // The rest of the body is not read, so this connection cannot carry another request.
+        // The rest of the body stays unread, so this connection cannot carry another request.
         headers.set(HttpHeaders.CONNECTION, "close");
         return answer(Problems.of(Problem.CONTENT_TOO_LARGE, e.getMessage()), headers);
     }
@@ -63,7 +63,7 @@ class ProblemAdvice extends ResponseEntityExceptionHandler {
     ResponseEntity<Object> onTooLong(TransferTooLongException e) {
         log.warn("a transfer is cut off: {}", e.getMessage());
         HttpHeaders headers = new HttpHeaders();
-        // As above: the rest of a body may still be on its way.
+        // As above: the rest of a body may still be in transit.
         headers.set(HttpHeaders.CONNECTION, "close");
         return answer(Problems.of(Problem.TIMED_OUT, e.getMessage()), headers);
     }
@@ -79,7 +79,7 @@ class ProblemAdvice extends ResponseEntityExceptionHandler {
         throw e;
     }
 
-    /// Nobody is there any more to be told anything.
+    /// The client is gone, so there is no one to answer.
     @ExceptionHandler
     void onClientGone(ClientAbortException e) {
         log.info("a client left: {}", e.toString());

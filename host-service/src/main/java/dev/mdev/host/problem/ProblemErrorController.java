@@ -12,8 +12,8 @@ import org.springframework.http.ResponseEntity;
 import org.springframework.web.bind.annotation.RequestMapping;
 import org.springframework.web.bind.annotation.RestController;
 
-/// Answers what the servlet container forwards after an error outside all controllers. It also does
-/// so with a response that is on its way already: nothing can be said there any more.
+/// Answers requests that the servlet container forwards after an error outside all controllers. The
+/// container also forwards a response that is already in transit: then nothing more can be sent.
 @RestController
 class ProblemErrorController implements ErrorController {
     @RequestMapping("/error")
@@ -23,7 +23,7 @@ class ProblemErrorController implements ErrorController {
             return null;
         }
         Object status = request.getAttribute(RequestDispatcher.ERROR_STATUS_CODE);
-        // Asked for directly, there is no error to tell of, and no such thing as this page.
+        // A direct request has no error to report, and the page does not exist.
         Problem problem = Problem.ofStatus(status instanceof Integer code ? code : 404);
         Object id = request.getAttribute(Problems.REQUEST_ID);
         return ResponseEntity.status(problem.status())

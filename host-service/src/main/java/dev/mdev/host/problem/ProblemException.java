@@ -9,8 +9,8 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 
-/// A failure that the client caused or must know of, found by this service itself. What the core
-/// finds is a [dev.mdev.api.MdevException].
+/// A failure that the client caused or must know of, found by this service itself. The core's
+/// failures are [dev.mdev.api.MdevException]s.
 public final class ProblemException extends RuntimeException {
     private static final long serialVersionUID = 1L;
 
@@ -23,7 +23,7 @@ public final class ProblemException extends RuntimeException {
         this(problem, detail, List.of());
     }
 
-    /// @param violations what is wrong where
+    /// @param violations the invalid parts of the request
     public ProblemException(Problem problem, String detail, List<Violation> violations) {
         super(detail);
         this.problem = problem;
@@ -38,7 +38,7 @@ public final class ProblemException extends RuntimeException {
         this.errno = cause.errno();
     }
 
-    /// A request that can be read and asks for something impossible.
+    /// A request that is readable but invalid.
     public static ProblemException invalid(List<Violation> violations) {
         return new ProblemException(
                 Problem.INVALID,
@@ -48,20 +48,20 @@ public final class ProblemException extends RuntimeException {
                 violations);
     }
 
-    /// A callback of a driver that failed. What the driver's error number means is the driver's: an
-    /// ENODEV of its firmware must not tell the client that its path is wrong.
+    /// A failed callback of a driver. The driver's error number has the driver's meaning: an ENODEV
+    /// of its firmware must not tell the client that its path is wrong.
     public static ProblemException driverFailed(MdevException e) {
         return new ProblemException(
                 e.errno() == Errno.ETIMEDOUT ? Problem.TIMED_OUT : Problem.DRIVER_FAILED, e);
     }
 
-    /// Something that its state does not allow, although the core's error number says otherwise to
-    /// those who only see that.
+    /// A request that the object's state does not allow, although the core's error number alone
+    /// suggests otherwise.
     public static ProblemException wrongState(MdevException e) {
         return new ProblemException(Problem.WRONG_STATE, e);
     }
 
-    /// Something that is not there.
+    /// A missing object.
     public static ProblemException notFound(String what) {
         return new ProblemException(Problem.NOT_FOUND, what);
     }

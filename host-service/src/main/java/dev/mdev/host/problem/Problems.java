@@ -12,7 +12,7 @@ import java.util.UUID;
 
 /// Makes problem details: all of them have a `type`, a `code`, and the request's id as `instance`.
 public final class Problems {
-    /// Under which name the id of the request that is being served is kept for the log.
+    /// The name under which the log has the id of the current request.
     public static final String REQUEST_ID = "requestId";
 
     private Problems() {}
@@ -24,12 +24,12 @@ public final class Problems {
         return of(problem, detail, MDC.get(REQUEST_ID));
     }
 
-    /// A problem detail of a request whose id the log does not know.
+    /// A problem detail of a request whose id is not in the log.
     static ProblemDetail of(Problem problem, String detail, @Nullable String requestId) {
         ProblemDetail body = ProblemDetail.forStatusAndDetail(problem.status(), detail);
         body.setType(problem.type());
         body.setTitle(problem.title());
-        // What failed before a request got its id is an occurrence of its own all the same.
+        // A failure before the request got its id is still an occurrence of its own.
         String id = requestId == null ? UUID.randomUUID().toString() : requestId;
         body.setInstance(URI.create("urn:uuid:" + id));
         body.setProperty("code", problem.code());
@@ -37,14 +37,14 @@ public final class Problems {
         return body;
     }
 
-    /// What the core said, with its error number.
+    /// The core's failure, with its error number.
     static ProblemDetail of(MdevException e) {
         ProblemDetail body = of(Problem.of(e), e.getMessage());
         body.setProperty("errno", e.errno().name());
         return body;
     }
 
-    /// What this service said, with what is wrong where.
+    /// This service's failure, with the invalid parts of the request.
     static ProblemDetail of(ProblemException e) {
         ProblemDetail body = of(e.problem(), e.getMessage());
         e.errno().ifPresent(errno -> body.setProperty("errno", errno.name()));

@@ -4,12 +4,11 @@ import java.io.IOException;
 import java.time.Duration;
 import java.util.Objects;
 
-/// A device's state is on its way for longer than it may be: whoever sends or takes it keeps the
-/// device from everybody else.
+/// The transfer of a device's state exceeds its limit: its client keeps the device from all others.
 public final class TransferTooLongException extends IOException {
     private static final long serialVersionUID = 1L;
 
-    /// @param limit the longest that a transfer may take
+    /// @param limit the maximum time of a transfer
     public TransferTooLongException(Duration limit) {
         super("a transfer takes at most %s (mdev.web.max-transfer)".formatted(limit));
     }

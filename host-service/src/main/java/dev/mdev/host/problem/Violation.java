@@ -1,7 +1,8 @@
 package dev.mdev.host.problem;
 
-/// One thing that is wrong with a request.
+/// One invalid part of a request.
 ///
-/// @param pointer where, as a JSON pointer (RFC 6901) into the body; the empty pointer is all of it
-/// @param detail what is wrong there
+/// @param pointer its place, as a JSON pointer (RFC 6901) into the body; the empty pointer is the
+///     whole body
+/// @param detail the error there
 public record Violation(String pointer, String detail) {}

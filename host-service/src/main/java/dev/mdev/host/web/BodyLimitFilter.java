@@ -23,8 +23,8 @@ import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
 import java.util.regex.Pattern;
 
-/// Refuses bodies that are too large: at once if the length is announced, else as soon as too much
-/// was read.
+/// Refuses bodies that are too large: at once if the length is announced, otherwise as soon as too
+/// much was read.
 @Component
 @Order(Ordered.HIGHEST_PRECEDENCE + 1)
 final class BodyLimitFilter extends OncePerRequestFilter {
@@ -53,7 +53,7 @@ final class BodyLimitFilter extends OncePerRequestFilter {
         chain.doFilter(new Limited(request, limitBytes), response);
     }
 
-    /// A device's state is not kept in memory as a whole, and may be large.
+    /// A device's state is streamed, and may be large.
     private long limitFor(HttpServletRequest request) {
         return STATE.matcher(request.getRequestURI()).matches()
                 ? properties.maxState().toBytes()

@@ -26,12 +26,12 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
-/// Refuses what a page of another server lets an operator's browser send. A browser says of each
-/// request that may change something which page it is of (Fetch standard, `Origin` header); all
-/// other clients say nothing, and are let through.
+/// Refuses requests that a page of another server makes an operator's browser send. For each
+/// request that may change something, a browser names its page's origin (Fetch standard, `Origin`
+/// header); all other clients send none, and pass.
 ///
-/// A page's own server is the one that the request names as its `Host`. A page whose name was made
-/// to point here passes for one of ours: who wants to stop that looks at `Host`.
+/// A page's own server is the request's `Host`. A page whose name was made to point here passes as
+/// one of ours: a proxy that checks `Host` stops that.
 @Component
 @Order(Ordered.HIGHEST_PRECEDENCE + 2)
 final class OriginFilter extends OncePerRequestFilter {
@@ -42,7 +42,7 @@ final class OriginFilter extends OncePerRequestFilter {
     private final Set<Origin> allowed;
     private final HandlerExceptionResolver resolver;
 
-    /// @throws IllegalArgumentException if an origin that is to be allowed is none
+    /// @throws IllegalArgumentException if an allowed origin is malformed
     OriginFilter(
             WebProperties properties,
             @Qualifier("handlerExceptionResolver") HandlerExceptionResolver resolver) {
@@ -58,7 +58,7 @@ final class OriginFilter extends OncePerRequestFilter {
         this.resolver = resolver;
     }
 
-    /// @param server host and port; without the port if it is the scheme's own
+    /// @param server host and port; without the port if it is the scheme's default
     private record Origin(String scheme, String server) {
         static Optional<Origin> parse(String text) {
             Matcher parts = ORIGIN.matcher(text);
@@ -99,7 +99,7 @@ final class OriginFilter extends OncePerRequestFilter {
         chain.doFilter(request, response);
     }
 
-    /// Behind a proxy that speaks TLS the scheme is the proxy's, so that only the server counts.
+    /// Behind a proxy that speaks TLS the scheme is the proxy's, so only the server counts.
     private boolean isWelcome(Origin origin, @Nullable String host) {
         return allowed.contains(origin)
                 || (host != null && origin.equals(Origin.of(origin.scheme, host)));

@@ -11,7 +11,7 @@ import java.io.IOException;
 import java.io.Writer;
 
 /// Answers requests that Tomcat refuses before they reach the application, such as a malformed
-/// request line. Made by Tomcat, by its class name.
+/// request line. Tomcat creates it by its class name.
 public final class ProblemValve extends ErrorReportValve {
     @Override
     protected void report(Request request, Response response, Throwable throwable) {

@@ -16,9 +16,9 @@ import org.springframework.web.filter.OncePerRequestFilter;
 import java.io.IOException;
 import java.util.UUID;
 
-/// Gives every request an id, which is in the response's `X-Request-Id`, in the log, and in each
-/// problem's `instance`. Ids of clients are not taken over: a log that a client can write into is
-/// no evidence.
+/// Gives every request an id, which appears in the response's `X-Request-Id`, in the log, and in
+/// each problem's `instance`. It ignores ids from clients: a log that a client can write into is no
+/// evidence.
 @Component
 @Order(Ordered.HIGHEST_PRECEDENCE)
 final class RequestIdFilter extends OncePerRequestFilter {

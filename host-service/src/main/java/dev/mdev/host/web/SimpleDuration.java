@@ -8,8 +8,8 @@ import org.springframework.web.bind.annotation.InitBinder;
 import java.beans.PropertyEditorSupport;
 import java.time.Duration;
 
-/// Reads durations of parameters as those of settings are read: `500ms`, `5s`, `2m`, or ISO 8601's
-/// `PT5S`. Without a unit, milliseconds.
+/// Reads durations of parameters in the same way as those of settings: `500ms`, `5s`, `2m`, or ISO
+/// 8601's `PT5S`. Without a unit, milliseconds.
 public final class SimpleDuration {
     private SimpleDuration() {}
 

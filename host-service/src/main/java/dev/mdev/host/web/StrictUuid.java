@@ -13,8 +13,8 @@ import java.beans.PropertyEditorSupport;
 import java.util.UUID;
 import java.util.regex.Pattern;
 
-/// Reads UUIDs in their one usual form. The JDK's reader takes `1-1-1-1-1` as well, and the JSON
-/// reader takes Base64: two names for one thing.
+/// Reads UUIDs in their one usual form. The JDK's reader also accepts `1-1-1-1-1`, and the JSON
+/// reader accepts Base64: two names for one object.
 public final class StrictUuid {
     private static final Pattern FORM =
             Pattern.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}");
@@ -25,8 +25,8 @@ public final class StrictUuid {
         return FORM.matcher(text).matches();
     }
 
-    /// For paths and parameters. An editor, as Spring would fall back to its own, lenient one after
-    /// a converter that refuses.
+    /// For paths and parameters. An editor, because after a refusing converter Spring would fall
+    /// back to its own, lenient one.
     @ControllerAdvice
     static final class OfPath {
         @InitBinder

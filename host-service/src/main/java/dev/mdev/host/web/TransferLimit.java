@@ -13,15 +13,14 @@ import java.io.OutputStream;
 import java.time.Duration;
 import java.util.function.LongSupplier;
 
-/// Ends transfers that take too long: a device stands still while its state is on its way, and that
-/// must not last as long as a client likes.
+/// Ends transfers that take too long: a device is paused during the transfer of its state, and a
+/// client must not prolong that at will.
 ///
-/// A stream fails at its first read or write after the limit. One that is under way then ends
-/// within the container's own limit for a client that does nothing, `server.tomcat
-/// .connection-timeout`.
+/// A stream fails at its first read or write after the limit. A running read or write then ends
+/// within the container's own limit for an idle client, `server.tomcat.connection-timeout`.
 @Component
 public final class TransferLimit {
-    /// The most bytes that are handed to a slow client between two looks at the clock.
+    /// The maximum number of bytes passed to a slow client between two checks of the clock.
     private static final int PART_BYTES = 8192;
 
     private final Duration limit;
@@ -41,12 +40,12 @@ public final class TransferLimit {
         this.nanoClock = nanoClock;
     }
 
-    /// A stream that fails with [TransferTooLongException] once the limit, from now, is over.
+    /// A stream that fails with [TransferTooLongException] after the limit, counted from now.
     public InputStream limited(InputStream in) {
         return new LimitedInput(in, new Deadline());
     }
 
-    /// A stream that fails with [TransferTooLongException] once the limit, from now, is over.
+    /// A stream that fails with [TransferTooLongException] after the limit, counted from now.
     public OutputStream limited(OutputStream out) {
         return new LimitedOutput(out, new Deadline());
     }

@@ -12,7 +12,7 @@ import tools.jackson.databind.cfg.CoercionAction;
 import tools.jackson.databind.cfg.CoercionInputShape;
 import tools.jackson.databind.type.LogicalType;
 
-/// Sets Tomcat and the JSON reader up.
+/// Configures Tomcat and the JSON reader.
 @Configuration(proxyBeanMethods = false)
 class WebConfiguration {
     @Bean
@@ -25,9 +25,9 @@ class WebConfiguration {
                 });
     }
 
-    /// What a chunked body may say beside its content (RFC 9112 section 7.1) is read within one
-    /// read of the body, byte by byte if the client likes, so that [TransferLimit] does not see it.
-    /// No client of this service has anything to say there.
+    /// The extensions and trailers of a chunked body (RFC 9112 section 7.1) are read within one
+    /// read of the body, byte by byte if the client likes, out of sight of [TransferLimit]. Clients
+    /// of this service need none.
     @Bean
     WebServerFactoryCustomizer<TomcatServletWebServerFactory> littleBesideChunks() {
         return factory ->
@@ -37,8 +37,8 @@ class WebConfiguration {
                 });
     }
 
-    /// A number is no string, and an object has a field once: whoever sends otherwise has made a
-    /// mistake, and guessing would hide it.
+    /// A number is not a string, and an object has a field once: any other body is a mistake, and
+    /// guessing would hide it.
     @Bean
     JsonMapperBuilderCustomizer strictJson() {
         return builder ->

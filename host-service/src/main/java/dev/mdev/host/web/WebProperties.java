@@ -7,12 +7,12 @@ import org.springframework.util.unit.DataSize;
 import java.time.Duration;
 import java.util.List;
 
-/// What the operator may set of the web layer.
+/// The operator's settings for the web layer.
 ///
 /// @param maxBody the largest body of a request
-/// @param maxState the largest state of a device that is restored
-/// @param maxTransfer the longest that a device's state may be on its way
-/// @param allowedOrigins pages of which other servers may change something, as
+/// @param maxState the largest device state that a client can restore
+/// @param maxTransfer the maximum time of a transfer of a device's state
+/// @param allowedOrigins the origins of other servers whose pages may change something, as
 ///   `http(s)://host[:port]`
 @ConfigurationProperties("mdev.web")
 record WebProperties(

@@ -1,4 +1,4 @@
-/// What every request passes before a controller sees it, and what answers when none does.
+/// The filters before the controllers, and the answers to requests that reach no controller.
 @NullMarked
 package dev.mdev.host.web;
 
