@@ -12,7 +12,7 @@ import dev.mdev.core.ledger.Verb;
 
 import java.util.UUID;
 
-/// Takes over devices that somebody else made.
+/// Adopts devices that another program created.
 ///
 /// ```
 /// begin                                  durable; from here on a crash leaves what the driver says
@@ -30,9 +30,9 @@ final class Adoption {
         this.exits = exits;
     }
 
-    /// Lets the driver hand over a device that was there before us.
+    /// Lets the driver hand over a device that existed before this process.
     ///
-    /// @throws MdevException what the driver threw
+    /// @throws MdevException the driver's error
     static void ask(Mdev mdev) {
         Parent parent = mdev.parent();
         MdevContext context = BusContext.context(mdev);
@@ -41,10 +41,10 @@ final class Adoption {
         BusContext.bind(mdev);
     }
 
-    /// Takes over a foreign device, since the operator says so.
+    /// Adopts a foreign device for the operator.
     ///
     /// @throws MdevException ENODEV if there is no such device, or its parent is leaving; EPERM if
-    ///   it is not foreign; else what the driver threw, and the device is foreign still
+    ///   it is not foreign; otherwise the driver's error, and the device is still foreign
     Mdev adopt(UUID uuid) {
         try (VerbLocks.Claim _ = bus.claims().claim(uuid, "adopted", Errno.EAGAIN)) {
             Registry.Entry foreign = foreign(uuid);
@@ -93,7 +93,7 @@ final class Adoption {
         try {
             bus.registry().activate(mdev, Owner.ADOPTED);
         } catch (MdevException e) {
-            // The parent is leaving, and did not get at the device while we had it.
+            // The parent is leaving, and its removal could not see the device during the adoption.
             end(mdev, e);
             throw e;
         }
@@ -116,7 +116,7 @@ final class Adoption {
         } catch (MdevException e) {
             because.addSuppressed(e);
         } catch (RuntimeException | Error e) {
-            // There is nobody to end it: it is lost, and is there when the host starts again.
+            // There is no thread to end it: it is lost until the host restarts.
             because.addSuppressed(e);
             mdev.revokeForGood();
             var _ = DeviceTeardown.markLost(bus, mdev, "failed to end: " + e);

@@ -23,16 +23,16 @@ import dev.mdev.core.pci.PciProfile;
 import java.util.List;
 import java.util.UUID;
 
-/// What the parts of a bus share.
+/// The shared parts of a bus.
 ///
-/// @param options how the bus behaves
-/// @param registry which parents and devices there are
-/// @param claims which verbs are under way
-/// @param ledger what is remembered
-/// @param definitions what is defined
-/// @param observer who is told
-/// @param watch who looks after calls that do not return
-/// @param scrubber who makes pages fit for the next tenant
+/// @param options the options of the bus
+/// @param registry the parents and devices
+/// @param claims the running verbs
+/// @param ledger the records
+/// @param definitions the definitions
+/// @param observer the receiver of reports
+/// @param watch the watchdog of calls that do not return
+/// @param scrubber makes pages fit for the next tenant
 public record BusContext(
         BusOptions options,
         Registry registry,
@@ -49,9 +49,9 @@ public record BusContext(
         return mdev;
     }
 
-    /// Asks what a driver made, and the device owns, for its regions.
+    /// Asks the driver's new object, which the device owns, for its regions.
     ///
-    /// @throws MdevException if that fails, or makes no sense; ENODEV if the device has ended
+    /// @throws MdevException if that fails or is invalid; ENODEV if the device has ended
     static void bind(Mdev mdev) {
         DriverObject driver = mdev.driver();
         driver.bind(driver.ask("regions", PciProfile::of));
@@ -60,18 +60,18 @@ public record BusContext(
         }
     }
 
-    /// A parent that can be used.
+    /// A usable parent.
     ///
-    /// @throws MdevException ENODEV if there is none of that name
+    /// @throws MdevException ENODEV if there is no such parent
     Parent parent(String name) {
         return registry.parent(name)
                 .orElseThrow(() -> new MdevException(Errno.ENODEV, "parent=" + name));
     }
 
-    /// Deletes a definition, if there is one, and notes so in every verb that would: what is
-    /// written down after that is another one, which none of them may delete.
+    /// Deletes a definition, if there is one, and records that in every verb that would delete it:
+    /// a later definition is a different one, which none of them may delete.
     ///
-    /// @throws MdevException what the files say
+    /// @throws MdevException the files' error
     void undefine(UUID uuid) {
         definitions.remove(uuid);
         for (Unfinished verb : ledger.unfinished()) {
@@ -81,7 +81,7 @@ public record BusContext(
         }
     }
 
-    /// A device as it is remembered.
+    /// The persistent form of a device.
     static Subject subject(Mdev mdev, Owner owner) {
         return subject(mdev, owner, mdev.share());
     }

@@ -8,7 +8,7 @@ import dev.mdev.core.mapping.FaultRecord;
 
 import java.util.function.Consumer;
 
-/// What the parts of a bus tell of, and who hears it: the observer, the event log, or both.
+/// The reports of the parts of a bus, and their receivers: the observer, the event log, or both.
 public final class BusObserver implements MdevListener {
     private final MdevObserver observer;
     private final EventLog events;
@@ -80,7 +80,8 @@ public final class BusObserver implements MdevListener {
         tell(() -> observer.removed(mdev));
     }
 
-    /// An observer that throws must not stop a removal half-way: its thread's handler hears of it.
+    /// An observer that throws must not stop a removal half-way: its thread's handler gets the
+    /// exception.
     static void tell(Runnable news) {
         try {
             news.run();

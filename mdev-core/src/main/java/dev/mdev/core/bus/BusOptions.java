@@ -4,13 +4,13 @@ import dev.mdev.core.store.StateFiles;
 
 import java.time.Duration;
 
-/// How a bus behaves.
+/// The options of a bus.
 ///
-/// @param callDeadline how long a callback of a driver may take before it counts as stuck
-/// @param slowCallback from how long on a callback that returned is reported as slow
-/// @param keptEvents how many events are kept for who asks later, at least 1
-/// @param observer is told what happens
-/// @param maxDefinitions how many definitions there may be, 1 to 32768
+/// @param callDeadline the time after which a running callback of a driver counts as stuck
+/// @param slowCallback the duration from which a finished callback is reported as slow
+/// @param keptEvents the number of events kept for later readers, at least 1
+/// @param observer receives events and reports
+/// @param maxDefinitions the maximum number of definitions, 1 to 32768
 public record BusOptions(
         Duration callDeadline,
         Duration slowCallback,
@@ -38,7 +38,7 @@ public record BusOptions(
         this(callDeadline, slowCallback, keptEvents, observer, MAX_DEFINITIONS);
     }
 
-    /// The same, with as many definitions as this.
+    /// These options with this number of definitions.
     public BusOptions withMaxDefinitions(int most) {
         return new BusOptions(callDeadline, slowCallback, keptEvents, observer, most);
     }

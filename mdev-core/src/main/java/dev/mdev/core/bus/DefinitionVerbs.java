@@ -12,7 +12,7 @@ import dev.mdev.core.ledger.Verb;
 import java.util.Optional;
 import java.util.UUID;
 
-/// Writes and deletes definitions. None of this touches a device.
+/// Writes and deletes definitions, without touching devices.
 final class DefinitionVerbs {
     private final BusContext bus;
 
@@ -42,7 +42,7 @@ final class DefinitionVerbs {
         }
     }
 
-    /// A definition of a device that exists says what the device is, or nothing.
+    /// A definition of an existing device must match it.
     private static void requireSame(Registry.Entry entry, MdevDefinition definition) {
         if (entry.owner() == Owner.FOREIGN
                 || !entry.parent().name().equals(definition.parent())

@@ -41,7 +41,7 @@ import java.util.UUID;
 /// ```
 ///
 /// A crash ends the move with the process's devices; where a driver's devices outlive the process,
-/// the driver says which pages its device has, and the others, being marked, are scrubbed.
+/// the driver says which pages its device has, and recovery scrubs the others, which are marked.
 final class Defragmenter {
     private static final int CHUNK_PAGES = 64;
 
@@ -112,7 +112,7 @@ final class Defragmenter {
                 Optional.empty());
     }
 
-    /// @param extents in ascending order, which need not be the order of the device's share
+    /// @param extents in ascending order, which may differ from the order of the device's share
     private PoolView.Occupant occupant(UUID uuid, String pool, List<PfnRange> extents) {
         long npages = extents.stream().mapToLong(PfnRange::npages).sum();
         Optional<Registry.Entry> entry = bus.registry().find(uuid);
@@ -154,8 +154,8 @@ final class Defragmenter {
 
     /// Makes the moves of a plan, one after the other.
     ///
-    /// @throws MdevException ESTALE if a device or its target is not as planned any more, EBUSY if
-    ///   it is assigned; else what the driver threw. Moves that were made stay made
+    /// @throws MdevException ESTALE if a device or its target no longer matches the plan, EBUSY if
+    ///   it is assigned; otherwise the driver's error. Completed moves stay
     void apply(DefragPlan plan) {
         Parent parent = bus.parent(plan.parent());
         for (DefragPlan.Move move : plan.moves()) {
@@ -189,7 +189,7 @@ final class Defragmenter {
         return new MdevException(Errno.ESTALE, "not as planned any more: " + move);
     }
 
-    /// The target must be what the device's type demands, whoever made the plan.
+    /// The target must meet the demand of the device's type, whatever the origin of the plan.
     private static void requireAllowed(Mdev mdev, DefragPlan.Move move) {
         MdevType.Demand demand =
                 mdev.type().demands().stream()
@@ -241,8 +241,8 @@ final class Defragmenter {
                             wholeShare,
                             () -> copy(parent.aperture(), old.getFirst(), target.getFirst()));
         } finally {
-            // Whatever went wrong, and when: of the two shares, the one that the device has not
-            // got.
+            // After any failure at any time: of the two shares, the one that the device does not
+            // have.
             boolean moved = extentsOf(mdev, move.pool()).equals(move.to());
             List<PoolShare> left = moved ? old : target;
             bus.ledger().end(op, moved);

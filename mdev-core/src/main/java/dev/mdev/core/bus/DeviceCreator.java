@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
 import java.util.Optional;
 import java.util.UUID;
 
-/// Makes devices.
+/// Creates devices.
 ///
 /// ```
 /// reserve the uuid and pages                    in memory
@@ -35,9 +35,9 @@ final class DeviceCreator {
         this.exits = exits;
     }
 
-    /// What to make.
+    /// The device to create.
     ///
-    /// @param definition what to write down along with it, if something is
+    /// @param definition its definition, if it gets one
     private record Wish(
             Verb verb,
             UUID uuid,
@@ -45,9 +45,9 @@ final class DeviceCreator {
             MdevType type,
             @Nullable MdevDefinition definition) {}
 
-    /// Makes a device that is not written down.
+    /// Creates a device without a definition.
     ///
-    /// @throws MdevException EEXIST if the uuid is taken, by a definition too; else as
+    /// @throws MdevException EEXIST if the uuid is in use, also by a definition; otherwise as
     ///   [MdevBus#create]
     Mdev createTransient(UUID uuid, String parentName, String typeId) {
         try (VerbLocks.Claim claim = bus.claims().claim(uuid, "created", Errno.EEXIST)) {
@@ -58,7 +58,7 @@ final class DeviceCreator {
         }
     }
 
-    /// Writes a definition and makes its device, both or neither.
+    /// Writes a definition and creates its device, both or neither.
     Mdev createDefined(MdevDefinition definition) {
         UUID uuid = definition.uuid();
         try (VerbLocks.Claim claim = bus.claims().claim(uuid, "created", Errno.EEXIST)) {
@@ -79,9 +79,9 @@ final class DeviceCreator {
         }
     }
 
-    /// Makes the device of a definition.
+    /// Creates the device of a definition.
     ///
-    /// @throws MdevException ENOENT if it is not defined, EEXIST if it exists; else as
+    /// @throws MdevException ENOENT if it is not defined, EEXIST if it exists; otherwise as
     ///   [MdevBus#create]
     Mdev start(UUID uuid) {
         try (VerbLocks.Claim claim = bus.claims().claim(uuid, "started", Errno.EAGAIN)) {
@@ -127,7 +127,7 @@ final class DeviceCreator {
         return mdev;
     }
 
-    /// Whatever went wrong: if a removal took over, it is the removal that undoes it.
+    /// After any failure: if a removal took over, the removal undoes it.
     private static void keepToUndo(VerbLocks.Claim claim, Throwable because) {
         try {
             claim.keep();
@@ -137,7 +137,7 @@ final class DeviceCreator {
         }
     }
 
-    /// Lets the driver make the device. This may take for ever.
+    /// Lets the driver create the device. This may take forever.
     private void make(Mdev mdev, long op) {
         Parent parent = mdev.parent();
         MdevDevice made =
@@ -149,8 +149,8 @@ final class DeviceCreator {
         BusContext.bind(mdev);
     }
 
-    /// A removal took the device over: it writes down itself what is to become of that. The
-    /// definition goes with what it was to be written down with.
+    /// A removal took the device over, and writes its own records of the device's end. The
+    /// definition is deleted with the device.
     private void giveUp(Wish wish, long op) {
         if (wish.definition() != null) {
             bus.undefine(wish.uuid());
@@ -162,7 +162,7 @@ final class DeviceCreator {
         try {
             return bus.ledger().begin(wish.verb(), BusContext.subject(mdev, Owner.OURS));
         } catch (RuntimeException | Error e) {
-            // Nobody has seen the pages, so they are as clean as they were.
+            // The pages are as clean as before: no driver had them.
             bus.watch().remove(mdev.calls());
             mdev.parent().capacity().release(mdev.share(), new Tenant.Device(mdev.uuid()));
             bus.registry().remove(mdev.uuid());
@@ -182,9 +182,9 @@ final class DeviceCreator {
         bus.observer().created(mdev);
     }
 
-    /// Ends old: closes what the driver made, frees the pages, deletes what was written down. What
-    /// goes wrong meanwhile is told along with the reason; if the definition cannot be deleted now,
-    /// the verb stays unfinished, and the next start of the host deletes it.
+    /// Leads to the old state: closes the driver's object, frees the pages, deletes the definition.
+    /// The reason is reported together with further failures; if the definition cannot be deleted
+    /// now, the verb stays unfinished, and the next start of the host deletes it.
     private void undo(Wish wish, Mdev mdev, long op, Throwable because) {
         boolean undefined = true;
         try {
@@ -214,7 +214,7 @@ final class DeviceCreator {
         } catch (MdevException e) {
             because.addSuppressed(e);
         } catch (RuntimeException | Error e) {
-            // There is nobody to end it: it is lost, and a new start of the host ends it.
+            // There is no thread to end it: it is lost, and a restart of the host ends it.
             because.addSuppressed(e);
             mdev.revokeForGood();
             var _ = DeviceTeardown.markLost(bus, mdev, "failed to end: " + e);

@@ -15,8 +15,8 @@ import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.List;
 
-/// The content of a device's pages, saved, and set once from the first page to the last: what is
-/// not given is set to zero.
+/// The content of a device's pages, saved, or set once from the first page to the last: missing
+/// pages become zero.
 final class DevicePages {
     private static final int CHUNK_PAGES = StateFormat.MAX_PAGES;
     private static final byte[] ZERO_PAGE = new byte[Page.SIZE];
@@ -69,9 +69,9 @@ final class DevicePages {
         }
     }
 
-    /// Writes the pages of one pool that are not zero.
+    /// Writes the nonzero pages of one pool.
     ///
-    /// @throws MdevException ENODEV if the device ends meanwhile
+    /// @throws MdevException ENODEV if the device ends in the meantime
     static void save(Mdev mdev, int pool, StateWriter writer) throws IOException {
         Aperture aperture = mdev.parent().aperture();
         PoolShare share = mdev.share().get(pool);

@@ -35,7 +35,7 @@ final class DeviceRemover {
         this.exits = exits;
     }
 
-    /// Ends a device, and its definition if it has one: either may be missing, but not both.
+    /// Ends a device and its definition; one of the two may be absent.
     RemovalReport remove(UUID uuid, Removal how) {
         try (VerbLocks.Claim claim = claim(uuid, how)) {
             Optional<Registry.Entry> entry = bus.registry().find(uuid);
@@ -50,7 +50,7 @@ final class DeviceRemover {
         }
     }
 
-    /// Ends a device. What is defined stays.
+    /// Ends a device. Its definition stays.
     RemovalReport stop(UUID uuid, Removal how) {
         try (VerbLocks.Claim claim = claim(uuid, how)) {
             Registry.Entry entry =
@@ -63,8 +63,8 @@ final class DeviceRemover {
         }
     }
 
-    /// Waits for whoever does something to the device. A removal by force waits no longer than it
-    /// would for the holder, but at least as long as a callback may take.
+    /// Waits for another verb on the device. A forced removal waits at most as long as it would for
+    /// the holder, but at least as long as a callback may take.
     private VerbLocks.Claim claim(UUID uuid, Removal how) {
         Duration deadline = bus.options().callDeadline();
         boolean longer = how.force() && how.grace().compareTo(deadline) < 0;
@@ -88,7 +88,7 @@ final class DeviceRemover {
         if (from.taken()) {
             bus.observer().event(new MdevEvent.Revoked(mdev.uuid(), from.holder().orElseThrow()));
         }
-        // Of what was being made nobody has heard yet.
+        // The device under construction is not yet visible to others.
         boolean known = entry.activity() == Activity.ACTIVE;
         end.begin(
                 claim.former().orElse(null),
@@ -106,12 +106,12 @@ final class DeviceRemover {
         bus.observer().removed(mdev);
     }
 
-    /// Undoes what was taken over, and waits until the device is gone.
+    /// Undoes a creation that was taken over, and waits until the device is gone.
     private static Optional<String> await(DeviceTeardown end, VerbLocks.Claim claim) {
         try {
             claim.former().ifPresent(VerbLocks.Claim::undo);
         } catch (RuntimeException | Error e) {
-            // The device ends all the same.
+            // The device ends in any case.
             try {
                 var _ = end.await();
             } catch (MdevException lost) {
@@ -149,10 +149,10 @@ final class DeviceRemover {
                 Errno.EAGAIN, "mdev=%s is %s".formatted(entry.uuid(), entry.activity()));
     }
 
-    /// Who had a device, and whether it was taken.
+    /// The holder of a device, and whether the device was taken from it.
     private record TakenBack(Optional<String> holder, boolean taken) {}
 
-    /// Waits until nobody has the device, or takes it all the same.
+    /// Waits until the device is idle, or takes it.
     private TakenBack takeBack(Mdev mdev, Removal how) {
         Assignment assignment = mdev.assignment();
         Optional<DeviceHolder> holder = assignment.beginRemoval();
@@ -184,9 +184,9 @@ final class DeviceRemover {
         }
     }
 
-    /// Raises the guest's request interrupt in any case, as VFIO does; the holder itself is only
-    /// asked if it has time to answer. It may take longer, or not return at all: it must not take
-    /// our thread.
+    /// Raises the guest's request interrupt in any case, as VFIO does; the holder itself is asked
+    /// only if it has time to answer. It may take longer, or never return, so it gets a thread of
+    /// its own.
     private void ask(Mdev mdev, DeviceHolder holder, Duration grace) {
         mdev.requestRelease();
         if (!grace.isPositive()) {

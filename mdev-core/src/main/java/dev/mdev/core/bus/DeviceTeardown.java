@@ -20,10 +20,10 @@ import java.util.concurrent.locks.ReentrantLock;
 
 /// The end of one device: its driver closes it, its pages are scrubbed and freed, its uuid is free.
 ///
-/// A driver may not let go, so all this happens on a thread of the device's own, and whoever wants
-/// the device to end waits only as long as it gets on. If it does not, the device is *lost*: it
-/// keeps its pages and its uuid, and everybody can see it; should the driver let go later, the
-/// thread does the rest.
+/// A driver may not let go, so all this happens on a thread of the device's own, and the caller
+/// waits only as long as the end makes progress. Without progress, the device is *lost*: it keeps
+/// its pages and its uuid, and its status shows it; if the driver lets go later, the thread
+/// completes the end.
 final class DeviceTeardown {
     private final BusContext bus;
     private final ParentExits exits;
@@ -34,21 +34,21 @@ final class DeviceTeardown {
 
     private final CompletableFuture<Optional<String>> done = new CompletableFuture<>();
 
-    /// Goes up whenever the end gets on.
+    /// Goes up at each step of the end.
     private final AtomicLong progress = new AtomicLong();
 
-    /// Keeps what is told of the device in order: that it is lost, and that it is gone after all.
+    /// Keeps the reports of the device in order: lost first, then recovered.
     private final ReentrantLock telling = new ReentrantLock();
 
     /// How to end the device.
     ///
-    /// @param former whose work on the device was taken over and may still be under way, or null
+    /// @param former the claim of the verb that was taken over and may still run, or null
     private record Order(VerbLocks.@Nullable Claim former, Settlement settlement) {}
 
-    /// What is left to do once the pages are free.
+    /// The steps after the pages are free.
     @FunctionalInterface
     interface Settlement {
-        /// @param trouble what the driver said when it closed the device, if that failed
+        /// @param trouble the driver's error at the close, if that failed
         void settle(Optional<String> trouble);
     }
 
@@ -58,24 +58,23 @@ final class DeviceTeardown {
         this.mdev = mdev;
     }
 
-    /// Gets what it takes to end a device, a thread, before anything is done that only an end
-    /// undoes.
+    /// Acquires what an end needs, a thread, before any step that only an end undoes.
     ///
-    /// @throws OutOfMemoryError if there is no thread to be had
+    /// @throws OutOfMemoryError if no thread is available
     static DeviceTeardown prepare(BusContext bus, ParentExits exits, Mdev mdev) {
         DeviceTeardown end = new DeviceTeardown(bus, exits, mdev);
         Thread.ofPlatform().daemon().name("mdev-close-" + mdev.uuid()).start(end::run);
         return end;
     }
 
-    /// The device does not end after all.
+    /// The device stays after all.
     void cancel() {
         order.cancel(false);
     }
 
-    /// Takes the device from whoever has it, and begins to end it.
+    /// Takes the device from its holder, and begins to end it.
     ///
-    /// @param former whose work on the device was taken over and may still be under way, or null
+    /// @param former the claim of the verb that was taken over and may still run, or null
     DeviceTeardown begin(VerbLocks.@Nullable Claim former, Settlement settlement) {
         try {
             mdev.revokeForGood();
@@ -90,7 +89,7 @@ final class DeviceTeardown {
         try {
             end(order.join());
         } catch (CancellationException e) {
-            // Not to be ended.
+            // The end was cancelled.
         } catch (RuntimeException | Error e) {
             var _ = markLost(bus, mdev, "failed to end: " + e);
             done.completeExceptionally(e);
@@ -118,7 +117,7 @@ final class DeviceTeardown {
         exits.closeIfDeserted(mdev.parent());
     }
 
-    /// Frees the uuid, and says so if the device was lost.
+    /// Frees the uuid, and reports it if the device was lost.
     private void remove() {
         telling.lock();
         try {
@@ -135,11 +134,11 @@ final class DeviceTeardown {
         }
     }
 
-    /// Waits until the device is gone, also if the thread is interrupted: the wait is bounded, and
-    /// somebody must say that the device is lost.
+    /// Waits until the device is gone, even if the thread is interrupted: the wait is bounded, and
+    /// this thread must report a lost device.
     ///
-    /// @return what the driver said when it closed the device, if that failed
-    /// @throws MdevException ETIMEDOUT if it does not get on for the deadline: it is lost
+    /// @return the driver's error at the close, if that failed
+    /// @throws MdevException ETIMEDOUT without progress for the deadline: it is lost
     Optional<String> await() {
         boolean interrupted = false;
         long seen = 0;
@@ -192,7 +191,7 @@ final class DeviceTeardown {
                 Optional.ofNullable(order.join().former()).filter(claim -> !claim.isClosed());
         return mdev.calls()
                 .running()
-                // A device that is being made is in a call of its parent.
+                // A device under construction is in a call of its parent.
                 .or(() -> former.flatMap(_ -> mdev.parent().calls().running()))
                 .map(call ->
                         "%s has been running for %d ms on thread %s"
@@ -204,7 +203,7 @@ final class DeviceTeardown {
                 .orElse("its pages are not being scrubbed");
     }
 
-    /// Says that a device does not end.
+    /// Reports a device that cannot end.
     ///
     /// @return false if it is gone after all
     static boolean markLost(BusContext bus, Mdev mdev, String why) {

@@ -10,11 +10,11 @@ import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 
-/// Numbers the events, keeps the last ones, and tells a listener of them in order.
+/// Numbers the events, keeps the last ones, and passes them to a listener in order.
 ///
-/// Whoever adds an event while nobody is telling tells it, and all that are added meanwhile: the
-/// listener is called with no lock held, by one thread at a time, and nobody waits for it but the
-/// one who tells.
+/// The thread that adds an event while no thread is delivering delivers it, with all events that
+/// are added in the meantime. The listener is called without a lock, by one thread at a time, and
+/// only that thread waits for it.
 final class EventLog {
     private final int kept;
     private final Consumer<MdevEvent> listener;
@@ -23,7 +23,7 @@ final class EventLog {
     @GuardedBy("lock")
     private final ArrayDeque<MdevEvent> recent = new ArrayDeque<>();
 
-    /// Events the listener was not told yet.
+    /// Events that the listener has not received yet.
     @GuardedBy("lock")
     private final ArrayDeque<MdevEvent> untold = new ArrayDeque<>();
 
@@ -33,7 +33,7 @@ final class EventLog {
     @GuardedBy("lock")
     private boolean telling;
 
-    /// @param kept how many events to keep; a listener that is further behind misses some
+    /// @param kept the number of events to keep; a listener that is further behind misses some
     EventLog(int kept, Consumer<MdevEvent> listener) {
         this.kept = kept;
         this.listener = listener;
@@ -73,7 +73,7 @@ final class EventLog {
         }
     }
 
-    /// The next event to tell of; null if there is none, and then nobody is telling any more.
+    /// The next event to deliver; null if there is none, and then no thread delivers any more.
     private @Nullable MdevEvent nextUntold() {
         lock.lock();
         try {
@@ -84,7 +84,7 @@ final class EventLog {
         }
     }
 
-    /// The events that are kept and came after number `sequence`, oldest first.
+    /// The kept events after number `sequence`, oldest first.
     List<MdevEvent> after(long sequence) {
         lock.lock();
         try {

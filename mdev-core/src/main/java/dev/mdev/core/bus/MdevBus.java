@@ -32,18 +32,17 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.UUID;
 
-/// All parents and mediated devices of this host (Linux `drivers/vfio/mdev/mdev_core.c`), and what
-/// of them is written down.
+/// All parents and mediated devices of this host (Linux `drivers/vfio/mdev/mdev_core.c`), and their
+/// records.
 ///
-/// Of each device three things are true or not, independently: it is *defined* (written down, so
-/// that it survives a restart), *active* (it exists in its parent), *assigned* (somebody has it).
-/// And it has an owner. A uuid means one device over all parents.
+/// Three independent facts describe a device: it is *defined* (written down, so that it survives a
+/// restart), *active* (it exists in its parent), *assigned* (it has a holder). It also has an
+/// owner. A uuid identifies one device across all parents.
 ///
-/// All methods may be called by any thread. Of two that change one device at a time, one gets
-/// EAGAIN; a removal by force waits, and takes over from what is stuck in a driver. All throw
-/// [MdevException] ESHUTDOWN after [#close], and what the state files say, a
-/// [dev.mdev.core.store.StoreException] (EIO, ENOSPC, ...), if something cannot be written down;
-/// nothing was changed then.
+/// Any thread may call all methods. If two callers change one device at a time, one gets EAGAIN; a
+/// forced removal waits, and takes over from a verb that is stuck in a driver. All throw
+/// [MdevException] ESHUTDOWN after [#close]. If a record cannot be written, they throw the state
+/// files' error, a [dev.mdev.core.store.StoreException] (EIO, ENOSPC, ...), and change nothing.
 public final class MdevBus implements AutoCloseable {
     private final StateFiles files;
     private final BusContext bus;
@@ -57,22 +56,22 @@ public final class MdevBus implements AutoCloseable {
     private final Defragmenter roomMaker;
     private final StateTransfer stateTransfer;
 
-    /// A bus that remembers nothing beyond its own life.
+    /// A bus without records beyond its own life.
     ///
-    /// @param memory where apertures come from
-    /// @param callDeadline how long a callback of a driver may take
+    /// @param memory the memory of apertures
+    /// @param callDeadline the maximum time of a driver's callback
     public MdevBus(HostMemory memory, Duration callDeadline, MdevObserver observer) {
         this(memory, new MemoryFiles(), BusOptions.of(callDeadline, observer));
     }
 
-    /// Opens a bus on what an earlier one left, and brings what that one was in the middle of to an
-    /// end. If nothing can be written, what is there is used as it is, and nothing is changed until
-    /// something can be written again.
+    /// Opens a bus on the files of an earlier one, and completes or undoes its interrupted verbs.
+    /// If nothing can be written, the bus uses what exists, and refuses changes until it can write
+    /// again.
     ///
-    /// @param memory where apertures come from
-    /// @param files where definitions and the journal are; the bus closes them
-    /// @throws MdevException what the files say; EOPNOTSUPP if a newer version of this program
-    ///   wrote them
+    /// @param memory the memory of apertures
+    /// @param files the files of definitions and the journal; the bus closes them
+    /// @throws MdevException the files' error; EOPNOTSUPP if a newer version of this program wrote
+    ///   them
     public MdevBus(HostMemory memory, StateFiles files, BusOptions options) {
         this.files = files;
         BusObserver observer = new BusObserver(options);
@@ -116,32 +115,30 @@ public final class MdevBus implements AutoCloseable {
 
     // Parents.
 
-    /// Lets a driver find its devices and puts them on the bus. Pages that may hold somebody's
-    /// bytes are scrubbed, and devices that are to start with their parent are started, before this
-    /// returns.
+    /// Lets a driver find its devices and puts them on the bus. Before this returns, dirty pages
+    /// are scrubbed, and devices with autostart are started.
     ///
-    /// @param settings what the operator set for this driver
+    /// @param settings the operator's settings for this driver
     /// @return the new parents
-    /// @throws MdevException what the driver threw, EEXIST if a parent of that name is there,
-    ///   EINVAL if what the driver says makes no sense; what the driver found is closed then
+    /// @throws MdevException the driver's error, EEXIST if a parent of that name exists, EINVAL if
+    ///   the driver's description is invalid; the parents that the driver found are then closed
     public List<Parent> addDriver(ParentDriver driver, Map<String, String> settings) {
         return admission.addDriver(driver, settings);
     }
 
-    /// Takes a parent off the bus: ends its devices, by force once `grace` is over, and closes it.
-    /// Definitions stay. Takes no longer than `grace` and a few deadlines, and the time that
-    /// scrubbing takes.
+    /// Removes a parent: ends its devices, by force after `grace`, and closes it. Definitions stay.
+    /// Takes at most `grace`, a few deadlines, and the time of scrubbing.
     ///
     /// @throws MdevException ENODEV if there is none, EAGAIN if it is arriving, ETIMEDOUT if a
-    ///   device or the parent does not end: it goes when the last of them does
+    ///   device or the parent does not end: it leaves with its last device
     public void removeParent(String name, Duration grace) {
         departures.leave(List.of(settledParent(name)), Removal.forcing(grace));
     }
 
-    /// Takes a parent off the bus of which nobody has a device.
+    /// Removes a parent without assigned devices.
     ///
-    /// @throws MdevException EBUSY if somebody has, saying who: nothing changes then; else as
-    ///   [#removeParent]
+    /// @throws MdevException EBUSY with the holder if there is one: nothing changes then; otherwise
+    ///   as [#removeParent]
     public void removeUnusedParent(String name) {
         Parent parent = settledParent(name);
         bus.registry().leaveIfUnused(parent);
@@ -156,21 +153,21 @@ public final class MdevBus implements AutoCloseable {
         return parent;
     }
 
-    /// Looks again which devices somebody else made or ended on a parent.
+    /// Looks for devices that other programs created or ended on a parent.
     ///
-    /// @throws MdevException ENODEV if there is no such parent; what its driver threw
+    /// @throws MdevException ENODEV if there is no such parent; its driver's error
     public void rescan(String parentName) {
         arrivals.rescan(parent(parentName));
     }
 
-    /// Scrubs a parent's quarantined pages again. Those that can be scrubbed now are free.
+    /// Scrubs a parent's quarantined pages again, and frees the good ones.
     ///
     /// @throws MdevException ENODEV if there is no such parent
     public void repair(String parentName) {
         arrivals.repair(parent(parentName));
     }
 
-    /// The parents, those that are arriving or leaving included.
+    /// All parents, including those that are arriving or leaving.
     public List<Parent> parents() {
         return bus.registry().parents();
     }
@@ -184,7 +181,7 @@ public final class MdevBus implements AutoCloseable {
 
     // Devices.
 
-    /// All devices that can be assigned or are, oldest first.
+    /// All devices that are assigned or can be, oldest first.
     public List<Mdev> mdevs() {
         return bus.registry().entries().stream()
                 .filter(MdevBus::isUsable)
@@ -196,13 +193,12 @@ public final class MdevBus implements AutoCloseable {
         return entry.activity() == Activity.ACTIVE && entry.mdev() != null;
     }
 
-    /// A device that can be assigned or is, by its uuid.
+    /// A device that is assigned or can be, by its uuid.
     public Optional<Mdev> find(UUID uuid) {
         return bus.registry().find(uuid).filter(MdevBus::isUsable).map(Registry.Entry::required);
     }
 
-    /// All devices of which anything is known: those that exist, whosever they are, then those that
-    /// are only defined.
+    /// All known devices: existing ones of any owner, then those that are only defined.
     public List<MdevStatus> statuses() {
         List<MdevStatus> all = new ArrayList<>();
         Set<UUID> seen = new TreeSet<>();
@@ -218,7 +214,7 @@ public final class MdevBus implements AutoCloseable {
         return all;
     }
 
-    /// What is true of a device; nothing if nothing is known of it.
+    /// The facts about a device; nothing if it is unknown.
     public Optional<MdevStatus> status(UUID uuid) {
         Optional<MdevDefinition> definition = bus.definitions().find(uuid);
         return bus.registry()
@@ -227,12 +223,12 @@ public final class MdevBus implements AutoCloseable {
                 .or(() -> definition.map(Statuses::of));
     }
 
-    /// Creates a device that is not written down.
+    /// Creates a device without a definition.
     ///
-    /// @throws MdevException ENODEV or ENOENT if parent or type are not there; EEXIST if the uuid
-    ///   is taken, on whatever parent, by a definition too; EUSERS if it does not fit; else what
-    ///   the driver threw. Nothing is left behind, unless the driver does not let go of what it
-    ///   made: it is lost then
+    /// @throws MdevException ENODEV or ENOENT if there is no such parent or type; EEXIST if the
+    ///   uuid is in use, on any parent or by a definition; EUSERS if it does not fit; otherwise the
+    ///   driver's error. Nothing remains, unless the driver does not let go of what it created: it
+    ///   is lost then
     public Mdev create(UUID uuid, String parentName, String typeId) {
         return starter.createTransient(uuid, parentName, typeId);
     }
@@ -244,48 +240,45 @@ public final class MdevBus implements AutoCloseable {
         return starter.createDefined(definition);
     }
 
-    /// Starts a device that is defined.
+    /// Starts a defined device.
     ///
-    /// @throws MdevException ENOENT if it is not defined, EEXIST if it is active; else as
+    /// @throws MdevException ENOENT if it is not defined, EEXIST if it is active; otherwise as
     ///   [#create(UUID, String, String)]
     public Mdev start(UUID uuid) {
         return starter.start(uuid);
     }
 
-    /// Ends a device; what is defined stays.
+    /// Ends a device; its definition stays.
     ///
-    /// @return who had it, and what its driver said when it was closed; the device is gone all the
-    ///   same
-    /// @throws MdevException ENODEV if it is not active; EPERM if it is somebody else's; EBUSY if
-    ///   it is assigned, saying to whom, or lost; EAGAIN if something else is done to it, unless
-    ///   that is taken over; ETIMEDOUT if its driver does not let go: it is lost then, and keeps
-    ///   its pages until the driver does
+    /// @return its holder, and its driver's error at the close; the device is gone in any case
+    /// @throws MdevException ENODEV if it is not active; EPERM if it is foreign; EBUSY with the
+    ///   holder if it is assigned, or if it is lost; EAGAIN if another verb runs on it, unless that
+    ///   is taken over; ETIMEDOUT if its driver does not let go: it is lost then, and keeps its
+    ///   pages until the driver does
     public RemovalReport stop(UUID uuid, Removal how) {
         return ender.stop(uuid, how);
     }
 
-    /// Ends a device that nobody has, and scrubs its pages; a definition of it is deleted.
+    /// Ends an idle device, scrubs its pages, and deletes its definition.
     ///
-    /// @return who had it, and what its driver said when it was closed; the device is gone all the
-    ///   same
+    /// @return its holder, and its driver's error at the close; the device is gone in any case
     /// @throws MdevException as [#remove(UUID, Removal)]
     public RemovalReport remove(UUID uuid) {
         return remove(uuid, Removal.IF_UNUSED);
     }
 
-    /// Ends a device and deletes its definition, or whatever of the two there is.
+    /// Ends a device and deletes its definition; one of the two may be absent.
     ///
-    /// @return who had it, and what its driver said when it was closed; the device is gone all the
-    ///   same
-    /// @throws MdevException ENODEV if there is neither; else as [#stop]
+    /// @return its holder, and its driver's error at the close; the device is gone in any case
+    /// @throws MdevException ENODEV if there is neither; otherwise as [#stop]
     public RemovalReport remove(UUID uuid, Removal how) {
         return ender.remove(uuid, how);
     }
 
-    /// Resets a device for its operator: not while something else is done to it.
+    /// Resets a device for its operator, unless another verb runs on it.
     ///
-    /// @throws MdevException ENODEV if it is not active, or was ended meanwhile; EAGAIN if it is
-    ///   being saved, restored, moved or ended; else what the driver threw
+    /// @throws MdevException ENODEV if it is not active, or has ended in the meantime; EAGAIN if it
+    ///   is being saved, restored, moved or ended; otherwise the driver's error
     public void reset(UUID uuid) {
         try (VerbLocks.Claim claim = bus.claims().claimYielding(uuid, "reset", Errno.EAGAIN)) {
             find(uuid).orElseThrow(() -> new MdevException(Errno.ENODEV, "mdev=" + uuid)).reset();
@@ -293,58 +286,58 @@ public final class MdevBus implements AutoCloseable {
         }
     }
 
-    /// Takes over a device that somebody else made, as it is.
+    /// Adopts a device that another program created, as it is.
     ///
-    /// @throws MdevException ENODEV if there is none, EPERM if it is not foreign; else what the
-    ///   driver threw, and it is foreign still
+    /// @throws MdevException ENODEV if there is none, EPERM if it is not foreign; otherwise the
+    ///   driver's error, and it is still foreign
     public Mdev adopt(UUID uuid) {
         return adoption.adopt(uuid);
     }
 
     // Definitions.
 
-    /// What is defined, by uuid.
+    /// The definitions, by uuid.
     public List<MdevDefinition> definitions() {
         return bus.definitions().all();
     }
 
-    /// The files that should be definitions and are not.
+    /// The damaged definition files.
     public List<QuarantinedDefinition> quarantined() {
         return bus.definitions().quarantined();
     }
 
-    /// Deletes a file that should be a definition and is not.
+    /// Deletes a damaged definition file.
     ///
-    /// @param file as [#quarantined] names it
-    /// @throws MdevException ENOENT if there is none of that name
+    /// @param file its name in [#quarantined]
+    /// @throws MdevException ENOENT if there is no such file
     public void discardQuarantined(String file) {
         bus.definitions().discard(file);
     }
 
-    /// Writes a definition down. Its parent need not be there; if it is, it must have the type.
+    /// Writes a definition. Its parent may be absent; a present parent must have the type.
     ///
-    /// @throws MdevException EEXIST if the uuid is defined, or a device has it that is another;
-    ///   ENOENT if the parent has no such type
+    /// @throws MdevException EEXIST if the uuid is defined, or a different device has it; ENOENT if
+    ///   the parent has no such type
     public void define(MdevDefinition definition) {
         definitionVerbs.define(definition);
     }
 
-    /// Deletes a definition. A device that is active stays, and is gone with its end.
+    /// Deletes a definition. An active device stays, as a transient device.
     ///
     /// @throws MdevException ENOENT if it is not defined
     public void undefine(UUID uuid) {
         definitionVerbs.undefine(uuid);
     }
 
-    /// Writes down a device that is active, as it is.
+    /// Writes a definition for an active device.
     ///
     /// @throws MdevException ENODEV if it is not active, EEXIST if it is defined, EPERM if it is
-    ///   somebody else's
+    ///   foreign
     public MdevDefinition promote(UUID uuid, boolean autostart) {
         return definitionVerbs.promote(uuid, autostart);
     }
 
-    /// Changes whether a device is started with its parent.
+    /// Changes whether a device starts with its parent.
     ///
     /// @throws MdevException ENOENT if it is not defined
     public MdevDefinition setAutostart(UUID uuid, boolean autostart) {
@@ -359,89 +352,89 @@ public final class MdevBus implements AutoCloseable {
         return limit <= 0 ? 0 : parent.capacity().available(type, limit);
     }
 
-    /// Whether one more device of a type fits; if not, why, who is in the way, and which moves
+    /// Whether one more device of a type fits; if not, why, what is in the way, and which moves
     /// would make room. May ask drivers whether they move devices.
     ///
-    /// @throws MdevException ENODEV or ENOENT if parent or type are not there
+    /// @throws MdevException ENODEV or ENOENT if there is no such parent or type
     public FitReport explain(String parentName, String typeId) {
         Parent parent = parent(parentName);
         return roomMaker.explain(parent, parent.type(typeId));
     }
 
-    /// Makes the moves of a plan, one after the other; each is made as a whole or not at all.
+    /// Makes the moves of a plan, one after the other; each is atomic.
     ///
-    /// @throws MdevException ESTALE if a device or its target is not as planned any more, EBUSY if
-    ///   somebody has the device, EINVAL if a move is not what the device's type demands; else what
-    ///   the driver threw. Moves that were made before stay made
+    /// @throws MdevException ESTALE if a device or its target no longer matches the plan, EBUSY if
+    ///   the device has a holder, EINVAL if a move violates the demand of the device's type;
+    ///   otherwise the driver's error. Completed moves stay
     public void defragment(DefragPlan plan) {
         roomMaker.apply(plan);
     }
 
     // State.
 
-    /// Writes the state of a device: its registers, as its driver saves them, and its pages. Nobody
-    /// has the device, or its holder stops the guest meanwhile.
+    /// Writes the state of a device: its registers, as its driver saves them, and its pages. The
+    /// device must be idle, or its holder must pause the guest.
     ///
     /// @param out stays open
     /// @return bytes written
     /// @throws IOException if the stream fails
-    /// @throws MdevException ENODEV if it is not active, EBUSY if its holder does not stop,
-    ///   EOPNOTSUPP if its driver saves no devices; else what the driver threw
+    /// @throws MdevException ENODEV if it is not active, EBUSY if its holder does not pause,
+    ///   EOPNOTSUPP if its driver saves no devices; otherwise the driver's error
     public long save(UUID uuid, OutputStream out) throws IOException {
         return stateTransfer.save(uuid, out);
     }
 
-    /// Sets a device to a state that was saved of one of the same type, on this host or another.
-    /// Nobody has the device, or its holder stops the guest meanwhile. If it fails after the header
-    /// was found fitting, the device is reset and its pages are zero.
+    /// Restores into a device the saved state of a device of the same type, from this host or
+    /// another. The device must be idle, or its holder must pause the guest. On a failure after a
+    /// matching header, the device is reset and its pages are zero.
     ///
     /// @param in is read up to the end of the state, and stays open
     /// @throws IOException if the stream fails
-    /// @throws MdevException ENODEV if the device is not active, EBUSY if its holder does not stop,
-    ///   EINVAL if the state is of another type, EPROTO if it is malformed or truncated, EFBIG if
-    ///   it is too large, EOPNOTSUPP if it is of an unknown version or the driver restores no
-    ///   devices; else what the driver threw
+    /// @throws MdevException ENODEV if the device is not active, EBUSY if its holder does not
+    ///   pause, EINVAL if the state is of another type, EPROTO if it is malformed or truncated,
+    ///   EFBIG if it is too large, EOPNOTSUPP if it is of an unknown version or the driver restores
+    ///   no devices; otherwise the driver's error
     public void restore(UUID uuid, InputStream in) throws IOException {
         stateTransfer.restore(uuid, in);
     }
 
     // Events.
 
-    /// What of its files a bus found when it was opened. The verbs that a crash had interrupted are
-    /// not unfinished any more.
+    /// The condition of the files when the bus was opened. Recovery has completed or undone the
+    /// interrupted verbs.
     public Ledger.Opening opening() {
         return bus.ledger().opening();
     }
 
-    /// The verbs that are under way, or whose end the files did not take: those end when the bus is
-    /// opened again.
+    /// The running verbs, and verbs whose end could not be written: the next opening of the bus
+    /// ends those.
     public List<Unfinished> unfinished() {
         return bus.ledger().unfinished();
     }
 
-    /// What keeps the journal from being written, if something did when it was last tried: verbs
-    /// that change something are refused until it can be.
+    /// Why the last write of the journal failed, if it failed: the bus refuses changes until a
+    /// write succeeds.
     public Optional<String> journalFailure() {
         return bus.ledger().failure();
     }
 
-    /// The callbacks of drivers that have been running for longer than they may: of devices,
-    /// whatever becomes of them just now, of parents, and of drivers that look for theirs.
+    /// The callbacks of drivers that exceed their deadline: of devices in any state, of parents,
+    /// and of drivers that look for their devices.
     public List<CallReport> overdueCalls() {
         return bus.watch().overdue();
     }
 
-    /// The events that are kept and came after number `sequence`, oldest first: all after it if the
-    /// first has the next number, else some were dropped.
+    /// The kept events after number `sequence`, oldest first. If the first has the next number,
+    /// they are complete; otherwise some were dropped.
     public List<MdevEvent> eventsAfter(long sequence) {
         return bus.observer().events().after(sequence);
     }
 
-    /// Ends what is on the bus: devices, then parents. What is defined stays defined. Closing again
-    /// does nothing.
+    /// Ends everything on the bus: devices, then parents. Definitions stay. Closing again does
+    /// nothing.
     ///
     /// @throws MdevException EBUSY if a device is assigned: nothing is ended then; ETIMEDOUT if a
-    ///   driver does not let go of something: call again later
+    ///   driver does not let go: call again later
     @Override
     public void close() {
         bus.registry().beginClosing();

@@ -11,24 +11,24 @@ import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
 
-/// Something that happened on the bus.
+/// An event of the bus.
 ///
 /// @param sequence 1 for the first event of a bus, and one more for each after it: a gap means that
 ///   events were dropped
 /// @param time when
-/// @param fact what
+/// @param fact the fact
 public record MdevEvent(long sequence, Instant time, Fact fact) {
-    /// What happened.
+    /// The facts.
     public sealed interface Fact {}
 
-    /// A parent came.
+    /// A parent arrived.
     ///
-    /// @param freePages pages of all its pools that are free
+    /// @param freePages free pages of all its pools
     public record ParentArrived(String parent, String driver, long freePages) implements Fact {}
 
     /// A parent was closed, and is gone.
     ///
-    /// @param trouble what its driver said, if that failed
+    /// @param trouble its driver's error, if the close failed
     public record ParentLeft(String parent, Optional<String> trouble) implements Fact {}
 
     /// A definition was written, or changed.
@@ -37,64 +37,64 @@ public record MdevEvent(long sequence, Instant time, Fact fact) {
     /// A definition was deleted.
     public record Undefined(UUID uuid) implements Fact {}
 
-    /// A file that should be a definition is none.
+    /// A definition file is damaged.
     public record DefinitionQuarantined(String file, String reason) implements Fact {}
 
     /// A device is active.
     public record Started(UUID uuid, String parent, String type, Owner owner) implements Fact {}
 
-    /// A device that is to start with its parent did not.
+    /// A device with autostart failed to start.
     public record StartFailed(UUID uuid, String parent, String reason) implements Fact {}
 
-    /// A device is not active any more, and its pages are free.
+    /// A device is no longer active, and its pages are free.
     ///
-    /// @param trouble what its driver said, if that failed
+    /// @param trouble its driver's error, if the close failed
     public record Stopped(UUID uuid, String parent, Optional<String> trouble) implements Fact {}
 
-    /// A device was given to a holder.
+    /// A device was assigned to a holder.
     public record Assigned(UUID uuid, String holder) implements Fact {}
 
-    /// A holder let a device go.
+    /// A holder released a device.
     public record Unassigned(UUID uuid, String holder) implements Fact {}
 
-    /// A holder was asked to let a device go.
+    /// A holder was asked to release a device.
     public record ReleaseRequested(UUID uuid, String holder, Duration grace) implements Fact {}
 
-    /// A device was taken away from a holder that did not let it go.
+    /// A device was taken away from a holder that did not release it.
     public record Revoked(UUID uuid, String holder) implements Fact {}
 
-    /// A device cannot be used, nor be ended: its pages are held.
+    /// A device is unusable and cannot end: its pages are held.
     public record Lost(UUID uuid, String parent, String reason, long heldPages) implements Fact {}
 
-    /// A lost device is gone after all, and its pages are free.
+    /// A lost device is gone, and its pages are free.
     public record Recovered(UUID uuid, String parent) implements Fact {}
 
-    /// A device of somebody else was found, and is left alone.
+    /// A foreign device was found; it stays untouched.
     public record ForeignFound(UUID uuid, String parent, String type) implements Fact {}
 
-    /// A device of somebody else is not there any more.
+    /// A foreign device no longer exists.
     public record ForeignGone(UUID uuid, String parent) implements Fact {}
 
     /// A device's pages moved.
     public record Moved(UUID uuid, String pool, long npages) implements Fact {}
 
-    /// Pages could not be scrubbed, and are not given out any more.
+    /// Pages could not be scrubbed, and stay unused.
     ///
     /// @param firstPage the first of them, counted from the aperture's first
     public record PagesQuarantined(String parent, long firstPage, long npages, String reason)
             implements Fact {}
 
-    /// A callback has been running for longer than its deadline.
+    /// A callback exceeds its deadline.
     public record CallbackOverdue(CallReport call) implements Fact {}
 
-    /// A verb that a crash interrupted was brought to an end.
+    /// Recovery completed or undid a verb that a crash interrupted.
     ///
-    /// @param done whether what it wanted is so; else all is as it was before
-    /// @param steps the steps that had been done
+    /// @param done whether it reached its goal; otherwise the old state is restored
+    /// @param steps the completed steps
     public record Resolved(Verb verb, UUID uuid, boolean done, List<String> steps)
             implements Fact {}
 
-    /// The journal lost records, or records could not be written. Nothing unsafe follows: pages are
+    /// The journal lost records, or records could not be written. The state stays safe: pages are
     /// scrubbed again.
     public record JournalTrouble(String reason) implements Fact {}
 

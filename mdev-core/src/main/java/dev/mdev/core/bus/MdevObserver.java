@@ -5,10 +5,10 @@ import dev.mdev.core.device.ScrubReport;
 import dev.mdev.core.driver.CallReport;
 import dev.mdev.core.mapping.FaultRecord;
 
-/// Is told what happens to devices, by the thread that it happens on unless said otherwise.
+/// Receives events of devices, on the thread that causes them unless stated otherwise.
 /// Implementations are quick and do not throw.
 public interface MdevObserver {
-    /// Wants to know nothing.
+    /// Ignores everything.
     MdevObserver NONE = new MdevObserver() {};
 
     /// A guest of the device faulted, and the fault was answered.
@@ -21,14 +21,14 @@ public interface MdevObserver {
 
     default void removed(Mdev mdev) {}
 
-    /// Something happened that an operator may want to see. Events come in the order of their
-    /// numbers, one at a time, by any of the bus's threads.
+    /// An event for operators. Events come in the order of their numbers, one at a time, on any of
+    /// the bus's threads.
     default void event(MdevEvent event) {}
 
-    /// Pages were scrubbed, or should have been.
+    /// Pages were scrubbed, or the attempt failed.
     default void scrubbed(ScrubReport report) {}
 
-    /// A callback took longer than the threshold (told when it is over), or has been running for
-    /// longer than its deadline (told once, by the bus's watchdog).
+    /// A callback exceeded the threshold (reported at its end), or is exceeding its deadline
+    /// (reported once, by the bus's watchdog).
     default void slowCallback(CallReport report) {}
 }

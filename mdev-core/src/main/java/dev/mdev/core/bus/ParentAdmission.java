@@ -17,8 +17,8 @@ import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Predicate;
 
-/// How parents come onto the bus: a driver looks for its devices, what it says of them is checked,
-/// and all of them are admitted or none.
+/// How parents come onto the bus: a driver looks for its devices, the bus checks its description,
+/// and admits all of them or none.
 final class ParentAdmission {
     private final BusContext bus;
     private final HostMemory memory;
@@ -48,7 +48,7 @@ final class ParentAdmission {
             List<ParentDevice> found = calls.call("probe", () -> driver.probe(host)).orThrow();
             return admit(name, found, host, calls);
         } catch (RuntimeException | Error e) {
-            // A parent that could not be settled and does not leave keeps its memory until it does.
+            // A parent whose arrival failed and that does not leave keeps its memory until it does.
             host.freeUnless(this::isOfParent);
             throw e;
         } finally {
@@ -87,7 +87,7 @@ final class ParentAdmission {
             added.forEach((parent, existing) ->
                     arrivals.settle(parent, existing, host.gave(parent.aperture())));
         } catch (RuntimeException | Error e) {
-            // They go when they can; what went wrong is to be told now.
+            // They leave when they can; the failure must be reported now.
             var _ = departures.begin(added.keySet(), Removal.forcing(Duration.ZERO), _ -> {});
             throw e;
         } finally {
@@ -105,7 +105,7 @@ final class ParentAdmission {
                 .ifPresent(refusal -> because.addSuppressed(refusal.toException()));
     }
 
-    /// What a driver gets while it looks for its devices.
+    /// The host interface for a driver while it looks for its devices.
     private static final class Host implements ParentHost {
         private final HostMemory memory;
         private final Map<String, String> settings;
@@ -128,7 +128,7 @@ final class ParentAdmission {
             return Optional.ofNullable(settings.get(key));
         }
 
-        /// Whether the aperture is memory that we gave: it was all zeroes.
+        /// Whether this host allocated the aperture's memory: it was all zeroes.
         boolean gave(Aperture aperture) {
             return given.stream().anyMatch(block -> block == aperture);
         }

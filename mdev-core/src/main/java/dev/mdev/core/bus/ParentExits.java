@@ -5,7 +5,7 @@ import dev.mdev.core.device.Parent;
 
 import java.util.Optional;
 
-/// Closes parents that are to leave, each when the last of its devices is gone.
+/// Closes leaving parents, each when its last device is gone.
 final class ParentExits {
     private final BusContext bus;
 
@@ -13,14 +13,14 @@ final class ParentExits {
         this.bus = bus;
     }
 
-    /// Ends a use of a parent ([Registry#use]), which is closed if that kept it from going.
+    /// Ends a use of a parent ([Registry#use]), and closes the parent if only that use was left.
     void letGo(Parent parent) {
         bus.registry().leaveAlone(parent);
         closeIfDeserted(parent);
     }
 
-    /// Begins to close a parent if it is to leave and nothing of it is left. Its driver may not let
-    /// go, so this happens on a thread of the parent's own.
+    /// Begins to close a parent if it is leaving and empty. Its driver may not let go, so this
+    /// happens on a thread of the parent's own.
     void closeIfDeserted(Parent parent) {
         if (!bus.registry().isDeserted(parent) || !parent.exit().begin()) {
             return;
@@ -31,7 +31,7 @@ final class ParentExits {
                     .name("mdev-close-" + parent.name())
                     .start(() -> close(parent));
         } catch (RuntimeException | Error e) {
-            // There is no thread to be had: whoever asks the parent to leave again tries again.
+            // No thread is available: the next request to remove the parent tries again.
             parent.exit().cancel();
             throw e;
         }

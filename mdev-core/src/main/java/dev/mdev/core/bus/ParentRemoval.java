@@ -11,8 +11,8 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
 
-/// How parents leave the bus: nothing new begins on them, their devices are ended, and each is
-/// closed when the last of its devices is gone.
+/// How parents leave the bus: new verbs are blocked, their devices are ended, and each is closed
+/// when its last device is gone.
 final class ParentRemoval {
     private final BusContext bus;
     private final ParentExits exits;
@@ -24,9 +24,9 @@ final class ParentRemoval {
         this.ender = ender;
     }
 
-    /// Ends the devices of parents, all at a time, and closes the parents.
+    /// Ends the devices of parents, all at once, and closes the parents.
     ///
-    /// @throws MdevException ETIMEDOUT if they do not leave: they do when the last device is gone
+    /// @throws MdevException ETIMEDOUT if they do not leave: they do with their last devices
     void leave(List<Parent> parents, Removal how) {
         MdevException trouble =
                 new MdevException(Errno.ETIMEDOUT, "does not leave: parents=" + names(parents));
@@ -42,10 +42,9 @@ final class ParentRemoval {
         awaitGone(parents, trouble);
     }
 
-    /// Begins to end the devices of parents. A parent is closed when the last of its devices is
-    /// gone.
+    /// Begins to end the devices of parents. A parent is closed when its last device is gone.
     ///
-    /// @param failed is told why a device could not be ended, by several threads
+    /// @param failed receives each failure to end a device, from several threads
     /// @return the threads that end devices
     List<Thread> begin(Collection<Parent> parents, Removal how, Consumer<Throwable> failed) {
         parents.forEach(bus.registry()::leave);
@@ -92,7 +91,7 @@ final class ParentRemoval {
                 thread.join();
                 break;
             } catch (InterruptedException e) {
-                // What it does is bounded; the interruption is for what the caller does next.
+                // This wait is bounded; the interrupt is for the caller's next step.
                 interrupted = true;
             }
         }

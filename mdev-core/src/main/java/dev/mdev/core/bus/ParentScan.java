@@ -30,9 +30,8 @@ import java.util.Set;
 import java.util.UUID;
 import java.util.stream.Stream;
 
-/// What happens when a parent arrives, before anybody can use it: its devices are found and told
-/// apart, pages that may hold somebody's bytes are scrubbed, and devices that are to start with it
-/// are started.
+/// What happens when a parent arrives, before it is usable: its devices are found and identified,
+/// dirty pages are scrubbed, and devices with autostart are started.
 final class ParentScan {
     private final BusContext bus;
     private final ParentExits exits;
@@ -44,9 +43,9 @@ final class ParentScan {
         this.starter = starter;
     }
 
-    /// Asks which devices are there, and sets their pages aside.
+    /// Asks for the existing devices, and reserves their pages.
     ///
-    /// @throws MdevException what the driver threw, EINVAL if what it says makes no sense
+    /// @throws MdevException the driver's error, EINVAL if its description is invalid
     List<ExistingDevice> inspect(Parent parent) {
         List<ExistingDevice> existing =
                 parent.calls().call("existing", () -> parent.device().existing()).orThrow();
@@ -64,7 +63,7 @@ final class ParentScan {
 
     /// Makes the parent usable.
     ///
-    /// @param fresh whether its pages are known to be zero, whatever was noted of them
+    /// @param fresh whether its pages are known to be zero, regardless of the records
     void settle(Parent parent, List<ExistingDevice> existing, boolean fresh) {
         String name = parent.name();
         bus.ledger().met(name, parent.poolRuns());
@@ -105,7 +104,7 @@ final class ParentScan {
         }
     }
 
-    /// Nobody ends the device before everybody was told of it.
+    /// The device must not end before its events are reported.
     private void recognizeClaimed(Parent parent, ExistingDevice device) {
         try (VerbLocks.Claim _ =
                 bus.claims()
@@ -117,8 +116,8 @@ final class ParentScan {
         }
     }
 
-    /// A device is ours if we noted that we made it, and adopted if we noted that; one that we were
-    /// making or ending when we died is ended; any other is foreign.
+    /// A device is ours if our records say that we created it, and adopted if they say so; a device
+    /// that we were creating or ending at the crash is ended; any other device is foreign.
     private void recognize(Parent parent, ExistingDevice device) {
         Optional<Subject> noted = bus.ledger().active(parent.name(), device.uuid());
         try {
@@ -130,8 +129,8 @@ final class ParentScan {
                 addForeign(parent, device);
             }
         } catch (MdevException e) {
-            // Another parent has a device of this uuid. This one cannot be spoken of: it is left
-            // alone, and keeps its pages.
+            // Another parent has a device with this uuid. So this one cannot be addressed: it stays
+            // untouched, and keeps its pages.
             bus.observer()
                     .event(new MdevEvent.StartFailed(device.uuid(), parent.name(), e.toString()));
         }
@@ -156,7 +155,7 @@ final class ParentScan {
                 trouble);
     }
 
-    /// Takes an existing device over from whoever made it.
+    /// Takes over an existing device.
     private void takeOver(Parent parent, ExistingDevice device, Owner owner) {
         Mdev mdev = newMdev(parent, device);
         boolean handedOver = false;
@@ -212,7 +211,7 @@ final class ParentScan {
             if (e.errno() != Errno.ETIMEDOUT) {
                 throw e;
             }
-            // It is lost, which everybody was told.
+            // It is lost, which has been reported.
         }
     }
 
@@ -258,16 +257,16 @@ final class ParentScan {
         }
     }
 
-    /// Ends the arrival of a parent, however it went.
+    /// Ends the arrival of a parent, in success or failure.
     void endArrival(Parent parent) {
         exits.letGo(parent);
     }
 
-    /// Looks again which devices others made or ended. What something is being done to meanwhile is
-    /// left to the next time.
+    /// Looks for devices that other programs created or ended. A device with a running verb is left
+    /// to the next time.
     ///
-    /// @throws MdevException ENODEV if the parent is not there to be used; what the driver threw;
-    ///   EINVAL if a new device has pages that are taken
+    /// @throws MdevException ENODEV if the parent is not usable; the driver's error; EINVAL if a
+    ///   new device has pages that are in use
     void rescan(Parent parent) {
         bus.registry().use(parent);
         try {
@@ -281,11 +280,11 @@ final class ParentScan {
         }
     }
 
-    /// What was known of a parent's devices, and then which there are.
+    /// The known devices of a parent, and then the existing ones.
     private record Look(
             Map<UUID, Registry.Entry> known, long removals, Map<UUID, ExistingDevice> there) {
-        /// Those of which not all is well known; first those that are gone, since others may have
-        /// their pages.
+        /// The devices with differences; first those that are gone, because others may have their
+        /// pages.
         Set<UUID> changed(Parent parent) {
             Set<UUID> changed = new LinkedHashSet<>();
             known.forEach((uuid, entry) -> {
@@ -293,7 +292,8 @@ final class ParentScan {
                     changed.add(uuid);
                 }
             });
-            // A device that could not be spoken of, another parent's having its uuid, has pages.
+            // A device that cannot be addressed, because another parent's has its uuid, still has
+            // pages.
             Stream.of(parent.capacity().devices(), there.keySet())
                     .flatMap(Set::stream)
                     .filter(uuid -> !known.containsKey(uuid))
@@ -315,11 +315,11 @@ final class ParentScan {
         return new Look(known, removals, there);
     }
 
-    /// Does what follows from a look, if that is still true: while we have the device's claim, no
-    /// verb changes it. The driver was not asked with the claim, as it may take for ever.
+    /// Applies a difference, if it is still true: while this holds the device's claim, no verb
+    /// changes it. The driver was asked without the claim, because it may take forever.
     ///
-    /// @param removals what the registry's number must be if nobody else removed anything
-    /// @return how many devices were removed
+    /// @param removals the registry's number if no other thread removed a device
+    /// @return the number of removed devices
     @SuppressWarnings("ReferenceEquality") // the very entry
     private int follow(Parent parent, Look look, UUID uuid, long removals) {
         try (VerbLocks.Claim claim = bus.claims().tryClaim(uuid, "looked for").orElse(null)) {
@@ -332,7 +332,7 @@ final class ParentScan {
                 forgetForeign(now);
                 return 1;
             }
-            // It may have been known and removed in between.
+            // It may have been found and removed in between.
             if (removals == bus.registry().removals()) {
                 ExistingDevice device = look.there().get(uuid);
                 if (device != null) {
@@ -349,7 +349,8 @@ final class ParentScan {
         return bus.registry().find(uuid).filter(entry -> entry.parent() == parent).orElse(null);
     }
 
-    /// The device may have been there before, and not have been spoken of: it has its pages then.
+    /// The device may have existed before without being addressable: then its pages are already
+    /// reserved.
     private void addFound(Parent parent, ExistingDevice device) {
         var _ = parent.type(device.typeId());
         Tenant tenant = new Tenant.Device(device.uuid());
@@ -377,14 +378,14 @@ final class ParentScan {
         bus.observer().event(new MdevEvent.ForeignGone(entry.uuid(), parent.name()));
     }
 
-    /// Scrubs quarantined pages again, and frees those that are well.
+    /// Scrubs quarantined pages again, and frees the good ones.
     ///
-    /// @throws MdevException ENODEV if the parent is not there to be used
+    /// @throws MdevException ENODEV if the parent is not usable
     void repair(Parent parent) {
         bus.registry().use(parent);
         try {
             Tenant scrubbing = new Tenant.Scrubbing();
-            // Ours from here on: another repair finds none of them.
+            // Ours from here on: another repair does not find them.
             for (PfnRange pfns : parent.capacity().passAll(new Tenant.Bad(), scrubbing)) {
                 bus.ledger()
                         .markGood(

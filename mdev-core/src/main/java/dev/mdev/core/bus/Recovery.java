@@ -4,14 +4,14 @@ import dev.mdev.core.ledger.Subject;
 import dev.mdev.core.ledger.Unfinished;
 import dev.mdev.core.store.StoreException;
 
-/// Brings the verbs that a crash interrupted to their ends, when the bus opens and before any
-/// parent is there. What needs the parent, the end of a device that should not be, waits for it:
-/// such a device is doomed.
+/// Completes or undoes the verbs that a crash interrupted, when the bus opens and before any parent
+/// arrives. The end of a device that should not exist needs its parent, and waits for it: such a
+/// device is doomed.
 ///
-/// Each step can be repeated: a crash in here is one more crash, and what the files do not take is
-/// left for the next time.
+/// Each step can be repeated: a crash during recovery is just another crash, and whatever cannot be
+/// written now is left for the next time.
 final class Recovery {
-    /// The step of a verb after which the definition is gone.
+    /// The step of a verb after which the definition is deleted.
     static final String UNDEFINED = Unfinished.UNDEFINED;
 
     private final BusContext bus;
@@ -66,7 +66,7 @@ final class Recovery {
                         undefine(verb);
                         yield false;
                     }
-                    // Where the device is, and which pages it has, its driver will say.
+                    // The driver will say where the device is, and which pages it has.
                     case ADOPT, MOVE -> false;
                     case STOP -> {
                         doom(subject);
@@ -88,8 +88,8 @@ final class Recovery {
                 .event(new MdevEvent.Resolved(verb.verb(), subject.uuid(), done, verb.steps()));
     }
 
-    /// Deletes the definition that the verb was to delete, if it did not get that far: what is
-    /// written down after that was written by another verb.
+    /// Deletes the verb's definition, unless the verb already did: a later definition belongs to
+    /// another verb.
     private void undefine(Unfinished verb) {
         if (!verb.steps().contains(UNDEFINED)) {
             bus.definitions().remove(verb.subject().uuid());

@@ -26,20 +26,20 @@ import java.util.UUID;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
 
-/// Which parents and devices there are.
+/// The parents and devices.
 final class Registry {
     private final ReentrantLock registry = new ReentrantLock();
 
     @GuardedBy("registry")
     private final Map<String, Parent> parents = new LinkedHashMap<>();
 
-    /// Devices that exist or may exist, those that are being made or ended included: their uuids
-    /// are taken.
+    /// Devices that exist or may exist, including those that are being created or ended: their
+    /// uuids are in use.
     @GuardedBy("registry")
     private final Map<UUID, Entry> entries = new LinkedHashMap<>();
 
-    /// How many work on a parent, so that it must not go: whoever lets it arrive, looks for its
-    /// devices, or scrubs its pages. None: not there.
+    /// The number of users of a parent that it must wait for: threads that admit it, look for its
+    /// devices, or scrub its pages. Absent means none.
     @GuardedBy("registry")
     private final Map<Parent, Integer> users = new HashMap<>();
 
@@ -52,7 +52,7 @@ final class Registry {
 
     /// A device that exists or may exist.
     ///
-    /// @param mdev the device as we use it; null if it is not ours to use
+    /// @param mdev the usable device; null if it is not ours to use
     /// @param share its pages
     record Entry(
             UUID uuid,
@@ -107,9 +107,9 @@ final class Registry {
         }
     }
 
-    /// Lets nothing new begin, if no device is assigned, and nobody get one.
+    /// Blocks all new verbs and assignments, if no device is assigned.
     ///
-    /// @throws MdevException EBUSY if one is: nothing changed then
+    /// @throws MdevException EBUSY if a device is assigned: nothing changed then
     void beginClosing() {
         registry.lock();
         try {
@@ -120,9 +120,9 @@ final class Registry {
         }
     }
 
-    /// Adds a parent that is arriving, for who uses it until [#leaveAlone].
+    /// Adds an arriving parent, for its user until [#leaveAlone].
     ///
-    /// @throws MdevException EEXIST if a parent of that name is there
+    /// @throws MdevException EEXIST if a parent of that name exists
     void addParent(Parent parent) {
         registry.lock();
         try {
@@ -149,7 +149,7 @@ final class Registry {
 
     /// Makes a parent usable: all its devices are known.
     ///
-    /// @throws MdevException ESHUTDOWN if it is leaving, as the bus is closed
+    /// @throws MdevException ESHUTDOWN if it is leaving because the bus is closed
     void settle(Parent parent) {
         registry.lock();
         try {
@@ -163,9 +163,9 @@ final class Registry {
         }
     }
 
-    /// Keeps a parent from going, until [#leaveAlone].
+    /// Keeps a parent from leaving, until [#leaveAlone].
     ///
-    /// @throws MdevException ENODEV if it is not there to be used
+    /// @throws MdevException ENODEV if it is not usable
     void use(Parent parent) {
         registry.lock();
         try {
@@ -176,7 +176,7 @@ final class Registry {
         }
     }
 
-    /// Ends what [#use] or [#addParent] began. The parent may be deserted now.
+    /// Ends the use of [#use] or [#addParent]. The parent may be empty now.
     void leaveAlone(Parent parent) {
         registry.lock();
         try {
@@ -186,7 +186,7 @@ final class Registry {
         }
     }
 
-    /// Lets nothing new begin on a parent.
+    /// Blocks new verbs on a parent.
     void leave(Parent parent) {
         registry.lock();
         try {
@@ -196,9 +196,9 @@ final class Registry {
         }
     }
 
-    /// The same, if nobody has a device of it.
+    /// The same, if no device of it has a holder.
     ///
-    /// @throws MdevException EBUSY if somebody has
+    /// @throws MdevException EBUSY if one has
     void leaveIfUnused(Parent parent) {
         registry.lock();
         try {
@@ -212,7 +212,7 @@ final class Registry {
     private void leaveIfUnusedLocked(Collection<Parent> leaving) {
         Map<Parent, Parent.Presence> before = new HashMap<>();
         leaving.forEach(parent -> before.put(parent, parent.presence()));
-        // Whoever gets a device from now on sees this, and whoever got one before is seen here.
+        // Every later assignment sees this, and this sees every earlier assignment.
         leaving.forEach(parent -> parent.setPresence(Parent.Presence.LEAVING));
         List<String> held = new ArrayList<>();
         leaving.forEach(parent -> held.addAll(heldLocked(parent)));
@@ -223,7 +223,7 @@ final class Registry {
         }
     }
 
-    /// Who has which device of a parent. One that is being ended, or is lost, is nobody's to lose.
+    /// The holders of a parent's devices. Devices that are ending or lost are excluded.
     @GuardedBy("registry")
     private List<String> heldLocked(Parent parent) {
         List<String> held = new ArrayList<>();
@@ -277,7 +277,7 @@ final class Registry {
         }
     }
 
-    /// How many devices of a type a parent has, whosever they are.
+    /// The number of devices of a type on a parent, of all owners.
     int instances(Parent parent, MdevType type) {
         registry.lock();
         try {
@@ -295,10 +295,10 @@ final class Registry {
                         .count();
     }
 
-    /// Takes a uuid and the pages of a new device.
+    /// Reserves a uuid and the pages of a new device.
     ///
-    /// @throws MdevException EEXIST if the uuid is taken, on whatever parent; ENODEV if the parent
-    ///   is not there to be used; EUSERS if the device does not fit
+    /// @throws MdevException EEXIST if the uuid is in use, on any parent; ENODEV if the parent is
+    ///   not usable; EUSERS if the device does not fit
     Mdev reserve(UUID uuid, Parent parent, MdevType type, Function<List<PoolShare>, Mdev> make) {
         registry.lock();
         try {
@@ -341,9 +341,9 @@ final class Registry {
         }
     }
 
-    /// Adds a device that was found, for who uses its parent.
+    /// Adds a device that was found, for a user of its parent.
     ///
-    /// @throws MdevException EEXIST if the uuid is taken
+    /// @throws MdevException EEXIST if the uuid is in use
     void add(Entry entry) {
         registry.lock();
         try {
@@ -354,9 +354,9 @@ final class Registry {
         }
     }
 
-    /// Makes a foreign device one of ours, that its parent may not go without.
+    /// Makes a foreign device one of ours, so that its parent waits for it.
     ///
-    /// @throws MdevException ENODEV if the parent is not there to be used
+    /// @throws MdevException ENODEV if the parent is not usable
     void beginAdoption(Mdev mdev) {
         registry.lock();
         try {
@@ -367,13 +367,13 @@ final class Registry {
         }
     }
 
-    /// After [#beginAdoption]: the device is foreign still.
+    /// After [#beginAdoption]: the device is still foreign.
     ///
-    /// @param foreign what was known of it
+    /// @param foreign its entry before
     void cancelAdoption(Mdev mdev, Entry foreign) {
         registry.lock();
         try {
-            // Another object: who went by the former one looks again.
+            // A new object: users of the former one look it up again.
             Entry again = foreign.with(foreign.activity, foreign.trouble);
             entries.computeIfPresent(mdev.uuid(), (_, entry) -> entry.mdev == mdev ? again : entry);
         } finally {
@@ -383,7 +383,7 @@ final class Registry {
 
     /// Makes a new device known as active.
     ///
-    /// @throws MdevException ENODEV if its parent is leaving: it must be ended then
+    /// @throws MdevException ENODEV if its parent is leaving: the caller must end it then
     void activate(Mdev mdev, Owner owner) {
         registry.lock();
         try {
@@ -397,9 +397,9 @@ final class Registry {
         }
     }
 
-    /// Changes what a device is doing.
+    /// Changes a device's activity.
     ///
-    /// @param why what is wrong with it, if something is
+    /// @param why its problem, if any
     /// @return false if the device is gone, or another
     boolean become(Mdev mdev, Activity activity, Optional<String> why) {
         registry.lock();
@@ -417,7 +417,7 @@ final class Registry {
 
     /// Frees a uuid.
     ///
-    /// @return the entry that was there
+    /// @return the former entry
     Optional<Entry> remove(UUID uuid) {
         registry.lock();
         try {
@@ -438,8 +438,8 @@ final class Registry {
         }
     }
 
-    /// Whether a parent is leaving, nobody works on it, and nothing of it is left that its driver
-    /// made for us or handed over.
+    /// Whether a parent is leaving, has no users, and has no device left that its driver created
+    /// for us or handed over.
     boolean isDeserted(Parent parent) {
         registry.lock();
         try {

@@ -21,14 +21,15 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
-/// Makes pages fit for the next tenant: sets them to zero, reads them back, and only then says that
-/// they are clean. Pages that do not read back as zero are quarantined.
+/// Makes pages fit for the next tenant: sets them to zero, reads them back, and only then reports
+/// them clean. Pages that do not read back as zero are quarantined.
 ///
-/// A page on its way is in nobody's hands: it keeps its tenant until the verdict is recorded.
+/// A page keeps its tenant during scrubbing, until the result is recorded.
 final class Scrubber {
     private static final int CHUNK_PAGES = 64;
 
-    /// Up to how many pages one record says that they are clean: what a crash makes us scrub again.
+    /// The maximum number of pages that one record marks as clean: a crash repeats at most their
+    /// scrubbing.
     private static final long RECORD_PAGES = 1 << 14;
 
     private static final byte[] ZEROES = new byte[CHUNK_PAGES * Page.SIZE];
@@ -40,8 +41,8 @@ final class Scrubber {
     private final CallWatchdog watch;
     private final Duration callDeadline;
 
-    /// @param watch sees apertures that do not answer
-    /// @param callDeadline how long an aperture may take for 256 KiB
+    /// @param watch detects apertures that do not answer
+    /// @param callDeadline the maximum time of an aperture for 256 KiB
     Scrubber(Ledger ledger, BusObserver observer, CallWatchdog watch, Duration callDeadline) {
         this.ledger = ledger;
         this.observer = observer;
@@ -49,9 +50,9 @@ final class Scrubber {
         this.callDeadline = callDeadline;
     }
 
-    /// What scrubbing found.
+    /// The result of scrubbing.
     private record Verdict(PfnRange pfns, boolean clean, String reason) {
-        /// Whether `next` says the same of the pages right after these.
+        /// Whether `next` has the same result for the pages right after these.
         boolean goesOn(Verdict next) {
             return clean == next.clean
                     && reason.equals(next.reason)
@@ -69,17 +70,17 @@ final class Scrubber {
 
     /// Scrubs a device's pages and frees them.
     ///
-    /// @param progress is run now and then
+    /// @param progress is run from time to time
     void giveBack(Parent parent, List<PoolShare> share, Tenant tenant, Runnable progress) {
         for (PoolShare pool : share) {
             pool.extents().forEach(extent -> scrub(parent, extent, tenant, progress));
         }
     }
 
-    /// Scrubs pages and frees them; those that cannot be scrubbed become bad.
+    /// Scrubs pages and frees them; pages that cannot be scrubbed become bad.
     ///
-    /// An aperture may be a driver's code: it is called as drivers are, so that everybody sees when
-    /// it does not return.
+    /// An aperture may be a driver's code: it is called like a driver, so that a call that does not
+    /// return is reported.
     void scrub(Parent parent, PfnRange pfns, Tenant tenant, Runnable progress) {
         DriverCalls calls =
                 watch.add(
@@ -94,7 +95,7 @@ final class Scrubber {
 
     /// How to scrub something.
     ///
-    /// @param progress is run now and then
+    /// @param progress is run from time to time
     private record Work(DriverCalls calls, Tenant tenant, Runnable progress) {}
 
     private void scrub(Parent parent, PfnRange pfns, Work work) {
@@ -132,7 +133,7 @@ final class Scrubber {
         if (whole.clean()) {
             return List.of(whole);
         }
-        // Which of the pages it is, is seen one by one.
+        // Finds the bad pages one by one.
         List<Verdict> verdicts = new ArrayList<>();
         for (long pfn = chunk.firstPfn(); pfn < chunk.endPfn(); pfn++) {
             verdicts.add(tryScrub(parent, new PfnRange(pfn, 1), buffer, calls));
@@ -158,7 +159,7 @@ final class Scrubber {
         long offset = Page.addressOf(pfns.firstPfn() - aperture.pfns().firstPfn());
         int length = (int) Page.bytesOf(pfns.npages());
         aperture.fill(offset, length, (byte) 0);
-        // What an aperture does not fill in must not pass for zeroes.
+        // Bytes that an aperture does not fill in must not pass for zeroes.
         Arrays.fill(buffer, 0, length, (byte) 0xa5);
         aperture.read(offset, MemorySegment.ofArray(buffer).asSlice(0, length));
         return Arrays.mismatch(buffer, 0, length, ZEROES, 0, length) < 0;

@@ -29,9 +29,9 @@ import java.util.concurrent.atomic.AtomicBoolean;
 
 /// Saves and restores devices.
 ///
-/// A device must stand still meanwhile: nobody has it, or its holder stops the guest for us. All
-/// its pages are looked at, those included that no guest ever had, since the driver may have
-/// written them; those that are zero, as they all were in the beginning, are not stored.
+/// The device must be inactive meanwhile: it is idle, or its holder pauses the guest. All its pages
+/// are saved, including those that no guest ever had, because the driver may have written to them.
+/// Zero pages, which is their initial content, are left out.
 final class StateTransfer {
     private final BusContext bus;
 
@@ -39,13 +39,13 @@ final class StateTransfer {
         this.bus = bus;
     }
 
-    /// The right to work on a device that stands still, until it is closed.
+    /// The right to work on an inactive device, until it is closed.
     private interface Standstill extends AutoCloseable {
         @Override
         void close();
     }
 
-    /// A guest that was stopped for us goes on as soon as a removal takes the claim over.
+    /// A paused guest continues as soon as a removal takes the claim over.
     private static Standstill standstill(Mdev mdev, VerbLocks.Claim claim) {
         Assignment assignment = mdev.assignment();
         String what = claim.what();
@@ -119,10 +119,10 @@ final class StateTransfer {
         void run() throws IOException;
     }
 
-    /// Does something while the device does nothing by itself.
+    /// Runs an action while the device does nothing by itself.
     ///
-    /// @param waits whether it goes on only when somebody gets it; else it does at once, unless it
-    ///   was waiting already
+    /// @param waits whether it continues only after its assignment; otherwise it continues at once,
+    ///   unless it was already waiting
     private static void whileStopped(Mdev mdev, DeviceState state, boolean waits, Work work)
             throws IOException {
         boolean goesOn = !mdev.driver().isStopped();
@@ -189,22 +189,22 @@ final class StateTransfer {
                         });
     }
 
-    /// Sets a device to a state. If that fails half-way, the device is reset and its pages are
+    /// Restores a state into a device. On a failure half-way, the device is reset and its pages are
     /// zero, as after its creation.
     ///
-    /// The header is read first: a stream that does not begin, or is not the device's, keeps nobody
-    /// from the device and stops no guest.
+    /// The header is read first: a stream with a wrong beginning, or for another device, neither
+    /// blocks the device nor pauses its guest.
     void restore(UUID uuid, InputStream in) throws IOException {
         StateReader reader = new StateReader(in);
         StateHeader header = fittingHeader(uuid, reader);
         try (VerbLocks.Claim claim = bus.claims().claimYielding(uuid, "restored", Errno.EAGAIN)) {
             Mdev mdev = activeDevice(uuid);
-            // Another may have taken the uuid since.
+            // Another device may have the uuid by now.
             requireFitting(mdev, header);
             try (Standstill _ = standstill(mdev, claim)) {
                 DeviceState state = stateOf(mdev);
                 mdev.revokeAll();
-                // What the device was doing may need its guest: it goes on when it has one.
+                // The device's work may need its guest: it continues when it has one.
                 boolean waits = mdev.holder().isEmpty();
                 whileStopped(mdev, state, waits, () -> restore(mdev, state, header, reader));
             }
@@ -215,7 +215,7 @@ final class StateTransfer {
 
     private StateHeader fittingHeader(UUID uuid, StateReader reader) throws IOException {
         Mdev mdev = activeDevice(uuid);
-        // One that restores nothing need not wait for what it would refuse.
+        // A device without restore need not wait for a stream that it would refuse.
         var _ = stateOf(mdev);
         StateHeader header = reader.header();
         requireFitting(mdev, header);
@@ -241,7 +241,7 @@ final class StateTransfer {
             mdev.resetDriver();
             byte[] driver = readSections(mdev, reader);
             restoreDriver(mdev, state, header.stateVersion(), driver);
-            // What its last holder left is gone, and what came instead is for the next one.
+            // The last holder's content is gone, and the new content is for the next holder.
             mdev.assignment().markClean();
         } catch (IOException | RuntimeException | Error e) {
             startAfresh(mdev, e);
@@ -250,7 +250,7 @@ final class StateTransfer {
         }
     }
 
-    /// Reads pages into place, sets the others to zero, and collects what the driver wrote.
+    /// Reads pages into place, sets the others to zero, and collects the driver's bytes.
     private static byte[] readSections(Mdev mdev, StateReader reader) throws IOException {
         ByteArrayOutputStream driver = new ByteArrayOutputStream();
         DevicePages cursor = new DevicePages(mdev);
@@ -303,7 +303,7 @@ final class StateTransfer {
         }
     }
 
-    /// Takes as many bytes as a driver may write.
+    /// Accepts as many bytes as a driver may write.
     private static final class BoundedOutput extends OutputStream {
         private final ByteArrayOutputStream bytes;
 

@@ -7,7 +7,7 @@ import dev.mdev.core.ledger.Owner;
 
 import java.util.Optional;
 
-/// Puts together what is known of a device.
+/// Assembles the status of a device.
 final class Statuses {
     private Statuses() {}
 

@@ -16,13 +16,13 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
-/// Which verbs are under way, one on a device at most.
+/// The running verbs, at most one per device.
 final class VerbLocks {
     private final Registry registry;
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition unclaimed = lock.newCondition();
 
-    /// Who may change a device now, by its uuid.
+    /// The claims to change a device, by its uuid.
     @GuardedBy("lock")
     private final Map<UUID, Claim> claims = new HashMap<>();
 
@@ -33,13 +33,13 @@ final class VerbLocks {
 
     /// The right to change one device, until it is closed or a removal takes it over.
     ///
-    /// Who works on a device with the driver's help may be kept for ever, and the removal must not
-    /// be. A claim that was taken over is worth nothing: the device has ended, its driver is asked
-    /// nothing more, and whoever comes back finds that out. Its pages are not touched by the
-    /// removal before the claim is closed.
+    /// A verb that needs the driver may be blocked forever, and the removal must not be. A claim
+    /// that was taken over has no effect: the device has ended, its driver is not called again, and
+    /// the former verb finds that out when it returns. The removal leaves the pages of the device
+    /// alone until the former claim is closed.
     ///
-    /// A removal that took a claim over may yet be given up, until [#begin]: then the claim is what
-    /// it was.
+    /// A removal that took a claim over may give it back, until [#begin]: then the former claim is
+    /// valid again.
     final class Claim implements AutoCloseable {
         private final UUID uuid;
         private final String what;
@@ -47,18 +47,18 @@ final class VerbLocks {
         private final Duration waited;
         private final CountDownLatch closed = new CountDownLatch(1);
 
-        /// Whether a removal may take it over. Changed, and decided upon, under the lock.
+        /// Whether a removal may take it over. Read and written under the lock.
         private volatile boolean yields;
 
-        /// Whether the removal that this is cannot be given up any more.
+        /// Whether the removal of this claim has passed the point of giving up.
         @GuardedBy("lock")
         private boolean begun;
 
-        /// Whether a removal took this over and cannot be given up any more. Changed, by that
-        /// removal, and decided upon under the lock.
+        /// Whether a removal took this over and has passed the point of giving up. That removal
+        /// writes it; read under the lock.
         private volatile boolean lost;
 
-        /// What of the work is to be undone at once when it is taken over, or null.
+        /// The part of the work to undo at once after a takeover, or null.
         @GuardedBy("lock")
         private @Nullable Runnable whenTaken;
 
@@ -79,17 +79,17 @@ final class VerbLocks {
             this.waited = waited;
         }
 
-        /// The claim that this one took over, if it did: its work may still be under way.
+        /// The claim that this one took over, if any: its verb may still be running.
         Optional<Claim> former() {
             return Optional.ofNullable(former);
         }
 
-        /// How long it was waited for.
+        /// How long the caller waited for it.
         Duration waited() {
             return waited;
         }
 
-        /// What the device is being.
+        /// The operation, for messages: "being ...".
         String what() {
             return what;
         }
@@ -107,9 +107,9 @@ final class VerbLocks {
             }
         }
 
-        /// Sets what is to be undone at once when a removal takes the claim over. Runs at most
-        /// once: on the removal's thread, after the device was revoked, or here if it was taken
-        /// over already.
+        /// Sets the action to run at once when a removal takes the claim over. It runs at most
+        /// once: on the removal's thread, after the device was revoked, or here if the claim is
+        /// already taken over.
         void whenTaken(Runnable undo) {
             boolean late;
             lock.lock();
@@ -124,7 +124,7 @@ final class VerbLocks {
             }
         }
 
-        /// Undoes what was to be undone at once.
+        /// Runs the action of the takeover.
         void undo() {
             Runnable undo;
             lock.lock();
@@ -139,10 +139,9 @@ final class VerbLocks {
             }
         }
 
-        /// Lets no removal take the claim over from now on. Waits for one that is at it to begin or
-        /// to give up.
+        /// Blocks takeovers from now on. Waits for a removal in progress to begin or to give up.
         ///
-        /// @throws MdevException ENODEV if one took it over: what it was for is the removal's now
+        /// @throws MdevException ENODEV if a removal took it over, and now decides about the device
         @SuppressWarnings("ReferenceEquality") // the very claim
         void keep() {
             lock.lock();
@@ -170,7 +169,7 @@ final class VerbLocks {
             }
         }
 
-        /// The removal that this is cannot be given up any more.
+        /// The removal has passed the point of giving up.
         void begin() {
             lock.lock();
             try {
@@ -184,7 +183,7 @@ final class VerbLocks {
             }
         }
 
-        /// Waits until whoever had the claim is done with the device, however long it takes.
+        /// Waits until the former owner of the claim has finished with the device, without a limit.
         void awaitClosed() {
             boolean interrupted = false;
             while (true) {
@@ -219,16 +218,16 @@ final class VerbLocks {
         }
     }
 
-    /// Takes the right to change a device. A removal waits for its end.
+    /// Claims the right to change a device. A removal waits for its end.
     ///
-    /// @param what for messages: is being ...
-    /// @param ifTaken what to throw if somebody else is at it
+    /// @param what for messages: "is being ..."
+    /// @param ifTaken the exception if another verb has the claim
     /// @throws MdevException ESHUTDOWN if the bus is closed
     Claim claim(UUID uuid, String what, Errno ifTaken) {
         return claim(uuid, what, ifTaken, false);
     }
 
-    /// The same, if nobody else is at it.
+    /// The same, unless another verb has the claim.
     ///
     /// @throws MdevException ESHUTDOWN if the bus is closed
     Optional<Claim> tryClaim(UUID uuid, String what) {
@@ -246,10 +245,10 @@ final class VerbLocks {
         }
     }
 
-    /// Takes the right to work on a device with its driver's help. A removal may take it over.
+    /// Claims the right to work on a device with its driver's help. A removal may take it over.
     ///
-    /// @param what for messages: is being ...
-    /// @param ifTaken what to throw if somebody else is at it
+    /// @param what for messages: "is being ..."
+    /// @param ifTaken the exception if another verb has the claim
     /// @throws MdevException ESHUTDOWN if the bus is closed
     Claim claimYielding(UUID uuid, String what, Errno ifTaken) {
         return claim(uuid, what, ifTaken, true);
@@ -275,21 +274,21 @@ final class VerbLocks {
         return new MdevException(errno, "mdev=%s is being %s".formatted(other.uuid, other.what));
     }
 
-    /// Takes the right to end a device, also while the bus is being closed.
+    /// Claims the right to end a device, even while the bus is being closed.
     ///
-    /// @param patience how long to wait for somebody else who is at it
-    /// @param takeOver whether to take its claim over then, if that yields
-    /// @throws MdevException EAGAIN if somebody else still is at it
+    /// @param patience how long to wait for another verb
+    /// @param takeOver whether to take its claim over then, if that allows it
+    /// @throws MdevException EAGAIN if another verb still has the claim
     Claim claimToEnd(UUID uuid, Duration patience, boolean takeOver) {
         return claimInTime(uuid, "removed", patience, takeOver);
     }
 
-    /// Takes the right to change a device that a parent brings along, also while the bus is being
+    /// Claims the right to change a device that comes with a parent, even while the bus is being
     /// closed.
     ///
-    /// @param what for messages: is being ...
-    /// @param patience how long to wait for somebody else who is at it
-    /// @throws MdevException EAGAIN if somebody else still is at it
+    /// @param what for messages: "is being ..."
+    /// @param patience how long to wait for another verb
+    /// @throws MdevException EAGAIN if another verb still has the claim
     Claim claimInTime(UUID uuid, String what, Duration patience) {
         return claimInTime(uuid, what, patience, false);
     }

@@ -1,11 +1,11 @@
-/// The bus: which parents and devices there are, and the verbs that create, remove, move, save and
-/// restore devices so that a crash at any step leaves the old or the new state.
+/// The bus: the parents and devices, and the verbs that create, remove, move, save and restore
+/// devices so that a crash at any step leaves the old or the new state.
 ///
-/// [DeviceCreator][dev.mdev.core.bus.DeviceCreator] makes devices,
+/// [DeviceCreator][dev.mdev.core.bus.DeviceCreator] creates devices,
 /// [DeviceRemover][dev.mdev.core.bus.DeviceRemover] and
 /// [DeviceTeardown][dev.mdev.core.bus.DeviceTeardown] end them,
-/// [ParentScan][dev.mdev.core.bus.ParentScan] finds out what a parent already has,
-/// [Recovery][dev.mdev.core.bus.Recovery] ends what a crash interrupted,
+/// [ParentScan][dev.mdev.core.bus.ParentScan] finds the existing devices of a parent,
+/// [Recovery][dev.mdev.core.bus.Recovery] completes or undoes verbs that a crash interrupted,
 /// [Scrubber][dev.mdev.core.bus.Scrubber] makes pages fit for the next tenant,
 /// [Defragmenter][dev.mdev.core.bus.Defragmenter] explains and moves.
 ///
@@ -21,9 +21,9 @@
 ///   EventLog.lock           the last events; a leaf
 /// ```
 ///
-/// The right to change a device is not a lock but a claim
-/// ([VerbLocks][dev.mdev.core.bus.VerbLocks]): a verb holds it over calls of driver code and over
-/// waiting, and refuses the second caller rather than make it wait.
+/// The right to change a device is a claim, not a lock ([VerbLocks][dev.mdev.core.bus.VerbLocks]):
+/// a verb holds it over calls of driver code and over waiting, and a second caller is refused at
+/// once.
 @NullMarked
 package dev.mdev.core.bus;
 

@@ -9,8 +9,8 @@ import org.jspecify.annotations.Nullable;
 
 import java.lang.foreign.MemorySegment;
 
-/// The guest as a device's driver knows it, the same object over all assignments: passes on to
-/// whoever has the device now.
+/// The guest as a device's driver sees it, the same object over all assignments: forwards to the
+/// current holder.
 final class AssignedGuest implements GuestMemory, Interrupts {
     private volatile @Nullable GuestPort port;
 

@@ -13,8 +13,8 @@ import java.util.UUID;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
-/// Who has a device: a machine, the host itself while it works on the device, or nobody; and
-/// whether anybody may still get it.
+/// The holder of a device: a machine, the host itself while it works on the device, or none; and
+/// whether new holders are allowed.
 public final class Assignment {
     private final UUID uuid;
     private final ReentrantLock assignment = new ReentrantLock();
@@ -23,18 +23,18 @@ public final class Assignment {
     @GuardedBy("assignment")
     private @Nullable DeviceHolder holder;
 
-    /// What the host does with the device, or null.
+    /// The host's work on the device, or null.
     @GuardedBy("assignment")
     private @Nullable String work;
 
     @GuardedBy("assignment")
     private boolean removed;
 
-    /// Why the device may still have in it what its last holder left, or null.
+    /// Why the device may still have content of its last holder, or null.
     @GuardedBy("assignment")
     private @Nullable String unclean;
 
-    /// Whether the device may have in it what somebody left there before we took it over.
+    /// Whether the device may have content from before it was taken over.
     @GuardedBy("assignment")
     private boolean takenOver;
 
@@ -51,8 +51,8 @@ public final class Assignment {
         }
     }
 
-    /// @throws MdevException EBUSY if somebody has the device, ENODEV if it is being removed, EIO
-    ///   if it could not be reset since its last holder
+    /// @throws MdevException EBUSY if the device has a holder, ENODEV if it is being removed, EIO
+    ///   if its last reset failed
     void take(DeviceHolder who) {
         assignment.lock();
         try {
@@ -64,7 +64,7 @@ public final class Assignment {
         }
     }
 
-    /// @throws MdevException EIO if the device could not be reset since its last holder
+    /// @throws MdevException EIO if the device's last reset failed
     void requireClean() {
         assignment.lock();
         try {
@@ -84,7 +84,7 @@ public final class Assignment {
         }
     }
 
-    /// Notes that the device may have in it what somebody left there before we took it over.
+    /// Records that the device may have content from before it was taken over.
     void markTakenOver() {
         assignment.lock();
         try {
@@ -94,7 +94,7 @@ public final class Assignment {
         }
     }
 
-    /// Whether that is so still.
+    /// Whether that is still so.
     boolean mayHoldOthers() {
         assignment.lock();
         try {
@@ -104,9 +104,9 @@ public final class Assignment {
         }
     }
 
-    /// Lets nobody have the device until it was reset.
+    /// Blocks assignments until the device is reset.
     ///
-    /// @param why what the driver said
+    /// @param why the driver's error
     void markUnclean(String why) {
         assignment.lock();
         try {
@@ -116,7 +116,7 @@ public final class Assignment {
         }
     }
 
-    /// The device was reset, or all that is in it was replaced.
+    /// The device was reset, or its whole content was replaced.
     public void markClean() {
         assignment.lock();
         try {
@@ -127,7 +127,7 @@ public final class Assignment {
         }
     }
 
-    /// @return who had the device
+    /// @return the former holder
     Optional<DeviceHolder> giveBack() {
         assignment.lock();
         try {
@@ -154,10 +154,10 @@ public final class Assignment {
         }
     }
 
-    /// Keeps everybody else from getting the device while the host works on it.
+    /// Blocks other holders while the host works on the device.
     ///
-    /// @param what for messages: is being ...
-    /// @throws MdevException EBUSY if somebody has the device, ENODEV if it is being removed
+    /// @param what for messages: "is being ..."
+    /// @throws MdevException EBUSY if the device has a holder, ENODEV if it is being removed
     public void beginWork(String what) {
         assignment.lock();
         try {
@@ -168,7 +168,7 @@ public final class Assignment {
         }
     }
 
-    /// The same if the device is `who`'s: the very holder's, not another's that looks the same.
+    /// The same if `who` is the holder: the same object, not an equal one.
     @SuppressWarnings("ReferenceEquality")
     public void beginWorkFor(DeviceHolder who, String what) {
         assignment.lock();
@@ -192,9 +192,9 @@ public final class Assignment {
         }
     }
 
-    /// Lets nobody get the device any more.
+    /// Blocks assignments permanently.
     ///
-    /// @return who has it now
+    /// @return its current holder
     public Optional<DeviceHolder> beginRemoval() {
         assignment.lock();
         try {
@@ -205,7 +205,7 @@ public final class Assignment {
         }
     }
 
-    /// After [#beginRemoval]: the device stays, and may be had again.
+    /// After [#beginRemoval]: the device stays, and can be assigned again.
     public void cancelRemoval() {
         assignment.lock();
         try {
@@ -215,9 +215,9 @@ public final class Assignment {
         }
     }
 
-    /// Waits until nobody has the device.
+    /// Waits until the device is idle.
     ///
-    /// @return whether that is so; false after `grace`
+    /// @return whether it is idle; false after `grace`
     /// @throws MdevException EINTR if the thread is interrupted
     public boolean awaitLetGo(Duration grace) {
         assignment.lock();

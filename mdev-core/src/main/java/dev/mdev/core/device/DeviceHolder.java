@@ -4,32 +4,32 @@ import java.time.Duration;
 import java.util.Optional;
 import java.util.UUID;
 
-/// Who has a device: a machine, usually. Whoever implements more than the name can be asked to
+/// The holder of a device: usually a machine. An implementation of more than the name can
 /// cooperate.
 public interface DeviceHolder {
     /// The holder's name, for messages.
     String name();
 
-    /// The device is to be removed: please let it go, by [MdevAssignment#close], within `grace`
-    /// (VFIO's device request interrupt). Called by a thread of its own, once a removal; whether
-    /// and when it returns does not matter.
+    /// The device is about to be removed: please release it, by [MdevAssignment#close], within
+    /// `grace` (VFIO's device request interrupt). Called on a thread of its own, once per removal;
+    /// whether and when it returns does not matter.
     default void releaseRequested(UUID uuid, Duration grace) {}
 
-    /// Stops the guest, so that the device stays as it is while the host saves or restores it.
+    /// Pauses the guest, so that the device stays unchanged while the host saves or restores it.
     ///
-    /// @return what lets the guest go on, once it is closed; nothing if the holder cannot do this
+    /// @return resumes the guest when it is closed; nothing if the holder cannot pause
     default Optional<Pause> pause() {
         return Optional.empty();
     }
 
-    /// A guest that is stopped.
+    /// A paused guest.
     interface Pause extends AutoCloseable {
-        /// Lets the guest go on.
+        /// Resumes the guest.
         @Override
         void close();
     }
 
-    /// A holder that has a name and does not cooperate.
+    /// A holder that has only a name.
     static DeviceHolder named(String name) {
         return () -> name;
     }

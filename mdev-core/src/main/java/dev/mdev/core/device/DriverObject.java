@@ -22,27 +22,28 @@ import java.util.UUID;
 import java.util.function.Consumer;
 import java.util.function.Function;
 
-/// What a driver made for one device, as we call it: in the device's turn, with what it throws
-/// turned into a value, and never after the device has ended but to close it.
+/// A driver's object for one device, and the calls of it: in the device's turn, with exceptions
+/// turned into values, and after the device's end only to close it.
 ///
-/// All methods may be called by any thread once the object is bound.
+/// Any thread may call all methods once the object is bound.
 public final class DriverObject {
     private final UUID uuid;
     private final DriverCalls calls;
 
-    /// Set once, by [#own], before anybody sees it but who ends the device, which waits for that.
+    /// Set once, by [#own], before other threads see it; only the thread that ends the device sees
+    /// it earlier, and waits for it.
     private @Nullable MdevDevice device;
 
     /// Set once, by [#bind], before a guest or an operator can see the device.
     private @Nullable PciProfile profile;
 
-    /// Null until the driver said whether it is so.
+    /// Null until the driver has answered.
     private volatile @Nullable Boolean movable;
 
     /// Set before the device's mappings are revoked.
     private volatile boolean ended;
 
-    /// Whether the driver was told to stop and not yet to go on. Changed in the device's turn.
+    /// Whether the driver has been stopped and not yet resumed. Changed in the device's turn.
     private volatile boolean stopped;
 
     /// @param uuid the device's
@@ -51,7 +52,7 @@ public final class DriverObject {
         this.calls = calls;
     }
 
-    /// Takes the driver's object, to close it at least.
+    /// Takes ownership of the driver's object, to close it at least.
     public void own(MdevDevice made) {
         device = made;
     }
@@ -61,7 +62,7 @@ public final class DriverObject {
         return device != null;
     }
 
-    /// Takes what the driver says of the device, after checking it.
+    /// Takes the driver's description of the device, after checking it.
     public void bind(PciProfile itsProfile) {
         Set<Integer> seen = new HashSet<>();
         for (RegionInfo region : itsProfile.regions()) {
@@ -73,7 +74,7 @@ public final class DriverObject {
         profile = itsProfile;
     }
 
-    /// What the driver said of the device.
+    /// The driver's description of the device.
     PciProfile profile() {
         PciProfile made = profile;
         if (made == null) {
@@ -82,7 +83,7 @@ public final class DriverObject {
         return made;
     }
 
-    /// The driver's object, to be called in the device's turn.
+    /// The driver's object, for calls in the device's turn.
     ///
     /// @throws MdevException ENODEV if the device has ended
     MdevDevice get() {
@@ -109,7 +110,7 @@ public final class DriverObject {
         return made;
     }
 
-    /// From now on the driver is asked nothing more but to close the device.
+    /// From now on the driver is called only to close the device.
     void end() {
         ended = true;
     }
@@ -130,23 +131,22 @@ public final class DriverObject {
         return calls.run(callback, () -> body.accept(get()));
     }
 
-    /// What to throw for a call that failed: that the device has ended, or what the driver threw.
+    /// The exception for a failed call: that the device has ended, or the driver's error.
     MdevException exceptionFor(Refusal refusal) {
         return ended ? removed() : new DriverException(refusal);
     }
 
-    /// Ends the driver's object, after [#end]. Waits for calls that are under way, however long
-    /// they take.
+    /// Ends the driver's object, after [#end]. Waits for running calls, without a limit.
     ///
-    /// @return what went wrong, if something did; the object is given up all the same
+    /// @return the failure, if any; the object is released in any case
     public Optional<String> close() {
         return calls.runWheneverFree("close", () -> bound().close()).map(Refusal::reason);
     }
 
-    /// Asks the driver something.
+    /// Asks the driver for a value.
     ///
-    /// @throws MdevException ENODEV if the device has ended, whatever the driver said; else what
-    ///   the driver threw
+    /// @throws MdevException ENODEV if the device has ended, regardless of the answer; otherwise
+    ///   the driver's error
     public <T> T ask(String callback, Function<MdevDevice, T> question) {
         DriverOutcome<T> outcome = calls.call(callback, () -> question.apply(get()));
         if (outcome instanceof DriverOutcome.Failed) {
@@ -169,15 +169,14 @@ public final class DriverObject {
         }
     }
 
-    /// Whether the device does nothing by itself until somebody gets it.
+    /// Whether the device does nothing by itself until it is assigned.
     public boolean isStopped() {
         return stopped;
     }
 
-    /// Lets the device do nothing by itself. It may be so already, if it was restored while nobody
-    /// had it.
+    /// Stops the device. It may already be stopped, if it was restored while idle.
     ///
-    /// @throws MdevException what the driver threw
+    /// @throws MdevException the driver's error
     public void stop(DeviceState state) {
         runOrThrow(
                 "stop",
@@ -189,9 +188,9 @@ public final class DriverObject {
                 });
     }
 
-    /// Lets the device go on.
+    /// Resumes the device.
     ///
-    /// @throws MdevException what the driver threw
+    /// @throws MdevException the driver's error
     public void resume(DeviceState state) {
         runOrThrow(
                 "resume",
@@ -205,7 +204,7 @@ public final class DriverObject {
 
     /// The same.
     ///
-    /// @return what the driver threw, if it did
+    /// @return the driver's error, if it failed
     Optional<MdevException> tryResume(DeviceState state) {
         try {
             resume(state);
@@ -215,16 +214,16 @@ public final class DriverObject {
         }
     }
 
-    /// Lets a device go on that was restored while nobody had it.
+    /// Resumes a device that was restored while idle.
     ///
-    /// @throws MdevException what the driver threw
+    /// @throws MdevException the driver's error
     void resumeRestored() {
         if (stopped) {
             ask("state", MdevDevice::state).ifPresent(this::resume);
         }
     }
 
-    /// Whether the driver lets the device's pages be moved.
+    /// Whether the driver allows moves of the device's pages.
     public boolean isMovable() {
         Boolean known = movable;
         if (known == null
@@ -236,9 +235,9 @@ public final class DriverObject {
         return known != null && known;
     }
 
-    /// What the device puts out as a display, whoever has it.
+    /// The device's output as a display, whether it is assigned or idle.
     ///
-    /// @throws MdevException what the driver threw, ETIMEDOUT if it is busy for too long
+    /// @throws MdevException the driver's error, ETIMEDOUT if it is busy for too long
     Scanout scanout() {
         DriverOutcome<Scanout> outcome = calls.call("picture", () -> Scanout.of(get()));
         return switch (outcome) {
@@ -247,9 +246,9 @@ public final class DriverObject {
         };
     }
 
-    /// What the driver counted for the device, by name.
+    /// The driver's counters of the device, by name.
     ///
-    /// @throws MdevException what the driver threw, ETIMEDOUT if it is busy for too long, E2BIG if
+    /// @throws MdevException the driver's error, ETIMEDOUT if it is busy for too long, E2BIG if
     ///   there are more than [Mdev#MAX_COUNTERS]
     SortedMap<String, Long> counters() {
         DriverOutcome<SortedMap<String, Long>> outcome =
@@ -268,7 +267,7 @@ public final class DriverObject {
         return counters;
     }
 
-    /// The callback that has been running for longer than it may, if one has, with its time.
+    /// The callback that exceeds its deadline, if any, with its duration.
     Optional<String> overdueCallback() {
         return calls.overdue()
                 .map(call ->

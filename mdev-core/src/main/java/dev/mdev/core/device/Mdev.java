@@ -27,11 +27,11 @@ import java.util.Optional;
 import java.util.SortedMap;
 import java.util.UUID;
 
-/// One mediated device: who it is, what of its regions a guest has mapped, and what happened.
+/// One mediated device: its identity, its mapped pages, and its history.
 ///
-/// All methods may be called by any thread.
+/// Any thread may call all methods.
 public final class Mdev {
-    /// The most counters that a driver may have for a device.
+    /// The maximum number of a driver's counters for a device.
     public static final int MAX_COUNTERS = 256;
 
     private final UUID uuid;
@@ -48,7 +48,7 @@ public final class Mdev {
 
     private final Assignment assignment;
 
-    /// Whoever has the device, once it was given to them.
+    /// Its holder, while it is assigned.
     private volatile @Nullable MdevAssignment current;
 
     public Mdev(
@@ -69,7 +69,7 @@ public final class Mdev {
                                         listener.called(this, callback, nanos)));
     }
 
-    /// What its driver made for it.
+    /// The driver's object for it.
     public DriverObject driver() {
         return driver;
     }
@@ -91,7 +91,7 @@ public final class Mdev {
         return type;
     }
 
-    /// The pages that belong to the device. They change only while nobody has it.
+    /// The pages that belong to the device. They change only while it is idle.
     public List<PoolShare> share() {
         return share;
     }
@@ -105,7 +105,7 @@ public final class Mdev {
         return profile().regions();
     }
 
-    /// The most vectors that it has of MSI or MSI-X.
+    /// The larger number of its MSI and MSI-X vectors.
     public int vectors() {
         return Math.max(profile().irqs().msiVectors(), profile().irqs().msixVectors());
     }
@@ -114,12 +114,12 @@ public final class Mdev {
         return driver.profile();
     }
 
-    /// The guest's memory as the driver reaches it, now and in later assignments.
+    /// The guest's memory as the driver reaches it, in this and later assignments.
     public GuestMemory guestMemory() {
         return guest;
     }
 
-    /// The device's interrupts as the driver raises them, now and in later assignments.
+    /// The device's interrupts as the driver raises them, in this and later assignments.
     public Interrupts interrupts() {
         return guest;
     }
@@ -136,12 +136,12 @@ public final class Mdev {
                                 Errno.EINVAL, "mdev=%s region=%d".formatted(uuid, index)));
     }
 
-    /// Who has the device, if somebody has.
+    /// The device's holder, if any.
     public Optional<String> holder() {
         return assignment.holder().map(DeviceHolder::name);
     }
 
-    /// Gives the device to a machine that cannot be asked to let it go.
+    /// Assigns the device to a machine that cannot be asked to release it.
     ///
     /// @param who the machine's name, for messages
     /// @throws MdevException as [#assign(DeviceHolder)]
@@ -149,11 +149,11 @@ public final class Mdev {
         return assign(DeviceHolder.named(who));
     }
 
-    /// Gives the device to a machine.
+    /// Assigns the device to a machine.
     ///
-    /// @return the device, until the machine closes it
-    /// @throws MdevException EBUSY if somebody has it, or the host works on it, ENODEV if it is
-    ///   being removed or its parent is leaving, EIO if it could not be reset since its last holder
+    /// @return the assignment, until the machine closes it
+    /// @throws MdevException EBUSY if it has a holder, or the host works on it, ENODEV if it is
+    ///   being removed or its parent is leaving, EIO if its last reset failed
     public MdevAssignment assign(DeviceHolder who) {
         assignment.take(who);
         try {
@@ -172,7 +172,8 @@ public final class Mdev {
         }
     }
 
-    /// A parent that begins to leave sees who has its devices, or who gets one sees that it leaves.
+    /// Either a leaving parent sees the assignment, or the assignment sees that the parent is
+    /// leaving.
     private void requireParent() {
         if (parent.presence() == Parent.Presence.LEAVING) {
             throw new MdevException(
@@ -180,25 +181,26 @@ public final class Mdev {
         }
     }
 
-    /// Nobody knows what a device that was taken over has in it: it gets its first state when
-    /// somebody gets the device, and not before, so that it can be saved until then.
+    /// The content of a device that was taken over is unknown: its first assignment resets it, and
+    /// nothing does so earlier, so that it can be saved until then.
     private void resetForFirstHolder() {
         resetBetweenHolders();
         driver.requireAlive();
         assignment.requireClean();
     }
 
-    /// Notes that the device was made and used before we had it.
+    /// Records that the device was created and used before this process had it.
     public void markTakenOver() {
         assignment.markTakenOver();
     }
 
-    /// Lets the driver reach the guest that has the device.
+    /// Connects the driver to the guest of the device's holder.
     ///
     /// @throws MdevException ENODEV if the device has ended
     void connect(GuestPort port) {
         guest.connect(port);
-        // A removal ends the driver first and cuts the guest off then: it does, or we see its end.
+        // A removal ends the driver first and cuts the guest off then: it does, or this sees its
+        // end.
         if (driver.hasEnded()) {
             guest.connect(null);
             driver.requireAlive();
@@ -222,35 +224,35 @@ public final class Mdev {
         }
     }
 
-    /// Puts the device into its first state, or lets nobody have it.
+    /// Resets the device, or blocks its assignment.
     private void resetBetweenHolders() {
-        // Whatever ends the call, an error that is thrown on included.
+        // For every end of the call, including a rethrown error.
         assignment.markUnclean("its reset did not end");
         driver.run("reset", this::resetInTurn)
                 .ifPresent(refusal -> assignment.markUnclean(refusal.reason()));
     }
 
-    /// In the device's turn: nobody can use the device between its reset and the note of it.
+    /// In the device's turn: the device cannot be used between its reset and the record of it.
     private void resetInTurn(MdevDevice made) {
         made.reset();
         assignment.markClean();
     }
 
-    /// Who has it, and whether anybody may get it.
+    /// The holder, and whether assignments are allowed.
     public Assignment assignment() {
         return assignment;
     }
 
-    /// Takes the device from whoever has it, for good: when this returns, no guest access reaches
-    /// its pages, it reaches no guest, and its driver is asked nothing more but to close it. What a
-    /// guest reserved for it stays reserved until the guest's machine lets go.
+    /// Takes the device from its holder permanently: when this returns, no guest access reaches its
+    /// pages, it reaches no guest, and its driver is called only to close it. The guest's reserved
+    /// addresses stay reserved until its machine detaches the device.
     public void revokeForGood() {
         driver.end();
         guest.connect(null);
         mappings.zapAll();
     }
 
-    /// Asks whoever has the device to let it go.
+    /// Asks the holder to release the device.
     public void requestRelease() {
         GuestPort port = guest.port();
         if (port != null) {
@@ -268,22 +270,22 @@ public final class Mdev {
         listener.faulted(this, fault);
     }
 
-    /// What the device puts out as a display, whoever has it.
+    /// The device's output as a display, whether it is assigned or idle.
     ///
-    /// @throws MdevException what the driver threw, ETIMEDOUT if it is busy for too long
+    /// @throws MdevException the driver's error, ETIMEDOUT if it is busy for too long
     public Scanout scanout() {
         return driver.scanout();
     }
 
-    /// What the driver counted for the device, by name.
+    /// The driver's counters of the device, by name.
     ///
-    /// @throws MdevException what the driver threw, ETIMEDOUT if it is busy for too long, E2BIG if
+    /// @throws MdevException the driver's error, ETIMEDOUT if it is busy for too long, E2BIG if
     ///   there are more than [#MAX_COUNTERS]
     public SortedMap<String, Long> counters() {
         return driver.counters();
     }
 
-    /// Takes back what is mapped of a region: see [MdevContext#revoke].
+    /// Revokes mappings of a region: see [MdevContext#revoke].
     public void revoke(int region, long firstPage, long npages) {
         RegionInfo info = region(region);
         if (firstPage < 0 || npages < 1) {
@@ -296,18 +298,18 @@ public final class Mdev {
         mappings.zap(region, firstPage, endPage);
     }
 
-    /// Resets the function: its configuration space gets its first values, so that no BAR is
-    /// decoded and no message enabled, every mapping is revoked, and the driver puts the device
-    /// into its first state. What it has pinned stays pinned.
+    /// Resets the function: its configuration space gets its initial values, so that no BAR is
+    /// decoded and no message enabled, every mapping is revoked, and the driver resets the device.
+    /// Its pins stay.
     ///
-    /// @throws MdevException ENODEV if the device has ended, else what the driver threw
+    /// @throws MdevException ENODEV if the device has ended, otherwise the driver's error
     public void reset() {
         driver.orThrow(reset(current));
     }
 
-    /// Lets the machine that has the device set it up again after a [#reset], as firmware does:
-    /// BARs are where they were. Nothing happens if no machine has it, or one that leaves it to its
-    /// guest.
+    /// Lets the holder's machine set the device up again after a [#reset], as firmware does: BARs
+    /// keep their addresses. Does nothing if the device is idle, or its machine leaves firmware to
+    /// the guest.
     public void runFirmware() {
         GuestPort port = guest.port();
         if (port != null) {
@@ -317,8 +319,8 @@ public final class Mdev {
 
     /// The same, for an assignment.
     ///
-    /// @param holder the assignment that is reset; null if nobody had the device
-    /// @return what the driver threw, if it did; ENODEV if the device changed hands meanwhile
+    /// @param holder the assignment to reset; null if the device was idle
+    /// @return the driver's error, if it failed; ENODEV if the device changed hands in the meantime
     Optional<Refusal> reset(@Nullable MdevAssignment holder) {
         GuestPort port = guest.port();
         if (port != null) {
@@ -333,7 +335,7 @@ public final class Mdev {
                 });
     }
 
-    /// @throws MdevException ENODEV unless the device is `holder`'s
+    /// @throws MdevException ENODEV unless `holder` has the device
     @SuppressWarnings("ReferenceEquality") // an assignment is one, whatever it says
     void requireHolder(@Nullable MdevAssignment holder) {
         if (current != holder) {
@@ -341,7 +343,8 @@ public final class Mdev {
         }
     }
 
-    /// Tells the driver of guest memory that goes away. Whatever it throws, the memory goes.
+    /// Notifies the driver of guest memory that is about to be removed. The memory is removed even
+    /// if the driver throws.
     ///
     /// @param iova first address
     /// @param lengthBytes bytes
@@ -349,32 +352,33 @@ public final class Mdev {
         var _ = driver.run("dmaUnmapped", made -> made.dmaUnmapped(iova, lengthBytes));
     }
 
-    /// Lets a device go on that was restored while nobody had it: what it was doing needs a guest.
-    /// For its new holder, once the device reaches the guest's memory. Does nothing otherwise.
+    /// Resumes a device that was restored while idle: its work needs a guest. For its new holder,
+    /// once the device reaches the guest's memory. Otherwise does nothing.
     ///
-    /// @throws MdevException what the driver threw
+    /// @throws MdevException the driver's error
     public void resumeRestored() {
         driver.resumeRestored();
     }
 
-    /// Takes back every mapping; the next access faults.
+    /// Revokes every mapping; the next access faults.
     public void revokeAll() {
         mappings.zapAll();
     }
 
-    /// Lets the driver put the device into its first state.
+    /// Lets the driver reset the device.
     ///
-    /// @throws MdevException what the driver threw
+    /// @throws MdevException the driver's error
     public void resetDriver() {
         driver.orThrow(driver.run("reset", MdevDevice::reset));
     }
 
-    /// Gives the device other pages. Nobody may have the device.
+    /// Gives the device other pages. The device must be idle.
     ///
     /// @param copy copies the content; runs while no other call of the device does, and the device
     ///   does nothing by itself
-    /// @return why the device does not go on, if its driver does not let it; it has its new pages
-    /// @throws MdevException what the driver threw; the device has its old pages then
+    /// @return why the driver could not resume the device, if it failed; the device has its new
+    ///     pages
+    /// @throws MdevException the driver's error; the device has its old pages then
     public Optional<MdevException> moveTo(List<PoolShare> target, Runnable copy) {
         Optional<DeviceState> running =
                 driver.isStopped() ? Optional.empty() : driver.ask("state", MdevDevice::state);
@@ -410,7 +414,7 @@ public final class Mdev {
         }
     }
 
-    /// Faults so far, without those that the host caused by mapping ahead.
+    /// Faults so far, without those of mapping ahead.
     public long faultCount() {
         return faults.total();
     }
@@ -434,7 +438,7 @@ public final class Mdev {
         return regions().stream().mapToLong(region -> residentPages(region.index())).sum();
     }
 
-    /// The callback that has been running for longer than it may, if one has, with its time.
+    /// The callback that exceeds its deadline, if any, with its duration.
     public Optional<String> overdueCallback() {
         return driver.overdueCallback();
     }

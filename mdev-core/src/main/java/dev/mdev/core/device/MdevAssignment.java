@@ -20,8 +20,8 @@ import java.util.concurrent.atomic.AtomicBoolean;
 
 /// A device for the time that one machine has it, from [Mdev#assign] to [#close].
 ///
-/// All methods may be called by any thread. A register access that was under way when the machine
-/// gave the device back, and gets its turn later, is refused with ENODEV.
+/// Any thread may call all methods. A register access that was in progress when the machine
+/// released the device, and gets its turn later, fails with ENODEV.
 public final class MdevAssignment implements FunctionBackend, AutoCloseable {
     private final Mdev mdev;
     private final AtomicBoolean closed = new AtomicBoolean();
@@ -49,7 +49,7 @@ public final class MdevAssignment implements FunctionBackend, AutoCloseable {
     /// Reserves the addresses of one area of a region in a guest's host address space. Nothing is
     /// mapped yet, and no driver code runs.
     ///
-    /// @throws MdevException EINVAL if the area is trapped; else as [HostMm#reserve]
+    /// @throws MdevException EINVAL if the area is trapped; otherwise as [HostMm#reserve]
     public Vma map(HostMm mm, RegionInfo region, RegionArea area) {
         if (area.kind() == RegionArea.Kind.TRAPPED) {
             throw new MdevException(
@@ -72,14 +72,14 @@ public final class MdevAssignment implements FunctionBackend, AutoCloseable {
                                         new GrantCheck(mdev.share()), mdev::faulted)));
     }
 
-    /// Maps all of a range that [#map] reserved, as far as the driver grants it; the rest faults at
-    /// its first access. For eager areas, once the guest can reach them. Calls the driver.
+    /// Maps all of a range that [#map] reserved, as far as the driver grants it; other pages fault
+    /// at their first access. For eager areas, once the guest can reach them. Calls the driver.
     public void populate(HostMm mm, Vma vma) {
         mm.populate(vma);
     }
 
-    /// Takes back what is mapped in a range that [#map] reserved; the next access faults. When it
-    /// returns, no access that began before still uses the old pages.
+    /// Revokes the mappings in a range that [#map] reserved; the next access faults. When it
+    /// returns, no earlier access still uses the old pages.
     public void zap(HostMm mm, Vma vma) {
         mm.zap(vma.range());
     }
@@ -156,9 +156,9 @@ public final class MdevAssignment implements FunctionBackend, AutoCloseable {
         return mdev.reset(this);
     }
 
-    /// Gives the device back: removes all mappings, cuts the driver off from the guest, and resets
-    /// the device so that the next holder finds nothing of this one's. If the reset fails, nobody
-    /// gets the device until a [Mdev#reset] succeeds. Closing twice is closing once.
+    /// Releases the device: removes all mappings, cuts the driver off from the guest, and resets
+    /// the device fully before its next assignment. If the reset fails, the host refuses to assign
+    /// the device until a [Mdev#reset] succeeds. Closing again does nothing.
     @Override
     public void close() {
         if (closed.compareAndSet(false, true)) {

@@ -2,8 +2,8 @@ package dev.mdev.core.device;
 
 import dev.mdev.core.mapping.FaultRecord;
 
-/// Hears what happens to a device, on the thread that it happens on. Implementations are quick and
-/// do not throw.
+/// Receives events of a device, on the thread that causes them. Implementations are quick and do
+/// not throw.
 public interface MdevListener {
     /// A guest of the device faulted, and the fault was answered.
     void faulted(Mdev mdev, FaultRecord fault);
@@ -14,6 +14,6 @@ public interface MdevListener {
     /// A holder got the device.
     void assigned(Mdev mdev, String holder);
 
-    /// A holder let the device go, or lost it.
+    /// A holder released the device, or lost it.
     void unassigned(Mdev mdev, String holder);
 }

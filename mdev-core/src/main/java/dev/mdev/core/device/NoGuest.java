@@ -8,7 +8,7 @@ import dev.mdev.api.page.Access;
 
 import java.lang.foreign.MemorySegment;
 
-/// What a device reaches while it is not assigned: no memory, and nobody who hears its interrupts.
+/// The guest of an idle device: no memory, and no receiver of interrupts.
 public final class NoGuest implements GuestMemory, Interrupts {
     public static final NoGuest INSTANCE = new NoGuest();
 

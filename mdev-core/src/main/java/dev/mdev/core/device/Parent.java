@@ -31,9 +31,8 @@ public final class Parent {
 
     private final String driverName;
 
-    // What the driver says of the parent is asked once: it may say something else later, or
-    // nothing,
-    // and we need it under locks of ours.
+    // The driver describes the parent once: later answers may differ, or fail, and the core needs
+    // the description under its locks.
     private final String name;
     private final String description;
     private final Aperture aperture;
@@ -52,23 +51,23 @@ public final class Parent {
     /// Changed by the registry, under its lock.
     private volatile Presence presence = Presence.ARRIVING;
 
-    /// Whether a parent can be used.
+    /// The presence of a parent.
     public enum Presence {
-        /// Not yet: its pages are being scrubbed, its devices looked for.
+        /// Not usable yet: the host scrubs its pages and looks for its devices.
         ARRIVING,
-        /// It can.
+        /// Usable.
         PRESENT,
-        /// Not any more: its devices are being ended, and it goes when they are gone.
+        /// No longer usable: its devices are being ended, and it leaves when they are gone.
         LEAVING
     }
 
     /// A device that a driver found.
     ///
-    /// @param apertureRelease frees what the host gave for its aperture
+    /// @param apertureRelease frees the host's memory of its aperture
     public record Found(
             String driverName, ParentDevice device, Consumer<Aperture> apertureRelease) {}
 
-    /// @throws MdevException EINVAL if what the driver says of the device makes no sense
+    /// @throws MdevException EINVAL if the driver's description is invalid
     public Parent(Found found, Duration callDeadline, DriverCalls.CallObserver observer) {
         this.driverName = found.driverName();
         this.device = found.device();
@@ -160,14 +159,14 @@ public final class Parent {
         return capacity.usage();
     }
 
-    /// All pages of a pool and what they are used for, ascending, without gaps.
+    /// All pages of a pool with their use, ascending, without gaps.
     ///
     /// @throws MdevException EINVAL if the parent has no such pool
     public List<PoolExtent> extents(String pool) {
         return capacity.ask(pool, PoolMap::extents);
     }
 
-    /// Whether it can be used.
+    /// Its presence.
     public Presence presence() {
         return presence;
     }
@@ -176,12 +175,12 @@ public final class Parent {
         presence = now;
     }
 
-    /// Bytes that were scrubbed so far.
+    /// Bytes scrubbed so far.
     public long scrubbedBytes() {
         return scrubbedBytes.get();
     }
 
-    /// Pages that could not be scrubbed, counted once each time it was tried.
+    /// Failed attempts to scrub a page.
     public long scrubFailures() {
         return scrubFailures.get();
     }
@@ -191,22 +190,22 @@ public final class Parent {
         scrubFailures.addAndGet(report.failedPages());
     }
 
-    /// Why one more device of the type does not fit in the pools, or nothing if it does.
+    /// Why one more device of the type does not fit in the pools, or nothing if it fits.
     public Optional<String> explain(MdevType type) {
         return capacity.explain(type);
     }
 
-    /// Frees what the host gave for the aperture. The device is closed.
+    /// Frees the host's memory of the aperture. The device is closed.
     public void releaseAperture() {
         apertureRelease.accept(aperture);
     }
 
-    /// How it goes, and that it went.
+    /// Its exit.
     public ParentExit exit() {
         return exit;
     }
 
-    /// The pools as they are remembered.
+    /// The persistent form of the pools.
     public List<PoolRuns> poolRuns() {
         return pools.stream()
                 .map(pool ->

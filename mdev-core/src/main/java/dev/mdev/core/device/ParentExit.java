@@ -5,17 +5,17 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 
-/// The one time that a parent is closed: begun by whoever finds that nothing of it is left.
+/// The one close of a parent: begun by the thread that finds it empty.
 public final class ParentExit {
     private final AtomicBoolean begun = new AtomicBoolean();
     private final CountDownLatch gone = new CountDownLatch(1);
 
-    /// @return whether the caller is the one to close the parent
+    /// @return whether the caller must close the parent
     public boolean begin() {
         return !begun.getAndSet(true);
     }
 
-    /// After [#begin]: nobody closes it yet.
+    /// After [#begin]: the close has not begun.
     public void cancel() {
         begun.set(false);
     }

@@ -5,9 +5,9 @@ import dev.mdev.api.MdevDevice;
 
 import java.util.Optional;
 
-/// What a device puts out as a display.
+/// A device's output as a display.
 public sealed interface Scanout {
-    /// It is no display.
+    /// It is not a display.
     record NoDisplay() implements Scanout {}
 
     /// It is a display, and shows nothing now: it is off or blank, or its mode is one that the

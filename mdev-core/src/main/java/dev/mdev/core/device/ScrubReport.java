@@ -1,6 +1,6 @@
 package dev.mdev.core.device;
 
-/// A scrubbing of pages.
+/// The result of scrubbing.
 ///
 /// @param parent the parent's name
 /// @param bytes bytes that were set to zero and read back
