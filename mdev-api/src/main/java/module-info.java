@@ -1,7 +1,7 @@
-/// What the author of a parent driver sees.
+/// The interface for authors of parent drivers.
 ///
-/// A *parent driver* splits one physical device into *mediated devices* that are given to virtual
-/// machines. Start at [dev.mdev.api.ParentDriver]; the question that everything turns on is
+/// A *parent driver* splits one physical device into *mediated devices*, which the host assigns to
+/// virtual machines. Start at [dev.mdev.api.ParentDriver]; the central method is
 /// [dev.mdev.api.MdevDevice#validateMapRequest].
 module dev.mdev.api {
     requires static transitive org.jspecify;

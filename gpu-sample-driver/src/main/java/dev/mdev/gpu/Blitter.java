@@ -4,10 +4,10 @@ import dev.mdev.api.GuestMemory;
 
 import java.lang.foreign.MemorySegment;
 
-/// Moves the bytes of commands, as far as it is let, and can go on anywhere.
+/// Moves the bytes of commands in steps, and can continue at any step.
 ///
-/// How far a command is, is one number: bytes moved in the command's own order, row by row. So a
-/// command can be left in the middle for another device's, or saved and continued elsewhere.
+/// The progress of a command is one number: bytes moved in the command's own order, row by row. So
+/// a command can be interrupted for another device's, or saved and continued elsewhere.
 ///
 /// Not thread-safe: one belongs to each queue, and only the engine's thread uses it.
 final class Blitter {
@@ -22,12 +22,12 @@ final class Blitter {
         this.guestMemory = guestMemory;
     }
 
-    /// Moves up to `mostBytes` bytes of a command that was checked.
+    /// Moves up to `mostBytes` bytes of a checked command.
     ///
-    /// @param doneBytes what was moved of it before
+    /// @param doneBytes the bytes already moved
     /// @return bytes moved now, at least 1
-    /// @throws dev.mdev.api.MdevException if memory is not there; what was moved of this piece does
-    ///   not count
+    /// @throws dev.mdev.api.MdevException if memory is absent; the bytes moved of this piece do not
+    ///   count
     long move(Command command, long doneBytes, long mostBytes) {
         long endBytes = Math.min(command.totalBytes(), doneBytes + mostBytes);
         long at = doneBytes;
@@ -71,7 +71,7 @@ final class Blitter {
         return length;
     }
 
-    /// The pattern starts anew in each row.
+    /// The pattern starts again in each row.
     private void fill(int pattern, long inRow, int length) {
         for (int i = 0; i < length; i++) {
             buffer[i] = (byte) (pattern >>> (8 * (int) ((inRow + i) & 3)));

@@ -24,8 +24,8 @@ import java.lang.foreign.ValueLayout;
 /// | 4 COPY_OUT | copies rows | guest memory | VRAM |
 /// | 5 FENCE | sets the FENCE register to `fence`; with flag 2 also stores it, 8 bytes | guest memory | |
 ///
-/// Flag 1 asks for an interrupt when the command is done. The numbers are the guest's: nothing
-/// about them is right before [#check].
+/// Flag 1 requests an interrupt when the command is done. The numbers come from the guest, and are
+/// untrusted before [#check].
 record Command(
         int opcode,
         int flags,
@@ -50,7 +50,7 @@ record Command(
     static final int INTERRUPT = 1;
     static final int STORE_FENCE = 2;
 
-    /// @param bytes 64 of them, which nobody changes afterwards
+    /// @param bytes 64 of them, constant afterwards
     static Command decode(MemorySegment bytes) {
         int head = bytes.get(INT, 0x00);
         return new Command(
@@ -72,7 +72,7 @@ record Command(
         return raw.toArray(ValueLayout.JAVA_BYTE);
     }
 
-    /// What is wrong with the command, for a device with that much VRAM.
+    /// The error of the command, for a device with that much VRAM.
     QueueError check(long vramBytes) {
         boolean restIsZero = (raw.get(LONG, 0x30) | raw.get(LONG, 0x38)) == 0;
         if (!restIsZero || (flags & ~(INTERRUPT | STORE_FENCE)) != 0) {
@@ -93,8 +93,8 @@ record Command(
         return opcode > FENCE ? QueueError.BAD_OPCODE : QueueError.NONE;
     }
 
-    /// Whether the rows lie in VRAM and do not overlap each other. Sound for all 32-bit sizes: no
-    /// product or sum overflows, since each is bounded by `vramBytes` before it is formed.
+    /// Whether the rows lie in VRAM and do not overlap each other. Correct for all 32-bit sizes: no
+    /// product or sum overflows, because each is bounded by `vramBytes` before it is formed.
     private boolean isInside(long start, long pitch, long vramBytes) {
         if (rowBytes < 1 || rowBytes > vramBytes || rows < 1) {
             return false;
@@ -110,7 +110,7 @@ record Command(
         return opcode >= FILL && opcode <= COPY_OUT ? rowBytes * rows : 0;
     }
 
-    /// Whether rows have to be moved from the last byte to the first, as they may overlap.
+    /// Whether rows must be moved from the last byte to the first, because they may overlap.
     boolean isBackward() {
         return opcode == BLIT && destination > source;
     }

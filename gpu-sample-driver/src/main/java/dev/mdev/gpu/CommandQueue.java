@@ -17,23 +17,23 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.util.Map;
 
-/// One device's command queue: a ring in guest memory, its registers, and the command under way.
+/// One device's command queue: a ring in guest memory, its registers, and the command in progress.
 ///
 /// Two threads meet here. The host calls the register methods, one at a time; the engine's thread
-/// calls [#step] and [#armIfIdle]. The engine works *without* this lock, since DMA and revocation
-/// may come back to this device; it takes its work under the lock, marks the queue as running, and
-/// writes down what it did under the lock again. Who needs the engine out (a reset, a save, the
-/// end) calls [#pause], which waits for the mark to go: at most one step.
+/// calls [#step] and [#armIfIdle]. The engine works *without* this lock, because DMA and revocation
+/// may call back to this device; it takes its work under the lock, marks the queue as running, and
+/// records the result under the lock again. A caller that needs the engine out (a reset, a save,
+/// the end) calls [#pause], which waits for the mark to be cleared: at most one step.
 final class CommandQueue implements RegisterBlock {
     private static final System.Logger LOGGER = System.getLogger(CommandQueue.class.getName());
 
     /// Bytes that one unit of work moves.
     static final int UNIT_BYTES = 64;
 
-    /// Units that fetching a command costs, so that commands that move nothing are not free.
+    /// Units that fetching a command costs, so that empty commands have a cost.
     static final long COMMAND_UNITS = 16;
 
-    /// The most bytes of one step: how long others wait at [#pause].
+    /// The maximum number of bytes of one step: it bounds the wait in [#pause].
     private static final long STEP_BYTES = 1 << 16;
 
     private final Vram vram;
@@ -50,15 +50,15 @@ final class CommandQueue implements RegisterBlock {
     @GuardedBy("this")
     private boolean running;
 
-    /// Callers of [#pause] that have not called [#unpause].
+    /// Callers of [#pause] without [#unpause] so far.
     @GuardedBy("this")
     private int pauses;
 
-    /// The start that the round under way works for.
+    /// The start that the current round works for.
     @GuardedBy("this")
     private int roundGeneration;
 
-    // For operators: since creation, whatever the guest resets.
+    // For operators: since creation, across resets by the guest.
 
     @GuardedBy("this")
     private long units;
@@ -93,7 +93,7 @@ final class CommandQueue implements RegisterBlock {
 
     /// Does one step of work.
     ///
-    /// @param budgetUnits the most that moving bytes may cost
+    /// @param budgetUnits the maximum cost of moving bytes
     /// @return units of work done; 0 if there is nothing to do
     long step(long budgetUnits) {
         Now now = enter();
@@ -124,14 +124,14 @@ final class CommandQueue implements RegisterBlock {
             }
             return now.job == null && doorbell.tail() == now.head;
         } catch (MdevException e) {
-            // The next step meets it again and stops the queue.
+            // The next step finds it again and stops the queue.
             return false;
         } finally {
             leave(0);
         }
     }
 
-    /// What a step starts from.
+    /// The input of a step.
     private record Now(
             int generation,
             int head,
@@ -140,7 +140,7 @@ final class CommandQueue implements RegisterBlock {
             @Nullable Command job,
             long jobDoneBytes) {}
 
-    /// Marks the queue as running, or says that it must stay out.
+    /// Marks the queue as running, or returns that it must stay out.
     private synchronized @Nullable Now enter() {
         boolean joined = state.generation == roundGeneration;
         running = state.isEnabled() && joined && pauses == 0;
@@ -179,7 +179,7 @@ final class CommandQueue implements RegisterBlock {
         } catch (MdevException e) {
             fail(now, e.errno() == Errno.EIO ? QueueError.INTERNAL : QueueError.DMA_FAULT);
         } catch (RuntimeException e) {
-            // A bug, which is to stop this device and not the engine.
+            // A bug, which must stop this device and not the engine.
             LOGGER.log(System.Logger.Level.ERROR, "the engine failed at " + now, e);
             fail(now, QueueError.INTERNAL);
         }
@@ -210,7 +210,7 @@ final class CommandQueue implements RegisterBlock {
         return COMMAND_UNITS;
     }
 
-    /// Tells of a fence where guests look without asking: before the register and the interrupt.
+    /// Reports a fence where guests read without a request: before the register and the interrupt.
     private void publish(Command fence) {
         if (fence.storesFence()) {
             guestMemory.store(fence.destination(), Long.BYTES, fence.fence());
@@ -218,7 +218,7 @@ final class CommandQueue implements RegisterBlock {
         fencePage.publish(fence.fence());
     }
 
-    /// Writes down how far a command is.
+    /// Records the progress of a command.
     private synchronized void advance(Now now, Command command, long doneBytes) {
         if (state.generation != now.generation) {
             return;
@@ -295,7 +295,7 @@ final class CommandQueue implements RegisterBlock {
 
     private void control(boolean enable) {
         if (enable && load(QueueState.CONTROL) == 0) {
-            // First, as it may fail. The engine does not look before the queue is enabled.
+            // First, because it may fail. The engine reads only enabled queues.
             doorbell.setTail(0);
         }
         synchronized (this) {
@@ -312,7 +312,7 @@ final class CommandQueue implements RegisterBlock {
     private synchronized void storeToState(int offset, long value, long mask) {
         boolean wasQuiet = pendingLocked() == 0;
         state.store(offset, value, mask);
-        // What was pending when it is unmasked is sent now.
+        // Unmasking sends a pending message now.
         if (wasQuiet && pendingLocked() != 0) {
             interrupts.trigger(0);
         }
@@ -323,7 +323,7 @@ final class CommandQueue implements RegisterBlock {
         return state.get(QueueState.IRQ_STATUS) & state.get(QueueState.IRQ_MASK);
     }
 
-    /// Keeps the engine out, and waits until it is. Each call needs an [#unpause].
+    /// Keeps the engine out, and waits until it is out. Each call needs an [#unpause].
     synchronized void pause() {
         pauses++;
         boolean interrupted = false;
@@ -343,7 +343,7 @@ final class CommandQueue implements RegisterBlock {
         pauses--;
     }
 
-    /// Brings back the state after creation. Paused.
+    /// Returns to the state after creation. Paused.
     void reset() {
         doorbell.reset();
         fencePage.reset();
@@ -352,7 +352,7 @@ final class CommandQueue implements RegisterBlock {
         }
     }
 
-    /// Paused, so that the command under way is as far as memory says.
+    /// Paused, so that the command's recorded progress matches memory.
     synchronized void save(DataOutput out) throws IOException {
         state.save(out);
     }

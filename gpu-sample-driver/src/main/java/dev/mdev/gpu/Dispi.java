@@ -11,9 +11,9 @@ import java.util.Optional;
 /// The registers of the Bochs display interface ("VBE DISPI"), which set the mode, as QEMU's
 /// standard VGA has them and Linux's `bochs` driver uses them.
 ///
-/// What makes no sense is brought to the nearest that does, as soon as the display is on: there is
-/// no way to tell a guest of an error. Widths are not rounded to multiples of 8, as QEMU's
-/// `bochs-display` does not and its `VGA` does: a guest in 1366x768 would see a staircase.
+/// When the display is on, invalid values become the nearest valid ones, because errors cannot be
+/// reported to a guest. Widths are not rounded to multiples of 8, as in QEMU's `bochs-display` and
+/// unlike its `VGA`: a guest in 1366x768 would see a staircase.
 final class Dispi implements RegisterBlock {
     static final int ID = 0;
     static final int XRES = 1;
@@ -49,13 +49,13 @@ final class Dispi implements RegisterBlock {
         reset();
     }
 
-    /// The picture that is put out.
+    /// The geometry of the picture.
     ///
     /// @param lineBytes from one line's start to the next's
     /// @param startBytes offset in VRAM of the first pixel
     record Mode(int width, int height, int bitsPerPixel, long lineBytes, long startBytes) {}
 
-    /// What is put out; nothing while the display is off.
+    /// The current picture; nothing while the display is off.
     Optional<Mode> mode() {
         if (!isOn()) {
             return Optional.empty();
@@ -94,7 +94,7 @@ final class Dispi implements RegisterBlock {
     public void store(int offset, long bits, long mask) {
         int index = offset / Short.BYTES;
         if (index == VIRT_HEIGHT || index == VIDEO_MEMORY_64K) {
-            // They follow from the others.
+            // Derived from the others.
             return;
         }
         int value = (int) RegisterBlock.merge(registers[index], bits, mask);
@@ -133,7 +133,7 @@ final class Dispi implements RegisterBlock {
         }
         switch (registers[BPP]) {
             case 4, 8, 15, 16, 24, 32 -> {
-                // As asked.
+                // As requested.
             }
             default -> registers[BPP] = 8;
         }

@@ -8,12 +8,12 @@ import dev.mdev.api.ShareMemory;
 import dev.mdev.api.page.Page;
 import dev.mdev.api.page.Prot;
 
-/// A device's doorbell page, mapped straight through to the guest: its first word is the tail of the
-/// ring, and a guest rings by storing to it, without leaving its processor.
+/// A device's doorbell page, mapped directly to the guest: its first word is the tail of the ring,
+/// and a guest rings by storing to it, without leaving its processor.
 ///
-/// Nobody is told of such a store, so the engine has to look. While it is busy it looks anyhow. When
-/// it has nothing to do it *arms* the doorbell: it revokes the page, looks once more, and goes to
-/// sleep. The next store faults, and the fault is the bell:
+/// Such a store notifies no one, so the engine must check. While it is busy, it checks regularly.
+/// When it has nothing to do, it *arms* the doorbell: it revokes the page, checks once more, and
+/// sleeps. The next store faults, and the fault is the bell:
 ///
 ///     engine                              guest
 ///     arm: live = false
@@ -22,8 +22,8 @@ import dev.mdev.api.page.Prot;
 ///     sleep                               decide: live = true, wake, grant the page
 ///     look at the tail  <---------------- the store is done
 ///
-/// That no ring is lost rests on two promises of [MdevContext#revoke]: accesses through the old
-/// mapping are over when it returns, and an answer that it overtook is asked for again.
+/// Two guarantees of [MdevContext#revoke] ensure that no ring is lost: accesses through the old
+/// mapping have ended when it returns, and the host repeats a request whose answer it overtook.
 ///
 /// All methods may be called by any thread.
 final class Doorbell {
@@ -38,8 +38,8 @@ final class Doorbell {
         this.page = ShareMemory.inOrder(aperture, context.share(GpuParent.DOORBELL));
     }
 
-    /// The answer to a guest that touched the page. It is not mapped ahead: that would be a ring
-    /// that nobody made.
+    /// The answer to a guest's access to the page. It is never mapped ahead: that would be a ring
+    /// without a store.
     MapDecision decide(MapRequest request) {
         if (request.reason() == MapRequest.Reason.PREFETCH) {
             return new MapDecision.Deny("a doorbell is mapped when it is rung");
@@ -52,14 +52,14 @@ final class Doorbell {
         return live;
     }
 
-    /// Takes the page from the guest. When this returns, every store before is to be seen in
-    /// [#tail], and the next faults. Call it with no lock held.
+    /// Revokes the page. When this returns, [#tail] shows every earlier store, and the next store
+    /// faults. Call it without a lock.
     void arm() {
         live = false;
         context.revoke(GpuDevice.QUEUE_BAR, GpuDevice.DOORBELL_PAGE, 1);
     }
 
-    /// The ring's tail, as the guest stored it last.
+    /// The ring's tail, from the guest's last store.
     int tail() {
         return (int) page.load(0, Integer.BYTES);
     }
@@ -68,12 +68,12 @@ final class Doorbell {
         page.store(0, Integer.BYTES, tail);
     }
 
-    /// The page's content, for a guest that cannot have it mapped.
+    /// The page's content, for a guest that cannot map it.
     ShareMemory content() {
         return page;
     }
 
-    /// Brings back the state after creation. The page is not mapped.
+    /// Returns to the state after creation. The page is not mapped.
     void reset() {
         live = false;
         page.fill(0, Page.SIZE, (byte) 0);

@@ -13,19 +13,19 @@ import java.util.concurrent.locks.LockSupport;
 /// The GPU's one engine, and the scheduler that shares it among the devices.
 ///
 /// Rounds go over all queues (deficit round robin). In a round a device may use its weight times
-/// [#SLICE_UNITS]; what it overdraws, by a part of a step, it pays in its next round; what it
-/// leaves unused is lost, as nobody saves up while idle. Work is counted in units, never in time,
-/// so that the same commands are always scheduled in the same way.
+/// [#SLICE_UNITS]; an overdraft, of a part of a step, comes off its next round; an unused rest is
+/// lost, so that idle devices save up nothing. Work is counted in units, never in time, so that the
+/// same commands are always scheduled in the same way.
 ///
-/// A queue that stops is out of the round, and one that is started joins the next: so a flood of
-/// bad commands costs the others one command a round, however fast its guest starts over.
+/// A queue that stops leaves the round, and a started queue joins the next: so a flood of bad
+/// commands costs the others one command per round, however fast its guest restarts.
 final class Engine implements AutoCloseable {
     /// Units a round for a device of weight 1: 64 KiB moved.
     static final long SLICE_UNITS = 1024;
 
     /// Rounds without work after which the engine goes to sleep, and the time between them. Arming
-    /// a doorbell costs the guest a fault, looking costs the host a processor: about 2 ms of
-    /// looking is a compromise.
+    /// a doorbell costs the guest a fault, and checking costs the host a processor: about 2 ms of
+    /// checking is a compromise.
     private static final int MAX_IDLE_ROUNDS = 40;
 
     private static final long IDLE_ROUND_NANOS = 50_000;
@@ -34,7 +34,8 @@ final class Engine implements AutoCloseable {
     private final boolean hasThread;
     private final List<CommandQueue> queues = new CopyOnWriteArrayList<>();
 
-    /// What each queue may use, or overdrew. Only the one who runs rounds touches it.
+    /// The remaining budget or overdraft of each queue. Only the thread that runs rounds touches
+    /// it.
     private final Map<CommandQueue, Long> credits = new HashMap<>();
 
     @GuardedBy("this")
@@ -46,14 +47,14 @@ final class Engine implements AutoCloseable {
     @GuardedBy("this")
     private boolean closed;
 
-    /// @param name the GPU's, for the thread's
+    /// @param name the GPU's, for the name of the thread
     /// @param hasThread false for tests, which then run rounds themselves
     Engine(String name, boolean hasThread) {
         this.name = name + "-engine";
         this.hasThread = hasThread;
     }
 
-    /// Takes a device's queue in. The first one starts the thread.
+    /// Adds a device's queue. The first one starts the thread.
     void add(CommandQueue queue) {
         queues.add(queue);
         synchronized (this) {
@@ -63,12 +64,12 @@ final class Engine implements AutoCloseable {
         }
     }
 
-    /// Lets a queue go, which is paused for good.
+    /// Removes a queue, which is paused permanently.
     void remove(CommandQueue queue) {
         queues.remove(queue);
     }
 
-    /// Says that a queue may have got work. May be called by any thread.
+    /// Announces possible work in a queue. Any thread may call it.
     synchronized void wake() {
         wanted = true;
         notifyAll();
@@ -130,7 +131,7 @@ final class Engine implements AutoCloseable {
                 wait();
             }
         } catch (InterruptedException e) {
-            // Nobody has a reason to; one look too many is all it costs.
+            // A spurious wake-up costs only one more check.
         }
         wanted = false;
     }
@@ -139,7 +140,7 @@ final class Engine implements AutoCloseable {
         return closed;
     }
 
-    /// Ends the thread. All queues were removed.
+    /// Ends the thread. All queues are removed already.
     @Override
     public void close() {
         Thread last;

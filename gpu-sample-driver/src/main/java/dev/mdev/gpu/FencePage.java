@@ -9,9 +9,8 @@ import dev.mdev.api.page.Access;
 import dev.mdev.api.page.Page;
 import dev.mdev.api.page.Prot;
 
-/// A page that guests map read-only: its first eight bytes are the last fence. Who waits for a
-/// fence looks here, which costs no exit from the guest, where the register would cost one at each
-/// look.
+/// A page that guests map read-only: its first eight bytes are the last fence. A guest that waits
+/// for a fence reads here, which costs no exit, while each read of the register costs one.
 ///
 /// All methods may be called by any thread.
 final class FencePage {
@@ -21,7 +20,7 @@ final class FencePage {
         this.page = ShareMemory.inOrder(aperture, context.share(GpuParent.FENCE));
     }
 
-    /// The answer to a guest that touched the page.
+    /// The answer to a guest's access to the page.
     MapDecision decide(MapRequest request) {
         if (request.access() == Access.WRITE) {
             return new MapDecision.Deny("the fence page is read only");
@@ -33,12 +32,12 @@ final class FencePage {
         page.store(0, Long.BYTES, fence);
     }
 
-    /// The page's content, for a guest that cannot have it mapped.
+    /// The page's content, for a guest that cannot map it.
     ShareMemory content() {
         return page;
     }
 
-    /// Brings back the state after creation. The page is not mapped.
+    /// Returns to the state after creation. The page is not mapped.
     void reset() {
         page.fill(0, Page.SIZE, (byte) 0);
     }

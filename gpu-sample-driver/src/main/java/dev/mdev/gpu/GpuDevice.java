@@ -37,8 +37,8 @@ import java.util.Optional;
 /// | BAR 4 page 2 | the last fence | [FencePage], mapped read-only |
 /// | BAR 4 page 3 | a guard: who runs past the end is told so | denied |
 ///
-/// The host may be unable to map, as when the machine monitor of the guest does not: then accesses
-/// to mappable areas come here too.
+/// The host may be unable to map, like some machine monitors: then accesses to mappable areas also
+/// come here.
 final class GpuDevice implements MdevDevice, Display, DeviceState {
     static final int VRAM_BAR = 0;
     static final int MMIO_BAR = 2;
@@ -49,16 +49,17 @@ final class GpuDevice implements MdevDevice, Display, DeviceState {
     static final int FENCE_PAGE = 2;
     private static final int QUEUE_BAR_PAGES = 4;
 
-    /// Where in BAR 4 the MSI-X table and the pending bits are: the second half of the registers.
+    /// The place of the MSI-X table and the pending bits in BAR 4: the second half of the
+    /// registers.
     private static final MsixPlacement MSIX = new MsixPlacement(QUEUE_BAR, 0x1800, 0x1C00);
 
     /// QEMU's standard VGA without the legacy part, which guests have drivers for: vendor and
-    /// device, a display controller that is no VGA, and the revision from which on it has the byte
-    /// order register.
+    /// device, a display controller other than VGA, and the first revision with the byte order
+    /// register.
     private static final PciIdentity IDENTITY =
             new PciIdentity(0x1234, 0x1111, 0x03_8000, 2, 0x1AF4, 0x1100);
 
-    /// A message, since the legacy line has machine monitors unmap BARs at each interrupt.
+    /// A message, because machine monitors unmap BARs at each interrupt of the legacy line.
     private static final IrqInfo IRQS = new IrqInfo(false, 0, 1);
 
     private static final int STATE_VERSION = 1;
@@ -180,7 +181,8 @@ final class GpuDevice implements MdevDevice, Display, DeviceState {
         return offsetBytes;
     }
 
-    /// @throws MdevException EINVAL for an access to two pages: no instruction of a guest makes one
+    /// @throws MdevException EINVAL for an access to two pages: a guest's instruction never makes
+    ///     one
     private static int insidePage(long offsetBytes, int widthBytes) {
         int inPage = Page.offsetOf(offsetBytes);
         if (inPage > Page.SIZE - widthBytes) {
@@ -216,7 +218,7 @@ final class GpuDevice implements MdevDevice, Display, DeviceState {
         return true;
     }
 
-    /// The host has stopped the device, so the engine does not work in its pages.
+    /// The host has stopped the device, so the engine leaves its pages alone.
     @Override
     public void shareMoved(List<PoolShare> share) {
         vram.moveTo(share);
@@ -238,7 +240,7 @@ final class GpuDevice implements MdevDevice, Display, DeviceState {
 
     @Override
     public void close() {
-        // For good: the engine may hold on to the queue for a moment longer.
+        // Permanently: the engine may hold on to the queue for a moment longer.
         queue.pause();
         engine.remove(queue);
     }

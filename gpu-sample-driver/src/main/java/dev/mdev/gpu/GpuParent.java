@@ -17,7 +17,7 @@ import java.util.List;
 ///     aperture:  | VRAM: vram-mib                       | doorbells: 1 a device | fences: 1 a device |
 ///     pools:     | vram (handed out in steps of 1 MiB)  | doorbell              | fence              |
 ///
-/// @param engine what all devices of this GPU share
+/// @param engine the engine that all devices of this GPU share
 record GpuParent(
         String name,
         GpuSettings settings,
@@ -29,12 +29,12 @@ record GpuParent(
     static final String DOORBELL = "doorbell";
     static final String FENCE = "fence";
 
-    /// VRAM is handed out in steps of 1 MiB, in as many extents as it takes.
+    /// VRAM is handed out in steps of 1 MiB, in any number of extents.
     static final long VRAM_STEP_PAGES = Page.countFor(1 << 20);
 
     static GpuParent allocate(String name, GpuSettings settings, ParentHost host, Engine engine) {
         long vramPages = settings.vramMib() * VRAM_STEP_PAGES;
-        // As many as there can be devices of the smallest type.
+        // As many as the maximum number of devices of the smallest type.
         long devices = Math.max(1, settings.vramMib() / settings.typesMib().getFirst());
         Aperture aperture = host.allocateAperture(name, vramPages + 2 * devices);
         PfnRange vram = new PfnRange(aperture.pfns().firstPfn(), vramPages);

@@ -9,12 +9,12 @@ import java.util.stream.IntStream;
 
 /// The sample GPU's parent driver: where [java.util.ServiceLoader] starts.
 ///
-/// A driver of real hardware would look at the bus here; this one makes as many GPUs as the
+/// A driver of real hardware would scan the bus here; this one creates as many GPUs as the
 /// operator's settings say ([GpuSettings]).
 public final class GpuParentDriver implements ParentDriver {
     private final boolean hasThreads;
 
-    /// For [java.util.ServiceLoader]. All work is left to [#probe].
+    /// For [java.util.ServiceLoader]. [#probe] does all the work.
     public GpuParentDriver() {
         this(true);
     }

@@ -4,7 +4,7 @@ import dev.mdev.api.ParentHost;
 
 import java.util.List;
 
-/// What the operator may set for this driver.
+/// The operator's settings for this driver.
 ///
 /// | setting | meaning | range | default |
 /// |---|---|---|---|
@@ -15,7 +15,7 @@ import java.util.List;
 /// | `ahead-pages` | the most pages that the host may ask for at a fault, when faults come in order | 0 to 512 | 0 |
 /// | `permute` | scatter the guest's pages over its share, for tests | true, false | false |
 ///
-/// One page a fault is the slowest and the plainest: every first touch is seen.
+/// One page per fault is the slowest and plainest: every first access is visible.
 record GpuSettings(
         int count,
         int vramMib,

@@ -11,7 +11,7 @@ import java.io.IOException;
 import java.util.Optional;
 
 /// BAR 2, one page of registers: those of QEMU's standard VGA (`docs/specs/standard-vga.rst`
-/// there), so that the drivers of guests know what to do, and a few of this device's own.
+/// there), so that the drivers of guests work, and a few of this device's own.
 ///
 /// | offset | what |
 /// |---|---|
@@ -24,7 +24,7 @@ import java.util.Optional;
 /// | 0x808 | 32 bits that the device keeps and gives no meaning |
 /// | 0x810 | size of VRAM in bytes, 64 bits |
 ///
-/// What is none of these reads as zero and ignores stores. The host calls one method at a time, so
+/// All other offsets read as zero and ignore stores. The host calls one method at a time, so
 /// nothing here is locked.
 final class MmioPage implements RegisterBlock {
     static final int EDID = 0x000;

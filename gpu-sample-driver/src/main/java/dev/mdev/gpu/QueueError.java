@@ -1,22 +1,22 @@
 package dev.mdev.gpu;
 
-/// Why a queue stopped; what the guest reads in the ERROR register is the ordinal.
+/// Why a queue stopped; the guest reads the ordinal in the ERROR register.
 enum QueueError {
-    /// It did not.
+    /// It has not stopped.
     NONE,
     /// There is no such command.
     BAD_OPCODE,
-    /// A command reaches outside VRAM, or has rows that overlap or are none.
+    /// A command reaches outside VRAM, or has overlapping or empty rows.
     BAD_RANGE,
-    /// A flag or a reserved byte is set that has no meaning.
+    /// A flag or a reserved byte without a meaning is set.
     BAD_FIELD,
-    /// There is no guest memory at an address, or the device may not master the bus.
+    /// An address has no guest memory, or the device has no bus mastering.
     DMA_FAULT,
     /// The tail is more than the ring's size ahead of the head.
     BAD_TAIL,
     /// The queue was enabled with a ring whose size is not a power of two from 2 to 65536, or that
     /// is not aligned to 64 bytes.
     BAD_RING,
-    /// Something failed that is no fault of the guest's, such as the device's own pages.
+    /// A failure that the guest did not cause, such as of the device's own pages.
     INTERNAL
 }

@@ -10,7 +10,7 @@ import java.io.DataOutput;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 
-/// The registers of a command queue, offsets within its page, and the command it is doing:
+/// The registers of a command queue, offsets within its page, and its current command:
 ///
 /// | offset | register | |
 /// |---|---|---|
@@ -27,7 +27,7 @@ import java.lang.foreign.MemorySegment;
 /// | 0x30 | WORK_UNITS | read only, 64 bits: units of work done since the reset |
 /// | 0x38 | WEIGHT | read only: the device's share of the engine, relative to others |
 ///
-/// Guarded by its queue's lock. Stores to CONTROL and TAIL are the queue's own doing.
+/// Guarded by its queue's lock. The queue itself handles stores to CONTROL and TAIL.
 final class QueueState implements RegisterBlock {
     static final int CONTROL = 0x00;
     static final int STATUS = 0x04;
@@ -49,12 +49,12 @@ final class QueueState implements RegisterBlock {
 
     private final RegisterFile registers;
 
-    /// The command that was begun, and how far it is.
+    /// The command in progress, and its progress.
     @Nullable Command job;
 
     long jobDoneBytes;
 
-    /// Counts starts and resets: what was begun before one is not to be finished after it.
+    /// Counts starts and resets: a command that began before one must not finish after it.
     int generation;
 
     QueueState(int weight) {
@@ -142,7 +142,7 @@ final class QueueState implements RegisterBlock {
         }
     }
 
-    /// @throws IOException if it is nothing that [#save] writes; this is half changed then
+    /// @throws IOException if [#save] cannot have written it; this is half changed then
     void restore(DataInput in, long vramBytes) throws IOException {
         reset();
         registers.restore(in);

@@ -5,11 +5,10 @@ import dev.mdev.api.Display;
 import java.lang.foreign.MemorySegment;
 import java.util.Optional;
 
-/// Turns VRAM into a picture, as the mode says. Pages that were never touched are black, and stay
-/// untouched.
+/// Turns VRAM into a picture, according to the mode. Untouched pages are black, and stay untouched.
 final class ScanOut {
-    /// The largest picture: a guest may set any mode that fits its VRAM, and is not to make the
-    /// host hold a picture larger than a screen.
+    /// The largest picture: a guest may set any mode that fits its VRAM, but the host must not hold
+    /// a picture larger than a screen.
     private static final long MAX_PIXELS = 4096L * 4096;
 
     private ScanOut() {}
@@ -17,11 +16,11 @@ final class ScanOut {
     /// How pixels are stored.
     ///
     /// @param bigEndian whether a pixel's highest byte comes first
-    /// @param wideDac whether colours of the palette have 8 bits that count
+    /// @param wideDac whether colours of the palette have 8 significant bits
     record Format(VgaPorts palette, boolean bigEndian, boolean wideDac) {}
 
-    /// The picture, if the mode is one that can be put out. Four bits a pixel are not: they are
-    /// spread over the four planes of VGA.
+    /// The picture, if the mode is supported. Four bits per pixel are not: they are spread over the
+    /// four planes of VGA.
     static Optional<Display.Picture> picture(Dispi.Mode mode, Format format, Vram vram) {
         if (mode.bitsPerPixel() == 4 || (long) mode.width() * mode.height() > MAX_PIXELS) {
             return Optional.empty();

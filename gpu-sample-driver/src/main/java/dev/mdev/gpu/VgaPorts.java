@@ -7,11 +7,11 @@ import java.io.DataOutput;
 import java.io.IOException;
 import java.util.Arrays;
 
-/// The VGA ports 0x3c0 to 0x3df, one byte each, as far as a display needs them that is only used
-/// through [Dispi]: the palette, and the bit that blanks the screen. Other ports read as zero and
-/// ignore stores.
+/// The VGA ports 0x3c0 to 0x3df, one byte each, as far as a display needs them that is used through
+/// [Dispi]: the palette, and the bit that blanks the screen. Other ports read as zero and ignore
+/// stores.
 ///
-/// There is no VGA BIOS that would switch the screen on, so it is on after a reset.
+/// No VGA BIOS would switch the screen on, so it is on after a reset.
 final class VgaPorts implements RegisterBlock {
     static final int SIZE = 0x20;
 
@@ -33,7 +33,7 @@ final class VgaPorts implements RegisterBlock {
 
     private final byte[] palette = new byte[3 * 256];
 
-    /// Where in the palette guests read and write next.
+    /// The palette indices of the guest's next read and write.
     private int readAt;
 
     private int writeAt;
@@ -51,7 +51,7 @@ final class VgaPorts implements RegisterBlock {
 
     /// A colour of the palette.
     ///
-    /// @param wide whether its bytes have 8 bits that count, not 6
+    /// @param wide whether its bytes have 8 significant bits, not 6
     int rgb(int index, boolean wide) {
         int rgb = 0;
         for (int i = 0; i < 3; i++) {
@@ -131,7 +131,7 @@ final class VgaPorts implements RegisterBlock {
                 writeAt = (writeAt + 1) % palette.length;
             }
             default -> {
-                // Nothing there.
+                // An unused port.
             }
         }
     }

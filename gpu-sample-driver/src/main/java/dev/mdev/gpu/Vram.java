@@ -19,16 +19,16 @@ import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
 
-/// One device's VRAM: what a touched page of BAR 0 is mapped to, and which pages hold something.
+/// One device's VRAM: the mapping of an accessed page of BAR 0, and which pages may have content.
 ///
 /// The guest sees its share as pages 0, 1, 2... of BAR 0. In the aperture the share may lie in
-/// several extents, and with the setting `permute` its pages are scattered as well ([ShareMemory]).
-/// All methods may be called by any thread.
+/// several extents, and with the setting `permute` its pages are also scattered ([ShareMemory]).
+/// Any thread may call all methods.
 final class Vram implements LinearMemory {
     private final ShareMemory pages;
     private final int grantPages;
 
-    /// Pages that may hold something: granted to the guest, or written by the engine.
+    /// Pages that may have content: granted to the guest, or written by the engine.
     @GuardedBy("this")
     private final BitSet used = new BitSet();
 
@@ -40,8 +40,8 @@ final class Vram implements LinearMemory {
         this.grantPages = Math.max(settings.grantPages(), settings.aheadPages());
     }
 
-    /// Goes on with other pages, which have the content of the old ones. The guest has no mapping
-    /// and the engine does not run.
+    /// Switches to other pages, which have the content of the old ones. The guest has no mapping
+    /// and the engine is stopped.
     void moveTo(List<PoolShare> shares) {
         pages.moveTo(shares);
     }
@@ -50,13 +50,13 @@ final class Vram implements LinearMemory {
         return pages.sizeBytes();
     }
 
-    /// Pages that may hold something.
+    /// Pages that may have content.
     synchronized int usedPages() {
         return used.cardinality();
     }
 
-    /// The answer to a guest that touched BAR 0: the longest run around the page that is in one
-    /// piece in the aperture and lies in the request's window, cut to what the settings allow.
+    /// The answer to a guest's access to BAR 0: the longest run around the page that is contiguous
+    /// in the aperture and lies in the request's window, cut to the limit of the settings.
     MapDecision decide(MapRequest request) {
         long page = request.page();
         if (page >= pages.npages()) {
@@ -71,8 +71,8 @@ final class Vram implements LinearMemory {
         used.set((int) firstPage, (int) endPage);
     }
 
-    /// Pages that hold nothing read as zero and are left alone: looking at a page of a device that
-    /// keeps its memory in a file would make the page.
+    /// Pages without content read as zero and stay untouched: a read of a device that keeps its
+    /// memory in a file would allocate the page.
     @Override
     public void read(long offsetBytes, MemorySegment destination) {
         long done = 0;
@@ -101,7 +101,7 @@ final class Vram implements LinearMemory {
         pages.write(offsetBytes, source);
     }
 
-    /// Sets bytes to zero. Pages that hold nothing are left alone.
+    /// Sets bytes to zero. Pages without content stay untouched.
     void clear(long offsetBytes, long lengthBytes) {
         long endBytes = offsetBytes + lengthBytes;
         int page = nextUsed(Page.numberOf(offsetBytes));
@@ -117,7 +117,7 @@ final class Vram implements LinearMemory {
         return used.nextSetBit((int) fromPage);
     }
 
-    /// Brings back the state after creation. The guest has no mapping and the engine does not run.
+    /// Returns to the state after creation. The guest has no mapping and the engine is stopped.
     void reset() {
         clear(0, sizeBytes());
         synchronized (this) {
@@ -125,7 +125,7 @@ final class Vram implements LinearMemory {
         }
     }
 
-    /// Writes which pages are used, one bit each; what they hold is carried by the host.
+    /// Writes which pages are used, one bit each; the host transfers their content.
     void save(DataOutput out) throws IOException {
         byte[] bits;
         synchronized (this) {
@@ -143,7 +143,7 @@ final class Vram implements LinearMemory {
         }
     }
 
-    /// Exactly one bit a page: shares are multiples of 256 pages.
+    /// Exactly one bit per page: shares are multiples of 256 pages.
     private int bytesOfBits() {
         return (int) pages.npages() / Byte.SIZE;
     }

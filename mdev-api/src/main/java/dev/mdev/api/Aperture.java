@@ -4,18 +4,17 @@ import dev.mdev.api.page.PfnRange;
 
 import java.lang.foreign.MemorySegment;
 
-/// The physical pages of a parent device, which its driver grants to guests page range by page
-/// range.
+/// The physical pages of a parent device. Its driver grants them to guests in ranges.
 ///
 /// The driver reads and writes the content through this object, never through an address of its
-/// own: where a granted page's content is at a given moment (device memory, a page cache) is for
-/// the host to know. All methods may be called by any thread at any time, also while guests use the
-/// pages; such accesses race as they would on hardware, and are atomic only where aligned accesses
-/// of up to 8 bytes are.
+/// own: only the host knows where a granted page's content is at a given moment (device memory, a
+/// page cache). Any thread may call all methods at any time, even while guests use the pages; such
+/// accesses race as they would on hardware, and are atomic only for aligned accesses of up to 8
+/// bytes.
 ///
 /// Each method may throw [MdevException] with EIO when the host cannot reach the content. A driver
-/// lets that pass to its caller, or tells its guest that the work failed; it must not keep half of
-/// a change of its own state.
+/// passes that to its caller, or reports to its guest that the work failed; it must not keep half
+/// of a change of its own state.
 public interface Aperture extends LinearMemory {
     /// The pages of the aperture. Page numbers are the host's; a driver gets an offset by
     /// subtracting the first.
@@ -24,19 +23,19 @@ public interface Aperture extends LinearMemory {
     /// Copies `destination.byteSize()` bytes from the aperture, starting `offsetBytes` after its
     /// first byte.
     ///
-    /// @throws IndexOutOfBoundsException if the bytes are not all inside the aperture
+    /// @throws IndexOutOfBoundsException if some bytes are outside the aperture
     @Override
     void read(long offsetBytes, MemorySegment destination);
 
     /// Copies `source.byteSize()` bytes into the aperture, starting `offsetBytes` after its first
     /// byte.
     ///
-    /// @throws IndexOutOfBoundsException if the bytes are not all inside the aperture
+    /// @throws IndexOutOfBoundsException if some bytes are outside the aperture
     @Override
     void write(long offsetBytes, MemorySegment source);
 
     /// Sets `lengthBytes` bytes to `value`.
     ///
-    /// @throws IndexOutOfBoundsException if the bytes are not all inside the aperture
+    /// @throws IndexOutOfBoundsException if some bytes are outside the aperture
     void fill(long offsetBytes, long lengthBytes, byte value);
 }

@@ -4,9 +4,9 @@ import java.util.Optional;
 
 /// A device that puts out a picture.
 public interface Display {
-    /// The picture that is being put out now, if one is.
+    /// The current picture, if there is one.
     ///
-    /// Called by any thread, in the device's turn like every other callback.
+    /// Called on any thread, in the device's turn like every other callback.
     Optional<Picture> picture();
 
     /// A picture.

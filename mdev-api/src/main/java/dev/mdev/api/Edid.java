@@ -2,8 +2,8 @@ package dev.mdev.api;
 
 import java.nio.charset.StandardCharsets;
 
-/// What the monitor says of itself that the host puts behind each [Display]: one block of VESA
-/// Enhanced EDID 1.4, 1024x768 preferred. A device hands it to its guest in its own way.
+/// The description of the monitor that the host puts behind each [Display]: one block of VESA
+/// Enhanced EDID 1.4, 1024x768 preferred. A device passes it to its guest in its own way.
 public final class Edid {
     /// Bytes of the block.
     public static final int SIZE = 128;

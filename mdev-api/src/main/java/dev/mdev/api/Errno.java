@@ -2,7 +2,7 @@ package dev.mdev.api;
 
 import java.util.Optional;
 
-/// Linux error numbers (x86-64, `errno(3)`), those that this project meets.
+/// Linux error numbers (x86-64, `errno(3)`): those that this project uses.
 public enum Errno {
     /// Operation not permitted.
     EPERM(1, "Operation not permitted"),
@@ -99,17 +99,17 @@ public enum Errno {
         this.text = text;
     }
 
-    /// The number, positive, as the kernel and the wire protocols have it.
+    /// The number, positive, as in the kernel and the wire protocols.
     public int code() {
         return code;
     }
 
-    /// The words of `strerror(3)`.
+    /// The text of `strerror(3)`.
     public String text() {
         return text;
     }
 
-    /// The error of a number, or nothing if it is none of these.
+    /// The error of a number, or nothing if it is not in this list.
     public static Optional<Errno> of(int code) {
         for (Errno errno : values()) {
             if (errno.code == code) {

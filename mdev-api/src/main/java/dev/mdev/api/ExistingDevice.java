@@ -7,8 +7,8 @@ import java.util.UUID;
 ///
 /// @param uuid its identity
 /// @param typeId the id of its type, one of the parent's
-/// @param share the pages that belong to it, inside the parent's pools; none is in another device's
-///   share
+/// @param share the pages that belong to it, inside the parent's pools and disjoint from other
+///   devices' shares
 public record ExistingDevice(UUID uuid, String typeId, List<PoolShare> share) {
     public ExistingDevice {
         share = List.copyOf(share);

@@ -1,10 +1,11 @@
 package dev.mdev.api;
 
-/// How a device raises interrupts. All methods may be called by any thread, never block, and do
-/// nothing while the device is not assigned.
+/// How a device raises interrupts. Any thread may call all methods. They never block, and do
+/// nothing while the device is idle.
 public interface Interrupts {
-    /// Sends the message of an MSI or MSI-X vector, whichever the guest enabled. A masked vector
-    /// stays pending and is sent when it is unmasked; with neither enabled, nothing happens.
+    /// Sends the message of an MSI or MSI-X vector, depending on the guest's choice. A masked
+    /// vector stays pending and is sent when it is unmasked; if neither is enabled, nothing
+    /// happens.
     ///
     /// @param vector 0 to one less than the vectors of [IrqInfo]
     /// @throws IndexOutOfBoundsException if there is no such vector
@@ -12,6 +13,6 @@ public interface Interrupts {
 
     /// Sets the level of the legacy line.
     ///
-    /// @param asserted whether the device wants attention; stays so until changed
+    /// @param asserted whether the device requests attention; constant until the next call
     void setLine(boolean asserted);
 }

@@ -20,7 +20,7 @@ public sealed interface MapDecision {
         }
     }
 
-    /// Map nothing; serve this access by [MdevDevice#read] or [MdevDevice#write].
+    /// Map nothing; [MdevDevice#read] or [MdevDevice#write] serves this access.
     record Trap() implements MapDecision {}
 
     /// Map nothing; the guest's access fails.
@@ -32,7 +32,7 @@ public sealed interface MapDecision {
         }
     }
 
-    /// Grants one page for the page that was touched.
+    /// Grants one page for the accessed page.
     static MapDecision grantPage(MapRequest request, long pfn, Prot prot) {
         return new Grant(request.page(), new PfnRange(pfn, 1), prot);
     }

@@ -3,22 +3,22 @@ package dev.mdev.api;
 import java.util.List;
 import java.util.UUID;
 
-/// What the host offers one mediated device, from its creation until its [MdevDevice#close]
+/// The host's interface for one mediated device, from its creation until its [MdevDevice#close]
 /// returns.
 public interface MdevContext {
     /// The device's identity.
     UUID uuid();
 
-    /// The type it is made as.
+    /// The type of its creation.
     MdevType type();
 
-    /// The pages that belong to it, one entry for each demand of the type, in that order. They stay
-    /// the same unless [MdevDevice#shareMoved] says otherwise.
+    /// The pages that belong to it, one entry for each demand of the type, in that order. They are
+    /// constant except for [MdevDevice#shareMoved].
     List<PoolShare> share();
 
     /// The share of one pool.
     ///
-    /// @throws IllegalArgumentException if the type demands nothing of that pool
+    /// @throws IllegalArgumentException if the type has no demand on that pool
     default PoolShare share(String pool) {
         return share().stream()
                 .filter(s -> s.pool().equals(pool))
@@ -26,16 +26,16 @@ public interface MdevContext {
                 .orElseThrow(() -> new IllegalArgumentException("pool=" + pool));
     }
 
-    /// Takes back what was granted for pages `[firstPage, firstPage + npages)` of a region. When it
-    /// returns, no access by the guest that began before still uses the old pages, and the next one
-    /// asks [MdevDevice#validateMapRequest] again. Pages that are not mapped are no error.
+    /// Revokes the grants of pages
+    /// `[firstPage, firstPage + npages)` of a region. When it returns, no earlier access of the guest still uses the old pages, and the next one asks [MdevDevice#validateMapRequest]
+    /// again. Unmapped pages are allowed.
     ///
-    /// May be called by any thread, also from inside a callback, `validateMapRequest` included: the
-    /// answer that is being made is then re-asked rather than installed if it overlaps.
+    /// Any thread may call this, also inside a callback, including `validateMapRequest`: if the
+    /// answer in progress overlaps, the host asks again instead of installing it.
     ///
     /// @param region the region's index
     /// @param firstPage page within the region, at least 0
-    /// @param npages pages, at least 1; what lies beyond the region is ignored
+    /// @param npages pages, at least 1; pages beyond the region are ignored
     void revoke(int region, long firstPage, long npages);
 
     /// The guest's memory.

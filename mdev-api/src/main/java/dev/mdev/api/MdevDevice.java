@@ -6,32 +6,32 @@ import java.util.Optional;
 
 /// One mediated device, as its driver implements it.
 ///
-/// The host calls the methods of one device one at a time, but for [#isConcurrent], holding no lock
-/// of its own: a method may call everything of its [MdevContext] and [Aperture]. Whatever a method
-/// throws is the guest's and the operator's to see as a failed access, and harms no other device.
+/// The host calls the methods of one device one at a time, except for [#isConcurrent], and holds no
+/// lock of its own: a method may call everything of its [MdevContext] and [Aperture]. An exception
+/// of a method is a failed access to the guest and the operator, and affects no other device.
 ///
-/// A driver with threads of its own guards its state with locks of its own. It must hold none that
-/// a callback takes while it calls [MdevContext#revoke], which waits for guests' accesses, or
-/// [GuestMemory], behind which may lie a region of this very device: the host then calls back.
+/// A driver with threads of its own guards its state with locks of its own. While it holds a lock
+/// that a callback takes, it must not call [MdevContext#revoke], which waits for guests' accesses,
+/// or [GuestMemory], behind which may be a region of this same device: the host then calls back.
 public interface MdevDevice extends AutoCloseable {
     /// The regions the guest sees; the same list at each call, no index twice.
     List<RegionInfo> regions();
 
-    /// Says which physical pages may be mapped where the guest just touched a lazy area.
+    /// Decides which physical pages may be mapped where the guest just accessed a lazy area.
     ///
-    /// Called when no mapping is there: at the first access, after a revocation, and when the host
-    /// wants to map ahead. The answer is checked: a grant must cover the touched page, lie within
-    /// the window the request allows, name only pages of this device's share, and allow the access.
-    /// A grant that breaks a rule is refused as a whole.
+    /// Called when there is no mapping: at the first access, after a revocation, and when the host
+    /// maps ahead. The host checks the answer: a grant must cover the accessed page, lie within the
+    /// request's window, name only pages of this device's share, and allow the access. A grant that
+    /// breaks a rule is refused as a whole.
     ///
-    /// A mapped page keeps its physical page until it is revoked: a grant that covers neighbours of
-    /// the touched page must name for each of them the page that it is mapped to, if it is.
+    /// A mapped page keeps its physical page until it is revoked: a grant that covers mapped
+    /// neighbours of the accessed page must name the physical page of each of them.
     ///
-    /// @return what may be mapped, or that the access is to be trapped or denied
+    /// @return the pages to map, or a trap or a denial of the access
     MapDecision validateMapRequest(MapRequest request);
 
-    /// A load from a trapped area. A device without registers leaves this as it is: everything
-    /// reads as zero.
+    /// A load from a trapped area. A device without registers keeps the default: everything reads
+    /// as zero.
     ///
     /// @param region the region's index
     /// @param offsetBytes offset in the region; the access lies within the region
@@ -41,8 +41,7 @@ public interface MdevDevice extends AutoCloseable {
         return 0;
     }
 
-    /// A store to a trapped area. A device without registers leaves this as it is: stores are
-    /// ignored.
+    /// A store to a trapped area. A device without registers keeps the default: stores are ignored.
     ///
     /// @param region the region's index
     /// @param offsetBytes offset in the region; the access lies within the region
@@ -50,30 +49,30 @@ public interface MdevDevice extends AutoCloseable {
     /// @param value the value, in the low bytes; the others are zero
     default void write(int region, long offsetBytes, int widthBytes, long value) {}
 
-    /// Whether the device takes guests' accesses, [#validateMapRequest], [#read] and [#write], from
-    /// several threads at a time, and guards its state itself. All other methods are called alone
-    /// all the same: none of the three runs meanwhile. The same at each call.
+    /// Whether the device accepts guests' accesses ([#validateMapRequest], [#read] and [#write]) on
+    /// several threads at a time, and guards its state itself. All other methods still run alone:
+    /// none of the three runs at the same time. Constant.
     default boolean isConcurrent() {
         return false;
     }
 
-    /// How the device introduces itself. The same at each call.
+    /// The device's identity. Constant.
     default PciIdentity identity() {
         return PciIdentity.UNSPECIFIED;
     }
 
-    /// The interrupts it can raise. The same at each call.
+    /// The interrupts it can raise. Constant.
     default IrqInfo irqs() {
         return IrqInfo.NONE;
     }
 
-    /// What else of its configuration space it decides. The same at each call.
+    /// Its other choices for configuration space. Constant.
     default PciOptions pci() {
         return PciOptions.DEFAULT;
     }
 
-    /// Tells of guest memory that goes away: pins in the range are to be closed before this
-    /// returns, and what is left pinned then is unpinned by force. From the call on, no page of the
+    /// Announces the removal of guest memory: the driver must close its pins in the range before
+    /// this returns; the host closes remaining pins by force. From the call on, no page of the
     /// range can be pinned. Called only while pages of the range are pinned.
     ///
     /// @param iova first address
@@ -85,7 +84,7 @@ public interface MdevDevice extends AutoCloseable {
         return Optional.empty();
     }
 
-    /// The picture it puts out; nothing if it is no display.
+    /// The picture it puts out; nothing if it is not a display.
     default Optional<Display> display() {
         return Optional.empty();
     }
@@ -96,32 +95,32 @@ public interface MdevDevice extends AutoCloseable {
         return Map.of();
     }
 
-    /// Whether the host may move the device's pages within the aperture while nobody has the
-    /// device: whether [#shareMoved] is implemented. The same at each call.
+    /// Whether the host may move the device's pages within the aperture while the device is idle:
+    /// whether [#shareMoved] is implemented. Constant.
     default boolean isMovable() {
         return false;
     }
 
-    /// Tells that the device's pages are others now: the host copied their content, page `i` of the
-    /// old share of a pool to page `i` of the new one, and [MdevContext#share()] returns the new
-    /// share from now on. The old pages still have their content while this runs, and may not be
-    /// touched after it returned.
+    /// Announces that the device's pages have changed: the host copied their content, page `i` of
+    /// the old share of a pool to page `i` of the new one, and [MdevContext#share()] returns the
+    /// new share from now on. The old pages keep their content while this runs, and must not be
+    /// touched afterwards.
     ///
-    /// Called only of a device that is movable and not assigned, and nothing of it is mapped. If it
-    /// has a [#state], that was told to stop before the pages were copied, and is told to go on
-    /// afterwards; a device without one touches its pages in callbacks only. If this throws, the
-    /// device keeps its old share, and must go on with that.
+    /// Called only for a movable, idle device without mappings. If the device has a [#state], the
+    /// host stops it before the copy, and resumes it afterwards; a device without one touches its
+    /// pages in callbacks only. If this throws, the device keeps its old share, and must continue
+    /// with that.
     ///
     /// @param share the new share, one entry for each demand of the type, in that order
     default void shareMoved(List<PoolShare> share) {
         throw new MdevException(Errno.EOPNOTSUPP, "the device cannot be moved");
     }
 
-    /// Puts the device into the state it had after creation. The host has revoked all mappings.
+    /// Returns the device to its state after creation. The host has revoked all mappings.
     void reset();
 
-    /// Ends the device. Its guest is gone and all mappings are revoked. What the driver took for it
-    /// has to be given back: threads, pins, entries in tables.
+    /// Ends the device. Its guest is gone and all mappings are revoked. The driver must release
+    /// everything that it holds for the device: threads, pins, entries in tables.
     @Override
     default void close() {}
 }

@@ -5,8 +5,8 @@ import java.util.Objects;
 /// A broken contract or a failed system call, with the Linux error number that a C caller would
 /// get.
 ///
-/// Outcomes that are expected are values ([MapDecision]), never this exception. The message names
-/// the values that led here, as `name=value`, addresses in hex.
+/// Expected outcomes are values ([MapDecision]), never this exception. The message names the
+/// relevant values as `name=value`, addresses in hex.
 public class MdevException extends RuntimeException {
     private static final long serialVersionUID = 1L;
 

@@ -4,7 +4,7 @@ import java.util.List;
 
 /// A kind of mediated device that a parent can make.
 ///
-/// How many more of a type fit is computed by the host from what is really free in the pools; a
+/// The host computes how many more devices of a type fit, from the free pages of the pools; a
 /// driver never counts.
 ///
 /// @param id unique within the parent: letters, digits, dots, dashes, underscores; 1 to 64
@@ -13,7 +13,7 @@ import java.util.List;
 /// @param description one line for people
 /// @param deviceApi how a virtual machine sees the device; `vfio-pci` for a PCI function
 /// @param demands what one device takes from the pools, at most one demand a pool
-/// @param maxInstances the most devices of this type at a time, whatever is free; at least 1
+/// @param maxInstances the limit of devices of this type, even if more would fit; at least 1
 public record MdevType(
         String id,
         String name,

@@ -1,11 +1,11 @@
 package dev.mdev.api;
 
-/// Where in a device's own BAR the MSI-X table and the pending bits are. The host answers accesses
-/// there; the driver does not see them.
+/// The place of the MSI-X table and the pending bits in a BAR of the device. The host answers
+/// accesses there; the driver does not see them.
 ///
 /// @param bar the BAR's index; the two places must be in trapped parts of it
-/// @param tableOffsetBytes a multiple of 8; 16 bytes a vector
-/// @param pbaOffsetBytes a multiple of 8; one bit a vector, rounded up to 8 bytes
+/// @param tableOffsetBytes a multiple of 8; 16 bytes per vector
+/// @param pbaOffsetBytes a multiple of 8; one bit per vector, rounded up to 8 bytes
 public record MsixPlacement(int bar, long tableOffsetBytes, long pbaOffsetBytes) {
     public MsixPlacement {
         if (bar < 0

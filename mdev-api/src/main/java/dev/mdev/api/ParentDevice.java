@@ -5,7 +5,7 @@ import java.util.List;
 /// One physical device that can be split into mediated devices.
 ///
 /// The host calls [#create] and [#close] one at a time. All other methods return the same value at
-/// each call, and may be called by any thread.
+/// each call, and any thread may call them.
 public interface ParentDevice extends AutoCloseable {
     /// A name that is unique on this host and stable over restarts, such as `gpu0` or a PCI
     /// address; letters, digits and `.:_-`, 1 to 64 characters.
@@ -21,40 +21,40 @@ public interface ParentDevice extends AutoCloseable {
     /// aperture, each with a name of its own.
     List<ResourcePool> pools();
 
-    /// The types of mediated device this parent can make; ids are unique.
+    /// The types of mediated devices that this parent can create; ids are unique.
     List<MdevType> types();
 
-    /// Makes a mediated device. The host has set aside [MdevContext#share()] for it, scrubbed.
+    /// Creates a mediated device. The host has reserved and scrubbed [MdevContext#share()] for it.
     ///
     /// - Thread: any, one call at a time per parent; no lock of the host is held.
-    /// - May call: the aperture. Not [MdevContext#revoke], as there is nothing to revoke yet.
-    /// - May throw: [MdevException]; nothing of the device may stay behind, and the host takes the
-    ///   share back.
+    /// - May call: the aperture. Not [MdevContext#revoke], because there is nothing to revoke yet.
+    /// - May throw: [MdevException]; nothing of the device may remain, and the host takes the share
+    ///   back.
     MdevDevice create(MdevContext context);
 
-    /// The mediated devices that are there although this host did not create them since it started:
-    /// made by an earlier life of it, or by somebody else beside it. A driver whose devices are
-    /// objects of this process has none.
+    /// The mediated devices that exist although this host did not create them since its start: from
+    /// an earlier process, or from another program. A driver whose devices are objects of this
+    /// process has none.
     ///
-    /// Asked when the parent arrives and when the operator wants it; not one of those that
+    /// Called when the parent arrives, and on the operator's request. Excludes devices that
     /// [#create] or [#adopt] returned and that are not closed yet. The host shows these devices and
-    /// keeps their pages out of everybody's hands; it touches them only through [#adopt].
+    /// keeps their pages out of use; it touches them only through [#adopt].
     default List<ExistingDevice> existing() {
         return List.of();
     }
 
-    /// Takes one of the [#existing] devices over as it is, with the content of its pages. The host
-    /// does so for devices it finds in its own records, and for others if the operator says so.
+    /// Takes over one of the [#existing] devices as it is, with the content of its pages. The host
+    /// does this for devices in its own records, and for others on the operator's request.
     ///
-    /// - Thread, calls and exceptions as at [#create]. After an exception the device is as before.
+    /// - Thread, calls and exceptions as at [#create]. After an exception the device is unchanged.
     ///
-    /// @param context tells the share that [#existing] told
+    /// @param context has the share that [#existing] reported
     default MdevDevice adopt(MdevContext context) {
         throw new MdevException(
                 Errno.EOPNOTSUPP, "the driver adopts no devices: mdev=" + context.uuid());
     }
 
-    /// Gives the physical device back. All its mediated devices were closed before.
+    /// Releases the physical device. All its mediated devices are already closed.
     @Override
     default void close() {}
 }

@@ -7,18 +7,19 @@ import java.util.List;
 /// Found by [java.util.ServiceLoader]: a public class with a public constructor without arguments,
 /// named both in `META-INF/services/dev.mdev.api.ParentDriver` and in the module descriptor.
 ///
-/// A driver jar should do all its work in [#probe]: the constructor runs whenever somebody lists
+/// A driver jar should do all its work in [#probe]: the constructor runs at every listing of
 /// drivers.
 public interface ParentDriver {
     /// The driver's name: lower-case letters, digits and dashes, 1 to 32 characters. It stays the
-    /// same over versions, since definitions of devices that survive a restart refer to it.
+    /// same over versions, because definitions of devices that survive a restart refer to it.
     String name();
 
     /// Finds this driver's physical devices.
     ///
     /// - Thread: called once, when the host starts, by the thread that starts it.
     /// - May call: everything of `host`.
-    /// - May throw: [MdevException]; the driver then has no devices, and the operator is told why.
+    /// - May throw: [MdevException]; the driver then has no devices, and the operator gets the
+    ///   reason.
     ///
     /// @return the devices, possibly none; the host owns and closes them
     List<ParentDevice> probe(ParentHost host);

@@ -1,6 +1,6 @@
 package dev.mdev.api;
 
-/// How a device introduces itself in PCI configuration space.
+/// The identity of a device in PCI configuration space.
 ///
 /// @param vendorId 16 bits
 /// @param deviceId 16 bits
@@ -16,7 +16,7 @@ public record PciIdentity(
         int revision,
         int subsystemVendorId,
         int subsystemId) {
-    /// A device that says nothing special: an unassigned class of a vendor id reserved for
+    /// A device without a specific identity: an unassigned class of a vendor id reserved for
     /// software.
     public static final PciIdentity UNSPECIFIED =
             new PciIdentity(0x1234, 0x0001, 0xff0000, 0, 0x1af4, 0x1100);

@@ -3,18 +3,18 @@ package dev.mdev.api;
 import java.util.List;
 import java.util.Optional;
 
-/// What of a device's configuration space is not the usual.
+/// The unusual choices for a device's configuration space.
 ///
 /// @param express whether it is a PCI Express function, with 4096 bytes of configuration space; a
 ///   conventional one has 256
-/// @param msix where the MSI-X table is; if empty, the host adds a BAR for it
+/// @param msix the place of the MSI-X table; if empty, the host adds a BAR for it
 /// @param vendorData the bytes of a vendor-specific capability, after its length byte: each 0 to
 ///   255, at most 61; if empty, there is no such capability
 public record PciOptions(boolean express, Optional<MsixPlacement> msix, List<Integer> vendorData) {
-    /// A conventional function, and all else the host's choice.
+    /// A conventional function; everything else is the host's choice.
     public static final PciOptions DEFAULT = new PciOptions(false, Optional.empty(), List.of());
 
-    /// A PCI Express function, and all else the host's choice.
+    /// A PCI Express function; everything else is the host's choice.
     public static final PciOptions EXPRESS = new PciOptions(true, Optional.empty(), List.of());
 
     private static final int MAX_VENDOR_BYTES = 61;

@@ -10,8 +10,8 @@ import java.util.zip.CRC32;
 import java.util.zip.Deflater;
 import java.util.zip.DeflaterOutputStream;
 
-/// Writes a picture as a PNG file (ISO/IEC 15948): 8 bits a channel, truecolour, not interlaced, no
-/// filters. The same picture always gives the same bytes.
+/// Writes a picture as a PNG file (ISO/IEC 15948): 8 bits per channel, truecolour, not interlaced,
+/// no filters. The same picture always gives the same bytes.
 final class PngEncoder {
     private static final byte[] SIGNATURE = {(byte) 0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
 

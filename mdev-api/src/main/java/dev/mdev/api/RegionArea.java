@@ -7,18 +7,19 @@ import dev.mdev.api.page.Page;
 /// @param offsetBytes where it starts in the region, a multiple of the page size
 /// @param sizeBytes its size, a multiple of the page size, at least one page
 /// @param kind how accesses are served
-/// @param aheadPages of a lazy area: the most pages that the host may ask for at a time. The window
-///   of a request is then what the host wants: the touched page, and after it as many as are likely
-///   to be touched next, up to this number. With 0, the default, the host does not guess: the
-///   window is all that a grant may cover, and how much of it is granted is for the driver alone
+/// @param aheadPages of a lazy area: the maximum number of pages that the host may ask for at a
+///   time. The window of a request is then the host's choice: the accessed page, and after it the
+///   pages that the guest will probably access next, up to this number. With 0, the default, the
+///   window is everything that a grant may cover, and the driver alone decides how much of it to
+///   grant
 public record RegionArea(long offsetBytes, long sizeBytes, Kind kind, int aheadPages) {
-    /// An area where the host does not guess.
+    /// An area with `aheadPages` 0.
     public RegionArea(long offsetBytes, long sizeBytes, Kind kind) {
         this(offsetBytes, sizeBytes, kind, 0);
     }
 
-    /// A lazy area from one page of the region up to, but not with, another, where the host does
-    /// not guess.
+    /// A lazy area from one page of the region up to, but not including, another, with `aheadPages`
+    /// 0.
     public static RegionArea lazyPages(long firstPage, long endPage) {
         return new RegionArea(
                 Page.addressOf(firstPage), Page.bytesOf(endPage - firstPage), Kind.LAZY);
@@ -28,8 +29,8 @@ public record RegionArea(long offsetBytes, long sizeBytes, Kind kind, int aheadP
     public enum Kind {
         /// Each access is a call of [MdevDevice#read] or [MdevDevice#write].
         TRAPPED,
-        /// Reserved when the guest maps it; each page is mapped when it is first touched, as
-        /// [MdevDevice#validateMapRequest] answers.
+        /// Reserved when the guest maps it; each page is mapped at its first access, according to
+        /// [MdevDevice#validateMapRequest].
         LAZY,
         /// All of it is mapped when the guest maps it, as direct device assignment does.
         EAGER

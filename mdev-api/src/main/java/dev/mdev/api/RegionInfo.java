@@ -7,15 +7,15 @@ import java.util.List;
 /// One region of a device, numbered as VFIO numbers the regions of a PCI function: BARs 0 to 5,
 /// expansion ROM 6, configuration space 7, VGA 8, device-specific from 9.
 ///
-/// A guest sees BARs and the ROM. The ROM is a power of two from 2 KiB to 16 MiB, trapped, and only
-/// read. Configuration space is the host's: a driver does not list it.
+/// A guest sees BARs and the ROM. The ROM is a power of two from 2 KiB to 16 MiB, trapped, and
+/// read-only. The host serves configuration space: a driver does not list it.
 ///
 /// @param index the region's number, at least 0
 /// @param name for people, such as `vram`
-/// @param sizeBytes its size; of a BAR a power of two
-/// @param areas the parts that guests reach by mappings: page-aligned, ascending, disjoint; what no
-///   area covers is trapped
-/// @param bar how it presents itself, if it is one of the BARs 0 to 5
+/// @param sizeBytes its size; a power of two for a BAR
+/// @param areas the parts that guests reach by mappings: page-aligned, ascending, disjoint;
+///   everything outside the areas is trapped
+/// @param bar its presentation, if it is one of the BARs 0 to 5
 public record RegionInfo(
         int index, String name, long sizeBytes, List<RegionArea> areas, BarInfo bar) {
     /// The highest index of a BAR.
@@ -51,7 +51,8 @@ public record RegionInfo(
         }
     }
 
-    /// A region that, if it is a BAR, is memory if any part of it is mapped, and registers if not.
+    /// A region that, if it is a BAR, is memory if any part of it is mapped, and registers
+    /// otherwise.
     public RegionInfo(int index, String name, long sizeBytes, List<RegionArea> areas) {
         this(
                 index,
@@ -74,15 +75,17 @@ public record RegionInfo(
                         : List.of(new RegionArea(0, sizeBytes, kind)));
     }
 
-    /// A region that is lazy as a whole, and where the host may ask for more than the touched page.
+    /// A region that is lazy as a whole, and where the host may ask for more than the accessed
+    /// page.
     ///
-    /// @param aheadPages the most pages it may ask for at a time; 0 for the window to be all of it
+    /// @param aheadPages the maximum number of pages per request; 0 for a window of the whole
+    ///     region
     public static RegionInfo lazy(int index, String name, long sizeBytes, int aheadPages) {
         RegionArea all = new RegionArea(0, sizeBytes, RegionArea.Kind.LAZY, aheadPages);
         return new RegionInfo(index, name, sizeBytes, List.of(all));
     }
 
-    /// The same region as a BAR of another kind.
+    /// The same region with another kind of BAR.
     public RegionInfo withBar(BarInfo other) {
         return new RegionInfo(index, name, sizeBytes, areas, other);
     }

@@ -11,7 +11,7 @@ final class SettingText {
                 return value;
             }
         } catch (NumberFormatException e) {
-            // Falls through: the same message serves a text that is no number.
+            // Falls through: the same message covers a text that is not a number.
         }
         throw bad(key, text, least + " to " + most);
     }

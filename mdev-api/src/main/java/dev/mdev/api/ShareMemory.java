@@ -8,17 +8,17 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 
-/// A device's share of a pool as one piece of memory: its pages are 0, 1, 2..., wherever in the
-/// aperture they lie.
+/// A device's share of a pool as one piece of memory: its pages are 0, 1, 2..., at any place in the
+/// aperture.
 ///
 ///     share:     | 0 1 2 3 | 4 5 |            | 0 | 1 | 2 | 3 | 4 | 5 |   scattered
 ///     aperture:  | 9 a b c | 3 4 |            | 9 | 4 | c | 3 | b | a |
 ///
-/// Which physical page belongs to a page of the share changes only by [#moveTo]. All methods may be
-/// called by any thread.
+/// Only [#moveTo] changes which physical page belongs to a page of the share. Any thread may call
+/// all methods.
 public final class ShareMemory implements LinearMemory {
-    /// A prime, more than any share has pages: multiplying by it modulo the number of pages hits
-    /// every page once.
+    /// A prime, larger than the pages of any share: multiplying by it modulo the number of pages
+    /// hits every page once.
     private static final long SCATTER = 0x9E37_79B1L;
 
     private final Aperture aperture;
@@ -40,16 +40,17 @@ public final class ShareMemory implements LinearMemory {
         return new ShareMemory(aperture, share, false);
     }
 
-    /// The pages mixed up, the same way each time: for tests that nobody relies on their order.
+    /// The pages in a fixed scattered order: for tests that nothing relies on their order.
     public static ShareMemory scattered(Aperture aperture, PoolShare share) {
         return new ShareMemory(aperture, share, true);
     }
 
-    /// Goes on with other pages of the same pool, which the host gave the content of the old ones.
+    /// Switches to other pages of the same pool, to which the host has copied the content of the
+    /// old ones.
     ///
-    /// @param shares the device's, as [MdevDevice#shareMoved] gets them
+    /// @param shares the device's shares, from [MdevDevice#shareMoved]
     /// @throws java.util.NoSuchElementException if there is none of the pool
-    /// @throws IllegalArgumentException if the pages are not as many
+    /// @throws IllegalArgumentException if the number of pages differs
     public void moveTo(List<PoolShare> shares) {
         PoolShare moved =
                 shares.stream()
@@ -80,23 +81,23 @@ public final class ShareMemory implements LinearMemory {
         return List.copyOf(runs);
     }
 
-    /// Pages of the share that are neighbours in the aperture too.
+    /// Pages of the share that are also neighbours in the aperture.
     ///
-    /// @param firstPage the share's page that the first of `pfns` is
+    /// @param firstPage the share's page of the first of `pfns`
     public record Run(long firstPage, PfnRange pfns) {
         /// The first page after the run.
         public long endPage() {
             return firstPage + pfns.npages();
         }
 
-        /// A grant of as much of this run as the request's window and `mostPages` allow, for a
+        /// The largest grant of this run that the request's window and `mostPages` allow, for a
         /// region whose page 0 is the share's page 0.
         ///
-        /// What is longer than `mostPages` is cut at multiples of it, so that the grants for
-        /// neighbouring faults do not overlap; where the run ends in such a piece the grant is
-        /// moved, so that it is no shorter than it could be.
+        /// A run longer than `mostPages` is cut at multiples of it, so that the grants for
+        /// neighbouring faults do not overlap; where the run ends in such a piece, the grant is
+        /// moved to keep its full length.
         ///
-        /// @param request the touched page is in this run
+        /// @param request the accessed page is in this run
         public MapDecision.Grant grant(MapRequest request, long mostPages, Prot prot) {
             long first = Math.max(request.firstPage(), firstPage);
             long end = Math.min(request.endPage(), endPage());
@@ -110,7 +111,7 @@ public final class ShareMemory implements LinearMemory {
         }
     }
 
-    /// The longest run that `page` is in.
+    /// The longest run that contains `page`.
     ///
     /// @throws IndexOutOfBoundsException if the share has no such page
     public Run runAt(long page) {
@@ -141,8 +142,8 @@ public final class ShareMemory implements LinearMemory {
         return Page.bytesOf(npages);
     }
 
-    /// @throws IndexOutOfBoundsException if the bytes are not all in the share; those before may
-    ///   have been copied
+    /// @throws IndexOutOfBoundsException if some bytes are outside the share; those before may have
+    ///   been copied
     @Override
     public void read(long offsetBytes, MemorySegment destination) {
         forEachPiece(
@@ -152,8 +153,8 @@ public final class ShareMemory implements LinearMemory {
                         aperture.read(inAperture, destination.asSlice(done, length)));
     }
 
-    /// @throws IndexOutOfBoundsException if the bytes are not all in the share; those before may
-    ///   have been copied
+    /// @throws IndexOutOfBoundsException if some bytes are outside the share; those before may have
+    ///   been copied
     @Override
     public void write(long offsetBytes, MemorySegment source) {
         forEachPiece(
@@ -165,8 +166,8 @@ public final class ShareMemory implements LinearMemory {
 
     /// Sets `lengthBytes` bytes to `value`.
     ///
-    /// @throws IndexOutOfBoundsException if the bytes are not all in the share; those before may
-    ///   have been set
+    /// @throws IndexOutOfBoundsException if some bytes are outside the share; those before may have
+    ///   been set
     public void fill(long offsetBytes, long lengthBytes, byte value) {
         forEachPiece(
                 offsetBytes,

@@ -1,6 +1,6 @@
 package dev.mdev.api.page;
 
-/// Page arithmetic, and the only place that knows the page size.
+/// Page arithmetic, and the only place with the page size.
 ///
 /// An *address* counts bytes, a page *number* (gfn, pfn) counts pages of [#SIZE] bytes. All values
 /// are unsigned 64-bit quantities held in a `long`.

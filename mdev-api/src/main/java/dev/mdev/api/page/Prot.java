@@ -1,8 +1,8 @@
 package dev.mdev.api.page;
 
-/// The rights of a mapping. A mapping that may be written may be read.
+/// The rights of a mapping. A writable mapping is also readable.
 public enum Prot {
-    /// No access: the range is reserved and nothing more.
+    /// No access: the range is only reserved.
     NONE,
     /// Loads only.
     READ,

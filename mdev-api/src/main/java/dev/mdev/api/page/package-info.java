@@ -1,4 +1,4 @@
-/// Pages, ranges of physical pages, and rights: the words that every layer shares.
+/// Pages, ranges of physical pages, and rights: the terms that every layer shares.
 @NullMarked
 package dev.mdev.api.page;
 

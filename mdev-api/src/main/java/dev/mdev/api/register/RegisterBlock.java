@@ -1,8 +1,8 @@
 package dev.mdev.api.register;
 
-/// Registers that are accessed as guests like: with any width, at any offset.
+/// Registers that guests may access with any width, at any offset.
 ///
-/// An implementation only knows whole registers. [#read] and [#write] cut an access into the
+/// An implementation only knows whole registers. [#read] and [#write] split an access into the
 /// registers that it touches, in ascending order, each of them once.
 public interface RegisterBlock {
     /// The width in bytes of the register that `offset` lies in: 1, 2, 4 or 8. A register lies at a
@@ -41,12 +41,12 @@ public interface RegisterBlock {
         }
     }
 
-    /// What a register becomes by a store.
+    /// The value of a register after a store.
     static long merge(long old, long value, long mask) {
         return (old & ~mask) | (value & mask);
     }
 
-    /// The part of an access that falls on one register.
+    /// The part of an access in one register.
     ///
     /// @param register the register's offset
     /// @param shift bits from the register's lowest to the part's lowest

@@ -6,9 +6,9 @@ import java.io.IOException;
 import java.util.TreeMap;
 
 /// Registers that are declared one by one, in the manner of QEMU's `RegisterAccessInfo`; they are
-/// reset, saved and restored together. What lies between them reads as zero and ignores stores.
+/// reset, saved and restored together. Offsets between them read as zero and ignore stores.
 ///
-/// [#load] and [#store] are what guests do, [#get] and [#set] what the device itself does. Not
+/// [#load] and [#store] are for guests' accesses, [#get] and [#set] for the device itself. Not
 /// thread-safe.
 public final class RegisterFile implements RegisterBlock {
     private enum Kind {
@@ -52,7 +52,7 @@ public final class RegisterFile implements RegisterBlock {
 
     /// Adds a register that keeps what guests store to it.
     ///
-    /// @param writable the bits that they can change; the others stay zero
+    /// @param writable the bits that guests can change; the others stay zero
     public RegisterFile plain(int offset, int widthBytes, long writable) {
         return add(offset, new Register(widthBytes, Kind.PLAIN, 0, writable));
     }
@@ -85,14 +85,14 @@ public final class RegisterFile implements RegisterBlock {
 
     /// The value of the register at `offset`.
     ///
-    /// @throws IllegalArgumentException if none is declared there
+    /// @throws IllegalArgumentException if there is no register
     public long get(int offset) {
         return at(offset).value;
     }
 
-    /// Sets the register at `offset`, whatever guests may do to it.
+    /// Sets the register at `offset`, regardless of its access rules for guests.
     ///
-    /// @throws IllegalArgumentException if none is declared there
+    /// @throws IllegalArgumentException if there is no register
     public void set(int offset, long value) {
         Register register = at(offset);
         register.value = value & register.widthMask();
@@ -129,17 +129,17 @@ public final class RegisterFile implements RegisterBlock {
             case PLAIN -> register.value = RegisterBlock.merge(register.value, value, bits);
             case STATUS -> register.value &= ~(value & bits);
             case CONSTANT, READ_ONLY -> {
-                // The device's own.
+                // Set by the device only.
             }
         }
     }
 
-    /// Brings all registers back to what they were declared with.
+    /// Resets all registers to their declared values.
     public void reset() {
         registers.values().forEach(register -> register.value = register.resetValue);
     }
 
-    /// Writes all registers that are no constants, 8 bytes each, by ascending offsets.
+    /// Writes all registers except constants, 8 bytes each, by ascending offsets.
     public void save(DataOutput out) throws IOException {
         for (Register register : registers.values()) {
             if (register.kind != Kind.CONSTANT) {
@@ -148,8 +148,8 @@ public final class RegisterFile implements RegisterBlock {
         }
     }
 
-    /// Reads what [#save] of a file with the same declarations wrote. Bits that a register cannot
-    /// have are dropped; whether the values make sense together is for the caller to check.
+    /// Reads what [#save] of a file with the same declarations wrote. Drops bits that a register
+    /// cannot have; the caller must check whether the values are consistent.
     public void restore(DataInput in) throws IOException {
         for (Register register : registers.values()) {
             switch (register.kind) {

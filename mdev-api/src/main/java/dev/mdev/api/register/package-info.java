@@ -1,5 +1,4 @@
-/// Registers as guests access them: any width at any offset. Drivers may use what is here; none has
-/// to.
+/// Registers as guests access them: any width at any offset. Optional for drivers.
 @NullMarked
 package dev.mdev.api.register;
 
