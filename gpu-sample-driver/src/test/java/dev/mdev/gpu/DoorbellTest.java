@@ -13,7 +13,7 @@ import dev.mdev.api.MdevType;
 import dev.mdev.api.PoolShare;
 import dev.mdev.api.page.Access;
 import dev.mdev.api.page.PfnRange;
-import dev.mdev.api.testkit.SparseAperture;
+import dev.mdev.testkit.SparseAperture;
 
 import org.junit.jupiter.api.Test;
 

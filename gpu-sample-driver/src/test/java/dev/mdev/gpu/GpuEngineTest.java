@@ -8,10 +8,10 @@ import dev.mdev.api.MapDecision;
 import dev.mdev.api.MdevDevice;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.page.Page;
-import dev.mdev.api.testkit.FaultInjector;
-import dev.mdev.api.testkit.InMemoryHost;
-import dev.mdev.api.testkit.InMemoryMdev;
 import dev.mdev.gpu.GpuGuest.Rows;
+import dev.mdev.testkit.FaultInjector;
+import dev.mdev.testkit.InMemoryHost;
+import dev.mdev.testkit.InMemoryMdev;
 
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;

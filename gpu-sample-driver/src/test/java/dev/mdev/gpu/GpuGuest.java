@@ -2,7 +2,7 @@ package dev.mdev.gpu;
 
 import dev.mdev.api.LinearMemory.Layouts;
 import dev.mdev.api.page.Page;
-import dev.mdev.api.testkit.InMemoryMdev;
+import dev.mdev.testkit.InMemoryMdev;
 
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;

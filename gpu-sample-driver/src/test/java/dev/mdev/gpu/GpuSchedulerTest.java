@@ -3,8 +3,8 @@ package dev.mdev.gpu;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
-import dev.mdev.api.testkit.InMemoryHost;
 import dev.mdev.gpu.GpuGuest.Rows;
+import dev.mdev.testkit.InMemoryHost;
 
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;

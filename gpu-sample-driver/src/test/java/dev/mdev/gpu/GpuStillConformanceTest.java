@@ -1,7 +1,7 @@
 package dev.mdev.gpu;
 
 import dev.mdev.api.ParentDriver;
-import dev.mdev.api.testkit.ParentDriverConformance;
+import dev.mdev.testkit.ParentDriverConformance;
 
 import java.util.Map;
 

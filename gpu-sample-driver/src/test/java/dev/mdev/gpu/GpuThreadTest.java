@@ -2,9 +2,9 @@ package dev.mdev.gpu;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.mdev.api.testkit.InMemoryHost;
-import dev.mdev.api.testkit.InMemoryMdev;
 import dev.mdev.gpu.GpuGuest.Rows;
+import dev.mdev.testkit.InMemoryHost;
+import dev.mdev.testkit.InMemoryMdev;
 
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;

@@ -9,11 +9,11 @@ import dev.mdev.api.ParentDriver;
 import dev.mdev.api.PoolShare;
 import dev.mdev.api.page.Page;
 import dev.mdev.api.page.PfnRange;
-import dev.mdev.api.testkit.AccessResult;
-import dev.mdev.api.testkit.InMemoryHost;
-import dev.mdev.api.testkit.InMemoryMdev;
-import dev.mdev.api.testkit.SimulatedGuest;
-import dev.mdev.api.testkit.Windows;
+import dev.mdev.testkit.AccessResult;
+import dev.mdev.testkit.InMemoryHost;
+import dev.mdev.testkit.InMemoryMdev;
+import dev.mdev.testkit.SimulatedGuest;
+import dev.mdev.testkit.Windows;
 
 import org.junit.jupiter.api.Test;
 

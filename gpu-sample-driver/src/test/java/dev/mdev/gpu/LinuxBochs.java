@@ -1,7 +1,7 @@
 package dev.mdev.gpu;
 
 import dev.mdev.api.RegionInfo;
-import dev.mdev.api.testkit.InMemoryMdev;
+import dev.mdev.testkit.InMemoryMdev;
 
 import java.util.ArrayList;
 import java.util.List;

@@ -4,8 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.mdev.api.RegionInfo;
 import dev.mdev.api.page.Page;
-import dev.mdev.api.testkit.InMemoryHost;
-import dev.mdev.api.testkit.InMemoryMdev;
+import dev.mdev.testkit.InMemoryHost;
+import dev.mdev.testkit.InMemoryMdev;
 
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;

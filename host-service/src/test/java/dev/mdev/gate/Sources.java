@@ -11,7 +11,7 @@ import java.util.stream.Stream;
 /// The Java files of the checkout.
 final class Sources {
     private static final List<String> MODULES =
-            List.of("mdev-api", "mdev-core", "gpu-sample-driver", "host-service");
+            List.of("mdev-api", "mdev-testkit", "mdev-core", "gpu-sample-driver", "host-service");
 
     private Sources() {}
 

@@ -1,9 +1,0 @@
-/// The test kit for parent drivers: a host in memory, simulated guests, and a conformance suite.
-///
-/// A driver's tests extend the conformance suite, and use [dev.mdev.api.testkit.InMemoryHost] for
-/// tests of their own: it does what the real host does, as strictly, without a virtual machine.
-/// What a driver does against its contract ends in a [dev.mdev.api.testkit.ContractViolation].
-@NullMarked
-package dev.mdev.api.testkit;
-
-import org.jspecify.annotations.NullMarked;

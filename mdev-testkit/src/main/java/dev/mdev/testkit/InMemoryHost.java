@@ -1,0 +1,224 @@
+package dev.mdev.testkit;
+
+import dev.mdev.api.Aperture;
+import dev.mdev.api.MdevException;
+import dev.mdev.api.ParentDevice;
+import dev.mdev.api.ParentDriver;
+import dev.mdev.api.ParentHost;
+import dev.mdev.api.page.PfnRange;
+
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.SplittableRandom;
+import java.util.UUID;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.Consumer;
+
+/// A host in memory for tests of parent drivers: it probes a driver, makes devices, and calls them
+/// as the real host does, one call at a time per device and with a deadline.
+///
+/// Violations are thrown where they happen, and also kept, as a driver's own thread may swallow
+/// what is thrown at it; [#close] throws the first of those.
+public final class InMemoryHost implements ParentHost, AutoCloseable {
+    /// Far from 0, so that offsets and page numbers cannot be mixed up unseen.
+    private static final long FIRST_PFN = 0x10_0000;
+
+    /// Every thread that driver code starts is in here, unless it takes care not to be.
+    private final ThreadGroup threads = new ThreadGroup("driver");
+
+    private final Options options;
+    private final SplittableRandom random;
+    private final List<DriverAperture> apertures = new CopyOnWriteArrayList<>();
+    private final List<ContractViolation> violations = new CopyOnWriteArrayList<>();
+    private final FaultInjector faults;
+    private final List<InMemoryParent> parents;
+    private volatile boolean probing = true;
+    private long nextPfn = FIRST_PFN;
+
+    /// How a host behaves.
+    ///
+    /// @param settings what the operator set for the driver
+    /// @param deadline how long a callback may take
+    /// @param seed of everything that is random
+    public record Options(Map<String, String> settings, Duration deadline, long seed) {
+        public Options {
+            settings = Map.copyOf(settings);
+        }
+
+        /// No settings; the deadline of `-Dmdev.testkit.deadline-millis` (5000 if not given); the
+        /// seed of `-Dmdev.seed`, or a fresh one.
+        public static Options standard() {
+            Long seed = Long.getLong("mdev.seed");
+            return new Options(
+                    Map.of(),
+                    Duration.ofMillis(Long.getLong("mdev.testkit.deadline-millis", 5000)),
+                    seed == null ? new SplittableRandom().nextLong() : seed);
+        }
+
+        /// These options with other settings.
+        public Options withSettings(Map<String, String> other) {
+            return new Options(other, deadline, seed);
+        }
+
+        /// These options with another deadline.
+        public Options withDeadline(Duration other) {
+            return new Options(settings, other, seed);
+        }
+
+        /// These options with another seed.
+        public Options withSeed(long other) {
+            return new Options(settings, deadline, other);
+        }
+    }
+
+    /// Probes `driver` with settings, and standard options otherwise.
+    public InMemoryHost(ParentDriver driver, Map<String, String> settings) {
+        this(driver, Options.standard().withSettings(settings));
+    }
+
+    /// Probes `driver`.
+    public InMemoryHost(ParentDriver driver, Options options) {
+        this(driver, options, faults -> {});
+    }
+
+    /// Probes `driver` on a host that may fail already then.
+    ///
+    /// @param arming sets up the failures
+    public InMemoryHost(ParentDriver driver, Options options, Consumer<FaultInjector> arming) {
+        this.options = options;
+        this.random = new SplittableRandom(options.seed());
+        this.faults = new FaultInjector(random.split());
+        arming.accept(faults);
+        List<ParentDevice> devices;
+        try (Callbacks callbacks = newCallbacks("probe")) {
+            devices = callbacks.call("probe", () -> driver.probe(this));
+        }
+        this.probing = false;
+        this.parents =
+                devices.stream()
+                        .map(device -> new InMemoryParent(this, device, random.split()))
+                        .toList();
+    }
+
+    @Override
+    public Aperture allocateAperture(String name, long npages) {
+        requireProbing("allocateAperture");
+        faults.check(FaultInjector.Site.ALLOCATE);
+        synchronized (apertures) {
+            SparseAperture memory = new SparseAperture(new PfnRange(nextPfn, npages));
+            // A gap, so that two apertures are never neighbours.
+            nextPfn += npages + 1;
+            DriverAperture aperture = new DriverAperture(memory, faults);
+            apertures.add(aperture);
+            return aperture;
+        }
+    }
+
+    @Override
+    public Optional<String> setting(String key) {
+        requireProbing("setting");
+        return Optional.ofNullable(options.settings().get(key));
+    }
+
+    /// The devices that the driver found.
+    public List<InMemoryParent> parents() {
+        return parents;
+    }
+
+    /// The only device that the driver found.
+    public InMemoryParent parent() {
+        if (parents.size() != 1) {
+            throw new IllegalStateException("parents=" + parents.size());
+        }
+        return parents.getFirst();
+    }
+
+    /// The seed of everything that is random here.
+    public long seed() {
+        return options.seed();
+    }
+
+    /// Makes this host fail now and then.
+    public FaultInjector faults() {
+        return faults;
+    }
+
+    /// What was done against the contract so far.
+    public List<ContractViolation> violations() {
+        return List.copyOf(violations);
+    }
+
+    /// Ends all devices, and looks for what they left behind.
+    ///
+    /// @throws ContractViolation the first violation there was
+    @Override
+    public void close() {
+        for (InMemoryParent parent : parents) {
+            try {
+                parent.close();
+            } catch (ContractViolation violation) {
+                violations.add(violation);
+            } catch (MdevException e) {
+                violation("close of " + parent.device().name() + " threw " + e);
+            }
+        }
+        driversThreads().ifPresent(left -> violation("a thread outlives all devices: " + left));
+        if (!violations.isEmpty()) {
+            // A new one: the first may be on its way through a try statement already.
+            ContractViolation first = violations.getFirst();
+            throw new ContractViolation(
+                    "%d violations, the first: %s".formatted(violations.size(), first.getMessage()),
+                    first);
+        }
+    }
+
+    /// A thread that driver code started and that is still there, after waiting for it to end.
+    private Optional<String> driversThreads() {
+        long end = System.nanoTime() + options.deadline().toNanos();
+        Thread[] found = new Thread[64];
+        int count = threads.enumerate(found);
+        for (int i = 0; i < count; i++) {
+            try {
+                found[i].join(Math.max(1, (end - System.nanoTime()) / 1_000_000));
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw new IllegalStateException("interrupted", e);
+            }
+            if (found[i].isAlive()) {
+                return Optional.of(found[i].getName());
+            }
+        }
+        return Optional.empty();
+    }
+
+    ContractViolation violation(String message) {
+        ContractViolation violation = new ContractViolation(message);
+        violations.add(violation);
+        return violation;
+    }
+
+    Callbacks newCallbacks(String name) {
+        return new Callbacks(name, options.deadline(), threads);
+    }
+
+    SparseAperture apertureOf(ParentDevice device) {
+        if (device.aperture() instanceof DriverAperture aperture && apertures.contains(aperture)) {
+            return aperture.memory();
+        }
+        throw violation("not an aperture of this host: " + device.name());
+    }
+
+    UUID nextUuid() {
+        synchronized (random) {
+            return new UUID(random.nextLong(), random.nextLong());
+        }
+    }
+
+    private void requireProbing(String what) {
+        if (!probing) {
+            throw violation(what + " after probe");
+        }
+    }
+}

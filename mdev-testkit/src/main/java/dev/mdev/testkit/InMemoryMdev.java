@@ -1,0 +1,401 @@
+package dev.mdev.testkit;
+
+import dev.mdev.api.DeviceState;
+import dev.mdev.api.Display;
+import dev.mdev.api.IrqInfo;
+import dev.mdev.api.MapDecision;
+import dev.mdev.api.MapRequest;
+import dev.mdev.api.MdevContext;
+import dev.mdev.api.MdevDevice;
+import dev.mdev.api.MdevException;
+import dev.mdev.api.MdevType;
+import dev.mdev.api.PciIdentity;
+import dev.mdev.api.PoolShare;
+import dev.mdev.api.RegionInfo;
+import dev.mdev.api.page.Access;
+import dev.mdev.api.page.Page;
+import dev.mdev.api.page.PfnRange;
+
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.UUID;
+import java.util.function.BooleanSupplier;
+
+/// A mediated device in the host in memory: its context, and the host's side of its callbacks.
+public final class InMemoryMdev implements MdevContext, AutoCloseable {
+    /// 32 MiB of guest memory.
+    private static final int RAM_PAGES = 8192;
+
+    private final InMemoryParent parent;
+    private final UUID uuid;
+    private final MdevType type;
+    private volatile List<PoolShare> share;
+    private final Callbacks callbacks;
+    private final GuestMappings mappings = new GuestMappings();
+    private final SimulatedGuest guest = new SimulatedGuest(this);
+    private final SimulatedRam ram;
+    private final RecordedInterrupts interrupts;
+    private final MdevDevice device;
+    private final List<RegionInfo> regions;
+    private volatile BooleanSupplier overtaken = () -> false;
+    private volatile boolean closed;
+
+    InMemoryMdev(InMemoryParent parent, UUID uuid, MdevType type, List<PoolShare> share) {
+        this.parent = parent;
+        this.uuid = uuid;
+        this.type = type;
+        this.share = List.copyOf(share);
+        this.ram = new SimulatedRam(parent.host(), RAM_PAGES);
+        this.interrupts = new RecordedInterrupts(parent.host());
+        this.callbacks = parent.host().newCallbacks("mdev-" + uuid);
+        this.device =
+                parent.callbacks()
+                        .call("create type=" + type.id(), () -> parent.device().create(this));
+        this.regions = callbacks.call("regions", device::regions);
+        interrupts.announce(irqs());
+    }
+
+    // What the driver sees.
+
+    @Override
+    public UUID uuid() {
+        return uuid;
+    }
+
+    @Override
+    public MdevType type() {
+        return type;
+    }
+
+    @Override
+    public List<PoolShare> share() {
+        return share;
+    }
+
+    @Override
+    public void revoke(int region, long firstPage, long npages) {
+        if (region < 0 || firstPage < 0 || npages < 1) {
+            throw parent.host()
+                    .violation(
+                            "revoke region=%d firstPage=%d npages=%d"
+                                    .formatted(region, firstPage, npages));
+        }
+        if (closed) {
+            throw parent.host().violation("revoke after close of " + uuid);
+        }
+        mappings.revoke(region, firstPage, npages);
+    }
+
+    @Override
+    public SimulatedRam guestMemory() {
+        return ram;
+    }
+
+    @Override
+    public RecordedInterrupts interrupts() {
+        return interrupts;
+    }
+
+    // What the host and its tests do.
+
+    /// The driver's device, for tests of what only this driver has.
+    public MdevDevice device() {
+        return device;
+    }
+
+    /// The guest that has the device.
+    public SimulatedGuest guest() {
+        return guest;
+    }
+
+    /// The regions, as the driver named them at creation.
+    public List<RegionInfo> regions() {
+        return regions;
+    }
+
+    /// Pages of a region that are mapped now.
+    public long mappedPages(int region) {
+        return mappings.count(region);
+    }
+
+    /// Whether a page of a region is mapped now.
+    public boolean isMapped(int region, long page) {
+        return mappings.entry(region, page) != null;
+    }
+
+    /// The physical page that a page of a region is mapped to.
+    public Optional<Long> pfnOf(int region, long page) {
+        return Optional.ofNullable(mappings.entry(region, page)).map(GuestMappings.Entry::pfn);
+    }
+
+    /// The host.
+    public InMemoryHost host() {
+        return parent.host();
+    }
+
+    public IrqInfo irqs() {
+        return callbacks.call("irqs", device::irqs);
+    }
+
+    public PciIdentity identity() {
+        return callbacks.call("identity", device::identity);
+    }
+
+    /// The picture the device puts out, if it does.
+    public Optional<Display.Picture> picture() {
+        return callbacks.call("picture", () -> device.display().flatMap(Display::picture));
+    }
+
+    public Map<String, Long> counters() {
+        return callbacks.call("counters", device::counters);
+    }
+
+    /// Lets revocations overtake answers: `when` is asked after each grant, and if it says so the
+    /// granted pages are revoked before they are mapped, as a revocation by another thread would.
+    public void setOvertaken(BooleanSupplier when) {
+        overtaken = when;
+    }
+
+    /// Takes guest memory away from the device: tells the driver, then unpins by force.
+    ///
+    /// @return pins that the driver did not let go of
+    public int unmapDma(long iova, long lengthBytes) {
+        ram.remove(Page.numberOf(iova), Page.countFor(lengthBytes));
+        callbacks.run("dmaUnmapped", () -> device.dmaUnmapped(iova, lengthBytes));
+        return ram.forceUnpin(iova, lengthBytes);
+    }
+
+    /// A device that was saved: what the driver wrote, and the content of its pages in the order of
+    /// its share.
+    ///
+    /// @param version the version of `state`
+    @SuppressWarnings("ArrayRecordComponent") // handed over, not compared
+    public record Saved(int version, byte[] state, byte[] pages) {}
+
+    /// Stops the device and saves it, if it can be moved. The guest must not run until [#resume].
+    public Optional<Saved> save() {
+        return callbacks.call(
+                "save",
+                () -> {
+                    var state = device.state();
+                    if (state.isEmpty()) {
+                        return Optional.empty();
+                    }
+                    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+                    state.get().stop();
+                    state.get().save(new DataOutputStream(bytes));
+                    return Optional.of(
+                            new Saved(state.get().version(), bytes.toByteArray(), readPages()));
+                });
+    }
+
+    /// Lets a device that was saved go on here.
+    public void resume() {
+        callbacks.run("resume", () -> device.state().ifPresent(DeviceState::resume));
+    }
+
+    /// Sets the device to what was saved, its pages included. A device that refuses is reset, as
+    /// the host does.
+    ///
+    /// The device stays stopped until [#resume].
+    ///
+    /// @return whether the driver took it
+    public boolean restore(Saved saved) {
+        boolean taken;
+        try {
+            callbacks.run("stop", () -> device.state().orElseThrow().stop());
+            writePages(saved.pages());
+            taken = callbacks.call("restore", () -> tryRestore(saved));
+        } catch (MdevException e) {
+            taken = false;
+        }
+        if (!taken) {
+            reset();
+        }
+        return taken;
+    }
+
+    private boolean tryRestore(Saved saved) {
+        try {
+            device.state()
+                    .orElseThrow()
+                    .restore(
+                            saved.version(),
+                            new DataInputStream(new ByteArrayInputStream(saved.state())));
+            return true;
+        } catch (IOException e) {
+            return false;
+        }
+    }
+
+    /// Gives the device other pages with the content of its old ones, as the host does to make room
+    /// while nobody has the device: the guest must not run. The old pages are scrubbed and free
+    /// again.
+    ///
+    /// @return whether the driver lets its devices be moved
+    /// @throws MdevException EUSERS if there are no other pages; else what the driver threw, and
+    ///   the device has its old pages
+    public boolean move() {
+        if (!callbacks.call("isMovable", device::isMovable)) {
+            return false;
+        }
+        List<PoolShare> old = share;
+        List<PoolShare> target = parent.take(type);
+        mappings.clear();
+        callbacks.run("stop", () -> device.state().ifPresent(DeviceState::stop));
+        byte[] content = readPages();
+        share = target;
+        boolean moved = false;
+        try {
+            writePages(content);
+            callbacks.run("shareMoved", () -> device.shareMoved(target));
+            moved = true;
+        } finally {
+            share = moved ? target : old;
+            parent.giveBack(moved ? old : target);
+            resume();
+        }
+        return true;
+    }
+
+    /// Resets the device, as a guest or the host may at any time.
+    public void reset() {
+        mappings.clear();
+        callbacks.run("reset", device::reset);
+    }
+
+    /// Removes the device: mappings go, the driver is told, the share is scrubbed and free again.
+    @Override
+    public void close() {
+        if (closed) {
+            return;
+        }
+        mappings.clear();
+        try {
+            callbacks.run("close", device::close);
+        } finally {
+            closed = true;
+            ram.close();
+            interrupts.close();
+            callbacks.close();
+            parent.removed(this);
+        }
+    }
+
+    // What the guest does.
+
+    GuestMappings mappings() {
+        return mappings;
+    }
+
+    SparseAperture aperture() {
+        return parent.aperture();
+    }
+
+    RegionInfo region(int index) {
+        return regions.stream()
+                .filter(region -> region.index() == index)
+                .findFirst()
+                .orElseThrow(() -> new IllegalArgumentException("region=" + index));
+    }
+
+    long trap(int region, long offsetBytes, int widthBytes, Access access, long value) {
+        String what =
+                "%s region=%d offset=0x%x width=%d"
+                        .formatted(access, region, offsetBytes, widthBytes);
+        return switch (access) {
+            case READ -> callbacks.call(what, () -> device.read(region, offsetBytes, widthBytes));
+            case WRITE -> {
+                callbacks.run(what, () -> device.write(region, offsetBytes, widthBytes, value));
+                yield 0;
+            }
+        };
+    }
+
+    /// Puts a request to the driver, checks the answer, and maps what was granted.
+    MapDecision ask(MapRequest request) {
+        GuestMappings.Ticket ticket = mappings.ask(request.region());
+        try {
+            MapDecision decision =
+                    callbacks.call(request.toString(), () -> device.validateMapRequest(request));
+            return switch (decision) {
+                case MapDecision.Grant grant -> install(ticket, request, grant);
+                case MapDecision.Trap trap -> trap;
+                case MapDecision.Deny deny -> deny;
+            };
+        } finally {
+            mappings.drop(ticket);
+        }
+    }
+
+    private MapDecision install(
+            GuestMappings.Ticket ticket, MapRequest request, MapDecision.Grant grant) {
+        GrantRules.firstBroken(request, grant, share)
+                .ifPresent(rule -> {
+                    throw parent.host().violation(rule + ": " + request + " " + grant);
+                });
+        if (overtaken.getAsBoolean()) {
+            mappings.revoke(request.region(), grant.firstPage(), grant.pfns().npages());
+        }
+        long mayMove = request.reason() == MapRequest.Reason.UPGRADE ? request.page() : -1;
+        return switch (mappings.install(ticket, grant, mayMove)) {
+            case YES, REVOKED_MEANWHILE -> grant;
+            case CONFLICT ->
+                    throw parent.host()
+                            .violation(
+                                    "the grant moves a page that is mapped and was not revoked: "
+                                            + request
+                                            + " "
+                                            + grant);
+        };
+    }
+
+    private byte[] readPages() {
+        long npages = share.stream().mapToLong(PoolShare::npages).sum();
+        byte[] pages = new byte[Math.toIntExact(Page.bytesOf(npages))];
+        int at = 0;
+        for (PfnRange extent : extents()) {
+            int length = Math.toIntExact(Page.bytesOf(extent.npages()));
+            aperture().read(offsetOf(extent), MemorySegment.ofArray(pages).asSlice(at, length));
+            at += length;
+        }
+        return pages;
+    }
+
+    private void writePages(byte[] pages) {
+        MemorySegment all = MemorySegment.ofArray(pages);
+        long at = 0;
+        for (PfnRange extent : extents()) {
+            long first = offsetOf(extent);
+            for (long done = 0; done < Page.bytesOf(extent.npages()); done += Page.SIZE) {
+                MemorySegment page = all.asSlice(at + done, Page.SIZE);
+                aperture().fill(first + done, Page.SIZE, (byte) 0);
+                // Pages of zeroes stay without memory, as they were.
+                if (page.mismatch(SparseAperture.ZEROES) >= 0) {
+                    aperture().write(first + done, page);
+                }
+            }
+            at += Page.bytesOf(extent.npages());
+        }
+    }
+
+    private List<PfnRange> extents() {
+        return share.stream().flatMap(part -> part.extents().stream()).toList();
+    }
+
+    private long offsetOf(PfnRange extent) {
+        return Page.bytesOf(extent.firstPfn() - aperture().pfns().firstPfn());
+    }
+
+    @Override
+    public String toString() {
+        return "mdev=%s type=%s".formatted(uuid, type.id());
+    }
+}

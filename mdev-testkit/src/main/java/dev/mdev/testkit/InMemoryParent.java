@@ -1,0 +1,198 @@
+package dev.mdev.testkit;
+
+import com.google.errorprone.annotations.concurrent.GuardedBy;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.api.MdevType;
+import dev.mdev.api.ParentDevice;
+import dev.mdev.api.PoolShare;
+import dev.mdev.api.page.Page;
+import dev.mdev.api.page.PfnRange;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.SplittableRandom;
+
+/// A physical device in the host in memory: it hands out shares and makes mediated devices.
+public final class InMemoryParent {
+    private final InMemoryHost host;
+    private final ParentDevice device;
+    private final Callbacks callbacks;
+    private final SparseAperture aperture;
+
+    @GuardedBy("this")
+    private final List<PoolAllocator> allocators = new ArrayList<>();
+
+    @GuardedBy("this")
+    private final List<InMemoryMdev> mdevs = new ArrayList<>();
+
+    InMemoryParent(InMemoryHost host, ParentDevice device, SplittableRandom random) {
+        this.host = host;
+        this.device = device;
+        this.callbacks = host.newCallbacks("parent-" + device.name());
+        this.aperture = host.apertureOf(device);
+        device.pools().forEach(pool -> allocators.add(new PoolAllocator(pool, random.split())));
+    }
+
+    /// The driver's parent device.
+    public ParentDevice device() {
+        return device;
+    }
+
+    /// Its aperture.
+    public SparseAperture aperture() {
+        return aperture;
+    }
+
+    /// Makes a device.
+    ///
+    /// @throws MdevException EUSERS if the pools have not enough left, or what the driver throws
+    public InMemoryMdev create(String typeId) {
+        MdevType type = type(typeId);
+        List<PoolShare> share = take(type);
+        try {
+            InMemoryMdev mdev = new InMemoryMdev(this, host.nextUuid(), type, share);
+            synchronized (this) {
+                mdevs.add(mdev);
+            }
+            return mdev;
+        } catch (RuntimeException | Error e) {
+            giveBack(share);
+            throw e;
+        }
+    }
+
+    /// How many more devices of a type could be made now, by what is really free.
+    public int available(String typeId) {
+        MdevType type = type(typeId);
+        synchronized (this) {
+            long same = mdevs.stream().filter(mdev -> mdev.type().id().equals(typeId)).count();
+            List<List<PoolShare>> tried = new ArrayList<>();
+            while (tried.size() < type.maxInstances() - same) {
+                Optional<List<PoolShare>> share = tryTake(type);
+                if (share.isEmpty()) {
+                    break;
+                }
+                tried.add(share.get());
+            }
+            tried.forEach(this::undoTake);
+            return tried.size();
+        }
+    }
+
+    /// The type of that id.
+    public MdevType type(String typeId) {
+        return device.types().stream()
+                .filter(type -> type.id().equals(typeId))
+                .findFirst()
+                .orElseThrow(() -> new MdevException(Errno.ENOENT, "type=" + typeId));
+    }
+
+    /// The host.
+    public InMemoryHost host() {
+        return host;
+    }
+
+    Callbacks callbacks() {
+        return callbacks;
+    }
+
+    void removed(InMemoryMdev mdev) {
+        synchronized (this) {
+            mdevs.remove(mdev);
+        }
+        giveBack(mdev.share());
+    }
+
+    /// Pages of all pools that belong to no device and do not hold zeroes: somebody stored to them
+    /// after they were scrubbed.
+    public synchronized long dirtyFreePages() {
+        long dirty = 0;
+        for (PoolAllocator allocator : allocators) {
+            PfnRange pfns = allocator.pool().pfns();
+            for (long pfn = pfns.firstPfn(); pfn < pfns.endPfn(); pfn++) {
+                if (allocator.isFree(pfn) && !aperture.isZero(pfn)) {
+                    dirty++;
+                }
+            }
+        }
+        return dirty;
+    }
+
+    void close() {
+        List<InMemoryMdev> left;
+        synchronized (this) {
+            left = List.copyOf(mdevs);
+        }
+        try {
+            left.forEach(InMemoryMdev::close);
+            long dirty = dirtyFreePages();
+            if (dirty > 0) {
+                host.violation("%d pages were stored to that belong to no device".formatted(dirty));
+            }
+        } finally {
+            try {
+                callbacks.run("close of " + device.name(), device::close);
+            } finally {
+                callbacks.close();
+            }
+        }
+    }
+
+    /// Sets pages aside for one more device of a type.
+    ///
+    /// @throws MdevException EUSERS if there are none
+    List<PoolShare> take(MdevType type) {
+        synchronized (this) {
+            long same = mdevs.stream().filter(mdev -> mdev.type().equals(type)).count();
+            Optional<List<PoolShare>> share =
+                    same < type.maxInstances() ? tryTake(type) : Optional.empty();
+            return share.orElseThrow(
+                    () -> new MdevException(Errno.EUSERS, "no room for type=" + type.id()));
+        }
+    }
+
+    @GuardedBy("this")
+    private Optional<List<PoolShare>> tryTake(MdevType type) {
+        List<PoolShare> taken = new ArrayList<>();
+        for (MdevType.Demand demand : type.demands()) {
+            Optional<PoolShare> part = allocator(demand.pool()).take(demand);
+            if (part.isEmpty()) {
+                undoTake(taken);
+                return Optional.empty();
+            }
+            taken.add(part.get());
+        }
+        return Optional.of(taken);
+    }
+
+    @GuardedBy("this")
+    private PoolAllocator allocator(String pool) {
+        return allocators.stream()
+                .filter(allocator -> allocator.pool().name().equals(pool))
+                .findFirst()
+                .orElseThrow(() -> host.violation("a type demands of no pool: " + pool));
+    }
+
+    /// Scrubs pages and frees them.
+    void giveBack(List<PoolShare> share) {
+        for (PoolShare part : share) {
+            for (PfnRange extent : part.extents()) {
+                aperture.fill(
+                        Page.bytesOf(extent.firstPfn() - aperture.pfns().firstPfn()),
+                        Page.bytesOf(extent.npages()),
+                        (byte) 0);
+            }
+        }
+        synchronized (this) {
+            share.forEach(part -> allocator(part.pool()).giveBack(part));
+        }
+    }
+
+    @GuardedBy("this")
+    private void undoTake(List<PoolShare> share) {
+        share.forEach(part -> allocator(part.pool()).undoTake(part));
+    }
+}

@@ -1,0 +1,94 @@
+package dev.mdev.testkit;
+
+import com.google.errorprone.annotations.concurrent.GuardedBy;
+
+import dev.mdev.api.Interrupts;
+import dev.mdev.api.IrqInfo;
+
+import java.time.Duration;
+
+/// The interrupts that a device raised.
+///
+/// May be used by any threads at once.
+public final class RecordedInterrupts implements Interrupts {
+    private final InMemoryHost host;
+    private volatile boolean closed;
+
+    @GuardedBy("this")
+    private final long[] messages = new long[2048];
+
+    @GuardedBy("this")
+    private IrqInfo info = IrqInfo.NONE;
+
+    @GuardedBy("this")
+    private boolean line;
+
+    RecordedInterrupts(InMemoryHost host) {
+        this.host = host;
+    }
+
+    @Override
+    public synchronized void trigger(int vector) {
+        requireOpen("trigger");
+        if (vector < 0 || vector >= Math.max(info.msiVectors(), info.msixVectors())) {
+            throw host.violation("vector=%d of %s".formatted(vector, info));
+        }
+        messages[vector]++;
+        notifyAll();
+    }
+
+    @Override
+    public synchronized void setLine(boolean asserted) {
+        requireOpen("setLine");
+        if (!info.intx()) {
+            throw host.violation("setLine of a device without a line");
+        }
+        line = asserted;
+        notifyAll();
+    }
+
+    /// Messages of a vector so far.
+    public synchronized long count(int vector) {
+        return messages[vector];
+    }
+
+    /// Whether the legacy line is asserted.
+    public synchronized boolean line() {
+        return line;
+    }
+
+    /// Waits until a vector has been triggered `least` times.
+    ///
+    /// @throws ContractViolation if that does not happen in time
+    public synchronized void await(int vector, long least, Duration atMost) {
+        long end = System.nanoTime() + atMost.toNanos();
+        while (messages[vector] < least) {
+            long leftMillis = (end - System.nanoTime()) / 1_000_000;
+            if (leftMillis <= 0) {
+                throw new ContractViolation(
+                        "vector=%d triggered %d times, expected %d"
+                                .formatted(vector, messages[vector], least));
+            }
+            try {
+                wait(leftMillis);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw new IllegalStateException("interrupted", e);
+            }
+        }
+    }
+
+    synchronized void announce(IrqInfo announced) {
+        info = announced;
+    }
+
+    void close() {
+        closed = true;
+    }
+
+    private void requireOpen(String what) {
+        if (closed) {
+            throw host.violation(what + " after close");
+        }
+    }
+}

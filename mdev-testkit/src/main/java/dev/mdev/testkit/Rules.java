@@ -1,0 +1,188 @@
+package dev.mdev.testkit;
+
+import com.google.errorprone.annotations.FormatMethod;
+
+import dev.mdev.api.MdevType;
+import dev.mdev.api.RegionArea;
+import dev.mdev.api.RegionInfo;
+import dev.mdev.api.page.Page;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.SplittableRandom;
+import java.util.function.Consumer;
+
+/// What the groups of the conformance suite share: a host around the driver, and ways to look at a
+/// device.
+abstract class Rules {
+    /// Pages of a lazy area that are looked at: all of a small one, a sample of a large one.
+    private static final int MAX_PAGES = Integer.getInteger("mdev.testkit.pages", 512);
+
+    /// Of everything that is random in one test.
+    private final long seed = InMemoryHost.Options.standard().seed();
+
+    /// The driver.
+    abstract DriverUnderTest subject();
+
+    InMemoryHost.Options options() {
+        return InMemoryHost.Options.standard()
+                .withSeed(seed)
+                .withSettings(subject().settings())
+                .withDeadline(subject().deadline());
+    }
+
+    /// Runs a test at a fresh host; what it throws names the seed.
+    void atHost(Consumer<InMemoryHost> test) {
+        try (InMemoryHost host = new InMemoryHost(subject().newDriver(), options())) {
+            test.accept(host);
+        } catch (RuntimeException | Error e) {
+            e.addSuppressed(new AssertionError("-Dmdev.seed=" + seed));
+            throw e;
+        }
+    }
+
+    /// Times that a test with random accesses starts over.
+    static final int ROUNDS = Integer.getInteger("mdev.testkit.rounds", 4);
+
+    /// Runs a test for a device of each type of each parent, alone at its host.
+    void forEachType(Consumer<InMemoryMdev> test) {
+        for (String[] names : typesOfParents()) {
+            atHost(host -> test.accept(parentOf(host, names[0]).create(names[1])));
+        }
+    }
+
+    /// Runs a test for one device: of the first type of the first parent.
+    void atDevice(Consumer<InMemoryMdev> test) {
+        atHost(host -> test.accept(anyDevice(host)));
+    }
+
+    InMemoryMdev anyDevice(InMemoryHost host) {
+        InMemoryParent parent = host.parents().getFirst();
+        return parent.create(parent.device().types().getFirst().id());
+    }
+
+    /// The same numbers at each call.
+    SplittableRandom random() {
+        return new SplittableRandom(~seed);
+    }
+
+    private List<String[]> typesOfParents() {
+        List<String[]> names = new ArrayList<>();
+        atHost(host -> {
+            for (InMemoryParent parent : host.parents()) {
+                for (MdevType type : parent.device().types()) {
+                    names.add(new String[] {parent.device().name(), type.id()});
+                }
+            }
+        });
+        return names;
+    }
+
+    private static InMemoryParent parentOf(InMemoryHost host, String name) {
+        return host.parents().stream()
+                .filter(parent -> parent.device().name().equals(name))
+                .findFirst()
+                .orElseThrow(() -> new ContractViolation("a parent is gone: " + name));
+    }
+
+    /// A page that guests reach by a mapping.
+    record MappablePage(RegionInfo region, long page) {
+        long offsetBytes() {
+            return Page.addressOf(page);
+        }
+    }
+
+    /// Mappable pages of a device: first and last of each area, and a sample.
+    static List<MappablePage> mappablePages(InMemoryMdev mdev, SplittableRandom random) {
+        List<MappablePage> pages = new ArrayList<>();
+        for (RegionInfo region : mdev.regions()) {
+            for (RegionArea area : region.areas()) {
+                if (area.kind() != RegionArea.Kind.TRAPPED) {
+                    addSample(pages, region, area, random);
+                }
+            }
+        }
+        return pages;
+    }
+
+    private static void addSample(
+            List<MappablePage> pages, RegionInfo region, RegionArea area, SplittableRandom random) {
+        long first = Page.numberOf(area.offsetBytes());
+        long end = Page.numberOf(area.endBytes());
+        if (end - first <= MAX_PAGES) {
+            for (long page = first; page < end; page++) {
+                pages.add(new MappablePage(region, page));
+            }
+            return;
+        }
+        random.longs(MAX_PAGES - 2L, first + 1, end - 1)
+                .sorted()
+                .distinct()
+                .forEach(page -> pages.add(new MappablePage(region, page)));
+        pages.addFirst(new MappablePage(region, first));
+        pages.addLast(new MappablePage(region, end - 1));
+    }
+
+    /// What a guest loads from the start of every trapped page, one word after the other: a
+    /// fingerprint of registers. Only pages that are trapped by their area are read, at most 16 of
+    /// a region.
+    static AccessTrace registers(InMemoryMdev mdev) {
+        AccessTrace trace = mdev.guest().record();
+        for (RegionInfo region : mdev.regions()) {
+            int left = 16;
+            for (long page = 0; page < region.npages() && left > 0; page++) {
+                if (isTrapped(region, page)) {
+                    loadWords(mdev, region, page);
+                    left--;
+                }
+            }
+        }
+        mdev.guest().stopRecording();
+        return trace;
+    }
+
+    /// Stores something to every word of every trapped page, and then does as a hostile guest does.
+    static void scribble(InMemoryMdev mdev, SplittableRandom random) {
+        for (RegionInfo region : mdev.regions()) {
+            int left = 16;
+            for (long page = 0; page < region.npages() && left > 0; page++) {
+                if (isTrapped(region, page)) {
+                    storeWords(mdev, region, page, random);
+                    left--;
+                }
+            }
+        }
+        new HostileGuest(mdev, random.split()).run(100);
+    }
+
+    private static void storeWords(
+            InMemoryMdev mdev, RegionInfo region, long page, SplittableRandom random) {
+        long first = Page.addressOf(page);
+        long end = Math.min(region.sizeBytes(), first + Page.SIZE);
+        for (long offset = first; offset + Integer.BYTES <= end; offset += Integer.BYTES) {
+            mdev.guest().tryStore(region.index(), offset, Integer.BYTES, random.nextLong());
+        }
+    }
+
+    private static void loadWords(InMemoryMdev mdev, RegionInfo region, long page) {
+        long first = Page.addressOf(page);
+        long end = Math.min(region.sizeBytes(), first + Page.SIZE);
+        for (long offset = first; offset + Integer.BYTES <= end; offset += Integer.BYTES) {
+            mdev.guest().tryLoad(region.index(), offset, Integer.BYTES);
+        }
+    }
+
+    static boolean isTrapped(RegionInfo region, long page) {
+        long offset = Page.addressOf(page);
+        return region.areas().stream()
+                .filter(area -> area.kind() != RegionArea.Kind.TRAPPED)
+                .noneMatch(area -> offset >= area.offsetBytes() && offset < area.endBytes());
+    }
+
+    @FormatMethod
+    static void require(boolean condition, String message, Object... values) {
+        if (!condition) {
+            throw new ContractViolation(message.formatted(values));
+        }
+    }
+}

@@ -1,0 +1,224 @@
+package dev.mdev.testkit;
+
+import dev.mdev.api.MdevException;
+import dev.mdev.api.RegionInfo;
+
+import org.junit.jupiter.api.Test;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.SplittableRandom;
+
+/// Reset, failures of the host, and state that moves.
+abstract class StateRules extends Rules {
+    @Test
+    void resetBringsBackTheFirstState() {
+        forEachType(mdev -> {
+            SplittableRandom random = random();
+            AccessTrace fresh = registers(mdev);
+            List<MappablePage> pages = mappablePages(mdev, random.split());
+            for (int round = 0; round < ROUNDS; round++) {
+                scribble(mdev, random);
+                pages.forEach(page -> tryStore(mdev, page, -1));
+                mdev.reset();
+                requireSame(fresh, mdev, "registers after a reset");
+                pages.forEach(page -> requireZero(mdev, page));
+            }
+        });
+    }
+
+    private static void tryStore(InMemoryMdev mdev, MappablePage page, long value) {
+        mdev.guest().tryStore(page.region().index(), page.offsetBytes(), 8, value);
+    }
+
+    private static void requireZero(InMemoryMdev mdev, MappablePage page) {
+        switch (mdev.guest().tryLoad(page.region().index(), page.offsetBytes(), 8)) {
+            case AccessResult.Done(long value) ->
+                    require(value == 0, "%s holds 0x%x after a reset", page, value);
+            case AccessResult.Failed _ -> {
+                // Nothing is there to be seen.
+            }
+        }
+    }
+
+    private void requireSame(AccessTrace expected, InMemoryMdev mdev, String what) {
+        if (subject().isDeterministic()) {
+            List<String> difference = expected.replay(mdev.guest());
+            require(difference.isEmpty(), "%s differ: %s", what, difference);
+        }
+    }
+
+    /// The host fails at random for a while. What fails meanwhile is forgiven; afterwards the
+    /// device is reset and has to be as good as new.
+    @Test
+    void failuresOfTheHostAreSurvived() {
+        atDevice(mdev -> {
+            SplittableRandom random = random();
+            AccessTrace fresh = registers(mdev);
+            FaultInjector faults = mdev.host().faults();
+            for (int round = 0; round < ROUNDS; round++) {
+                for (FaultInjector.Site site : FaultInjector.Site.values()) {
+                    faults.arm(site, 100);
+                }
+                scribble(mdev, random);
+                resetMayFail(mdev);
+                faults.disarm();
+                mdev.reset();
+                requireSame(fresh, mdev, "registers after failures and a reset");
+            }
+        });
+    }
+
+    private static void resetMayFail(InMemoryMdev mdev) {
+        try {
+            mdev.reset();
+        } catch (MdevException e) {
+            // As armed.
+        }
+    }
+
+    @Test
+    void aCreationThatFailsLeavesNothing() {
+        atHost(host -> {
+            InMemoryParent parent = host.parents().getFirst();
+            String type = parent.device().types().getFirst().id();
+            int available = parent.available(type);
+            host.faults().arm(FaultInjector.Site.APERTURE_READ, 1000);
+            host.faults().arm(FaultInjector.Site.APERTURE_WRITE, 1000);
+            for (int i = 0; i < available + 1; i++) {
+                createMayFail(parent, type);
+            }
+            host.faults().disarm();
+            require(parent.available(type) == available, "a failed creation kept pages");
+            for (int i = 0; i < available; i++) {
+                LifeCycleRules.createOrFail(parent, type, i);
+            }
+        });
+    }
+
+    private static void createMayFail(InMemoryParent parent, String type) {
+        try {
+            parent.create(type).close();
+        } catch (MdevException e) {
+            // As armed.
+        }
+    }
+
+    /// A host without memory for the aperture is told so by an [MdevException].
+    @Test
+    void aHostWithoutMemoryIsToldSo() {
+        try {
+            new InMemoryHost(
+                            subject().newDriver(),
+                            options(),
+                            faults -> faults.arm(FaultInjector.Site.ALLOCATE, 1000))
+                    .close();
+        } catch (MdevException e) {
+            // As it should be, for a driver that needs an aperture.
+        }
+    }
+
+    @Test
+    void guestMemoryIsLetGo() {
+        atDevice(mdev -> {
+            new HostileGuest(mdev, random()).run(1000);
+            int left = mdev.unmapDma(0, mdev.guestMemory().sizeBytes());
+            require(left == 0, "%d pins were kept after dmaUnmapped", left);
+        });
+    }
+
+    @Test
+    void countersAreNamedAndNotNegative() {
+        atDevice(mdev -> {
+            new HostileGuest(mdev, random()).run(300);
+            mdev.counters()
+                    .forEach((name, value) ->
+                            require(
+                                    name.matches("[a-z][a-z0-9_]*") && value >= 0,
+                                    "counter %s=%d",
+                                    name,
+                                    value));
+        });
+    }
+
+    @Test
+    void stateMovesToAnotherDevice() {
+        atHost(host -> {
+            SplittableRandom random = random();
+            InMemoryMdev from = anyDevice(host);
+            if (isFixed(from) || !LifeCycleRules.roomForTwo(host)) {
+                return;
+            }
+            InMemoryMdev to = anyDevice(host);
+            for (int round = 0; round < ROUNDS; round++) {
+                scribble(from, random);
+                InMemoryMdev.Saved saved = from.save().orElseThrow();
+                require(to.restore(saved), "the device refused its own state");
+                require(sameState(saved, to.save().orElseThrow()), "states differ");
+                from.resume();
+                to.resume();
+                requireSame(registers(from), to, "registers of the restored device");
+                requireSamePages(from, to);
+            }
+        });
+    }
+
+    /// Whether the device cannot be moved.
+    private static boolean isFixed(InMemoryMdev mdev) {
+        boolean fixed = mdev.save().isEmpty();
+        mdev.resume();
+        return fixed;
+    }
+
+    private static boolean sameState(InMemoryMdev.Saved a, InMemoryMdev.Saved b) {
+        return a.version() == b.version()
+                && Arrays.equals(a.state(), b.state())
+                && Arrays.equals(a.pages(), b.pages());
+    }
+
+    private void requireSamePages(InMemoryMdev from, InMemoryMdev to) {
+        for (MappablePage page : mappablePages(from, random())) {
+            RegionInfo region = page.region();
+            AccessResult wanted = from.guest().tryLoad(region.index(), page.offsetBytes(), 8);
+            AccessResult got = to.guest().tryLoad(region.index(), page.offsetBytes(), 8);
+            require(wanted.equals(got), "%s is %s here and %s there", page, wanted, got);
+        }
+    }
+
+    /// Bytes from the wire are not to be trusted.
+    @Test
+    void spoiledStateIsRefusedOrBorne() {
+        atDevice(mdev -> {
+            SplittableRandom random = random();
+            AccessTrace fresh = registers(mdev);
+            scribble(mdev, random);
+            Optional<InMemoryMdev.Saved> saved = mdev.save();
+            if (saved.isEmpty()) {
+                return;
+            }
+            for (int i = 0; i < 200; i++) {
+                mdev.restore(spoil(saved.get(), random));
+                mdev.resume();
+                new HostileGuest(mdev, random.split()).run(10);
+            }
+            mdev.reset();
+            requireSame(fresh, mdev, "registers after spoiled states and a reset");
+        });
+    }
+
+    private static InMemoryMdev.Saved spoil(InMemoryMdev.Saved saved, SplittableRandom random) {
+        byte[] state = Arrays.copyOf(saved.state(), saved.state().length);
+        int version = saved.version();
+        switch (random.nextInt(3)) {
+            case 0 -> state = Arrays.copyOf(state, random.nextInt(state.length + 1));
+            case 1 -> version = random.nextInt();
+            default -> {
+                for (int i = 0; i <= random.nextInt(8) && state.length > 0; i++) {
+                    state[random.nextInt(state.length)] = (byte) random.nextInt();
+                }
+            }
+        }
+        return new InMemoryMdev.Saved(version, state, saved.pages());
+    }
+}

@@ -1,0 +1,131 @@
+package dev.mdev.testkit.drivers;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.platform.engine.discovery.DiscoverySelectors.selectClass;
+
+import dev.mdev.api.ParentDriver;
+import dev.mdev.testkit.InMemoryHost;
+import dev.mdev.testkit.ParentDriverConformance;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.platform.engine.FilterResult;
+import org.junit.platform.engine.TestExecutionResult;
+import org.junit.platform.engine.TestExecutionResult.Status;
+import org.junit.platform.engine.support.descriptor.MethodSource;
+import org.junit.platform.launcher.LauncherDiscoveryRequest;
+import org.junit.platform.launcher.PostDiscoveryFilter;
+import org.junit.platform.launcher.TestExecutionListener;
+import org.junit.platform.launcher.TestIdentifier;
+import org.junit.platform.launcher.core.LauncherDiscoveryRequestBuilder;
+import org.junit.platform.launcher.core.LauncherFactory;
+
+import java.time.Duration;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.function.Predicate;
+import java.util.function.Supplier;
+
+/// Runs the conformance suite on drivers with a known bug each: a suite that never fails is worth
+/// nothing.
+final class ConformanceFindsBugsTest {
+    private static final int TESTS_OF_THE_SUITE = 24;
+
+    /// For drivers that are to fail anyhow.
+    private static final Duration SHORT = Duration.ofMillis(80);
+
+    @ParameterizedTest
+    @EnumSource
+    void everyBugInAGrantIsFound(GrantBug bug) {
+        assertFound(bug);
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void everyOtherBugOfADeviceIsFound(DeviceBug bug) {
+        assertFound(bug);
+    }
+
+    private static void assertFound(SeededBug bug) {
+        Map<String, Throwable> failures = new TreeMap<>();
+        runSuite(bug::newDriver, SHORT, bug.foundBy()::equals, failures);
+        assertThat(failures).containsKey(bug.foundBy());
+        assertThat(failures.get(bug.foundBy())).isInstanceOf(AssertionError.class);
+    }
+
+    @Test
+    void theSameDriverWithoutABugPasses() {
+        Map<String, Throwable> failures = new TreeMap<>();
+        int ran =
+                runSuite(
+                        Variant::new,
+                        InMemoryHost.Options.standard().deadline(),
+                        _ -> true,
+                        failures);
+        assertThat(failures).isEmpty();
+        assertThat(ran).isEqualTo(TESTS_OF_THE_SUITE);
+    }
+
+    /// @param tests which of the suite's tests to run, by name
+    /// @return how many ran
+    private static int runSuite(
+            Supplier<? extends ParentDriver> driver,
+            Duration deadline,
+            Predicate<String> tests,
+            Map<String, Throwable> failures) {
+        Suite.driver = driver;
+        Suite.deadline = deadline;
+        int[] ran = new int[1];
+        LauncherDiscoveryRequest request =
+                LauncherDiscoveryRequestBuilder.request()
+                        .selectors(selectClass(Suite.class))
+                        .filters(testsCalled(tests))
+                        .build();
+        LauncherFactory.create()
+                .execute(
+                        request,
+                        new TestExecutionListener() {
+                            @Override
+                            public void executionFinished(
+                                    TestIdentifier test, TestExecutionResult result) {
+                                if (test.isTest()) {
+                                    ran[0]++;
+                                    note(test, result, failures);
+                                }
+                            }
+                        });
+        return ran[0];
+    }
+
+    private static PostDiscoveryFilter testsCalled(Predicate<String> wanted) {
+        return found ->
+                FilterResult.includedIf(
+                        !(found.getSource().orElse(null) instanceof MethodSource method)
+                                || wanted.test(method.getMethodName()));
+    }
+
+    private static void note(
+            TestIdentifier test, TestExecutionResult result, Map<String, Throwable> failures) {
+        if (result.getStatus() == Status.FAILED) {
+            MethodSource method = (MethodSource) test.getSource().orElseThrow();
+            failures.put(method.getMethodName(), result.getThrowable().orElseThrow());
+        }
+    }
+
+    /// The suite on whatever driver is to be tried now.
+    static final class Suite extends ParentDriverConformance {
+        private static Supplier<? extends ParentDriver> driver = Variant::new;
+        private static Duration deadline = InMemoryHost.Options.standard().deadline();
+
+        @Override
+        public ParentDriver newDriver() {
+            return driver.get();
+        }
+
+        @Override
+        public Duration deadline() {
+            return deadline;
+        }
+    }
+}
