@@ -1,0 +1,341 @@
+package dev.mdev.bench;
+
+import dev.mdev.api.page.Page;
+import dev.mdev.core.bus.MdevBus;
+import dev.mdev.core.bus.MdevObserver;
+import dev.mdev.core.device.Mdev;
+import dev.mdev.core.engine.Engine;
+import dev.mdev.core.engine.EngineProbe;
+import dev.mdev.core.engine.GuestAccess;
+import dev.mdev.core.engine.GuestEngine;
+import dev.mdev.core.engine.VcpuEngine;
+import dev.mdev.core.engine.VcpuExit;
+import dev.mdev.core.engine.kvm.KvmEngine;
+import dev.mdev.core.engine.kvm.mm.MemfdMemory;
+import dev.mdev.core.hostmm.HostMemory;
+import dev.mdev.core.memslot.AddressSpaces;
+import dev.mdev.core.vm.AttachedDevice;
+import dev.mdev.core.vm.MachineSpec;
+import dev.mdev.core.vm.VirtualMachine;
+
+import org.jspecify.annotations.Nullable;
+
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Objects;
+import java.util.UUID;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.regex.Pattern;
+
+/// What a fault costs, beside a C program that makes the same system calls: `lazy_fault.c` among
+/// the sources. The two take turns in one run.
+///
+/// ```
+/// mvn -Pbench -pl mdev-bench -am package -DskipTests -Dbench=REGEX -Dbench.main=dev.mdev.bench.FaultBench
+/// ```
+///
+/// `REGEX` chooses among [#CASES]; a point chooses all.
+///
+/// On our side everything is there that a guest of the host service has: slots, bus, driver, the
+/// record of each fault. `-Dmdev.bench.source` names the C program, `-Dmdev.bench.garbage` the MiB
+/// a second that another thread throws away meanwhile.
+public final class FaultBench {
+    private static final int PAGES = Integer.getInteger("mdev.bench.pages", 4096);
+    private static final int ROUNDS = Integer.getInteger("mdev.bench.rounds", 4);
+    private static final int TURNS = Integer.getInteger("mdev.bench.turns", 5);
+    private static final int WARMUP_ROUNDS = 12;
+    private static final int GARBAGE_MIB = Integer.getInteger("mdev.bench.garbage", 0);
+    private static final Path SOURCE =
+            Path.of(System.getProperty("mdev.bench.source", "src/main/c/lazy_fault.c"));
+
+    /// What is measured.
+    ///
+    /// @param kind how pages are granted: `continue` in parallel to the BAR, `mmap` elsewhere,
+    ///   `eager` all at once before the guest runs, and left there
+    /// @param grant pages a grant
+    /// @param lanes virtual processors, each with a device of its own
+    record Case(String kind, int grant, int lanes) {}
+
+    private static final List<Case> CASES =
+            List.of(
+                    new Case("continue", 1, 1),
+                    new Case("mmap", 1, 1),
+                    new Case("continue", 16, 1),
+                    new Case("continue", 512, 1),
+                    new Case("mmap", 16, 1),
+                    new Case("continue", 1, 4),
+                    new Case("eager", 1, 1));
+
+    /// Nanoseconds: of the stores that faulted, and of any page.
+    record Cost(long medianNanos, long p99Nanos, long pageNanos) {
+        static Cost median(List<Cost> turns) {
+            return new Cost(
+                    middle(turns.stream().mapToLong(Cost::medianNanos).toArray()),
+                    middle(turns.stream().mapToLong(Cost::p99Nanos).toArray()),
+                    middle(turns.stream().mapToLong(Cost::pageNanos).toArray()));
+        }
+
+        private static long middle(long[] values) {
+            Arrays.sort(values);
+            return values[values.length / 2];
+        }
+    }
+
+    private FaultBench() {}
+
+    public static void main(String[] args) throws Exception {
+        Path program = compile();
+        startGarbage();
+        Pattern chosen = Pattern.compile(args.length > 0 ? args[0] : ".");
+        System.out.println("| case | C: median, p99, page | Java: median, p99, page | ratio |");
+        System.out.println("|---|---|---|---|");
+        for (Case measured : CASES) {
+            if (!chosen.matcher(measured.toString()).find()) {
+                continue;
+            }
+            List<Cost> c = new ArrayList<>();
+            List<Cost> java = new ArrayList<>();
+            try (Bench bench = new Bench(measured)) {
+                var _ = bench.run(WARMUP_ROUNDS);
+                for (int turn = 0; turn < TURNS; turn++) {
+                    c.add(runC(program, measured));
+                    java.add(bench.run(ROUNDS));
+                }
+            }
+            print(measured, Cost.median(c), Cost.median(java));
+        }
+        Files.delete(program);
+    }
+
+    private static void print(Case measured, Cost c, Cost java) {
+        System.out.printf(
+                Locale.ROOT,
+                "| %s, %d a grant, %d at once | %.1f, %.1f, %.1f us | %.1f, %.1f, %.1f us"
+                        + " | %.2f, %.2f, %.2f |%n",
+                measured.kind,
+                measured.grant,
+                measured.lanes,
+                c.medianNanos / 1e3,
+                c.p99Nanos / 1e3,
+                c.pageNanos / 1e3,
+                java.medianNanos / 1e3,
+                java.p99Nanos / 1e3,
+                java.pageNanos / 1e3,
+                (double) java.medianNanos / c.medianNanos,
+                (double) java.p99Nanos / c.p99Nanos,
+                (double) java.pageNanos / c.pageNanos);
+    }
+
+    private static Path compile() throws IOException, InterruptedException {
+        Path program = Files.createTempFile("lazy_fault", "");
+        var _ = output("cc", "-O2", "-pthread", "-o", program.toString(), SOURCE.toString());
+        return program;
+    }
+
+    private static Cost runC(Path program, Case measured) throws IOException, InterruptedException {
+        String[] numbers =
+                output(
+                                program.toString(),
+                                measured.kind,
+                                String.valueOf(PAGES),
+                                String.valueOf(measured.grant),
+                                String.valueOf(measured.lanes),
+                                String.valueOf(ROUNDS))
+                        .split(" ", 3);
+        return new Cost(
+                Long.parseLong(numbers[0]),
+                Long.parseLong(numbers[1]),
+                Long.parseLong(numbers[2].strip()));
+    }
+
+    private static String output(String... command) throws IOException, InterruptedException {
+        Process process =
+                new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
+        String text;
+        try (BufferedReader output = process.inputReader(StandardCharsets.UTF_8)) {
+            text = output.readAllAsString();
+        }
+        if (process.waitFor() != 0) {
+            throw new IOException("failed: " + Arrays.toString(command));
+        }
+        return text;
+    }
+
+    /// What a busy host service allocates beside.
+    private static void startGarbage() {
+        if (GARBAGE_MIB > 0) {
+            Thread.ofPlatform().daemon().name("garbage").start(FaultBench::throwAway);
+        }
+    }
+
+    private static void throwAway() {
+        List<byte[]> kept = new ArrayList<>();
+        long begin = System.nanoTime();
+        for (long kib = 0; ; kib++) {
+            byte[] piece = new byte[1024];
+            if (kib % 64 == 0) {
+                kept.add(piece);
+            }
+            if (kept.size() > 65_536) {
+                kept.clear();
+            }
+            // Kept to the rate by waiting for the clock.
+            while (kib % 1024 == 0 && System.nanoTime() - begin < kib * 976_562 / GARBAGE_MIB) {
+                Thread.onSpinWait();
+            }
+        }
+    }
+
+    /// A machine with devices, and a processor for each.
+    private static final class Bench implements AutoCloseable {
+        private final Case measured;
+        private final HostMemory memory = new HostMemory(new MemfdMemory());
+        private final MdevBus bus;
+        private final Capturing engine = new Capturing();
+        private final VirtualMachine vm;
+        private final List<Lane> lanes = new ArrayList<>();
+
+        Bench(Case measured) {
+            this.measured = measured;
+            bus = new MdevBus(memory, Duration.ofSeconds(20), MdevObserver.NONE);
+            bus.addDriver(
+                    new BenchDriver(measured.kind, measured.grant, PAGES, measured.lanes),
+                    Map.of());
+            vm = new VirtualMachine(new MachineSpec("bench", 0, measured.lanes), engine, memory);
+            for (int i = 0; i < measured.lanes; i++) {
+                Mdev mdev = bus.create(UUID.randomUUID(), BenchDriver.PARENT, BenchDriver.TYPE);
+                lanes.add(new Lane(vm.attach(mdev), engine.guest(), 32 + i));
+            }
+        }
+
+        Cost run(int rounds) throws InterruptedException, ExecutionException {
+            List<Future<long[]>> running =
+                    lanes.stream().map(lane -> lane.start(measured, rounds)).toList();
+            long[] all = {};
+            long nanos = 0;
+            for (int i = 0; i < lanes.size(); i++) {
+                long[] samples = running.get(i).get();
+                int before = all.length;
+                all = Arrays.copyOf(all, before + samples.length);
+                System.arraycopy(samples, 0, all, before, samples.length);
+                nanos += lanes.get(i).totalNanos;
+            }
+            Arrays.sort(all);
+            return new Cost(
+                    all[all.length / 2],
+                    all[(int) (all.length * 99L / 100)],
+                    nanos / ((long) PAGES * rounds * lanes.size()));
+        }
+
+        @Override
+        public void close() {
+            lanes.forEach(Lane::close);
+            vm.close();
+            bus.close();
+            memory.close();
+        }
+    }
+
+    /// A processor that stores to all pages of a device's BAR.
+    private static final class Lane implements AutoCloseable {
+        private final AttachedDevice device;
+        private final VcpuEngine vcpu;
+        private final ExecutorService thread =
+                Executors.newSingleThreadExecutor(Thread.ofPlatform().daemon().factory());
+        volatile long totalNanos;
+
+        Lane(AttachedDevice device, GuestEngine guest, int vcpuId) {
+            this.device = device;
+            this.vcpu = guest.createVcpu(vcpuId);
+        }
+
+        Future<long[]> start(Case measured, int rounds) {
+            return thread.submit(
+                    (Callable<long[]>)
+                            () -> run(measured.grant, rounds, !measured.kind.equals("eager")));
+        }
+
+        private long[] run(int grant, int rounds, boolean revoking) {
+            long[] samples = new long[rounds * (PAGES / grant)];
+            int count = 0;
+            long total = 0;
+            long bar = device.barGpa(0).orElseThrow();
+            for (int round = 0; round < rounds; round++) {
+                if (revoking) {
+                    device.mdev().revoke(0, 0, PAGES);
+                }
+                long begin = System.nanoTime();
+                long last = begin;
+                for (int page = 0; page < PAGES; page++) {
+                    vcpu.submit(
+                            new GuestAccess.Store(
+                                    new GuestAccess.Span(bar + Page.addressOf(page), 8, 1, 0),
+                                    page,
+                                    0));
+                    VcpuExit exit = vcpu.run();
+                    if (!(exit instanceof VcpuExit.Done)) {
+                        throw new IllegalStateException("page=%d %s".formatted(page, exit));
+                    }
+                    long end = System.nanoTime();
+                    if (page % grant == 0) {
+                        samples[count++] = end - last;
+                    }
+                    last = end;
+                }
+                total += last - begin;
+            }
+            totalNanos = total;
+            return samples;
+        }
+
+        @Override
+        public void close() {
+            try {
+                thread.submit(vcpu::close).get();
+            } catch (InterruptedException | ExecutionException e) {
+                throw new IllegalStateException(e);
+            }
+            thread.shutdown();
+        }
+    }
+
+    /// Lets the bench drive processors itself.
+    private static final class Capturing implements Engine {
+        private final KvmEngine engine = new KvmEngine(Duration.ofSeconds(20));
+        private @Nullable GuestEngine guest;
+
+        @Override
+        public String name() {
+            return engine.name();
+        }
+
+        @Override
+        public EngineProbe probe() {
+            return engine.probe();
+        }
+
+        @Override
+        public GuestEngine createGuest(AddressSpaces slots, HostMemory memory) {
+            GuestEngine made = engine.createGuest(slots, memory);
+            guest = made;
+            return made;
+        }
+
+        GuestEngine guest() {
+            return Objects.requireNonNull(guest);
+        }
+    }
+}

@@ -1,0 +1,218 @@
+package dev.mdev.core;
+
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.tngtech.archunit.base.DescribedPredicate;
+import com.tngtech.archunit.core.domain.AccessTarget;
+import com.tngtech.archunit.core.domain.JavaAccess;
+import com.tngtech.archunit.lang.ArchRule;
+
+import dev.mdev.api.MdevDevice;
+import dev.mdev.gate.ArchitectureRules;
+import dev.mdev.gate.PackageTable;
+
+import org.junit.jupiter.api.Test;
+
+import java.util.List;
+
+/// Who may know whom in the machinery.
+class ArchitectureTest extends ArchitectureRules {
+    ArchitectureTest() {
+        super(
+                "dev.mdev.core",
+                new PackageTable()
+                        .row("core.addr", "api.page")
+                        .row("core.capacity", "api", "api.page")
+                        .row("core.devicestate", "api", "api.page")
+                        .row("core.driver", "api")
+                        .row("core.pci", "api")
+                        .row("core.store", "api")
+                        .row("core.sync")
+                        .row("core.sys", "api")
+                        .row("core.hostmm", "api", "api.page", "core.addr", "core.sync")
+                        .row("core.ledger", "api", "api.page", "core.store")
+                        .row(
+                                "core.mapping",
+                                "api",
+                                "api.page",
+                                "core.addr",
+                                "core.driver",
+                                "core.hostmm")
+                        .row("core.memslot", "api", "api.page", "core.addr", "core.sync")
+                        .row("core.topology", "api", "api.page", "core.addr", "core.memslot")
+                        .row(
+                                "core.device",
+                                "api",
+                                "api.page",
+                                "core.capacity",
+                                "core.driver",
+                                "core.hostmm",
+                                "core.ledger",
+                                "core.mapping",
+                                "core.pci")
+                        .row("core.dirty", "api", "api.page", "core.addr", "core.memslot")
+                        .row("core.engine", "api", "api.page", "core.hostmm", "core.memslot")
+                        .row("core.engine.kvm.kernel", "api", "core.memslot", "core.sys")
+                        .row(
+                                "core.engine.kvm.mm",
+                                "api",
+                                "api.page",
+                                "core.addr",
+                                "core.engine.kvm.kernel",
+                                "core.hostmm",
+                                "core.sys")
+                        .row(
+                                "core.engine.kvm.stub",
+                                "api",
+                                "api.page",
+                                "core.engine",
+                                "core.engine.kvm.kernel",
+                                "core.engine.kvm.mm",
+                                "core.memslot",
+                                "core.sys")
+                        .row(
+                                "core.guestmem",
+                                "api",
+                                "api.page",
+                                "core.hostmm",
+                                "core.memslot",
+                                "core.sync")
+                        .row(
+                                "core.mmu",
+                                "api",
+                                "api.page",
+                                "core.addr",
+                                "core.dirty",
+                                "core.hostmm",
+                                "core.memslot",
+                                "core.sync")
+                        .row("core.x86", "api", "api.page", "core.guestmem", "core.memslot")
+                        .row(
+                                "core.bus",
+                                "api",
+                                "api.page",
+                                "core.capacity",
+                                "core.device",
+                                "core.devicestate",
+                                "core.driver",
+                                "core.hostmm",
+                                "core.ledger",
+                                "core.mapping",
+                                "core.pci",
+                                "core.store")
+                        .row(
+                                "core.dma",
+                                "api",
+                                "api.page",
+                                "core.addr",
+                                "core.guestmem",
+                                "core.hostmm",
+                                "core.memslot",
+                                "core.sync")
+                        .row(
+                                "core.engine.kvm",
+                                "api",
+                                "api.page",
+                                "core.dirty",
+                                "core.engine",
+                                "core.engine.kvm.kernel",
+                                "core.engine.kvm.mm",
+                                "core.engine.kvm.stub",
+                                "core.hostmm",
+                                "core.memslot",
+                                "core.sync",
+                                "core.sys")
+                        .row(
+                                "core.engine.software",
+                                "api",
+                                "api.page",
+                                "core.addr",
+                                "core.dirty",
+                                "core.engine",
+                                "core.guestmem",
+                                "core.hostmm",
+                                "core.memslot",
+                                "core.mmu",
+                                "core.sync")
+                        .row("core.loader", "api", "core.bus", "core.device")
+                        .row(
+                                "core.vm",
+                                "api",
+                                "api.page",
+                                "core.addr",
+                                "core.device",
+                                "core.dma",
+                                "core.engine",
+                                "core.hostmm",
+                                "core.memslot",
+                                "core.pci"),
+                List.of(
+                        Circle.of(
+                                "a region and its address space know each other, as in QEMU",
+                                "FlatRange",
+                                "FlatView",
+                                "FlatViewDiff",
+                                "FlatViewRenderer",
+                                "MemoryRegion",
+                                "RegionKind",
+                                "RegionState",
+                                "Topology",
+                                "TopologyEdit",
+                                "TopologyListener",
+                                "TopologySpace")));
+    }
+
+    @Test
+    void onlySysKnowsJna() {
+        noClasses()
+                .that()
+                .resideOutsideOfPackage("dev.mdev.core.sys")
+                .should()
+                .dependOnClassesThat()
+                .resideInAPackage("com.sun.jna..")
+                .check(imported());
+    }
+
+    @Test
+    void theMachineryKnowsNoFramework() {
+        classes()
+                .should()
+                .onlyDependOnClassesThat()
+                .resideInAnyPackage(
+                        "java..",
+                        "com.sun.jna..",
+                        "com.google.errorprone.annotations..",
+                        "org.jspecify.annotations",
+                        "dev.mdev..")
+                .check(imported());
+    }
+
+    @Test
+    void onlyTheMappingRoomAsksDriversForMappings() {
+        ArchRule rule =
+                noClasses()
+                        .that()
+                        .resideOutsideOfPackage("dev.mdev.core.mapping")
+                        .should()
+                        .accessTargetWhere(isValidateMapRequest());
+        rule.check(imported());
+        long callers =
+                imported().get("dev.mdev.core.mapping.RegionVmaOps").getAccessesFromSelf().stream()
+                        .filter(isValidateMapRequest())
+                        .count();
+        assertThat(callers).as("the rule knows the call when it sees it").isPositive();
+    }
+
+    private static DescribedPredicate<JavaAccess<?>> isValidateMapRequest() {
+        return DescribedPredicate.describe(
+                "the driver's validateMapRequest is called",
+                access -> {
+                    AccessTarget target = access.getTarget();
+                    return target.getName().equals("validateMapRequest")
+                            && target.getOwner().isAssignableTo(MdevDevice.class);
+                });
+    }
+}

@@ -1,5 +1,0 @@
-/// Benchmarks of the memory core, by JMH. How to run them and what they gave: `docs/benchmarks.md`.
-@NullMarked
-package dev.mdev.core.bench;
-
-import org.jspecify.annotations.NullMarked;
