@@ -2,6 +2,7 @@ package dev.mdev.gpu;
 
 import dev.mdev.api.LinearMemory.Layouts;
 import dev.mdev.api.page.Page;
+import dev.mdev.gate.Deadlines;
 import dev.mdev.testkit.InMemoryMdev;
 
 import java.lang.foreign.MemorySegment;
@@ -20,7 +21,7 @@ final class GpuGuest {
     static final long RING = 0x10_0000;
     static final int RING_ENTRIES = 64;
 
-    static final Duration PATIENCE = Duration.ofSeconds(60);
+    static final Duration PATIENCE = Deadlines.HANG;
 
     private final InMemoryMdev mdev;
     private int tail;

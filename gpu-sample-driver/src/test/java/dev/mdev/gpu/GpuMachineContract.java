@@ -16,6 +16,7 @@ import dev.mdev.core.vm.GuestProgram.Step;
 import dev.mdev.core.vm.MachineSpec;
 import dev.mdev.core.vm.ProgramResult;
 import dev.mdev.core.vm.VirtualMachine;
+import dev.mdev.gate.Deadlines;
 import dev.mdev.gpu.GpuGuest.Rows;
 
 import org.junit.jupiter.api.AfterEach;
@@ -31,9 +32,9 @@ import java.util.UUID;
 
 /// The driver under a guest's program, whatever engine runs it. The guest knows BARs, registers and
 /// its own memory; nothing here reaches into the driver.
-@Timeout(value = 300, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+@Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 abstract class GpuMachineContract {
-    private static final Duration DEADLINE = Duration.ofSeconds(60);
+    private static final Duration DEADLINE = Deadlines.HANG;
     private static final long RAM_BYTES = 4L << 20;
     private static final long RING = 0x1_0000;
     private static final long RAMP = 0x2_0000;

@@ -4,17 +4,16 @@ import dev.mdev.core.engine.kvm.KvmEngine;
 import dev.mdev.core.engine.kvm.RealKvm;
 import dev.mdev.core.engine.kvm.mm.MemfdMemory;
 import dev.mdev.core.hostmm.HostMemory;
+import dev.mdev.gate.Deadlines;
 
 import org.junit.jupiter.api.extension.ExtendWith;
-
-import java.time.Duration;
 
 /// Loads and stores are those of a real virtual processor.
 @ExtendWith(RealKvm.class)
 final class GpuOnKvmTest extends GpuMachineContract {
     @Override
     dev.mdev.core.engine.Engine guestEngine() {
-        return new KvmEngine(Duration.ofSeconds(60));
+        return new KvmEngine(Deadlines.HANG);
     }
 
     @Override

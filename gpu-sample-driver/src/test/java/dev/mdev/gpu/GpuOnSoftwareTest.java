@@ -3,13 +3,12 @@ package dev.mdev.gpu;
 import dev.mdev.core.engine.software.SoftwareEngine;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.hostmm.OffHeapBackend;
-
-import java.time.Duration;
+import dev.mdev.gate.Deadlines;
 
 final class GpuOnSoftwareTest extends GpuMachineContract {
     @Override
     dev.mdev.core.engine.Engine guestEngine() {
-        return new SoftwareEngine(Duration.ofSeconds(60));
+        return new SoftwareEngine(Deadlines.HANG);
     }
 
     @Override

@@ -1,5 +1,9 @@
 package dev.mdev.host;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import dev.mdev.gate.Deadlines;
+
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.MissingNode;
@@ -10,7 +14,6 @@ import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -52,7 +55,7 @@ final class Api implements AutoCloseable {
     Answer send(String method, String path, String body, Map<String, String> headers) {
         HttpRequest.Builder request =
                 HttpRequest.newBuilder(root.resolve(path))
-                        .timeout(Duration.ofSeconds(60))
+                        .timeout(Deadlines.HANG)
                         .method(
                                 method,
                                 body.isEmpty()
@@ -65,7 +68,11 @@ final class Api implements AutoCloseable {
     /// The bytes that a path answers with.
     HttpResponse<byte[]> bytes(String path) {
         HttpRequest request =
-                HttpRequest.newBuilder(root.resolve(path)).timeout(Duration.ofSeconds(60)).build();
+                HttpRequest.newBuilder(root.resolve(path)).timeout(Deadlines.HANG).build();
+        return bytes(request);
+    }
+
+    private HttpResponse<byte[]> bytes(HttpRequest request) {
         try {
             return http.send(request, HttpResponse.BodyHandlers.ofByteArray());
         } catch (IOException e) {
@@ -80,31 +87,34 @@ final class Api implements AutoCloseable {
     Answer putBytes(String path, byte[] body) {
         return send(
                 HttpRequest.newBuilder(root.resolve(path))
-                        .timeout(Duration.ofSeconds(60))
+                        .timeout(Deadlines.HANG)
                         .header("Content-Type", "application/octet-stream")
                         .PUT(HttpRequest.BodyPublishers.ofByteArray(body))
                         .build());
     }
 
     Answer send(HttpRequest request) {
-        try {
-            HttpResponse<String> response =
-                    http.send(request, HttpResponse.BodyHandlers.ofString());
-            return new Answer(
-                    response.statusCode(), response.headers(), response.body(), jsonOf(response));
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw new IllegalStateException(e);
-        }
+        HttpResponse<byte[]> response = bytes(request);
+        String text = textOf(response);
+        return new Answer(response.statusCode(), response.headers(), text, jsonOf(response, text));
     }
 
-    private static JsonNode jsonOf(HttpResponse<String> response) {
-        String type = response.headers().firstValue("Content-Type").orElse("");
-        return type.contains("json") && !response.body().isEmpty()
-                ? MAPPER.readTree(response.body())
+    /// The body where it is text; of others what they are: failures print it.
+    private static String textOf(HttpResponse<byte[]> response) {
+        String type = typeOf(response);
+        return type.startsWith("text/") || type.contains("json") || response.body().length == 0
+                ? new String(response.body(), UTF_8)
+                : "[%s, %s]".formatted(type, Digest.of(response.body()));
+    }
+
+    private static JsonNode jsonOf(HttpResponse<byte[]> response, String text) {
+        return typeOf(response).contains("json") && !text.isEmpty()
+                ? MAPPER.readTree(text)
                 : MissingNode.getInstance();
+    }
+
+    private static String typeOf(HttpResponse<byte[]> response) {
+        return response.headers().firstValue("Content-Type").orElse("");
     }
 
     /// The words of the `items` of a list, at a pointer within each.
@@ -120,7 +130,7 @@ final class Api implements AutoCloseable {
 
     /// Asks until an event of a kind came after event `after`.
     void awaitEvent(long after, String kind) {
-        long end = System.nanoTime() + Duration.ofSeconds(60).toNanos();
+        long end = System.nanoTime() + Deadlines.HANG.toNanos();
         while (!namesOf("/api/v1/events?limit=1000&after=" + after, "/kind").contains(kind)) {
             if (System.nanoTime() - end > 0) {
                 throw new AssertionError("no event " + kind);

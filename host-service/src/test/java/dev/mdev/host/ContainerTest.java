@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.github.dockerjava.api.command.CreateContainerCmd;
 import com.github.dockerjava.api.model.Capability;
 
+import dev.mdev.gate.Deadlines;
+
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -21,7 +23,6 @@ import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -48,19 +49,23 @@ class ContainerTest {
                     .withEnv("JAVA_OPTS", "-XX:AOTMode=on")
                     .withTmpFs(Map.of("/tmp", "rw,noexec,nosuid"))
                     .withCreateContainerCmdModifier(ContainerTest::allowNothing)
-                    .waitingFor(Wait.forHealthcheck().withStartupTimeout(Duration.ofMinutes(2)));
+                    .waitingFor(Wait.forHealthcheck().withStartupTimeout(Deadlines.HANG));
 
     /// Skips where no image can be built, and says why.
     static final class WhereImagesAreBuilt implements ExecutionCondition {
         @Override
         public ConditionEvaluationResult evaluateExecutionCondition(ExtensionContext context) {
             try {
-                if (docker(20, "version").exit != 0) {
+                if (docker(Deadlines.HANG_SECONDS, "version").exit != 0) {
                     return ConditionEvaluationResult.disabled("no docker engine runs here");
                 }
                 boolean imagesAreHere =
                         System.getenv("MDEV_IMAGE_BUILD_ARGS") != null
-                                || docker(20, command("image inspect", PUBLIC_IMAGES)).exit == 0;
+                                || docker(
+                                                        Deadlines.HANG_SECONDS,
+                                                        command("image inspect", PUBLIC_IMAGES))
+                                                .exit
+                                        == 0;
                 return imagesAreHere
                         ? ConditionEvaluationResult.enabled("an image can be built")
                         : ConditionEvaluationResult.disabled(
@@ -90,7 +95,7 @@ class ContainerTest {
             build.addAll(List.of(arguments.strip().split("\\s+", -1)));
         }
         build.add(ROOT.toString());
-        Finished finished = docker(1200, build.toArray(String[]::new));
+        Finished finished = docker(12 * Deadlines.HANG_SECONDS, build.toArray(String[]::new));
         assertThat(finished.exit).as("docker build: %s", finished.output).isZero();
         CONTAINER.start();
     }
@@ -146,7 +151,7 @@ class ContainerTest {
     /// Runs docker's command line.
     ///
     /// @throws IOException if there is none, or it takes too long
-    private static Finished docker(int seconds, String... words) throws IOException {
+    private static Finished docker(long seconds, String... words) throws IOException {
         List<String> command = new ArrayList<>(List.of("docker"));
         command.addAll(List.of(words));
         Path output = Files.createTempFile("docker", ".log");
@@ -157,7 +162,9 @@ class ContainerTest {
                         .start();
         try {
             if (!process.waitFor(seconds, TimeUnit.SECONDS)) {
-                throw new IOException("docker " + words[0] + " takes too long");
+                throw new IOException(
+                        "docker %s is not done after %d seconds; its output so far: %s"
+                                .formatted(words[0], seconds, Files.readString(output)));
             }
             return new Finished(
                     process.exitValue(), Files.readString(output, StandardCharsets.UTF_8));

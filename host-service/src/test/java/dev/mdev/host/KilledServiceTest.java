@@ -17,7 +17,7 @@ import java.util.concurrent.CompletableFuture;
 
 /// A service that is killed in the middle of what it does finds, when it starts again, its devices
 /// as they were before or as they should be after.
-@Timeout(value = 240, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+@Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class KilledServiceTest {
     private static final UUID ONE = UUID.fromString("c0000000-0000-4000-8000-000000000001");
     private static final UUID TWO = UUID.fromString("c0000000-0000-4000-8000-000000000002");

@@ -3,6 +3,8 @@ package dev.mdev.host;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assumptions.assumeThat;
 
+import dev.mdev.gate.Deadlines;
+
 import org.junit.jupiter.api.Test;
 
 import java.io.IOException;
@@ -74,7 +76,7 @@ class ReadmeTourTest extends HostTest {
                 new ProcessBuilder("/bin/bash", "-c", command).redirectErrorStream(true).start();
         String printed =
                 new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-        assertThat(process.waitFor(30, TimeUnit.SECONDS)).as(command).isTrue();
+        assertThat(process.waitFor(Deadlines.HANG_SECONDS, TimeUnit.SECONDS)).as(command).isTrue();
         return printed.stripTrailing();
     }
 

@@ -1,5 +1,7 @@
 package dev.mdev.host;
 
+import dev.mdev.gate.Deadlines;
+
 import org.springframework.boot.SpringApplication;
 
 import java.io.IOException;
@@ -13,7 +15,7 @@ import java.util.concurrent.TimeUnit;
 
 /// The service in a process of its own, on a state directory, which can be killed.
 final class ServiceProcess implements AutoCloseable {
-    private static final Duration START = Duration.ofSeconds(90);
+    private static final Duration START = Deadlines.HANG;
 
     private final Process process;
     private final Api api;
@@ -92,7 +94,7 @@ final class ServiceProcess implements AutoCloseable {
     /// Ends the process as an operator does.
     void stop() throws InterruptedException {
         process.destroy();
-        if (!process.waitFor(60, TimeUnit.SECONDS)) {
+        if (!process.waitFor(Deadlines.HANG_SECONDS, TimeUnit.SECONDS)) {
             throw new AssertionError("the service does not stop");
         }
     }

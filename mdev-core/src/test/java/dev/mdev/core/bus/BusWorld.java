@@ -11,6 +11,7 @@ import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.hostmm.OffHeapBackend;
 import dev.mdev.core.store.CrashPlan;
 import dev.mdev.core.store.CrashingFiles;
+import dev.mdev.gate.Deadlines;
 
 import java.time.Duration;
 import java.util.List;
@@ -21,7 +22,7 @@ import java.util.function.BooleanSupplier;
 
 /// A card, a disk, and one process after the other that runs a bus on them.
 public final class BusWorld implements AutoCloseable {
-    static final Duration DEADLINE = Duration.ofSeconds(20);
+    static final Duration DEADLINE = Deadlines.HANG;
 
     final CrashingFiles.Disk disk;
     final Card[] cards;

@@ -28,7 +28,7 @@ import java.util.stream.Collectors;
 /// Every verb, ended by a crash at every step that has an effect outside the process: files,
 /// devices, memory. What a new process finds is what was before the verb or what should be after
 /// it, no page is lost, and nobody is given a page with another's bytes.
-@Timeout(value = 120, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+@Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class CrashTest {
     private static final UUID ONE = new UUID(3, 1);
     private static final UUID TWO = new UUID(3, 2);

@@ -32,7 +32,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 
 /// Devices that outlive the process: ours, adopted ones, and those of others.
-@Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+@Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class ForeignTest {
     private static final UUID OURS = new UUID(7, 1);
     private static final UUID ALIEN = new UUID(7, 2);

@@ -18,7 +18,7 @@ import java.util.List;
 import java.util.SplittableRandom;
 
 /// A real process, killed by SIGKILL while it works, over and over on one directory and one card.
-@Timeout(value = 120, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+@Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class KillTest {
     private static final int KILLS = Integer.getInteger("mdev.kills", 5);
 

@@ -27,7 +27,7 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 
 /// Random verbs, crashes at random steps, restarts; against a model of what is defined and active.
 /// Devices fill their pages with bytes of their own and look whether anybody else's are there.
-@Timeout(value = 120, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+@Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class LifeCycleModelTest {
     private static final String[] TYPES = {"t1", "t3", "t4", "scattered5"};
     private static final int UUIDS = 6;

@@ -33,7 +33,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 
 /// Removal of devices that somebody has, and of devices whose driver does not let go.
-@Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+@Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class RemovalTest {
     private static final UUID ONE = new UUID(2, 1);
     private static final UUID TWO = new UUID(2, 2);

@@ -35,7 +35,7 @@ import java.util.concurrent.CompletionException;
 import java.util.concurrent.CountDownLatch;
 
 /// Removals of devices on which somebody works with the help of a driver that does not return.
-@Timeout(value = 120, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+@Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class StuckVerbTest {
     private static final UUID ONE = new UUID(12, 1);
     private static final UUID TWO = new UUID(12, 2);

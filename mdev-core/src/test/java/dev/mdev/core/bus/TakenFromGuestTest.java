@@ -18,6 +18,7 @@ import dev.mdev.core.vm.GuestProgram.Step;
 import dev.mdev.core.vm.MachineSpec;
 import dev.mdev.core.vm.ProgramResult;
 import dev.mdev.core.vm.VirtualMachine;
+import dev.mdev.gate.Deadlines;
 
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -34,9 +35,9 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 
 /// A device that is taken from a guest that is using it.
-@Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+@Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class TakenFromGuestTest {
-    private static final Duration DEADLINE = Duration.ofSeconds(20);
+    private static final Duration DEADLINE = Deadlines.HANG;
 
     private final HostMemory memory = new HostMemory(new OffHeapBackend());
     private final ScriptedDriver driver = new ScriptedDriver();

@@ -32,7 +32,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 /// Real threads: two processors write memory through two slots that share it, one slot is deleted
 /// and created again all the time, and a VMM collects and copies. When all is over, the copy is
 /// what is in memory. Mistakes are planted to show that the test can fail.
-@Timeout(value = 180, threadMode = ThreadMode.SEPARATE_THREAD)
+@Timeout(value = 900, threadMode = ThreadMode.SEPARATE_THREAD)
 class DirtyBackingViewRaceTest {
     private static final int NPAGES = 4096;
     private static final int STORES = 20_000 * Integer.getInteger("mdev.rounds", 1);

@@ -19,7 +19,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 
 /// Real threads: guests that write, a VMM that collects and copies. When all is over, the copy is
 /// what was written. Mistakes are planted to show that the test can fail.
-@Timeout(value = 180, threadMode = ThreadMode.SEPARATE_THREAD)
+@Timeout(value = 900, threadMode = ThreadMode.SEPARATE_THREAD)
 class DirtyRaceTest {
     private static final int WRITES = 100_000 * Integer.getInteger("mdev.rounds", 1);
 

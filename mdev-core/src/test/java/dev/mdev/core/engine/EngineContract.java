@@ -34,7 +34,7 @@ import java.util.concurrent.TimeUnit;
 
 /// What a guest, a driver and an operator see, whatever engine runs the guest. Each engine has a
 /// test that extends this. What comes of a driver's answers is in [GrantContract].
-@Timeout(value = 180, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+@Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 public abstract class EngineContract extends EngineMachine {
     /// Long enough for a busy machine to bring a program to its first fault.
     private static final Duration HUNG_AFTER = Duration.ofSeconds(2);

@@ -15,6 +15,7 @@ import dev.mdev.core.vm.MachineSpec;
 import dev.mdev.core.vm.ProgramResult;
 import dev.mdev.core.vm.StepResult;
 import dev.mdev.core.vm.VirtualMachine;
+import dev.mdev.gate.Deadlines;
 
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -30,7 +31,7 @@ import java.util.concurrent.TimeUnit;
 
 /// A machine on the engine under test, and a driver whose answers a test sets.
 abstract class EngineMachine {
-    protected static final Duration DEADLINE = Duration.ofSeconds(60);
+    protected static final Duration DEADLINE = Deadlines.HANG;
 
     static final long RAM_BYTES = 1L << 20;
     static final int VCPUS = 3;

@@ -28,7 +28,7 @@ import java.util.concurrent.atomic.AtomicLong;
 
 /// What a driver is asked when a guest touches its pages, and what its answers come to, whatever
 /// engine runs the guest. Each engine has a test that extends this.
-@Timeout(value = 180, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+@Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 public abstract class GrantContract extends EngineMachine {
     private static final int REVOCATIONS = Integer.getInteger("mdev.revocations", 2000);
 

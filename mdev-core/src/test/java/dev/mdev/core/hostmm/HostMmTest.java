@@ -10,6 +10,7 @@ import dev.mdev.api.page.Page;
 import dev.mdev.api.page.PfnRange;
 import dev.mdev.api.page.Prot;
 import dev.mdev.core.addr.HvaRange;
+import dev.mdev.gate.Deadlines;
 
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
@@ -28,10 +29,10 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.ObjIntConsumer;
 import java.util.function.Predicate;
 
-@Timeout(value = 180, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+@Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class HostMmTest {
     private static final long NPAGES = 64;
-    private static final Duration PATIENCE = Duration.ofSeconds(60);
+    private static final Duration PATIENCE = Deadlines.HANG;
 
     private final HostMemory memory = new HostMemory(new OffHeapBackend());
     private final HostMemory.Block block = memory.allocate("vram", NPAGES);

@@ -24,7 +24,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 /// one thread at a time harvests or clears, as the slots lock has it: two at once are outside the
 /// contract. What takes more turns than a search can follow is left to real threads. The planted
 /// mistakes show that search and threads find such things.
-@Timeout(value = 180, threadMode = ThreadMode.SEPARATE_THREAD)
+@Timeout(value = 900, threadMode = ThreadMode.SEPARATE_THREAD)
 class DirtyBitmapRaceTest {
     private static final int STRESS_WRITES = 100_000 * Integer.getInteger("mdev.rounds", 1);
     private static final List<String> LAST = List.of("isCopyStale");

@@ -25,7 +25,7 @@ import java.util.concurrent.ConcurrentHashMap;
 
 /// Real threads: one changes slots, two read them. Each rule is tried twice: with the code as it
 /// is, and with a mistake, which has to be found.
-@Timeout(value = 180, threadMode = ThreadMode.SEPARATE_THREAD)
+@Timeout(value = 900, threadMode = ThreadMode.SEPARATE_THREAD)
 class SlotRaceTest {
     private static final int CHANGES = 1500 * Integer.getInteger("mdev.rounds", 1);
 

@@ -11,7 +11,7 @@ import java.util.List;
 
 /// Searches interleavings of a vCPU and of one who takes its page away, for an access that reaches
 /// the page when it is somebody else's. The planted mistakes show that the search would find one.
-@Timeout(value = 180, threadMode = ThreadMode.SEPARATE_THREAD)
+@Timeout(value = 900, threadMode = ThreadMode.SEPARATE_THREAD)
 class AccessGateRaceTest {
     private static final List<String> ACCESSES = List.of("access", "access");
     private static final List<String> REVOCATION = List.of("revoke");

@@ -22,6 +22,7 @@ import dev.mdev.core.memslot.AddressSpaces;
 import dev.mdev.core.memslot.SlotConfig;
 import dev.mdev.core.memslot.SlotFlags;
 import dev.mdev.core.memslot.UserMemoryRegion;
+import dev.mdev.gate.Deadlines;
 
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
@@ -29,7 +30,6 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 import java.lang.foreign.MemorySegment;
-import java.time.Duration;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.Objects;
@@ -42,7 +42,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 /// Guests that write while their writes are collected. What a migration relies on is tested by
 /// doing one: memory is copied, dirty pages are copied again and again while the guest runs, and in
 /// the end the copy must equal the original.
-@Timeout(value = 180, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+@Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class DirtyGuestTest {
     private static final int NPAGES = 320;
     private static final int ROUNDS = Integer.getInteger("mdev.dirty.rounds", 300);
@@ -50,7 +50,7 @@ class DirtyGuestTest {
     private final HostMemory memory = new HostMemory(new OffHeapBackend());
     private final AddressSpaces slots = new AddressSpaces(SlotConfig.x86());
     private final SoftwareGuest guest =
-            new SoftwareEngine(Duration.ofSeconds(60)).createGuest(slots, memory);
+            new SoftwareEngine(Deadlines.HANG).createGuest(slots, memory);
     private final HostMemory.Block block = memory.allocate("ram", NPAGES);
     private final Vma ram =
             guest.hostMm()
@@ -133,7 +133,7 @@ class DirtyGuestTest {
                 CompletableFuture.supplyAsync(
                         () -> writeUntil(vcpu, stop, writing),
                         task -> new Thread(task, "writer").start());
-        assertThat(writing.await(60, TimeUnit.SECONDS)).isTrue();
+        assertThat(writing.await(Deadlines.HANG_SECONDS, TimeUnit.SECONDS)).isTrue();
         copyPages(0, NPAGES);
         for (int round = 0; round < ROUNDS; round++) {
             copyAll(collector.collect());
@@ -145,7 +145,7 @@ class DirtyGuestTest {
         }
         copyAll(collector.collect());
 
-        assertThat(writer.get(60, TimeUnit.SECONDS)).as("stores").isPositive();
+        assertThat(writer.get(Deadlines.HANG_SECONDS, TimeUnit.SECONDS)).as("stores").isPositive();
         long mismatch = copy.mismatch(block.segment());
         assertThat(mismatch)
                 .as("first byte that differs, of page %d", mismatch / Page.SIZE)

@@ -14,7 +14,7 @@ import java.util.List;
 /// that collects marks, takes rights and copies, for one after which the copy is not what was
 /// written: the parts of [Stage2Mmu]'s fast fault, put together as it does. The planted mistakes
 /// show that the search would find one.
-@Timeout(value = 180, threadMode = ThreadMode.SEPARATE_THREAD)
+@Timeout(value = 900, threadMode = ThreadMode.SEPARATE_THREAD)
 class FastFaultRaceTest {
     private static final List<String> WRITES = List.of("write", "write");
     private static final List<String> COLLECTION = List.of("collect");

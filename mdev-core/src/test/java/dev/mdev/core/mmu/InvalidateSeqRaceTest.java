@@ -12,7 +12,7 @@ import java.util.concurrent.locks.ReentrantLock;
 
 /// Searches interleavings of a fault and an invalidation for a mapping that outlives its page. The
 /// planted mistakes show that the search would find one.
-@Timeout(value = 180, threadMode = ThreadMode.SEPARATE_THREAD)
+@Timeout(value = 900, threadMode = ThreadMode.SEPARATE_THREAD)
 class InvalidateSeqRaceTest {
     private static final List<String> FAULTS = List.of("fault");
     private static final List<String> INVALIDATION = List.of("invalidate");

@@ -17,8 +17,7 @@ import dev.mdev.core.hostmm.Vma;
 import dev.mdev.core.memslot.AddressSpaces;
 import dev.mdev.core.memslot.SlotConfig;
 import dev.mdev.core.memslot.UserMemoryRegion;
-
-import java.time.Duration;
+import dev.mdev.gate.Deadlines;
 
 /// A machine of one processor whose slots a test sets by hand.
 final class MmuMachine implements AutoCloseable {
@@ -32,7 +31,7 @@ final class MmuMachine implements AutoCloseable {
 
     MmuMachine(SlotConfig config) {
         slots = new AddressSpaces(config);
-        guest = new SoftwareEngine(Duration.ofSeconds(60)).createGuest(slots, memory);
+        guest = new SoftwareEngine(Deadlines.HANG).createGuest(slots, memory);
         vcpu = guest.createVcpu(0);
     }
 

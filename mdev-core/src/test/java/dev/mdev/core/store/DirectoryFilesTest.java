@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
+import dev.mdev.gate.Deadlines;
 
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
@@ -96,7 +97,7 @@ class DirectoryFilesTest {
                                 directory.toString())
                         .inheritIO()
                         .start();
-        assertThat(other.waitFor(30, TimeUnit.SECONDS)).isTrue();
+        assertThat(other.waitFor(Deadlines.HANG_SECONDS, TimeUnit.SECONDS)).isTrue();
         return other.exitValue();
     }
 

@@ -1,5 +1,7 @@
 package dev.mdev.core.support;
 
+import dev.mdev.gate.Deadlines;
+
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -17,7 +19,7 @@ import java.util.function.BooleanSupplier;
 /// Runs the parts of a race, each on a thread of its own, and never waits for ever.
 public final class Together {
     /// What a planted mistake has to be found in, and what a hang ends with.
-    public static final Duration LIMIT = Duration.ofSeconds(60);
+    public static final Duration LIMIT = Deadlines.HANG;
 
     private static final int SPINS = 64;
 

@@ -13,7 +13,7 @@ import java.util.List;
 
 /// Searches interleavings of readers and one writer for a reader that meets a version after it was
 /// taken back. A search that overlooks planted mistakes proves nothing: it has to find those too.
-@Timeout(value = 180, threadMode = ThreadMode.SEPARATE_THREAD)
+@Timeout(value = 900, threadMode = ThreadMode.SEPARATE_THREAD)
 class SrcuRaceTest {
     /// What a scenario's two threads do: the first operation, and all others.
     enum Plan {

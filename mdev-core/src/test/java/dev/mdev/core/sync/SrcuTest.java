@@ -12,7 +12,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 
-@Timeout(180)
+@Timeout(900)
 class SrcuTest {
     private static final int UPDATES = Integer.getInteger("mdev.srcu.updates", 20_000);
     private static final long ENOUGH_NANOS = TimeUnit.SECONDS.toNanos(20);

@@ -23,7 +23,7 @@ import java.util.Objects;
 import java.util.stream.LongStream;
 
 /// Logging of all of a machine's memory, whatever slots come, go and move meanwhile.
-@Timeout(value = 180, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+@Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class DirtyLoggingTest {
     private static final long ELSEWHERE = 1L << 39;
 

@@ -7,6 +7,7 @@ import dev.mdev.api.PciOptions;
 import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.api.page.Page;
+import dev.mdev.gate.Deadlines;
 
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -22,7 +23,7 @@ import java.util.concurrent.TimeUnit;
 
 /// What `lspci` of the Linux pciutils makes of a function: somebody else's reading of the same
 /// specification.
-@Timeout(value = 180, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+@Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class LspciTest {
     private final PciMachine machine = new PciMachine();
 
@@ -98,7 +99,7 @@ class LspciTest {
             throw e;
         }
         String text = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-        assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
+        assertThat(process.waitFor(Deadlines.HANG_SECONDS, TimeUnit.SECONDS)).isTrue();
         assertThat(process.exitValue()).as(text).isZero();
         return text;
     }

@@ -26,7 +26,7 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 
 /// Where a guest finds a device's BARs, and what it finds there.
-@Timeout(value = 180, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+@Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class PciDecodeTest {
     private static final long ELSEWHERE = 1L << 39;
     private static final int LATE_ACCESSES = 2000;

@@ -24,6 +24,7 @@ import dev.mdev.core.memslot.DirtyBitmap;
 import dev.mdev.core.memslot.Memslot;
 import dev.mdev.core.memslot.SlotFlags;
 import dev.mdev.core.memslot.UserMemoryRegion;
+import dev.mdev.gate.Deadlines;
 
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -41,7 +42,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 
 /// Guest memory as a device reaches it.
-@Timeout(value = 180, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+@Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class PciDmaTest {
     private final PciMachine machine = new PciMachine();
 
@@ -366,7 +367,7 @@ class PciDmaTest {
         CompletableFuture<Long> dma =
                 CompletableFuture.supplyAsync(
                         () -> readLong(machine.device(0).memory(), bar), PciMachine.THREADS);
-        assertThat(asked.await(60, TimeUnit.SECONDS)).isTrue();
+        assertThat(asked.await(Deadlines.HANG_SECONDS, TimeUnit.SECONDS)).isTrue();
 
         other.config().write(COMMAND, 2, 0);
         machine.vm.detach(other.mdev().uuid());
@@ -394,7 +395,7 @@ class PciDmaTest {
         CompletableFuture<Void> off =
                 CompletableFuture.runAsync(
                         () -> target.config().write(COMMAND, 2, MASTER), PciMachine.THREADS);
-        assertThat(told.await(60, TimeUnit.SECONDS)).isTrue();
+        assertThat(told.await(Deadlines.HANG_SECONDS, TimeUnit.SECONDS)).isTrue();
 
         other.config().write(0x10, 8, 1L << 39);
         assertThat(machine.load(1L << 39, 8)).isZero();

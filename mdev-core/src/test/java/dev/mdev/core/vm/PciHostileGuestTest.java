@@ -27,7 +27,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 
 /// Guests that write anything anywhere into configuration space, compared with a model that asks
 /// for each address who was put there last.
-@Timeout(value = 180, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+@Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class PciHostileGuestTest {
     private static final int ROUNDS = 6;
     private static final int STEPS = 250;

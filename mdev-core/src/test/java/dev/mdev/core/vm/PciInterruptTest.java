@@ -13,6 +13,7 @@ import dev.mdev.api.PciOptions;
 import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.core.pci.Interrupt;
+import dev.mdev.gate.Deadlines;
 
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -25,7 +26,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 
 /// Interrupts as a guest sets them up by its own loads and stores.
-@Timeout(value = 180, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+@Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class PciInterruptTest {
     private static final int LINE_DISABLE = 1 << 10;
 
@@ -160,7 +161,7 @@ class PciInterruptTest {
 
     private static boolean await(AttachedDevice device, int vector, long count) {
         try {
-            return device.interrupts().await(vector, count, Duration.ofSeconds(60));
+            return device.interrupts().await(vector, count, Deadlines.HANG);
         } catch (InterruptedException e) {
             throw new AssertionError(e);
         }

@@ -13,6 +13,7 @@ import dev.mdev.core.engine.software.SoftwareEngine;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.hostmm.OffHeapBackend;
 import dev.mdev.core.memslot.Memslot;
+import dev.mdev.gate.Deadlines;
 
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 
@@ -26,7 +27,7 @@ import java.util.concurrent.Executor;
 /// A machine of the software engine with PCI functions in it.
 final class PciMachine implements AutoCloseable {
     static final long RAM_BYTES = 1L << 20;
-    static final Duration PATIENCE = Duration.ofSeconds(60);
+    static final Duration PATIENCE = Deadlines.HANG;
     static final int COMMAND = 0x04;
     static final int MEMORY = 2;
     static final int MASTER = 4;

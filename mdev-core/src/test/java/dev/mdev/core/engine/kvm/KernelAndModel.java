@@ -21,13 +21,13 @@ import dev.mdev.core.hostmm.OffHeapBackend;
 import dev.mdev.core.memslot.AddressSpaces;
 import dev.mdev.core.memslot.Memslot;
 import dev.mdev.core.memslot.UserMemoryRegion;
+import dev.mdev.gate.Deadlines;
 
 import org.jspecify.annotations.Nullable;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -66,7 +66,7 @@ final class KernelAndModel implements AutoCloseable {
     KernelAndModel(int ringBytes) {
         kernel = new KvmOracle(NPAGES, ringBytes);
         slots = new AddressSpaces(kernel.config());
-        guest = new SoftwareEngine(Duration.ofSeconds(60)).createGuest(slots, hostMemory);
+        guest = new SoftwareEngine(Deadlines.HANG).createGuest(slots, hostMemory);
         modelHva = guest.hostMm().mapEagerly(block.pfns(), Prot.READ_WRITE).range().startHva();
         if (ringBytes != 0) {
             guest.dirtyModes().enable(DirtyModes.RING, 0, ringBytes);

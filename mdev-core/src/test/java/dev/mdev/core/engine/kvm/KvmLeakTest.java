@@ -12,6 +12,7 @@ import dev.mdev.core.memslot.AddressSpaces;
 import dev.mdev.core.memslot.SlotConfig;
 import dev.mdev.core.sys.FailingLibc;
 import dev.mdev.core.sys.Syscalls;
+import dev.mdev.gate.Deadlines;
 
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.extension.ExtendWith;
@@ -23,7 +24,6 @@ import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -43,8 +43,7 @@ class KvmLeakTest {
 
     private final FailingLibc failing = new FailingLibc(Syscalls.ofThisProcess().libc());
     private final KvmEngine engine =
-            new KvmEngine(
-                    new Syscalls(failing.libc()), Duration.ofSeconds(20), new VmaBudget(40_000));
+            new KvmEngine(new Syscalls(failing.libc()), Deadlines.HANG, new VmaBudget(40_000));
 
     /// How a call fails.
     enum Failure {

@@ -21,11 +21,11 @@ import dev.mdev.core.sys.Syscalls;
 import dev.mdev.core.x86.InternalMemory;
 import dev.mdev.core.x86.InternalSlots;
 import dev.mdev.core.x86.VendorModel;
+import dev.mdev.gate.Deadlines;
 
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 
-import java.time.Duration;
 import java.util.SplittableRandom;
 
 /// The same random requests and guest accesses to the kernel and to our model: every error number,
@@ -155,7 +155,7 @@ class KvmOracleTest {
     }
 
     private static HostMemoryAccess hostOf(AddressSpaces slots, HostMemory memory) {
-        return new SoftwareEngine(Duration.ofSeconds(60)).createGuest(slots, memory).hostMemory();
+        return new SoftwareEngine(Deadlines.HANG).createGuest(slots, memory).hostMemory();
     }
 
     private static void compareAddresses(KvmVm vm, InternalSlots model) {

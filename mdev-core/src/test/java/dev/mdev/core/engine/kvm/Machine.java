@@ -16,6 +16,7 @@ import dev.mdev.core.memslot.AddressSpaces;
 import dev.mdev.core.memslot.SlotConfig;
 import dev.mdev.core.memslot.UserMemoryRegion;
 import dev.mdev.core.sys.Syscalls;
+import dev.mdev.gate.Deadlines;
 
 import java.time.Duration;
 import java.util.ArrayList;
@@ -35,7 +36,7 @@ import java.util.function.Supplier;
 /// A machine on the real KVM, with an aperture, for tests.
 public final class Machine implements AutoCloseable {
     public static final long BAR_GPA = 4L << 30;
-    public static final long PATIENCE_SECONDS = 60;
+    public static final long PATIENCE_SECONDS = Deadlines.HANG_SECONDS;
     public static final Duration PATIENCE = Duration.ofSeconds(PATIENCE_SECONDS);
 
     final HostMemory memory;

@@ -32,7 +32,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 
 /// Stores of eight bytes, four on either side of a page boundary, whose pages' owner may refuse
 /// either page.
-@Timeout(value = 180, threadMode = ThreadMode.SEPARATE_THREAD)
+@Timeout(value = 900, threadMode = ThreadMode.SEPARATE_THREAD)
 class CrossingStoreTest {
     private static final VarHandle INT =
             ValueLayout.JAVA_INT.withOrder(ByteOrder.LITTLE_ENDIAN).varHandle();
