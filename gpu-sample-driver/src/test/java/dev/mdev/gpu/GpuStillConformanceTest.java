@@ -3,10 +3,13 @@ package dev.mdev.gpu;
 import dev.mdev.api.ParentDriver;
 import dev.mdev.testkit.ParentDriverConformance;
 
+import org.junit.jupiter.api.Tag;
+
 import java.util.Map;
 
 /// The driver with engines that stand still, so that every result can be compared, and with a grant
 /// size and a type that are not powers of two.
+@Tag("slow")
 final class GpuStillConformanceTest extends ParentDriverConformance {
     @Override
     public ParentDriver newDriver() {

@@ -9,6 +9,7 @@ import dev.mdev.gate.Deadlines;
 
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ConditionEvaluationResult;
 import org.junit.jupiter.api.extension.ExecutionCondition;
@@ -35,6 +36,7 @@ import java.util.concurrent.TimeUnit;
 /// Base images come from `MDEV_IMAGE_BUILD_ARGS`, as `.ci/base-images` prints them; without it the
 /// public ones must be here already, as a test downloads no images.
 @ExtendWith(ContainerTest.WhereImagesAreBuilt.class)
+@Tag("slow")
 class ContainerTest {
     private static final String IMAGE = "mdev-host:test";
     private static final List<String> PUBLIC_IMAGES =

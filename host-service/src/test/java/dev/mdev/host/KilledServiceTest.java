@@ -3,6 +3,7 @@ package dev.mdev.host;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -18,6 +19,7 @@ import java.util.concurrent.CompletableFuture;
 /// A service that is killed in the middle of what it does finds, when it starts again, its devices
 /// as they were before or as they should be after.
 @Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+@Tag("slow")
 class KilledServiceTest {
     private static final UUID ONE = UUID.fromString("c0000000-0000-4000-8000-000000000001");
     private static final UUID TWO = UUID.fromString("c0000000-0000-4000-8000-000000000002");

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.mdev.core.engine.EngineProbe;
 import dev.mdev.core.engine.kvm.KvmEngine;
 
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ConditionEvaluationResult;
 import org.junit.jupiter.api.extension.ExecutionCondition;
@@ -17,6 +18,7 @@ import java.time.Duration;
 /// The same numbers with guests on real virtual processors.
 @ExtendWith(KvmTourNumbersTest.WhereKvmWorks.class)
 @TestPropertySource(properties = "mdev.engine=kvm")
+@Tag("slow")
 class KvmTourNumbersTest extends TourNumbersTest {
     @Test
     void theMachineHasRealProcessors() {

@@ -2,6 +2,7 @@ package dev.mdev.host;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.springframework.test.context.TestPropertySource;
 
@@ -9,6 +10,7 @@ import java.util.UUID;
 
 /// With a driver that grants longer ranges, the same pages cost fewer questions.
 @TestPropertySource(properties = "mdev.drivers.gpu-sample.grant-pages=16")
+@Tag("slow")
 class LongerGrantsTest extends HostTest {
     @Test
     void sixtyFourPagesAreFourFaults() {

@@ -2,6 +2,7 @@ package dev.mdev.host;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.springframework.test.context.TestPropertySource;
 
@@ -10,6 +11,7 @@ import java.util.UUID;
 /// With a driver that lets the host ask for more than the touched page, a sweep costs few
 /// questions, and touches here and there as many as without.
 @TestPropertySource(properties = "mdev.drivers.gpu-sample.ahead-pages=64")
+@Tag("slow")
 class MappingAheadTest extends HostTest {
     private static final String WRITE =
             """

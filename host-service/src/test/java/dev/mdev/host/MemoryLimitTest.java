@@ -2,11 +2,13 @@ package dev.mdev.host;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.springframework.test.context.TestPropertySource;
 
 /// The operator's bound on memory counts the apertures of drivers and the RAM of machines.
 @TestPropertySource(properties = {"mdev.max-memory=24MB", "mdev.drivers.gpu-sample.vram-mib=32"})
+@Tag("slow")
 class MemoryLimitTest extends HostTest {
     @Test
     void aDriverWhoseApertureDoesNotFitIsLeftOut() {

@@ -4,6 +4,7 @@ import dev.mdev.api.ParentDriver;
 
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.springframework.beans.factory.annotation.Autowired;
 import org.springframework.boot.test.context.TestConfiguration;
 import org.springframework.context.annotation.Bean;
@@ -14,6 +15,7 @@ import org.springframework.test.context.TestPropertySource;
 /// fails, few definitions, and parents that may leave. It was started while the directory was full.
 @Import({FailingFiles.Beans.class, OwnHostTest.Leavers.class})
 @TestPropertySource(properties = "mdev.max-definitions=3")
+@Tag("slow")
 abstract class OwnHostTest extends HostTest {
     @Autowired protected FailingFiles files;
 

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assumptions.assumeThat;
 
 import dev.mdev.gate.Deadlines;
 
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 import java.io.IOException;
@@ -17,6 +18,7 @@ import java.util.concurrent.TimeUnit;
 
 /// Runs the commands of the README's tour, in order, and compares what they print with what the
 /// README says they print. Times, random ids and the engine's name may differ.
+@Tag("slow")
 class ReadmeTourTest extends HostTest {
     private static final Path README = Path.of("..", "README.md");
 

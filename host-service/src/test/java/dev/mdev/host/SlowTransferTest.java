@@ -2,6 +2,7 @@ package dev.mdev.host;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.springframework.boot.test.system.CapturedOutput;
@@ -22,6 +23,7 @@ import java.util.concurrent.locks.LockSupport;
 /// Clients that send or take a state more slowly than they may.
 @ExtendWith(OutputCaptureExtension.class)
 @TestPropertySource(properties = "mdev.web.max-transfer=3s")
+@Tag("slow")
 class SlowTransferTest extends HostTest {
     private static final String STEP =
             "{\"steps\":[{\"op\":\"%s\",\"at\":{\"mdev\":\"%s\",\"bar\":0,\"offset\":4096},"

@@ -12,6 +12,7 @@ import dev.mdev.core.ledger.MdevDefinition;
 import dev.mdev.core.ledger.PoolRuns;
 import dev.mdev.core.store.CrashPlan;
 
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -29,6 +30,7 @@ import java.util.stream.Collectors;
 /// devices, memory. What a new process finds is what was before the verb or what should be after
 /// it, no page is lost, and nobody is given a page with another's bytes.
 @Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+@Tag("slow")
 class CrashTest {
     private static final UUID ONE = new UUID(3, 1);
     private static final UUID TWO = new UUID(3, 2);

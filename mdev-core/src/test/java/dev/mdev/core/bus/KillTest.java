@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.mdev.core.support.Seeded;
 
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -19,6 +20,7 @@ import java.util.SplittableRandom;
 
 /// A real process, killed by SIGKILL while it works, over and over on one directory and one card.
 @Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+@Tag("slow")
 class KillTest {
     private static final int KILLS = Integer.getInteger("mdev.kills", 5);
 

@@ -12,6 +12,7 @@ import dev.mdev.core.ledger.Owner;
 import dev.mdev.core.support.Seeded;
 
 import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
@@ -28,6 +29,7 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 /// Random verbs, crashes at random steps, restarts; against a model of what is defined and active.
 /// Devices fill their pages with bytes of their own and look whether anybody else's are there.
 @Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+@Tag("slow")
 class LifeCycleModelTest {
     private static final String[] TYPES = {"t1", "t3", "t4", "scattered5"};
     private static final int UUIDS = 6;

@@ -11,6 +11,7 @@ import dev.mdev.api.ResourcePool;
 import dev.mdev.api.page.PfnRange;
 import dev.mdev.core.support.Seeded;
 
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 import java.util.ArrayList;
@@ -23,6 +24,7 @@ import java.util.SplittableRandom;
 import java.util.UUID;
 
 /// [Capacity] against a bit per page, and against a packer that tries everything.
+@Tag("slow")
 class CapacityModelTest {
     private static final long BASE = 0x100;
 

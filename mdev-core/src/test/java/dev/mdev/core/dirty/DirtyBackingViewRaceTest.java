@@ -20,6 +20,7 @@ import dev.mdev.core.memslot.SlotFlags;
 import dev.mdev.core.memslot.UserMemoryRegion;
 import dev.mdev.core.support.Together;
 
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.Timeout.ThreadMode;
@@ -33,6 +34,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 /// and created again all the time, and a VMM collects and copies. When all is over, the copy is
 /// what is in memory. Mistakes are planted to show that the test can fail.
 @Timeout(value = 900, threadMode = ThreadMode.SEPARATE_THREAD)
+@Tag("slow")
 class DirtyBackingViewRaceTest {
     private static final int NPAGES = 4096;
     private static final int STORES = 20_000 * Integer.getInteger("mdev.rounds", 1);

@@ -8,6 +8,7 @@ import dev.mdev.core.memslot.Memslot;
 import dev.mdev.core.memslot.SlotConfig;
 import dev.mdev.core.support.Together;
 
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.Timeout.ThreadMode;
@@ -20,6 +21,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 /// Real threads: guests that write, a VMM that collects and copies. When all is over, the copy is
 /// what was written. Mistakes are planted to show that the test can fail.
 @Timeout(value = 900, threadMode = ThreadMode.SEPARATE_THREAD)
+@Tag("slow")
 class DirtyRaceTest {
     private static final int WRITES = 100_000 * Integer.getInteger("mdev.rounds", 1);
 

@@ -11,6 +11,7 @@ import dev.mdev.core.memslot.SlotConfig;
 import dev.mdev.core.memslot.SlotRequests;
 import dev.mdev.core.support.Seeded;
 
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 import java.lang.foreign.MemorySegment;
@@ -25,6 +26,7 @@ import java.util.SplittableRandom;
 import java.util.TreeSet;
 
 /// Random guests and VMMs against models of what must be reported.
+@Tag("slow")
 class DirtyTrackingModelTest {
     private static final int SLOTS = 3;
 

@@ -8,6 +8,7 @@ import dev.mdev.core.support.Together;
 import dev.mdev.core.sync.Interleavings;
 
 import org.jetbrains.lincheck.datastructures.Operation;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.Timeout.ThreadMode;
@@ -25,6 +26,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 /// contract. What takes more turns than a search can follow is left to real threads. The planted
 /// mistakes show that search and threads find such things.
 @Timeout(value = 900, threadMode = ThreadMode.SEPARATE_THREAD)
+@Tag("slow")
 class DirtyBitmapRaceTest {
     private static final int STRESS_WRITES = 100_000 * Integer.getInteger("mdev.rounds", 1);
     private static final List<String> LAST = List.of("isCopyStale");

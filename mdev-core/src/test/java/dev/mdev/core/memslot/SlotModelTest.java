@@ -18,6 +18,7 @@ import dev.mdev.core.memslot.ReferenceMemory.View;
 import dev.mdev.core.memslot.ReferenceSlots.Slot;
 
 import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -36,6 +37,7 @@ import java.util.stream.Stream;
 ///
 /// `-Dmdev.model.ops=N` sets how many operations each configuration gets, `-Dmdev.seed=N` repeats a
 /// run.
+@Tag("slow")
 class SlotModelTest {
     private static final int OPS = Integer.getInteger("mdev.model.ops", 400_000);
     private static final int OPS_BETWEEN_FULL_COMPARISONS = 2000;

@@ -11,6 +11,7 @@ import dev.mdev.core.guestmem.HostMemoryAccess;
 import dev.mdev.core.support.Together;
 
 import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.Timeout.ThreadMode;
@@ -26,6 +27,7 @@ import java.util.concurrent.ConcurrentHashMap;
 /// Real threads: one changes slots, two read them. Each rule is tried twice: with the code as it
 /// is, and with a mistake, which has to be found.
 @Timeout(value = 900, threadMode = ThreadMode.SEPARATE_THREAD)
+@Tag("slow")
 class SlotRaceTest {
     private static final int CHANGES = 1500 * Integer.getInteger("mdev.rounds", 1);
 

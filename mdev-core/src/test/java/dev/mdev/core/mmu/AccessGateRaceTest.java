@@ -3,6 +3,7 @@ package dev.mdev.core.mmu;
 import dev.mdev.core.sync.Interleavings;
 
 import org.jetbrains.lincheck.datastructures.Operation;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.Timeout.ThreadMode;
@@ -12,6 +13,7 @@ import java.util.List;
 /// Searches interleavings of a vCPU and of one who takes its page away, for an access that reaches
 /// the page when it is somebody else's. The planted mistakes show that the search would find one.
 @Timeout(value = 900, threadMode = ThreadMode.SEPARATE_THREAD)
+@Tag("slow")
 class AccessGateRaceTest {
     private static final List<String> ACCESSES = List.of("access", "access");
     private static final List<String> REVOCATION = List.of("revoke");

@@ -4,6 +4,7 @@ import dev.mdev.core.memslot.DirtyBitmap;
 import dev.mdev.core.sync.Interleavings;
 
 import org.jetbrains.lincheck.datastructures.Operation;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.Timeout.ThreadMode;
@@ -15,6 +16,7 @@ import java.util.List;
 /// written: the parts of [Stage2Mmu]'s fast fault, put together as it does. The planted mistakes
 /// show that the search would find one.
 @Timeout(value = 900, threadMode = ThreadMode.SEPARATE_THREAD)
+@Tag("slow")
 class FastFaultRaceTest {
     private static final List<String> WRITES = List.of("write", "write");
     private static final List<String> COLLECTION = List.of("collect");

@@ -3,6 +3,7 @@ package dev.mdev.core.mmu;
 import dev.mdev.core.sync.Interleavings;
 
 import org.jetbrains.lincheck.datastructures.Operation;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.Timeout.ThreadMode;
@@ -13,6 +14,7 @@ import java.util.concurrent.locks.ReentrantLock;
 /// Searches interleavings of a fault and an invalidation for a mapping that outlives its page. The
 /// planted mistakes show that the search would find one.
 @Timeout(value = 900, threadMode = ThreadMode.SEPARATE_THREAD)
+@Tag("slow")
 class InvalidateSeqRaceTest {
     private static final List<String> FAULTS = List.of("fault");
     private static final List<String> INVALIDATION = List.of("invalidate");

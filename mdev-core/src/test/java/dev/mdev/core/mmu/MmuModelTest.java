@@ -17,6 +17,7 @@ import dev.mdev.core.memslot.SlotConfig;
 import dev.mdev.core.memslot.SlotFlags;
 
 import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 import java.util.ArrayList;
@@ -30,6 +31,7 @@ import java.util.SplittableRandom;
 /// Random slot changes, guest accesses, revocations and harvests, against a model that is a few
 /// maps. What the guest sees, what memory holds and what is reported dirty must be equal
 /// throughout.
+@Tag("slow")
 class MmuModelTest {
     private static final int SLOTS = 6;
     private static final int BACKING_PAGES = 24;

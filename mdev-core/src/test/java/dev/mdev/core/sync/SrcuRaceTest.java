@@ -3,6 +3,7 @@ package dev.mdev.core.sync;
 import dev.mdev.core.sync.PlantedSrcu.Mistake;
 
 import org.jetbrains.lincheck.datastructures.Operation;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.Timeout.ThreadMode;
@@ -14,6 +15,7 @@ import java.util.List;
 /// Searches interleavings of readers and one writer for a reader that meets a version after it was
 /// taken back. A search that overlooks planted mistakes proves nothing: it has to find those too.
 @Timeout(value = 900, threadMode = ThreadMode.SEPARATE_THREAD)
+@Tag("slow")
 class SrcuRaceTest {
     /// What a scenario's two threads do: the first operation, and all others.
     enum Plan {

@@ -4,9 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.mdev.core.support.Seeded;
 
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /// Random trees and edits against a resolver that looks at one address at a time.
+@Tag("slow")
 class TopologyModelTest {
     private static final int ROUNDS = 60;
     private static final int EDITS = 60;

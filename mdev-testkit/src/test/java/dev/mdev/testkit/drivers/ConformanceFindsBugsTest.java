@@ -7,6 +7,7 @@ import dev.mdev.api.ParentDriver;
 import dev.mdev.testkit.InMemoryHost;
 import dev.mdev.testkit.ParentDriverConformance;
 
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -29,6 +30,7 @@ import java.util.function.Supplier;
 
 /// Runs the conformance suite on drivers with a known bug each: a suite that never fails is worth
 /// nothing.
+@Tag("slow")
 final class ConformanceFindsBugsTest {
     private static final int TESTS_OF_THE_SUITE = 24;
 

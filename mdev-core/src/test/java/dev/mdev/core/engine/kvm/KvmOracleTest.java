@@ -23,6 +23,7 @@ import dev.mdev.core.x86.InternalSlots;
 import dev.mdev.core.x86.VendorModel;
 import dev.mdev.gate.Deadlines;
 
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 
@@ -31,6 +32,7 @@ import java.util.SplittableRandom;
 /// The same random requests and guest accesses to the kernel and to our model: every error number,
 /// every exit, every loaded value, every dirty bit and every ring entry must be the same.
 @ExtendWith(RealKvm.class)
+@Tag("slow")
 class KvmOracleTest {
     private static final int STEPS = Integer.getInteger("mdev.kvm.oracleSteps", 1500);
 

@@ -15,6 +15,7 @@ import dev.mdev.core.support.Seeded;
 import dev.mdev.core.support.Together;
 import dev.mdev.core.sys.Syscalls;
 
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -37,6 +38,7 @@ import java.util.concurrent.atomic.AtomicReferenceArray;
 /// `-Dmdev.kvm.revokes=200000 -Dmdev.kvm.killAfterSeconds=1200` is the run that the benchmarks
 /// quote.
 @ExtendWith(RealKvm.class)
+@Tag("slow")
 class KvmRevokeStormTest {
     private static final int NPAGES = 64;
     private static final int POOL = 4 * NPAGES;

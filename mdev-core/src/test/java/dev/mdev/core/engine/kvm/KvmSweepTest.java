@@ -9,6 +9,7 @@ import dev.mdev.core.hostmm.Vma;
 import dev.mdev.core.support.Seeded;
 import dev.mdev.core.sys.Syscalls;
 
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 
@@ -24,6 +25,7 @@ import java.util.SplittableRandom;
 /// `-Dmdev.kvm.sweep.mib=1024 -Dmdev.kvm.sweep.mappings=49000 -Dmdev.kvm.killAfterSeconds=1200` is
 /// the walk that the benchmarks quote.
 @ExtendWith(RealKvm.class)
+@Tag("slow")
 class KvmSweepTest {
     private static final int NPAGES =
             Integer.getInteger("mdev.kvm.sweep.mib", 32) << (20 - Page.SHIFT);

@@ -19,6 +19,7 @@ import dev.mdev.core.memslot.SlotConfig;
 import dev.mdev.core.memslot.UserMemoryRegion;
 import dev.mdev.core.support.Together;
 
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.Timeout.ThreadMode;
@@ -33,6 +34,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 /// Stores of eight bytes, four on either side of a page boundary, whose pages' owner may refuse
 /// either page.
 @Timeout(value = 900, threadMode = ThreadMode.SEPARATE_THREAD)
+@Tag("slow")
 class CrossingStoreTest {
     private static final VarHandle INT =
             ValueLayout.JAVA_INT.withOrder(ByteOrder.LITTLE_ENDIAN).varHandle();
