@@ -31,6 +31,12 @@ final class DoorbellTest {
     /// Does something as soon as the page is revoked.
     private record Context(Runnable afterRevoke) implements MdevContext {
         @Override
+        public boolean runStep(Runnable step) {
+            step.run();
+            return true;
+        }
+
+        @Override
         public UUID uuid() {
             return new UUID(0, 1);
         }

@@ -199,6 +199,10 @@ public final class InMemoryHost implements ParentHost, AutoCloseable {
         return violation;
     }
 
+    StepGate newStepGate() {
+        return new StepGate(options.deadline());
+    }
+
     Callbacks newCallbacks(String name) {
         return new Callbacks(name, options.deadline(), threads);
     }

@@ -27,6 +27,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.function.BooleanSupplier;
+import java.util.function.Supplier;
 
 /// A mediated device in the host in memory: its context, and the host's side of its callbacks.
 public final class InMemoryMdev implements MdevContext, AutoCloseable {
@@ -39,6 +40,7 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
     private volatile List<PoolShare> share;
     private final Callbacks callbacks;
     private final GuestMappings mappings = new GuestMappings();
+    private final StepGate steps;
     private final SimulatedGuest guest = new SimulatedGuest(this);
     private final SimulatedRam ram;
     private final RecordedInterrupts interrupts;
@@ -47,6 +49,9 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
     private volatile BooleanSupplier overtaken = () -> false;
     private volatile boolean closed;
 
+    /// Whether the driver was told to stop and not yet to go on; changed in callbacks.
+    private boolean stopped;
+
     InMemoryMdev(InMemoryParent parent, UUID uuid, MdevType type, List<PoolShare> share) {
         this.parent = parent;
         this.uuid = uuid;
@@ -54,6 +59,7 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
         this.share = List.copyOf(share);
         this.ram = new SimulatedRam(parent.host(), RAM_PAGES);
         this.interrupts = new RecordedInterrupts(parent.host());
+        this.steps = parent.host().newStepGate();
         this.callbacks = parent.host().newCallbacks("mdev-" + uuid);
         this.device =
                 parent.callbacks()
@@ -91,6 +97,11 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
             throw parent.host().violation("revoke after close of " + uuid);
         }
         mappings.revoke(region, firstPage, npages);
+    }
+
+    @Override
+    public boolean runStep(Runnable step) {
+        return steps.run(step);
     }
 
     @Override
@@ -181,6 +192,7 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
 
     /// Stops the device and saves it, if it can be moved. The guest must not run until [#resume].
     public Optional<Saved> save() {
+        stop();
         return callbacks.call(
                 "save",
                 () -> {
@@ -189,16 +201,37 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
                         return Optional.empty();
                     }
                     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-                    state.get().stop();
                     state.get().save(new DataOutputStream(bytes));
                     return Optional.of(
                             new Saved(state.get().version(), bytes.toByteArray(), readPages()));
                 });
     }
 
+    /// Lets the device do nothing by itself, if it has a state and was not stopped before.
+    private void stop() {
+        steps.still(
+                "stop", () -> callbacks.run("stop", () -> device.state().ifPresent(this::stop)));
+    }
+
+    private void stop(DeviceState state) {
+        if (!stopped) {
+            state.stop();
+            stopped = true;
+            steps.hold("stop");
+        }
+    }
+
     /// Lets a device that was saved go on here.
     public void resume() {
-        callbacks.run("resume", () -> device.state().ifPresent(DeviceState::resume));
+        callbacks.run("resume", () -> device.state().ifPresent(this::resume));
+    }
+
+    private void resume(DeviceState state) {
+        if (stopped) {
+            stopped = false;
+            steps.release();
+            state.resume();
+        }
     }
 
     /// Sets the device to what was saved, its pages included. A device that refuses is reset, as
@@ -210,9 +243,9 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
     public boolean restore(Saved saved) {
         boolean taken;
         try {
-            callbacks.run("stop", () -> device.state().orElseThrow().stop());
+            stop();
             writePages(saved.pages());
-            taken = callbacks.call("restore", () -> tryRestore(saved));
+            taken = callbacks.call("restore", () -> unmapped(() -> tryRestore(saved)));
         } catch (MdevException e) {
             taken = false;
         }
@@ -249,13 +282,15 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
         List<PoolShare> old = share;
         List<PoolShare> target = parent.take(type);
         mappings.clear();
-        callbacks.run("stop", () -> device.state().ifPresent(DeviceState::stop));
+        stop();
         byte[] content = readPages();
         share = target;
         boolean moved = false;
         try {
             writePages(content);
-            callbacks.run("shareMoved", () -> device.shareMoved(target));
+            steps.still(
+                    "shareMoved",
+                    () -> callbacks.run("shareMoved", () -> device.shareMoved(target)));
             moved = true;
         } finally {
             share = moved ? target : old;
@@ -267,8 +302,26 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
 
     /// Resets the device, as a guest or the host may at any time.
     public void reset() {
+        steps.still("reset", () -> callbacks.run("reset", this::resetUnmapped));
+    }
+
+    private void resetUnmapped() {
+        var _ =
+                unmapped(() -> {
+                    device.reset();
+                    return true;
+                });
+    }
+
+    /// Runs a callback after which grants mean something else: what was mapped before goes while
+    /// nobody else is answered, and so does what is mapped meanwhile.
+    private <T> T unmapped(Supplier<T> callback) {
         mappings.clear();
-        callbacks.run("reset", device::reset);
+        try {
+            return callback.get();
+        } finally {
+            mappings.clear();
+        }
     }
 
     /// Removes the device: mappings go, the driver is told, the share is scrubbed and free again.
@@ -279,6 +332,7 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
         }
         mappings.clear();
         try {
+            steps.hold("close");
             callbacks.run("close", device::close);
         } finally {
             closed = true;

@@ -119,6 +119,11 @@ public record BusContext(
             }
 
             @Override
+            public boolean runStep(Runnable step) {
+                return mdev.calls().step(step);
+            }
+
+            @Override
             public GuestMemory guestMemory() {
                 return mdev.guestMemory();
             }

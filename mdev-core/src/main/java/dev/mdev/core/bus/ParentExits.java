@@ -48,7 +48,7 @@ final class ParentExits {
 
     private static Optional<String> closeDevice(Parent parent) {
         return parent.calls()
-                .runWheneverFree("close", () -> parent.device().close())
+                .runAtLast("close", () -> parent.device().close())
                 .map(Refusal::reason);
     }
 

@@ -99,7 +99,6 @@ final class StateTransfer {
             CountingOutput counted = new CountingOutput(out);
             try (Standstill _ = standstill(mdev, claim)) {
                 Optional<String> holder = mdev.holder();
-                mdev.revokeAll();
                 DeviceState state = stateOf(mdev);
                 StateWriter writer = new StateWriter(counted);
                 whileStopped(mdev, state, false, () -> save(mdev, state, writer));
@@ -128,6 +127,8 @@ final class StateTransfer {
         boolean goesOn = !mdev.driver().isStopped();
         mdev.driver().stop(state);
         try {
+            // Now: a device that does not stand still may touch its own regions.
+            mdev.revokeAll();
             work.run();
         } catch (IOException | RuntimeException | Error e) {
             try {
@@ -203,7 +204,6 @@ final class StateTransfer {
             requireFitting(mdev, header);
             try (Standstill _ = standstill(mdev, claim)) {
                 DeviceState state = stateOf(mdev);
-                mdev.revokeAll();
                 // The device's work may need its guest: it continues when it has one.
                 boolean waits = mdev.holder().isEmpty();
                 whileStopped(mdev, state, waits, () -> restore(mdev, state, header, reader));
@@ -270,28 +270,21 @@ final class StateTransfer {
     }
 
     private static void restoreDriver(Mdev mdev, DeviceState state, int version, byte[] driver) {
-        var _ =
-                mdev.driver()
-                        .ask(
-                                "restore",
-                                _ -> {
-                                    ByteArrayInputStream bytes = new ByteArrayInputStream(driver);
-                                    try {
-                                        state.restore(version, new DataInputStream(bytes));
-                                    } catch (IOException e) {
-                                        throw new MdevException(
-                                                Errno.EPROTO,
-                                                "the driver cannot read its state: " + e,
-                                                e);
-                                    }
-                                    if (bytes.available() > 0) {
-                                        throw new MdevException(
-                                                Errno.EPROTO,
-                                                "the driver left %d bytes of its state"
-                                                        .formatted(bytes.available()));
-                                    }
-                                    return true;
-                                });
+        mdev.changeUnmapped("restore", _ -> restoreInTurn(state, version, driver));
+    }
+
+    private static void restoreInTurn(DeviceState state, int version, byte[] driver) {
+        ByteArrayInputStream bytes = new ByteArrayInputStream(driver);
+        try {
+            state.restore(version, new DataInputStream(bytes));
+        } catch (IOException e) {
+            throw new MdevException(Errno.EPROTO, "the driver cannot read its state: " + e, e);
+        }
+        if (bytes.available() > 0) {
+            throw new MdevException(
+                    Errno.EPROTO,
+                    "the driver left %d bytes of its state".formatted(bytes.available()));
+        }
     }
 
     private static void startAfresh(Mdev mdev, Throwable because) {

@@ -113,6 +113,7 @@ public final class DriverObject {
     /// From now on the driver is called only to close the device.
     void end() {
         ended = true;
+        calls.holdSteps();
     }
 
     boolean hasEnded() {
@@ -131,6 +132,13 @@ public final class DriverObject {
         return calls.run(callback, () -> body.accept(get()));
     }
 
+    /// Calls the driver in the device's turn, while the device stands still.
+    ///
+    /// @return why it failed, if it did; ETIMEDOUT if a step of the device does not end
+    Optional<Refusal> runStill(String callback, Consumer<MdevDevice> body) {
+        return calls.runStill(callback, () -> body.accept(get()));
+    }
+
     /// The exception for a failed call: that the device has ended, or the driver's error.
     MdevException exceptionFor(Refusal refusal) {
         return ended ? removed() : new DriverException(refusal);
@@ -140,7 +148,7 @@ public final class DriverObject {
     ///
     /// @return the failure, if any; the object is released in any case
     public Optional<String> close() {
-        return calls.runWheneverFree("close", () -> bound().close()).map(Refusal::reason);
+        return calls.runAtLast("close", () -> bound().close()).map(Refusal::reason);
     }
 
     /// Asks the driver for a value.
@@ -148,7 +156,10 @@ public final class DriverObject {
     /// @throws MdevException ENODEV if the device has ended, regardless of the answer; otherwise
     ///   the driver's error
     public <T> T ask(String callback, Function<MdevDevice, T> question) {
-        DriverOutcome<T> outcome = calls.call(callback, () -> question.apply(get()));
+        return orThrow(calls.call(callback, () -> question.apply(get())));
+    }
+
+    private <T> T orThrow(DriverOutcome<T> outcome) {
         if (outcome instanceof DriverOutcome.Failed) {
             requireAlive();
         }
@@ -174,18 +185,22 @@ public final class DriverObject {
         return stopped;
     }
 
-    /// Stops the device. It may already be stopped, if it was restored while idle.
+    /// Stops the device: no step begins until [#resume]. It may already be stopped, if it was
+    /// restored while idle.
     ///
-    /// @throws MdevException the driver's error
+    /// @throws MdevException the driver's error; ETIMEDOUT if a step does not end
     public void stop(DeviceState state) {
-        runOrThrow(
-                "stop",
-                () -> {
-                    if (!stopped) {
-                        state.stop();
-                        stopped = true;
-                    }
-                });
+        orThrow(
+                calls.runStill(
+                        "stop",
+                        () -> {
+                            requireAlive();
+                            if (!stopped) {
+                                state.stop();
+                                stopped = true;
+                                calls.holdSteps();
+                            }
+                        }));
     }
 
     /// Resumes the device.
@@ -197,6 +212,8 @@ public final class DriverObject {
                 () -> {
                     if (stopped) {
                         stopped = false;
+                        // First: the driver may look for work at once.
+                        calls.releaseSteps();
                         state.resume();
                     }
                 });

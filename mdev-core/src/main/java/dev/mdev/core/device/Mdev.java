@@ -26,6 +26,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.SortedMap;
 import java.util.UUID;
+import java.util.function.Consumer;
 
 /// One mediated device: its identity, its mapped pages, and its history.
 ///
@@ -228,14 +229,30 @@ public final class Mdev {
     private void resetBetweenHolders() {
         // For every end of the call, including a rethrown error.
         assignment.markUnclean("its reset did not end");
-        driver.run("reset", this::resetInTurn)
+        driver.runStill("reset", this::resetInTurn)
                 .ifPresent(refusal -> assignment.markUnclean(refusal.reason()));
     }
 
     /// In the device's turn: the device cannot be used between its reset and the record of it.
     private void resetInTurn(MdevDevice made) {
-        made.reset();
+        unmapped(made::reset);
         assignment.markClean();
+    }
+
+    /// Runs a callback that changes the meaning of the device's grants, in the device's turn. Nothing
+    /// is mapped while it runs, and no earlier grant survives it.
+    ///
+    /// Only inside the turn is no fault answered. An earlier grant is either installed, and removed
+    /// here; or it is not yet installed, and its fault finds the page zapped and asks again. A
+    /// driver that accesses a region of its own as guest memory may map pages on this thread
+    /// meanwhile; they are removed at the end.
+    private void unmapped(Runnable callback) {
+        mappings.zapAll();
+        try {
+            callback.run();
+        } finally {
+            mappings.zapAll();
+        }
     }
 
     /// The holder, and whether assignments are allowed.
@@ -326,8 +343,7 @@ public final class Mdev {
         if (port != null) {
             port.reset();
         }
-        mappings.zapAll();
-        return driver.run(
+        return driver.runStill(
                 "reset",
                 made -> {
                     requireHolder(holder);
@@ -369,7 +385,15 @@ public final class Mdev {
     ///
     /// @throws MdevException the driver's error
     public void resetDriver() {
-        driver.orThrow(driver.run("reset", MdevDevice::reset));
+        changeUnmapped("reset", MdevDevice::reset);
+    }
+
+    /// Runs a callback that changes the meaning of the device's grants: while the device stands
+    /// still and nothing is mapped. No earlier grant survives it.
+    ///
+    /// @throws MdevException ENODEV if the device has ended, otherwise the driver's error
+    public void changeUnmapped(String callback, Consumer<MdevDevice> change) {
+        driver.orThrow(driver.runStill(callback, made -> unmapped(() -> change.accept(made))));
     }
 
     /// Gives the device other pages. The device must be idle.
@@ -386,7 +410,9 @@ public final class Mdev {
         Optional<Refusal> moved;
         Optional<MdevException> stands;
         try {
-            moved = driver.run("shareMoved", made -> moveAlone(made, target, copy));
+            moved =
+                    driver.runStill(
+                            "shareMoved", made -> unmapped(() -> moveAlone(made, target, copy)));
         } finally {
             stands = running.flatMap(driver::tryResume);
         }

@@ -9,6 +9,7 @@ import dev.mdev.core.hostmm.FaultResult;
 import dev.mdev.core.hostmm.HostMm;
 import dev.mdev.core.memslot.AddressSpaces;
 import dev.mdev.core.memslot.Memslot;
+import dev.mdev.core.sync.Cancellation;
 
 import java.lang.foreign.MemorySegment;
 import java.util.concurrent.locks.LockSupport;
@@ -48,7 +49,12 @@ final class DmaCopier {
     ///
     /// @param doneBytes the copied bytes
     /// @param reason why the copy stopped; empty if it is complete
-    record Copied(long doneBytes, String reason) {
+    /// @param cancelled whether it stopped because the device must stand still
+    record Copied(long doneBytes, String reason, boolean cancelled) {
+        Copied(long doneBytes, String reason) {
+            this(doneBytes, reason, !reason.isEmpty() && Cancellation.isCancelled());
+        }
+
         boolean isAll() {
             return reason.isEmpty();
         }
@@ -72,6 +78,10 @@ final class DmaCopier {
             }
             if (!step.reason.isEmpty()) {
                 return new Copied(done, step.reason);
+            }
+            boolean waits = step.changing || step.absentHva != NONE_ABSENT;
+            if (waits && Cancellation.isCancelled()) {
+                return new Copied(done, "the step is to end");
             }
             if (step.changing) {
                 LockSupport.parkNanos(this, CHANGING_PARK_NANOS);

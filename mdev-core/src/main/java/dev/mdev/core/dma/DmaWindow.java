@@ -12,6 +12,7 @@ import dev.mdev.core.hostmm.HostMm;
 import dev.mdev.core.memslot.AddressSpaces;
 import dev.mdev.core.memslot.DirtySink;
 import dev.mdev.core.memslot.Memslot;
+import dev.mdev.core.sync.Cancellation;
 
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -111,6 +112,9 @@ public final class DmaWindow implements GuestMemory {
     }
 
     private void requireAll(DmaCopier.Copied copied, long iova, Access access) {
+        if (copied.cancelled()) {
+            throw cancelled(iova);
+        }
         if (!copied.isAll()) {
             gate.aborted();
             throw new MdevException(
@@ -136,6 +140,9 @@ public final class DmaWindow implements GuestMemory {
         long[] hvas = resolve(gfns, access);
         for (int page = 0; page < hvas.length; page++) {
             if (!copier.faultIn(hvas[page], access).isEmpty()) {
+                if (Cancellation.isCancelled()) {
+                    throw cancelled(iova);
+                }
                 throw noMemory(iova + Page.addressOf(page));
             }
         }
@@ -189,6 +196,13 @@ public final class DmaWindow implements GuestMemory {
         } finally {
             slots.srcu().readUnlock(section);
         }
+    }
+
+    /// The device is to stand still, and its step would have to wait: it tries again when it goes
+    /// on.
+    private static MdevException cancelled(long iova) {
+        return new MdevException(
+                Errno.ECANCELED, "the device is to stand still: iova=0x%x".formatted(iova));
     }
 
     private static MdevException noMemory(long iova) {

@@ -3,6 +3,7 @@ package dev.mdev.core.driver;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.Refusal;
+import dev.mdev.core.sync.Cancellation;
 
 import org.jspecify.annotations.Nullable;
 
@@ -16,6 +17,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Lock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /// The turnstile in front of one driver object: lets one call in at a time, measures it, and turns
 /// its exceptions into a value.
@@ -24,6 +27,9 @@ import java.util.function.Supplier;
 /// than most calls. So a call that never returns keeps its caller, but nothing else: a caller that
 /// waits for the turn gives up after the deadline, and [#overdue] shows the call. Calls may nest,
 /// as when a device reads guest memory that is its own BAR.
+///
+/// What a driver does on its own threads are [steps][#step]. A call that changes the device as a
+/// whole runs [while it stands still][#runStill]: no step runs either.
 public final class DriverCalls {
     private final String owner;
     private final Duration deadline;
@@ -40,6 +46,8 @@ public final class DriverCalls {
 
     /// The outermost concurrent calls that are running.
     private final Set<Running> beside = ConcurrentHashMap.newKeySet();
+
+    private final DeviceSteps steps = new DeviceSteps();
 
     /// @param owner the object's name, for messages
     /// @param deadline the maximum time of a call, and of a wait for the turn
@@ -115,22 +123,86 @@ public final class DriverCalls {
         };
     }
 
+    /// Does what the device does by itself, unless it is to stand still.
+    ///
+    /// @return whether `body` ran
+    /// @throws MdevException EDEADLK from inside a step
+    public boolean step(Runnable body) {
+        return steps.run(body);
+    }
+
+    /// Lets no step begin until [#releaseSteps]. Those that run get no more turns.
+    public void holdSteps() {
+        steps.hold();
+    }
+
+    /// Takes back one [#holdSteps].
+    public void releaseSteps() {
+        steps.release();
+    }
+
+    /// Calls driver code that returns nothing while no other call and no step runs. No step begins
+    /// before it is over.
+    ///
+    /// @param callback the method's name, for messages
+    /// @return why it failed, if it did: ETIMEDOUT if a step does not end within the deadline,
+    ///   EDEADLK from inside one; else as [#call]
+    public Optional<Refusal> runStill(String callback, Runnable body) {
+        if (steps.isMine()) {
+            return Optional.of(refusal(Errno.EDEADLK, callback, "called by a step"));
+        }
+        steps.hold();
+        try {
+            // Without the turn: a step may need it to end.
+            return steps.awaitNone(deadline.toNanos())
+                    ? run(callback, body)
+                    : Optional.of(
+                            refusal(
+                                    Errno.ETIMEDOUT,
+                                    callback,
+                                    "a step does not end" + stepsInWords()));
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return Optional.of(refusal(Errno.EINTR, callback, "interrupted while waiting"));
+        } finally {
+            steps.release();
+        }
+    }
+
+    private String stepsInWords() {
+        return steps.running().stream()
+                .map(step ->
+                        ": for %d ms on thread %s"
+                                .formatted(ageNanos(step) / 1_000_000, step.thread().getName()))
+                .collect(Collectors.joining());
+    }
+
     private <T> Optional<DriverOutcome<T>> await(Lock turn, String callback) {
         try {
-            return turn.tryLock(deadline.toNanos(), TimeUnit.NANOSECONDS)
-                    ? Optional.empty()
-                    : Optional.of(busy(callback));
+            return switch (Cancellation.await(
+                    () -> turn.tryLock(deadline.toNanos(), TimeUnit.NANOSECONDS))) {
+                case DONE -> Optional.empty();
+                case TIMED_OUT -> Optional.of(busy(callback));
+                case CANCELLED ->
+                        Optional.of(
+                                failed(
+                                        Errno.ECANCELED,
+                                        callback,
+                                        "the step that needs it is to end"));
+            };
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             return Optional.of(failed(Errno.EINTR, callback, "interrupted while waiting"));
         }
     }
 
-    /// Calls driver code, and waits for its turn without a limit: for the one call that must
-    /// happen, on a thread of its own.
+    /// Calls driver code, and waits without a limit for its turn and for the running steps: for the
+    /// one call that must happen, on a thread of its own. No step begins after it.
     ///
     /// @return why it failed, if it did
-    public Optional<Refusal> runWheneverFree(String callback, Runnable body) {
+    public Optional<Refusal> runAtLast(String callback, Runnable body) {
+        steps.hold();
+        steps.awaitNoneUninterruptibly();
         serial.writeLock().lock();
         return callInTurn(callback, asSupplier(body)).failure();
     }
@@ -187,7 +259,11 @@ public final class DriverCalls {
     }
 
     private <T> DriverOutcome<T> failed(Errno errno, String callback, String what) {
-        return new DriverOutcome.Failed<>(new Refusal(errno, owner + " " + callback + ": " + what));
+        return new DriverOutcome.Failed<>(refusal(errno, callback, what));
+    }
+
+    private Refusal refusal(Errno errno, String callback, String what) {
+        return new Refusal(errno, owner + " " + callback + ": " + what);
     }
 
     private <T> DriverOutcome<T> busy(String callback) {
@@ -204,19 +280,23 @@ public final class DriverCalls {
         return owner;
     }
 
-    /// The running call, the oldest if there are several.
+    /// The running call, the oldest if there are several; a step if there is none.
     public Optional<Running> running() {
         return Optional.ofNullable(running)
-                .or(() -> beside.stream().max(Comparator.comparingLong(DriverCalls::ageNanos)));
+                .or(() -> beside.stream().max(Comparator.comparingLong(DriverCalls::ageNanos)))
+                .or(() -> steps.running().stream().findFirst());
     }
 
     private static long ageNanos(Running call) {
         return System.nanoTime() - call.sinceNanos();
     }
 
-    /// The call that exceeds the deadline, the oldest if there are several.
+    /// The call or step that exceeds the deadline, the oldest if there are several.
     public Optional<Running> overdue() {
-        return running().filter(call -> System.nanoTime() - call.sinceNanos() > deadline.toNanos());
+        return Stream.of(Stream.ofNullable(running), beside.stream(), steps.running().stream())
+                .flatMap(calls -> calls)
+                .filter(call -> ageNanos(call) > deadline.toNanos())
+                .max(Comparator.comparingLong(DriverCalls::ageNanos));
     }
 
     @Override

@@ -1,6 +1,7 @@
 package dev.mdev.core.hostmm;
 
 import dev.mdev.api.page.Access;
+import dev.mdev.core.sync.Cancellation;
 
 import org.jspecify.annotations.Nullable;
 
@@ -63,8 +64,12 @@ final class PendingFill {
 
     /// Waits for the end.
     ///
-    /// @return how it ended, or null if it is still running after `timeoutNanos`
+    /// @return how it ended, or null if it is still running after `timeoutNanos`, or the work of
+    ///   the waiting thread was [cancelled][Cancellation]
     @Nullable FaultResult await(long timeoutNanos) throws InterruptedException {
-        return done.await(timeoutNanos, TimeUnit.NANOSECONDS) ? result : null;
+        return switch (Cancellation.await(() -> done.await(timeoutNanos, TimeUnit.NANOSECONDS))) {
+            case DONE -> result;
+            case TIMED_OUT, CANCELLED -> null;
+        };
     }
 }

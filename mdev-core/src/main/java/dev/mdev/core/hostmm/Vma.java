@@ -10,6 +10,7 @@ import dev.mdev.api.page.Page;
 import dev.mdev.api.page.PfnRange;
 import dev.mdev.api.page.Prot;
 import dev.mdev.core.addr.HvaRange;
+import dev.mdev.core.sync.Cancellation;
 
 import org.jspecify.annotations.Nullable;
 
@@ -190,6 +191,10 @@ public final class Vma {
         FaultResult result;
         try {
             result = other.await(mm.fillTimeoutNanos());
+            if (result == null && Cancellation.isCancelled()) {
+                return new FaultResult.Failed(
+                        Errno.ECANCELED, "the step that waits for another's fault is to end");
+            }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             return new FaultResult.Failed(Errno.EINTR, "interrupted in a fault");

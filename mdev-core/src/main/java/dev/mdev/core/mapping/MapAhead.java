@@ -97,7 +97,7 @@ final class MapAhead {
 
     /// Whether the driver answered with a refusal. After a timeout there is no second request.
     static boolean isWorthAnother(Errno errno) {
-        return errno != Errno.ETIMEDOUT && errno != Errno.EINTR;
+        return errno != Errno.ETIMEDOUT && errno != Errno.EINTR && errno != Errno.ECANCELED;
     }
 
     /// Removes the stream that continues at `page`.

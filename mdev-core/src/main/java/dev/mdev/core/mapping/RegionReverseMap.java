@@ -50,8 +50,10 @@ public final class RegionReverseMap {
     }
 
     public void clear() {
-        all.forEach(mapping -> mapping.mm.remove(mapping.vma));
-        all.clear();
+        for (Mapping mapping : all) {
+            mapping.mm.remove(mapping.vma);
+            all.remove(mapping);
+        }
     }
 
     public long residentPages(int region) {

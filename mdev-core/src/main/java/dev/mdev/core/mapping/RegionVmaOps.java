@@ -12,6 +12,7 @@ import dev.mdev.core.hostmm.FaultResult;
 import dev.mdev.core.hostmm.Fill;
 import dev.mdev.core.hostmm.VmaFault;
 import dev.mdev.core.hostmm.VmaOps;
+import dev.mdev.core.sync.Cancellation;
 
 import java.time.Instant;
 import java.util.Optional;
@@ -91,6 +92,12 @@ public final class RegionVmaOps implements VmaOps {
                                     failed.refusal().reason(),
                                     new FaultResult.Failed(failed.refusal()));
                 };
+        if (answer.fill() instanceof FaultResult.Failed cancelled
+                && cancelled.refusal().errno() == Errno.ECANCELED
+                && Cancellation.isCancelled()) {
+            // The driver was not asked: a step of a device is to end, and no guest waits for it.
+            return cancelled;
+        }
         boolean harmless =
                 isTrial
                         && answer.fill() instanceof FaultResult.Failed failed

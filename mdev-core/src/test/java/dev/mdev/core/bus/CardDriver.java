@@ -59,6 +59,13 @@ final class CardDriver implements ParentDriver {
     volatile UnaryOperator<String> onParentName = name -> name;
     volatile Runnable onRestore = () -> {};
     volatile Runnable onSave = () -> {};
+
+    /// While a device answers what may be mapped.
+    volatile Runnable onAsked = () -> {};
+
+    /// The page of the share that page 0 of the BAR shows; the others follow, round and round.
+    volatile int firstPage;
+
     volatile Consumer<Device> onReset = device -> {};
     volatile Runnable onResume = () -> {};
     volatile Runnable onAdopt = () -> {};
@@ -270,12 +277,17 @@ final class CardDriver implements ParentDriver {
         @Override
         public MapDecision validateMapRequest(MapRequest request) {
             note();
-            return request.page() < share.getFirst().npages()
-                    ? MapDecision.grantPage(
-                            request,
-                            share.getFirst().runFrom(request.page()).firstPfn(),
-                            Prot.READ_WRITE)
+            long pfn = request.page() < share.getFirst().npages() ? pfnOf(request.page()) : -1;
+            onAsked.run();
+            return pfn >= 0
+                    ? MapDecision.grantPage(request, pfn, Prot.READ_WRITE)
                     : new MapDecision.Deny("beyond the memory");
+        }
+
+        /// The physical page that a page of the BAR shows now.
+        long pfnOf(long page) {
+            PoolShare pages = share.getFirst();
+            return pages.runFrom((page + firstPage) % pages.npages()).firstPfn();
         }
 
         private void note() {

@@ -52,6 +52,9 @@ public final class ScriptedDriver implements ParentDriver {
     /// What the lazy area declares ([RegionArea#aheadPages]); to be set before a device is made.
     public volatile int aheadPages;
 
+    /// What each device does when it is reset, besides counting.
+    public volatile Runnable onReset = () -> {};
+
     public final List<Device> devices = new CopyOnWriteArrayList<>();
     public @Nullable Aperture aperture;
 
@@ -139,6 +142,7 @@ public final class ScriptedDriver implements ParentDriver {
         @Override
         public void reset() {
             resets.incrementAndGet();
+            onReset.run();
         }
 
         @Override

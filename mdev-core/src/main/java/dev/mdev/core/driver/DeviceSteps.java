@@ -1,0 +1,141 @@
+package dev.mdev.core.driver;
+
+import com.google.errorprone.annotations.concurrent.GuardedBy;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.core.sync.Cancellation;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.ReentrantLock;
+
+/// What a device does by itself, step by step, and the host's way to make it stand still.
+///
+/// A verb that needs the device to stand still [holds][#hold] it first, then [waits][#awaitNone],
+/// and only then takes the device's turn. A step that needs the turn, because its DMA met a region
+/// of this very device, therefore either gets it, or is cancelled by the hold: never do the two
+/// wait for each other.
+final class DeviceSteps {
+    private final ReentrantLock lock = new ReentrantLock();
+    private final Condition none = lock.newCondition();
+
+    @GuardedBy("lock")
+    private final List<Step> running = new ArrayList<>();
+
+    /// Who wants the device to stand still.
+    @GuardedBy("lock")
+    private int holds;
+
+    private record Step(DriverCalls.Running call, Cancellation cancellation) {}
+
+    /// Runs a step, unless the device is to stand still.
+    ///
+    /// @return whether it ran
+    /// @throws MdevException EDEADLK from inside a step
+    boolean run(Runnable body) {
+        if (Cancellation.isBound()) {
+            throw new MdevException(Errno.EDEADLK, "a step begins no other");
+        }
+        Step step =
+                new Step(
+                        new DriverCalls.Running("step", System.nanoTime(), Thread.currentThread()),
+                        new Cancellation());
+        if (!enter(step)) {
+            return false;
+        }
+        try {
+            step.cancellation.run(body);
+        } finally {
+            leave(step);
+        }
+        return true;
+    }
+
+    private boolean enter(Step step) {
+        lock.lock();
+        try {
+            return holds == 0 && running.add(step);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private void leave(Step step) {
+        lock.lock();
+        try {
+            running.remove(step);
+            none.signalAll();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Lets no step begin until [#release], and ends the waits of those that run.
+    void hold() {
+        lock.lock();
+        try {
+            holds++;
+            running.forEach(step -> step.cancellation.cancel());
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Takes back one [#hold].
+    void release() {
+        lock.lock();
+        try {
+            holds--;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Waits until no step runs. After [#hold].
+    ///
+    /// @return false if one runs still after `timeoutNanos`
+    boolean awaitNone(long timeoutNanos) throws InterruptedException {
+        lock.lock();
+        try {
+            long nanos = timeoutNanos;
+            while (!running.isEmpty()) {
+                if (nanos <= 0) {
+                    return false;
+                }
+                nanos = none.awaitNanos(nanos);
+            }
+            return true;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Whether a step runs on this thread, which would wait for itself.
+    boolean isMine() {
+        return running().stream().anyMatch(step -> step.thread().equals(Thread.currentThread()));
+    }
+
+    /// The same, however long it takes.
+    void awaitNoneUninterruptibly() {
+        lock.lock();
+        try {
+            while (!running.isEmpty()) {
+                none.awaitUninterruptibly();
+            }
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// The steps that run now.
+    List<DriverCalls.Running> running() {
+        lock.lock();
+        try {
+            return running.stream().map(Step::call).toList();
+        } finally {
+            lock.unlock();
+        }
+    }
+}

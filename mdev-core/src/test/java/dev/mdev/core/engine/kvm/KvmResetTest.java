@@ -1,0 +1,21 @@
+package dev.mdev.core.engine.kvm;
+
+import dev.mdev.core.engine.Engine;
+import dev.mdev.core.engine.ResetContract;
+import dev.mdev.core.engine.kvm.mm.MemfdMemory;
+import dev.mdev.core.hostmm.HostMemory;
+
+import org.junit.jupiter.api.extension.ExtendWith;
+
+@ExtendWith(RealKvm.class)
+class KvmResetTest extends ResetContract {
+    @Override
+    protected Engine engine() {
+        return new KvmEngine(DEADLINE);
+    }
+
+    @Override
+    protected HostMemory newMemory() {
+        return new HostMemory(new MemfdMemory());
+    }
+}
