@@ -1,6 +1,8 @@
 package dev.mdev.gpu;
 
+import dev.mdev.api.Errno;
 import dev.mdev.api.GuestMemory;
+import dev.mdev.api.MdevException;
 
 import java.lang.foreign.MemorySegment;
 
@@ -26,13 +28,19 @@ final class Blitter {
     ///
     /// @param doneBytes the bytes already moved
     /// @return bytes moved now, at least 1
-    /// @throws dev.mdev.api.MdevException if memory is absent; the bytes moved of this piece do not
-    ///   count
+    /// @throws MdevException if memory is not there; what was moved now does not count. ECANCELED
+    ///   if the device is to stand still, and nothing was moved yet
     long move(Command command, long doneBytes, long mostBytes) {
         long endBytes = Math.min(command.totalBytes(), doneBytes + mostBytes);
         long at = doneBytes;
-        while (at < endBytes) {
-            at += movePiece(command, at, endBytes - at);
+        try {
+            while (at < endBytes) {
+                at += movePiece(command, at, endBytes - at);
+            }
+        } catch (MdevException e) {
+            if (e.errno() != Errno.ECANCELED || at == doneBytes) {
+                throw e;
+            }
         }
         return at - doneBytes;
     }

@@ -2,7 +2,6 @@ package dev.mdev.gpu;
 
 import com.google.errorprone.annotations.concurrent.GuardedBy;
 
-import dev.mdev.api.Errno;
 import dev.mdev.api.GuestMemory;
 import dev.mdev.api.Interrupts;
 import dev.mdev.api.MdevContext;
@@ -16,14 +15,16 @@ import java.io.DataOutput;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
 
 /// One device's command queue: a ring in guest memory, its registers, and the command in progress.
 ///
 /// Two threads meet here. The host calls the register methods, one at a time; the engine's thread
-/// calls [#step] and [#armIfIdle]. The engine works *without* this lock, because DMA and revocation
-/// may call back to this device; it takes its work under the lock, marks the queue as running, and
-/// records the result under the lock again. A caller that needs the engine out (a reset, a save,
-/// the end) calls [#pause], which waits for the mark to be cleared: at most one step.
+/// calls [#step] and [#armIfIdle]. The engine works *without* this lock, since DMA and revocation
+/// may come back to this device; it takes its work under the lock, and writes down what it did
+/// under the lock again. All it does is a step ([MdevContext#runStep]), so that the host keeps it
+/// out of a reset, a save and the end.
 final class CommandQueue implements RegisterBlock {
     private static final System.Logger LOGGER = System.getLogger(CommandQueue.class.getName());
 
@@ -33,9 +34,10 @@ final class CommandQueue implements RegisterBlock {
     /// Units that fetching a command costs, so that empty commands have a cost.
     static final long COMMAND_UNITS = 16;
 
-    /// The maximum number of bytes of one step: it bounds the wait in [#pause].
+    /// The most bytes of one step: how long a reset waits.
     private static final long STEP_BYTES = 1 << 16;
 
+    private final MdevContext context;
     private final Vram vram;
     private final Doorbell doorbell;
     private final FencePage fencePage;
@@ -46,15 +48,7 @@ final class CommandQueue implements RegisterBlock {
     @GuardedBy("this")
     private final QueueState state;
 
-    /// Whether the engine's thread is inside a step.
-    @GuardedBy("this")
-    private boolean running;
-
-    /// Callers of [#pause] without [#unpause] so far.
-    @GuardedBy("this")
-    private int pauses;
-
-    /// The start that the current round works for.
+    /// The start that the round under way works for.
     @GuardedBy("this")
     private int roundGeneration;
 
@@ -70,6 +64,7 @@ final class CommandQueue implements RegisterBlock {
     private long errors;
 
     CommandQueue(Vram vram, Doorbell doorbell, FencePage fencePage, MdevContext context) {
+        this.context = context;
         this.vram = vram;
         this.doorbell = doorbell;
         this.fencePage = fencePage;
@@ -93,28 +88,33 @@ final class CommandQueue implements RegisterBlock {
 
     /// Does one step of work.
     ///
-    /// @param budgetUnits the maximum cost of moving bytes
-    /// @return units of work done; 0 if there is nothing to do
+    /// @param budgetUnits the most that moving bytes may cost
+    /// @return units of work done; 0 if there is nothing to do, or the device is to stand still
     long step(long budgetUnits) {
-        Now now = enter();
-        if (now == null) {
-            return 0;
-        }
-        long used = 0;
-        try {
-            used = work(now, budgetUnits);
-        } finally {
-            leave(used);
-        }
-        return used;
+        AtomicLong used = new AtomicLong();
+        var _ =
+                context.runStep(() -> {
+                    Now now = now();
+                    if (now != null) {
+                        used.set(work(now, budgetUnits));
+                        count(used.get());
+                    }
+                });
+        return used.get();
     }
 
     /// Arms the doorbell, so that the guest's next store to it wakes the engine.
     ///
-    /// @return whether there is nothing to do
+    /// @return whether there is nothing to do; false if the device is to stand still, and the
+    ///   engine is to look again
     boolean armIfIdle() {
         beginRound();
-        Now now = enter();
+        AtomicBoolean idle = new AtomicBoolean();
+        return context.runStep(() -> idle.set(armed())) && idle.get();
+    }
+
+    private boolean armed() {
+        Now now = now();
         if (now == null) {
             return true;
         }
@@ -126,8 +126,6 @@ final class CommandQueue implements RegisterBlock {
         } catch (MdevException e) {
             // The next step finds it again and stops the queue.
             return false;
-        } finally {
-            leave(0);
         }
     }
 
@@ -140,11 +138,9 @@ final class CommandQueue implements RegisterBlock {
             @Nullable Command job,
             long jobDoneBytes) {}
 
-    /// Marks the queue as running, or returns that it must stay out.
-    private synchronized @Nullable Now enter() {
-        boolean joined = state.generation == roundGeneration;
-        running = state.isEnabled() && joined && pauses == 0;
-        if (!running) {
+    /// Where the queue is, or null if it has nothing to do in this round.
+    private synchronized @Nullable Now now() {
+        if (!state.isEnabled() || state.generation != roundGeneration) {
             return null;
         }
         int head = (int) state.get(QueueState.HEAD);
@@ -159,11 +155,9 @@ final class CommandQueue implements RegisterBlock {
                 state.jobDoneBytes);
     }
 
-    private synchronized void leave(long used) {
-        running = false;
+    private synchronized void count(long used) {
         state.set(QueueState.WORK_UNITS, state.get(QueueState.WORK_UNITS) + used);
         units += used;
-        notifyAll();
     }
 
     private long work(Now now, long budgetUnits) {
@@ -177,7 +171,12 @@ final class CommandQueue implements RegisterBlock {
             advance(now, job, now.jobDoneBytes + moved);
             return Math.ceilDiv(moved, UNIT_BYTES);
         } catch (MdevException e) {
-            fail(now, e.errno() == Errno.EIO ? QueueError.INTERNAL : QueueError.DMA_FAULT);
+            switch (e.errno()) {
+                // The device is to stand still. A later step begins this one anew.
+                case ECANCELED -> {}
+                case EIO -> fail(now, QueueError.INTERNAL);
+                default -> fail(now, QueueError.DMA_FAULT);
+            }
         } catch (RuntimeException e) {
             // A bug, which must stop this device and not the engine.
             LOGGER.log(System.Logger.Level.ERROR, "the engine failed at " + now, e);
@@ -323,27 +322,7 @@ final class CommandQueue implements RegisterBlock {
         return state.get(QueueState.IRQ_STATUS) & state.get(QueueState.IRQ_MASK);
     }
 
-    /// Keeps the engine out, and waits until it is out. Each call needs an [#unpause].
-    synchronized void pause() {
-        pauses++;
-        boolean interrupted = false;
-        while (running) {
-            try {
-                wait();
-            } catch (InterruptedException e) {
-                interrupted = true;
-            }
-        }
-        if (interrupted) {
-            Thread.currentThread().interrupt();
-        }
-    }
-
-    synchronized void unpause() {
-        pauses--;
-    }
-
-    /// Returns to the state after creation. Paused.
+    /// Brings back the state after creation. No step runs.
     void reset() {
         doorbell.reset();
         fencePage.reset();
@@ -352,7 +331,7 @@ final class CommandQueue implements RegisterBlock {
         }
     }
 
-    /// Paused, so that the command's recorded progress matches memory.
+    /// No step runs, so that the command under way is as far as memory says.
     synchronized void save(DataOutput out) throws IOException {
         state.save(out);
     }

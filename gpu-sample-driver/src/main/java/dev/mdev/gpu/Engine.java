@@ -5,7 +5,6 @@ import com.google.errorprone.annotations.concurrent.GuardedBy;
 import org.jspecify.annotations.Nullable;
 
 import java.util.HashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.locks.LockSupport;
@@ -32,7 +31,7 @@ final class Engine implements AutoCloseable {
 
     private final String name;
     private final boolean hasThread;
-    private final List<CommandQueue> queues = new CopyOnWriteArrayList<>();
+    private final CopyOnWriteArrayList<CommandQueue> queues = new CopyOnWriteArrayList<>();
 
     /// The remaining budget or overdraft of each queue. Only the thread that runs rounds touches
     /// it.
@@ -56,7 +55,7 @@ final class Engine implements AutoCloseable {
 
     /// Adds a device's queue. The first one starts the thread.
     void add(CommandQueue queue) {
-        queues.add(queue);
+        var _ = queues.addIfAbsent(queue);
         synchronized (this) {
             if (hasThread && thread == null && !closed) {
                 thread = Thread.ofPlatform().daemon().name(name).start(this::run);
@@ -64,9 +63,9 @@ final class Engine implements AutoCloseable {
         }
     }
 
-    /// Removes a queue, which is paused permanently.
+    /// Lets a queue go, whose device does no step until it is taken in again.
     void remove(CommandQueue queue) {
-        queues.remove(queue);
+        var _ = queues.remove(queue);
     }
 
     /// Announces possible work in a queue. Any thread may call it.

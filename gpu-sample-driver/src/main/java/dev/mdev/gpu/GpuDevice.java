@@ -71,7 +71,6 @@ final class GpuDevice implements MdevDevice, Display, DeviceState {
     private final FencePage fencePage;
     private final CommandQueue queue;
     private final List<RegionInfo> regions;
-    private boolean stopped;
 
     GpuDevice(Aperture aperture, MdevContext context, GpuSettings settings, Engine engine) {
         this.engine = engine;
@@ -228,20 +227,13 @@ final class GpuDevice implements MdevDevice, Display, DeviceState {
 
     @Override
     public void reset() {
-        queue.pause();
-        try {
-            vram.reset();
-            queue.reset();
-            mmio.reset();
-        } finally {
-            queue.unpause();
-        }
+        vram.reset();
+        queue.reset();
+        mmio.reset();
     }
 
     @Override
     public void close() {
-        // Permanently: the engine may hold on to the queue for a moment longer.
-        queue.pause();
         engine.remove(queue);
     }
 
@@ -252,19 +244,13 @@ final class GpuDevice implements MdevDevice, Display, DeviceState {
 
     @Override
     public void stop() {
-        if (!stopped) {
-            queue.pause();
-            stopped = true;
-        }
+        engine.remove(queue);
     }
 
     @Override
     public void resume() {
-        if (stopped) {
-            stopped = false;
-            queue.unpause();
-            engine.wake();
-        }
+        engine.add(queue);
+        engine.wake();
     }
 
     @Override
