@@ -181,7 +181,7 @@ final class GpuDevice implements MdevDevice, Display, DeviceState {
     }
 
     /// @throws MdevException EINVAL for an access to two pages: a guest's instruction never makes
-    ///     one
+    ///   one
     private static int insidePage(long offsetBytes, int widthBytes) {
         int inPage = Page.offsetOf(offsetBytes);
         if (inPage > Page.SIZE - widthBytes) {

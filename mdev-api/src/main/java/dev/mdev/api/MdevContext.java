@@ -26,9 +26,9 @@ public interface MdevContext {
                 .orElseThrow(() -> new IllegalArgumentException("pool=" + pool));
     }
 
-    /// Revokes the grants of pages
-    /// `[firstPage, firstPage + npages)` of a region. When it returns, no earlier access of the guest still uses the old pages, and the next one asks [MdevDevice#validateMapRequest]
-    /// again. Unmapped pages are allowed.
+    /// Revokes the grants of pages `[firstPage, firstPage + npages)` of a region. When it returns,
+    /// no earlier access of the guest still uses the old pages, and the next one asks
+    /// [MdevDevice#validateMapRequest] again. Unmapped pages are allowed.
     ///
     /// Any thread may call this, also inside a callback, including `validateMapRequest`: if the
     /// answer in progress overlaps, the host asks again instead of installing it.

@@ -239,8 +239,8 @@ public final class Mdev {
         assignment.markClean();
     }
 
-    /// Runs a callback that changes the meaning of the device's grants, in the device's turn. Nothing
-    /// is mapped while it runs, and no earlier grant survives it.
+    /// Runs a callback that changes the meaning of the device's grants, in the device's turn.
+    /// Nothing is mapped while it runs, and no earlier grant survives it.
     ///
     /// Only inside the turn is no fault answered. An earlier grant is either installed, and removed
     /// here; or it is not yet installed, and its fault finds the page zapped and asks again. A
@@ -401,7 +401,7 @@ public final class Mdev {
     /// @param copy copies the content; runs while no other call of the device does, and the device
     ///   does nothing by itself
     /// @return why the driver could not resume the device, if it failed; the device has its new
-    ///     pages
+    ///   pages
     /// @throws MdevException the driver's error; the device has its old pages then
     public Optional<MdevException> moveTo(List<PoolShare> target, Runnable copy) {
         Optional<DeviceState> running =
