@@ -23,7 +23,7 @@ final class BenchLog {
 
     BenchLog() {
         DirtyModes modes =
-                new DirtyModes(slots, DirtyHardware.x86(), DirtyModes.RingDefect.AVOIDED);
+                new DirtyModes(slots, DirtyHardware.x86());
         log = new DirtyLog(slots, modes, new NoProtector());
         slots.setBitmapPolicy(modes);
     }

@@ -22,8 +22,8 @@ import java.util.concurrent.locks.ReentrantLock;
 /// With `INITIALLY_SET`, Linux does not write-protect a slot when logging is turned on: its bitmap
 /// starts with every bit set, so no write is missed, and clearing the log protects chunk by chunk.
 /// With rings and no bitmap nothing starts set, but Linux still skips the protection: a page that
-/// was mapped writable before is never reported. By default this class requests the protection in
-/// that case ([#protectsOnLogStart]); with [RingDefect#AS_LINUX] it does as Linux does.
+/// was mapped writable before is never reported. This class requests the protection in that case
+/// ([#protectsOnLogStart]).
 ///
 /// The lock is a leaf, except that [#enable] takes the slots lock first.
 public final class DirtyModes implements BitmapPolicy {
@@ -48,17 +48,8 @@ public final class DirtyModes implements BitmapPolicy {
     /// New bitmaps start with every bit set (`KVM_DIRTY_LOG_INITIALLY_SET`).
     public static final int INITIALLY_SET = 2;
 
-    /// The treatment of pages mapped writable before logging, with rings and `INITIALLY_SET`.
-    public enum RingDefect {
-        /// They are protected, and so reported when they are written.
-        AVOIDED,
-        /// They are not protected, and never reported.
-        AS_LINUX
-    }
-
     private final AddressSpaces slots;
     private final DirtyHardware hardware;
-    private final RingDefect ringDefect;
     private final ReentrantLock lock = new ReentrantLock();
 
     @GuardedBy("lock")
@@ -69,10 +60,9 @@ public final class DirtyModes implements BitmapPolicy {
     private volatile boolean bitmapBesideRing;
 
     /// The modes of a machine without enabled capabilities.
-    public DirtyModes(AddressSpaces slots, DirtyHardware hardware, RingDefect ringDefect) {
+    public DirtyModes(AddressSpaces slots, DirtyHardware hardware) {
         this.slots = slots;
         this.hardware = hardware;
-        this.ringDefect = ringDefect;
     }
 
     /// The answer of `KVM_CHECK_EXTENSION`: 0 for an absent extension.
@@ -135,10 +125,7 @@ public final class DirtyModes implements BitmapPolicy {
 
     /// Whether the pages of a slot must be write-protected when it starts to log.
     public boolean protectsOnLogStart() {
-        if (!isInitiallySet()) {
-            return true;
-        }
-        return !usesBitmap() && ringDefect == RingDefect.AVOIDED;
+        return !isInitiallySet() || !usesBitmap();
     }
 
     @Override

@@ -9,7 +9,6 @@ import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.page.Page;
 import dev.mdev.core.addr.HvaRange;
-import dev.mdev.core.dirty.DirtyModes.RingDefect;
 import dev.mdev.core.memslot.AddressSpaces;
 import dev.mdev.core.memslot.DirtyBitmap;
 import dev.mdev.core.memslot.DirtySink;
@@ -36,7 +35,7 @@ class DirtyBackingViewTest {
     private static final int SMM = 1 << 16;
 
     private final AddressSpaces slots = new AddressSpaces(SlotConfig.x86());
-    private final DirtyModes modes = new DirtyModes(slots, DirtyHardware.x86(), RingDefect.AVOIDED);
+    private final DirtyModes modes = new DirtyModes(slots, DirtyHardware.x86());
     private final ProtectRecorder protector = new ProtectRecorder();
     private final DirtyBackingView view =
             DirtyBackingView.attach(slots, new DirtyLog(slots, modes, protector));
@@ -162,7 +161,7 @@ class DirtyBackingViewTest {
         AddressSpaces others = new AddressSpaces(SlotConfig.x86());
         others.setUserMemoryRegion(
                 new UserMemoryRegion(3, LOG_DIRTY_PAGES, 0, Page.bytesOf(10), HVA));
-        DirtyModes otherModes = new DirtyModes(others, DirtyHardware.x86(), RingDefect.AVOIDED);
+        DirtyModes otherModes = new DirtyModes(others, DirtyHardware.x86());
         DirtyBackingView late =
                 DirtyBackingView.attach(others, new DirtyLog(others, otherModes, protector));
         DirtyBackingBlock ram = late.addBlock(host(0, 10));

@@ -8,7 +8,6 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
-import dev.mdev.core.dirty.DirtyModes.RingDefect;
 import dev.mdev.core.dirty.ProtectRecorder.Batch;
 import dev.mdev.core.memslot.AddressSpaces;
 import dev.mdev.core.memslot.DirtyBitmap;
@@ -32,7 +31,7 @@ class DirtyLogTest {
     private static final int UNLOGGED = 9;
 
     private final AddressSpaces slots = new AddressSpaces(SlotConfig.x86());
-    private final DirtyModes modes = new DirtyModes(slots, DirtyHardware.x86(), RingDefect.AVOIDED);
+    private final DirtyModes modes = new DirtyModes(slots, DirtyHardware.x86());
     private final ProtectRecorder protector = new ProtectRecorder();
     private final DirtyLog log = new DirtyLog(slots, modes, protector);
 

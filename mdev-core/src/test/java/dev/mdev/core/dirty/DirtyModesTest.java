@@ -8,7 +8,6 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
-import dev.mdev.core.dirty.DirtyModes.RingDefect;
 import dev.mdev.core.memslot.AddressSpaces;
 import dev.mdev.core.memslot.SlotConfig;
 import dev.mdev.core.memslot.SlotFlags;
@@ -27,7 +26,7 @@ class DirtyModesTest {
     private final DirtyModes arm64 = modes(DirtyHardware.arm64());
 
     private DirtyModes modes(DirtyHardware hardware) {
-        return new DirtyModes(slots, hardware, RingDefect.AVOIDED);
+        return new DirtyModes(slots, hardware);
     }
 
     private static @Nullable Errno errno(
@@ -172,16 +171,10 @@ class DirtyModesTest {
 
     @Test
     void protectionAtTheStartOfLogging() {
-        DirtyModes linux = new DirtyModes(slots, DirtyHardware.x86(), RingDefect.AS_LINUX);
         assertThat(x86.protectsOnLogStart()).isTrue();
         x86.enable(DirtyModes.MANUAL_PROTECT2, 0, 3);
         assertThat(x86.protectsOnLogStart()).as("all bits start set").isFalse();
         x86.enable(DirtyModes.RING, 0, 0x1000);
         assertThat(x86.protectsOnLogStart()).as("nothing starts set").isTrue();
-
-        linux.enable(DirtyModes.RING, 0, 0x1000);
-        assertThat(linux.protectsOnLogStart()).isTrue();
-        linux.enable(DirtyModes.MANUAL_PROTECT2, 0, 3);
-        assertThat(linux.protectsOnLogStart()).isFalse();
     }
 }

@@ -220,7 +220,7 @@ class DirtyRaceTest {
         AddressSpaces slots = new AddressSpaces(SlotConfig.x86());
         GatedGuest guest = new GatedGuest(slots, mistake != Mistake.NO_PROTECTION);
         DirtyModes modes =
-                new DirtyModes(slots, DirtyHardware.x86(), DirtyModes.RingDefect.AVOIDED);
+                new DirtyModes(slots, DirtyHardware.x86());
         DirtyLog log = new DirtyLog(slots, modes, guest);
         Together.Part collect =
                 () -> {

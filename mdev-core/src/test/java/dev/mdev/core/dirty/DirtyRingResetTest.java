@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.mdev.api.MdevException;
-import dev.mdev.core.dirty.DirtyModes.RingDefect;
 import dev.mdev.core.dirty.ProtectRecorder.Batch;
 import dev.mdev.core.memslot.AddressSpaces;
 import dev.mdev.core.memslot.Memslot;
@@ -179,7 +178,7 @@ class DirtyRingResetTest {
     @Test
     void withoutRingsThereIsNothingToReset() {
         AddressSpaces slots = new AddressSpaces(SlotConfig.x86());
-        DirtyModes modes = new DirtyModes(slots, DirtyHardware.x86(), RingDefect.AVOIDED);
+        DirtyModes modes = new DirtyModes(slots, DirtyHardware.x86());
         DirtyRings rings = new DirtyRings(slots, modes, RingBench::allocate);
         assertThatThrownBy(() -> rings.reset(bench.protector))
                 .isInstanceOf(MdevException.class)

@@ -2,7 +2,6 @@ package dev.mdev.core.dirty;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.mdev.core.dirty.DirtyModes.RingDefect;
 import dev.mdev.core.dirty.ProtectRecorder.Batch;
 import dev.mdev.core.memslot.AddressSpaces;
 import dev.mdev.core.memslot.DirtyBitmap;
@@ -51,7 +50,7 @@ class DirtyTrackingModelTest {
         private final SplittableRandom random;
         private final AddressSpaces slots = new AddressSpaces(SlotConfig.x86());
         private final DirtyModes modes =
-                new DirtyModes(slots, DirtyHardware.x86(), RingDefect.AS_LINUX);
+                new DirtyModes(slots, DirtyHardware.x86());
         private final TinyMmu mmu = new TinyMmu(slots, modes);
         private final DirtyLog log = new DirtyLog(slots, modes, mmu);
         private final long[] npages = new long[SLOTS];

@@ -1,6 +1,5 @@
 package dev.mdev.core.dirty;
 
-import dev.mdev.core.dirty.DirtyModes.RingDefect;
 import dev.mdev.core.memslot.AddressSpaces;
 import dev.mdev.core.memslot.Memslot;
 import dev.mdev.core.memslot.SlotConfig;
@@ -20,7 +19,7 @@ final class RingBench {
     static final int SIZE_BYTES = ENTRIES * DirtyRingEntry.SIZE_BYTES;
 
     final AddressSpaces slots = new AddressSpaces(SlotConfig.x86());
-    final DirtyModes modes = new DirtyModes(slots, DirtyHardware.x86(), RingDefect.AVOIDED);
+    final DirtyModes modes = new DirtyModes(slots, DirtyHardware.x86());
     final DirtyRings rings = new DirtyRings(slots, modes, RingBench::allocate);
     final ProtectRecorder protector = new ProtectRecorder();
     private final Map<DirtyRing, DirtyRingHarvester> harvesters = new HashMap<>();

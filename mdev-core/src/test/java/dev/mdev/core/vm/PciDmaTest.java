@@ -191,7 +191,7 @@ class PciDmaTest {
     private List<Integer> harvest(int slot) {
         AddressSpaces slots = machine.vm.slots();
         DirtyModes modes =
-                new DirtyModes(slots, DirtyHardware.x86(), DirtyModes.RingDefect.AVOIDED);
+                new DirtyModes(slots, DirtyHardware.x86());
         DirtyProtector none =
                 new DirtyProtector() {
                     @Override

@@ -5,7 +5,6 @@ import com.google.errorprone.annotations.concurrent.GuardedBy;
 import dev.mdev.core.dirty.DirtyHardware;
 import dev.mdev.core.dirty.DirtyLog;
 import dev.mdev.core.dirty.DirtyModes;
-import dev.mdev.core.dirty.DirtyModes.RingDefect;
 import dev.mdev.core.dirty.DirtyRing;
 import dev.mdev.core.dirty.DirtyRings;
 import dev.mdev.core.engine.GuestEngine;
@@ -79,7 +78,7 @@ public final class KvmGuest implements GuestEngine {
         this.vcpus = parts.vcpus;
         this.counters = parts.counters;
         this.deadline = deadline;
-        this.dirtyModes = new DirtyModes(slots, DirtyHardware.x86(), RingDefect.AVOIDED);
+        this.dirtyModes = new DirtyModes(slots, DirtyHardware.x86());
         this.dirtyLog = new DirtyLog(slots, dirtyModes, new KvmDirtyPages(vm));
         this.dirtyRings = new DirtyRings(slots, dirtyModes, this::ringOfCreated);
         slots.setBitmapPolicy(dirtyModes);

@@ -32,7 +32,7 @@ public final class SoftwareGuest implements GuestEngine {
         this.hostMm = hostMm;
         this.mmu = new Stage2Mmu(slots, hostMm, zapAllOnRemoval);
         this.hostMemory = new MmHostMemory(hostMm);
-        this.dirtyModes = new DirtyModes(slots, DirtyHardware.x86(), DirtyModes.RingDefect.AVOIDED);
+        this.dirtyModes = new DirtyModes(slots, DirtyHardware.x86());
         this.dirtyLog = new DirtyLog(slots, dirtyModes, mmu.dirtyProtector());
         this.dirtyRings =
                 new DirtyRings(
