@@ -22,8 +22,7 @@ final class BenchLog {
     final DirtyLog log;
 
     BenchLog() {
-        DirtyModes modes =
-                new DirtyModes(slots, DirtyHardware.x86());
+        DirtyModes modes = new DirtyModes(slots, DirtyHardware.x86());
         log = new DirtyLog(slots, modes, new NoProtector());
         slots.setBitmapPolicy(modes);
     }

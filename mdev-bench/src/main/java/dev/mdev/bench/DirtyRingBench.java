@@ -49,8 +49,7 @@ public class DirtyRingBench {
     @State(Scope.Benchmark)
     public static class Machine {
         private final AddressSpaces slots = new AddressSpaces(SlotConfig.withoutSmm());
-        private final DirtyModes modes =
-                new DirtyModes(slots, DirtyHardware.x86());
+        private final DirtyModes modes = new DirtyModes(slots, DirtyHardware.x86());
         private final DirtyRings rings =
                 new DirtyRings(slots, modes, size -> Arena.ofAuto().allocate(size, Page.SIZE));
         private final DirtyBackingView view =

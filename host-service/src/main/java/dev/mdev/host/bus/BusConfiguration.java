@@ -4,6 +4,7 @@ import dev.mdev.core.bus.MdevBus;
 import dev.mdev.core.bus.MdevObserver;
 import dev.mdev.core.engine.Engine;
 import dev.mdev.core.hostmm.HostMemory;
+import dev.mdev.core.loader.DriverLoader;
 import dev.mdev.core.store.DirectoryFiles;
 import dev.mdev.core.store.MemoryFiles;
 import dev.mdev.core.store.StateFiles;
@@ -35,8 +36,8 @@ class BusConfiguration {
     }
 
     @Bean
-    Plugins plugins(BusProperties properties) {
-        return new Plugins(properties.pluginDir());
+    DriverLoader plugins(BusProperties properties) {
+        return new DriverLoader(properties.pluginDir(), BusConfiguration.class.getClassLoader());
     }
 
     /// Depends on the plugins so that it is closed before their jars are.

@@ -43,7 +43,6 @@ public record BusProperties(
         return new BusOptions(
                 driverDeadline,
                 slowCallback == null ? usual.slowCallback() : slowCallback,
-                usual.keptEvents(),
                 observer,
                 maxDefinitions);
     }

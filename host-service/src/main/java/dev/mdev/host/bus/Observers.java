@@ -51,14 +51,4 @@ record Observers(List<MdevObserver> all) implements MdevObserver {
     public void slowCallback(CallReport report) {
         tell(it -> it.slowCallback(report));
     }
-
-    @Override
-    public void created(Mdev mdev) {
-        tell(it -> it.created(mdev));
-    }
-
-    @Override
-    public void removed(Mdev mdev) {
-        tell(it -> it.removed(mdev));
-    }
 }

@@ -9,8 +9,8 @@ import dev.mdev.core.ledger.QuarantinedDefinition;
 import dev.mdev.core.ledger.Unfinished;
 import dev.mdev.core.ledger.Verb;
 import dev.mdev.host.bus.BusProperties;
-import dev.mdev.host.bus.DriverLoader;
 import dev.mdev.host.bus.Engines;
+import dev.mdev.host.bus.HostDrivers;
 
 import org.jspecify.annotations.Nullable;
 import org.springframework.web.bind.annotation.GetMapping;
@@ -26,11 +26,11 @@ import java.util.concurrent.TimeUnit;
 @RequestMapping("/api/v1/doctor")
 class DoctorController {
     private final Engines engines;
-    private final DriverLoader drivers;
+    private final HostDrivers drivers;
     private final BusProperties properties;
     private final MdevBus bus;
 
-    DoctorController(Engines engines, DriverLoader drivers, BusProperties properties, MdevBus bus) {
+    DoctorController(Engines engines, HostDrivers drivers, BusProperties properties, MdevBus bus) {
         this.engines = engines;
         this.drivers = drivers;
         this.properties = properties;
@@ -46,7 +46,7 @@ class DoctorController {
     record Report(
             String java,
             List<EngineReport> engines,
-            List<DriverLoader.LoadedDriver> drivers,
+            List<HostDrivers.LoadedDriver> drivers,
             List<String> overdue,
             List<String> lost,
             StateReport state) {}

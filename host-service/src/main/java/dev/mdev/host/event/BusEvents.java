@@ -46,8 +46,9 @@ final class BusEvents implements MdevObserver {
                             Event.Kind.START_FAILED,
                             it.uuid(),
                             "parent=%s %s".formatted(it.parent(), it.reason()));
-            case MdevEvent.Stopped it ->
-                    it.trouble().ifPresent(what -> mdev(Event.Kind.DRIVER_FAILED, it.uuid(), what));
+            case MdevEvent.Started it ->
+                    mdev(Event.Kind.MDEV_CREATED, it.mdev().uuid(), it.mdev().toString());
+            case MdevEvent.Stopped it -> stopped(it);
             case MdevEvent.ReleaseRequested it ->
                     mdev(
                             Event.Kind.RELEASE_REQUESTED,
@@ -94,9 +95,15 @@ final class BusEvents implements MdevObserver {
                     mdev(Event.Kind.STATE_RESTORED, it.uuid(), "from=" + it.from());
             case MdevEvent.RestoreFailed it ->
                     mdev(Event.Kind.RESTORE_FAILED, it.uuid(), it.reason());
-            // The component that made, attached or detached the device reports these.
-            case MdevEvent.Started _, MdevEvent.Assigned _, MdevEvent.Unassigned _ -> {}
+            // Of these, the one who attached or detached the device tells.
+            case MdevEvent.Assigned _, MdevEvent.Unassigned _ -> {}
         }
+    }
+
+    private void stopped(MdevEvent.Stopped it) {
+        UUID uuid = it.mdev().uuid();
+        it.trouble().ifPresent(what -> mdev(Event.Kind.DRIVER_FAILED, uuid, what));
+        mdev(Event.Kind.MDEV_REMOVED, uuid, it.mdev().toString());
     }
 
     private void mdev(Event.Kind kind, UUID uuid, String detail) {

@@ -67,12 +67,8 @@ class DriverTrouble implements MdevObserver {
                                 Throttle.words(leftOut)));
     }
 
-    /// An event of the bus reports a callback that is still running.
     @Override
     public void slowCallback(CallReport report) {
-        if (!report.finished()) {
-            return;
-        }
         String subject = BusEvents.subjectOf(report);
         long leftOut = slowThrottle(subject).admit();
         if (leftOut >= 0) {
@@ -98,21 +94,13 @@ class DriverTrouble implements MdevObserver {
 
     @Override
     public void event(MdevEvent event) {
-        if (event.fact() instanceof MdevEvent.Revoked taken) {
+        if (event.fact() instanceof MdevEvent.Started started) {
+            devices.put(started.mdev(), new Throttle());
+        } else if (event.fact() instanceof MdevEvent.Stopped stopped) {
+            devices.remove(stopped.mdev());
+        } else if (event.fact() instanceof MdevEvent.Revoked taken) {
             devices.keySet().removeIf(mdev -> mdev.uuid().equals(taken.uuid()));
         }
-    }
-
-    @Override
-    public void created(Mdev mdev) {
-        devices.put(mdev, new Throttle());
-        events.add(Event.Kind.MDEV_CREATED, subjectOf(mdev), mdev.toString());
-    }
-
-    @Override
-    public void removed(Mdev mdev) {
-        devices.remove(mdev);
-        events.add(Event.Kind.MDEV_REMOVED, subjectOf(mdev), mdev.toString());
     }
 
     private static String subjectOf(Mdev mdev) {

@@ -1,6 +1,5 @@
 package dev.mdev.host.mdev;
 
-import dev.mdev.api.MdevException;
 import dev.mdev.host.problem.ProblemException;
 
 import org.springframework.web.bind.annotation.GetMapping;
@@ -27,10 +26,6 @@ class CountersController {
     /// @throws ProblemException if the driver failed
     @GetMapping("/{uuid}/counters")
     CountersView counters(@PathVariable UUID uuid) {
-        try {
-            return new CountersView(uuid, mdevs.get(uuid).counters());
-        } catch (MdevException e) {
-            throw ProblemException.driverFailed(e);
-        }
+        return new CountersView(uuid, mdevs.get(uuid).counters());
     }
 }

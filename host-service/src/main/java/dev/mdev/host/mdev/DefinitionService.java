@@ -3,7 +3,7 @@ package dev.mdev.host.mdev;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.core.bus.MdevBus;
-import dev.mdev.core.device.Parent;
+import dev.mdev.core.device.ParentException;
 import dev.mdev.core.ledger.MdevDefinition;
 import dev.mdev.host.problem.Problem;
 import dev.mdev.host.problem.ProblemException;
@@ -83,16 +83,13 @@ class DefinitionService {
         return bus.setAutostart(there.uuid(), wanted.autostart());
     }
 
+    /// A parent that is not there may have any type when it comes.
     private void requireType(MdevDefinition wanted) {
-        for (Parent parent : bus.parents()) {
-            if (parent.name().equals(wanted.parent())
-                    && parent.types().stream().noneMatch(it -> it.id().equals(wanted.type()))) {
-                throw ProblemException.invalid(
-                        List.of(
-                                new Violation(
-                                        "/type",
-                                        "parent=%s has no type=%s"
-                                                .formatted(wanted.parent(), wanted.type()))));
+        try {
+            var _ = bus.parent(wanted.parent()).type(wanted.type());
+        } catch (ParentException e) {
+            if (e.reason() == ParentException.Reason.NO_SUCH_TYPE) {
+                throw ProblemException.invalid(List.of(new Violation("/type", e.getMessage())));
             }
         }
     }

@@ -6,7 +6,7 @@ import dev.mdev.api.RegionInfo;
 import dev.mdev.core.bus.MdevBus;
 import dev.mdev.core.bus.MdevStatus;
 import dev.mdev.core.device.Mdev;
-import dev.mdev.core.device.Parent;
+import dev.mdev.core.device.ParentException;
 import dev.mdev.core.driver.DriverException;
 import dev.mdev.core.ledger.MdevDefinition;
 import dev.mdev.host.event.Event;
@@ -80,11 +80,11 @@ public class MdevService {
     /// @throws ProblemException if there is no such parent or type, the parent is leaving, or the
     ///   driver failed
     MdevView create(UUID uuid, MdevSpec spec) {
-        requireKnown(spec);
-        if (spec.autostart() != null && !spec.persists()) {
-            throw invalid("/autostart", "only a device that persists starts by itself");
-        }
         try {
+            var _ = bus.parent(spec.parent()).type(spec.type());
+            if (spec.autostart() != null && !spec.persists()) {
+                throw invalid("/autostart", "only a device that persists starts by itself");
+            }
             Mdev made =
                     spec.persists()
                             ? bus.create(
@@ -92,33 +92,12 @@ public class MdevService {
                                             uuid, spec.parent(), spec.type(), spec.autostarts()))
                             : bus.create(uuid, spec.parent(), spec.type());
             return view(made.uuid());
-        } catch (DriverException e) {
-            throw ProblemException.driverFailed(e);
-        } catch (MdevException e) {
-            throw orLeaving(e, spec.parent());
-        }
-    }
-
-    /// A parent that is leaving takes no new devices, but still exists: its path is valid.
-    private RuntimeException orLeaving(MdevException e, String parent) {
-        return e.errno() == Errno.ENODEV
-                        && bus.parents().stream()
-                                .filter(it -> it.name().equals(parent))
-                                .anyMatch(it -> it.presence() == Parent.Presence.LEAVING)
-                ? ProblemException.wrongState(e)
-                : e;
-    }
-
-    private void requireKnown(MdevSpec spec) {
-        Parent parent =
-                bus.parents().stream()
-                        .filter(it -> it.name().equals(spec.parent()))
-                        .findFirst()
-                        .orElseThrow(
-                                () -> invalid("/parent", "there is no parent=" + spec.parent()));
-        if (parent.types().stream().noneMatch(type -> type.id().equals(spec.type()))) {
-            throw invalid(
-                    "/type", "parent=%s has no type=%s".formatted(spec.parent(), spec.type()));
+        } catch (ParentException e) {
+            throw switch (e.reason()) {
+                case NO_SUCH_PARENT -> invalid("/parent", e.getMessage());
+                case NO_SUCH_TYPE -> invalid("/type", e.getMessage());
+                case NOT_PRESENT -> e;
+            };
         }
     }
 
@@ -136,7 +115,7 @@ public class MdevService {
         try {
             return new Ensured(create(uuid, spec), true);
         } catch (MdevException e) {
-            if (e.errno() != Errno.EEXIST) {
+            if (e.errno() != Errno.EEXIST || e instanceof DriverException) {
                 throw e;
             }
             MdevStatus there = bus.status(uuid).orElseThrow(() -> beingChanged(uuid));
@@ -183,31 +162,15 @@ public class MdevService {
     ///
     /// @throws MdevException ENOENT if it is not defined, EEXIST if it is active, EUSERS if it does
     ///   not fit
-    /// @throws ProblemException if its parent is absent or leaving, or the driver failed
+    /// @throws ProblemException if its parent is not there or leaving, or the driver fails
     MdevView start(UUID uuid) {
-        String parent =
-                bus.definitions().stream()
-                        .filter(definition -> definition.uuid().equals(uuid))
-                        .map(MdevDefinition::parent)
-                        .findFirst()
-                        .orElse("");
-        if (!parent.isEmpty() && !isThere(parent)) {
-            throw new ProblemException(
-                    Problem.WRONG_STATE,
-                    "parent=%s of mdev=%s is not there".formatted(parent, uuid));
-        }
         try {
             bus.start(uuid);
-        } catch (DriverException e) {
-            throw ProblemException.driverFailed(e);
-        } catch (MdevException e) {
-            throw orLeaving(e, parent);
+        } catch (ParentException e) {
+            // The path is right: what the definition names is not there now.
+            throw ProblemException.wrongState(e);
         }
         return view(uuid);
-    }
-
-    private boolean isThere(String parent) {
-        return bus.parents().stream().anyMatch(it -> it.name().equals(parent));
     }
 
     /// Ends a device; its definition stays. The host scrubs its pages.
@@ -229,16 +192,10 @@ public class MdevService {
     /// Adopts a foreign device.
     ///
     /// @throws MdevException EPERM if it is not foreign
-    /// @throws ProblemException if its parent is leaving, or the driver failed
+    /// @throws ProblemException if its parent is leaving, or the driver fails
     MdevView adopt(UUID uuid) {
-        String parent = status(uuid).parent();
-        try {
-            bus.adopt(uuid);
-        } catch (DriverException e) {
-            throw ProblemException.driverFailed(e);
-        } catch (MdevException e) {
-            throw orLeaving(e, parent);
-        }
+        status(uuid);
+        bus.adopt(uuid);
         return view(uuid);
     }
 
@@ -271,12 +228,8 @@ public class MdevService {
     /// @throws ProblemException if the driver failed
     void reset(UUID uuid) {
         Mdev mdev = get(uuid);
-        try {
-            bus.reset(uuid);
-            mdev.runFirmware();
-        } catch (DriverException e) {
-            throw ProblemException.driverFailed(e);
-        }
+        bus.reset(uuid);
+        mdev.runFirmware();
         events.add(Event.Kind.MDEV_RESET, "mdevs/" + uuid, "");
     }
 }

@@ -1,7 +1,6 @@
 package dev.mdev.host.mdev;
 
 import dev.mdev.api.Display;
-import dev.mdev.api.MdevException;
 import dev.mdev.core.device.Mdev;
 import dev.mdev.core.device.Scanout;
 import dev.mdev.host.problem.BrokenStreamException;
@@ -73,7 +72,7 @@ class PictureController {
     }
 
     private static Display.Picture shownBy(Mdev mdev) {
-        return switch (scanoutOf(mdev)) {
+        return switch (mdev.scanout()) {
             case Scanout.Shown shown -> shown.picture();
             case Scanout.NoDisplay _ -> throw ProblemException.notFound(mdev + " is no display");
             case Scanout.Blank _ ->
@@ -81,13 +80,5 @@ class PictureController {
                             Problem.WRONG_STATE,
                             mdev + " shows nothing: its display is off or blank");
         };
-    }
-
-    private static Scanout scanoutOf(Mdev mdev) {
-        try {
-            return mdev.scanout();
-        } catch (MdevException e) {
-            throw ProblemException.driverFailed(e);
-        }
     }
 }

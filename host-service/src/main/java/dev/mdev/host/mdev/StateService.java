@@ -38,11 +38,7 @@ class StateService {
     ///     continues
     void save(UUID uuid, OutputStream out) throws IOException {
         var _ = mdevs.get(uuid);
-        try {
-            bus.save(uuid, limit.limited(out));
-        } catch (DriverException e) {
-            throw ProblemException.driverFailed(e);
-        }
+        bus.save(uuid, limit.limited(out));
     }
 
     /// Restores a state into a device. After a partial restore, the device is reset.
@@ -57,10 +53,8 @@ class StateService {
         var _ = mdevs.get(uuid);
         try {
             bus.restore(uuid, limit.limited(in));
-        } catch (DriverException e) {
-            throw ProblemException.driverFailed(e);
         } catch (MdevException e) {
-            if (e.errno() == Errno.EPROTO) {
+            if (e.errno() == Errno.EPROTO && !(e instanceof DriverException)) {
                 throw malformed(e.getMessage());
             }
             throw e;

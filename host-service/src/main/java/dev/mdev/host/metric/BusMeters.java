@@ -86,18 +86,39 @@ class BusMeters implements MdevObserver {
                 .record(durationNanos, TimeUnit.NANOSECONDS);
     }
 
-    /// A parent that left has nothing left to measure.
     @Override
     public void event(MdevEvent event) {
-        if (event.fact() instanceof MdevEvent.ParentLeft left) {
-            registry.getMeters().stream()
-                    .filter(meter -> left.parent().equals(meter.getId().getTag("parent")))
-                    .forEach(registry::remove);
+        if (event.fact() instanceof MdevEvent.Started(Mdev mdev, _)) {
+            devices.put(mdev.uuid(), new DeviceMeters(registry, mdev));
+        } else if (event.fact() instanceof MdevEvent.Stopped(Mdev mdev, _)) {
+            forget(mdev);
+        } else if (event.fact() instanceof MdevEvent.ParentLeft left) {
+            forget(left.parent());
+        } else if (event.fact() instanceof MdevEvent.CallbackOverdue overdue) {
+            count(overdue.call());
         }
+    }
+
+    private void forget(Mdev mdev) {
+        DeviceMeters meters = devices.remove(mdev.uuid());
+        if (meters != null) {
+            meters.remove();
+        }
+    }
+
+    /// A parent that left has nothing any more that could be measured.
+    private void forget(String parent) {
+        registry.getMeters().stream()
+                .filter(meter -> parent.equals(meter.getId().getTag("parent")))
+                .forEach(registry::remove);
     }
 
     @Override
     public void slowCallback(CallReport report) {
+        count(report);
+    }
+
+    private void count(CallReport report) {
         Counter.builder("mdevhost.driver.slow.callbacks")
                 .description(
                         "Callbacks of drivers that took long (finished), or that were seen running"
@@ -130,18 +151,5 @@ class BusMeters implements MdevObserver {
                 .tag("callback", callback.name())
                 .serviceLevelObjectives(BUCKETS)
                 .register(registry);
-    }
-
-    @Override
-    public void created(Mdev mdev) {
-        devices.put(mdev.uuid(), new DeviceMeters(registry, mdev));
-    }
-
-    @Override
-    public void removed(Mdev mdev) {
-        DeviceMeters meters = devices.remove(mdev.uuid());
-        if (meters != null) {
-            meters.remove();
-        }
     }
 }

@@ -2,7 +2,6 @@ package dev.mdev.host.parent;
 
 import dev.mdev.core.bus.MdevBus;
 import dev.mdev.core.capacity.DefragPlan;
-import dev.mdev.core.driver.DriverException;
 import dev.mdev.host.problem.Problem;
 import dev.mdev.host.problem.ProblemException;
 
@@ -55,11 +54,7 @@ class CapacityController {
                                         Problem.WRONG_STATE,
                                         "plan=%s is not what would make room now"
                                                 .formatted(request.plan())));
-        try {
-            bus.defragment(plan);
-        } catch (DriverException e) {
-            throw ProblemException.driverFailed(e);
-        }
+        bus.defragment(plan);
         return explain(name, type);
     }
 
@@ -67,11 +62,7 @@ class CapacityController {
     @PostMapping("/rescan")
     @ResponseStatus(HttpStatus.NO_CONTENT)
     void rescan(@PathVariable String name) {
-        try {
-            bus.rescan(name);
-        } catch (DriverException e) {
-            throw ProblemException.driverFailed(e);
-        }
+        bus.rescan(name);
     }
 
     /// Scrubs a parent's quarantined pages again.

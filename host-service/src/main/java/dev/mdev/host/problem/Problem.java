@@ -2,6 +2,8 @@ package dev.mdev.host.problem;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
+import dev.mdev.core.device.ParentException;
+import dev.mdev.core.driver.DriverException;
 import dev.mdev.core.store.StoreException;
 
 import org.springframework.http.HttpStatus;
@@ -86,10 +88,17 @@ public enum Problem {
 
     /// The kind of a failure of the core.
     public static Problem of(MdevException e) {
-        if (e instanceof StoreException store) {
-            return store.isFull() ? STORE_FULL : STORE_FAILED;
-        }
-        return of(e.errno());
+        return switch (e) {
+            case StoreException store -> store.isFull() ? STORE_FULL : STORE_FAILED;
+            // What the driver's error number means is the driver's: an ENODEV of its firmware must
+            // not tell the client that its path is wrong.
+            case DriverException driver ->
+                    driver.errno() == Errno.ETIMEDOUT ? TIMED_OUT : DRIVER_FAILED;
+            case ParentException parent
+                    when parent.reason() == ParentException.Reason.NOT_PRESENT ->
+                    WRONG_STATE;
+            default -> of(e.errno());
+        };
     }
 
     /// The kind of an error number: the one table from these to HTTP.

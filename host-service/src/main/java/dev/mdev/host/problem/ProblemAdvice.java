@@ -1,6 +1,7 @@
 package dev.mdev.host.problem;
 
 import dev.mdev.api.MdevException;
+import dev.mdev.core.driver.DriverException;
 import dev.mdev.core.store.StoreException;
 
 import org.apache.catalina.connector.ClientAbortException;
@@ -37,7 +38,7 @@ class ProblemAdvice extends ResponseEntityExceptionHandler {
         Problem problem = Problem.of(e);
         if (e instanceof StoreException) {
             log.error("{}: {}", problem.title(), e.toString());
-        } else if (problem == Problem.DRIVER_FAILED) {
+        } else if (problem == Problem.DRIVER_FAILED && !(e instanceof DriverException)) {
             log.warn("request failed: {}", e, e);
         } else if (problem.status().is5xxServerError()) {
             // The stack adds nothing to its message.

@@ -48,13 +48,6 @@ public final class ProblemException extends RuntimeException {
                 violations);
     }
 
-    /// A failed callback of a driver. The driver's error number has the driver's meaning: an ENODEV
-    /// of its firmware must not tell the client that its path is wrong.
-    public static ProblemException driverFailed(MdevException e) {
-        return new ProblemException(
-                e.errno() == Errno.ETIMEDOUT ? Problem.TIMED_OUT : Problem.DRIVER_FAILED, e);
-    }
-
     /// A request that the object's state does not allow, although the core's error number alone
     /// suggests otherwise.
     public static ProblemException wrongState(MdevException e) {

@@ -97,14 +97,7 @@ final class Adoption {
             end(mdev, e);
             throw e;
         }
-        bus.observer()
-                .event(
-                        new MdevEvent.Started(
-                                mdev.uuid(),
-                                mdev.parent().name(),
-                                mdev.type().id(),
-                                Owner.ADOPTED));
-        bus.observer().created(mdev);
+        bus.observer().event(new MdevEvent.Started(mdev, Owner.ADOPTED));
     }
 
     private void end(Mdev mdev, MdevException because) {

@@ -1,6 +1,5 @@
 package dev.mdev.core.bus;
 
-import dev.mdev.api.Errno;
 import dev.mdev.api.GuestMemory;
 import dev.mdev.api.Interrupts;
 import dev.mdev.api.MdevContext;
@@ -11,6 +10,7 @@ import dev.mdev.api.PoolShare;
 import dev.mdev.core.device.DriverObject;
 import dev.mdev.core.device.Mdev;
 import dev.mdev.core.device.Parent;
+import dev.mdev.core.device.ParentException;
 import dev.mdev.core.driver.CallWatchdog;
 import dev.mdev.core.ledger.DefinitionStore;
 import dev.mdev.core.ledger.Ledger;
@@ -65,7 +65,10 @@ public record BusContext(
     /// @throws MdevException ENODEV if there is no such parent
     Parent parent(String name) {
         return registry.parent(name)
-                .orElseThrow(() -> new MdevException(Errno.ENODEV, "parent=" + name));
+                .orElseThrow(() ->
+                        new ParentException(
+                                ParentException.Reason.NO_SUCH_PARENT,
+                                "parent=%s is not there".formatted(name)));
     }
 
     /// Deletes a definition, if there is one, and records that in every verb that would delete it:

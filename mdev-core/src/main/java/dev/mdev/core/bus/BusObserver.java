@@ -6,23 +6,16 @@ import dev.mdev.core.device.ScrubReport;
 import dev.mdev.core.driver.CallReport;
 import dev.mdev.core.mapping.FaultRecord;
 
-import java.util.function.Consumer;
-
-/// The reports of the parts of a bus, and their receivers: the observer, the event log, or both.
+/// What the parts of a bus tell of, and who hears it.
 public final class BusObserver implements MdevListener {
     private final MdevObserver observer;
-    private final EventLog events;
+    private final EventQueue events;
     private final long slowNanos;
 
     public BusObserver(BusOptions options) {
         observer = options.observer();
         slowNanos = options.slowCallback().toNanos();
-        Consumer<MdevEvent> listener = observer::event;
-        events = new EventLog(options.keptEvents(), listener);
-    }
-
-    EventLog events() {
-        return events;
+        events = new EventQueue(observer::event);
     }
 
     void event(MdevEvent.Fact fact) {
@@ -54,7 +47,6 @@ public final class BusObserver implements MdevListener {
     }
 
     void overdue(CallReport call) {
-        tell(() -> observer.slowCallback(call));
         event(new MdevEvent.CallbackOverdue(call));
     }
 
@@ -70,14 +62,6 @@ public final class BusObserver implements MdevListener {
     @Override
     public void unassigned(Mdev mdev, String holder) {
         event(new MdevEvent.Unassigned(mdev.uuid(), holder));
-    }
-
-    void created(Mdev mdev) {
-        tell(() -> observer.created(mdev));
-    }
-
-    void removed(Mdev mdev) {
-        tell(() -> observer.removed(mdev));
     }
 
     /// An observer that throws must not stop a removal half-way: its thread's handler gets the

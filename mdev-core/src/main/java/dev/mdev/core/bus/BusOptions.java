@@ -8,44 +8,35 @@ import java.time.Duration;
 ///
 /// @param callDeadline the time after which a running callback of a driver counts as stuck
 /// @param slowCallback the duration from which a finished callback is reported as slow
-/// @param keptEvents the number of events kept for later readers, at least 1
 /// @param observer receives events and reports
 /// @param maxDefinitions the maximum number of definitions, 1 to 32768
 public record BusOptions(
-        Duration callDeadline,
-        Duration slowCallback,
-        int keptEvents,
-        MdevObserver observer,
-        int maxDefinitions) {
-    private static final int KEPT_EVENTS = 4096;
+        Duration callDeadline, Duration slowCallback, MdevObserver observer, int maxDefinitions) {
     private static final int MAX_DEFINITIONS = 4096;
 
     public BusOptions {
         if (!callDeadline.isPositive()
                 || slowCallback.isNegative()
-                || keptEvents < 1
                 || maxDefinitions < 1
                 || maxDefinitions > StateFiles.MAX_NAMES / 2) {
             throw new IllegalArgumentException(
-                    "callDeadline=%s slowCallback=%s keptEvents=%d maxDefinitions=%d"
-                            .formatted(callDeadline, slowCallback, keptEvents, maxDefinitions));
+                    "callDeadline=%s slowCallback=%s maxDefinitions=%d"
+                            .formatted(callDeadline, slowCallback, maxDefinitions));
         }
     }
 
     /// Allows 4096 definitions.
-    public BusOptions(
-            Duration callDeadline, Duration slowCallback, int keptEvents, MdevObserver observer) {
-        this(callDeadline, slowCallback, keptEvents, observer, MAX_DEFINITIONS);
+    public BusOptions(Duration callDeadline, Duration slowCallback, MdevObserver observer) {
+        this(callDeadline, slowCallback, observer, MAX_DEFINITIONS);
     }
 
     /// These options with this number of definitions.
     public BusOptions withMaxDefinitions(int most) {
-        return new BusOptions(callDeadline, slowCallback, keptEvents, observer, most);
+        return new BusOptions(callDeadline, slowCallback, observer, most);
     }
 
-    /// Reports callbacks that take more than a tenth of the deadline, keeps 4096 events, and allows
-    /// 4096 definitions.
+    /// Reports callbacks that take more than a tenth of the deadline, and allows 4096 definitions.
     public static BusOptions of(Duration callDeadline, MdevObserver observer) {
-        return new BusOptions(callDeadline, callDeadline.dividedBy(10), KEPT_EVENTS, observer);
+        return new BusOptions(callDeadline, callDeadline.dividedBy(10), observer);
     }
 }

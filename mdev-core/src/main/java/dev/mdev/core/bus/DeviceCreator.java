@@ -175,11 +175,7 @@ final class DeviceCreator {
         if (definition != null) {
             bus.observer().event(new MdevEvent.Defined(definition));
         }
-        bus.observer()
-                .event(
-                        new MdevEvent.Started(
-                                mdev.uuid(), mdev.parent().name(), mdev.type().id(), Owner.OURS));
-        bus.observer().created(mdev);
+        bus.observer().event(new MdevEvent.Started(mdev, Owner.OURS));
     }
 
     /// Leads to the old state: closes the driver's object, frees the pages, deletes the definition.

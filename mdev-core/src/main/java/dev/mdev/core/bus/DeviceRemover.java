@@ -102,8 +102,7 @@ final class DeviceRemover {
     }
 
     private void tellGone(Mdev mdev, Optional<String> said) {
-        bus.observer().event(new MdevEvent.Stopped(mdev.uuid(), mdev.parent().name(), said));
-        bus.observer().removed(mdev);
+        bus.observer().event(new MdevEvent.Stopped(mdev, said));
     }
 
     /// Undoes a creation that was taken over, and waits until the device is gone.

@@ -424,12 +424,6 @@ public final class MdevBus implements AutoCloseable {
         return bus.watch().overdue();
     }
 
-    /// The kept events after number `sequence`, oldest first. If the first has the next number,
-    /// they are complete; otherwise some were dropped.
-    public List<MdevEvent> eventsAfter(long sequence) {
-        return bus.observer().events().after(sequence);
-    }
-
     /// Ends everything on the bus: devices, then parents. Definitions stay. Closing again does
     /// nothing.
     ///

@@ -1,5 +1,6 @@
 package dev.mdev.core.bus;
 
+import dev.mdev.core.device.Mdev;
 import dev.mdev.core.driver.CallReport;
 import dev.mdev.core.ledger.MdevDefinition;
 import dev.mdev.core.ledger.Owner;
@@ -41,7 +42,7 @@ public record MdevEvent(long sequence, Instant time, Fact fact) {
     public record DefinitionQuarantined(String file, String reason) implements Fact {}
 
     /// A device is active.
-    public record Started(UUID uuid, String parent, String type, Owner owner) implements Fact {}
+    public record Started(Mdev mdev, Owner owner) implements Fact {}
 
     /// A device with autostart failed to start.
     public record StartFailed(UUID uuid, String parent, String reason) implements Fact {}
@@ -49,7 +50,7 @@ public record MdevEvent(long sequence, Instant time, Fact fact) {
     /// A device is no longer active, and its pages are free.
     ///
     /// @param trouble its driver's error, if the close failed
-    public record Stopped(UUID uuid, String parent, Optional<String> trouble) implements Fact {}
+    public record Stopped(Mdev mdev, Optional<String> trouble) implements Fact {}
 
     /// A device was assigned to a holder.
     public record Assigned(UUID uuid, String holder) implements Fact {}

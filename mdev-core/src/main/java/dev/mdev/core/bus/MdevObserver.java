@@ -17,10 +17,6 @@ public interface MdevObserver {
     /// A callback of the device's driver returned or threw.
     default void called(Mdev mdev, String callback, long durationNanos) {}
 
-    default void created(Mdev mdev) {}
-
-    default void removed(Mdev mdev) {}
-
     /// An event for operators. Events come in the order of their numbers, one at a time, on any of
     /// the bus's threads.
     default void event(MdevEvent event) {}
@@ -28,7 +24,7 @@ public interface MdevObserver {
     /// Pages were scrubbed, or the attempt failed.
     default void scrubbed(ScrubReport report) {}
 
-    /// A callback exceeded the threshold (reported at its end), or is exceeding its deadline
-    /// (reported once, by the bus's watchdog).
+    /// A callback that took longer than the threshold is over. Of one that has been running for
+    /// longer than its deadline, [MdevEvent.CallbackOverdue] tells.
     default void slowCallback(CallReport report) {}
 }

@@ -173,9 +173,7 @@ final class ParentScan {
             return;
         }
         bus.ledger().active(BusContext.subject(mdev, owner));
-        bus.observer()
-                .event(new MdevEvent.Started(mdev.uuid(), parent.name(), mdev.type().id(), owner));
-        bus.observer().created(mdev);
+        bus.observer().event(new MdevEvent.Started(mdev, owner));
     }
 
     private void addLost(Parent parent, ExistingDevice device, Owner owner, MdevException because) {

@@ -10,6 +10,7 @@ import dev.mdev.core.capacity.Tenant;
 import dev.mdev.core.device.Activity;
 import dev.mdev.core.device.Mdev;
 import dev.mdev.core.device.Parent;
+import dev.mdev.core.device.ParentException;
 import dev.mdev.core.ledger.Owner;
 
 import org.jspecify.annotations.Nullable;
@@ -320,8 +321,9 @@ final class Registry {
 
     private static void requirePresent(Parent parent) {
         if (parent.presence() != Parent.Presence.PRESENT) {
-            throw new MdevException(
-                    Errno.ENODEV, "parent=%s is %s".formatted(parent.name(), parent.presence()));
+            throw new ParentException(
+                    ParentException.Reason.NOT_PRESENT,
+                    "parent=%s is %s".formatted(parent.name(), parent.presence()));
         }
     }
 
@@ -388,8 +390,9 @@ final class Registry {
         registry.lock();
         try {
             if (mdev.parent().presence() == Parent.Presence.LEAVING) {
-                throw new MdevException(
-                        Errno.ENODEV, "parent=%s is leaving".formatted(mdev.parent().name()));
+                throw new ParentException(
+                        ParentException.Reason.NOT_PRESENT,
+                        "parent=%s is leaving".formatted(mdev.parent().name()));
             }
             entries.put(mdev.uuid(), Entry.of(mdev, owner, Activity.ACTIVE));
         } finally {

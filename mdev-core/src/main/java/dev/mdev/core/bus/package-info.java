@@ -18,7 +18,7 @@
 ///     Capacity.extents      which pages are whose; a leaf
 ///     Assignment.assignment who holds a device; a leaf
 ///   Ledger.recording        what is remembered; held during I/O, taken with neither of the above
-///   EventLog.lock           the last events; a leaf
+///   EventQueue.lock         events that were not told yet; a leaf
 /// ```
 ///
 /// The right to change a device is a claim, not a lock ([VerbLocks][dev.mdev.core.bus.VerbLocks]):

@@ -256,11 +256,7 @@ public final class DriverObject {
     ///
     /// @throws MdevException the driver's error, ETIMEDOUT if it is busy for too long
     Scanout scanout() {
-        DriverOutcome<Scanout> outcome = calls.call("picture", () -> Scanout.of(get()));
-        return switch (outcome) {
-            case DriverOutcome.Returned<Scanout> returned -> returned.value();
-            case DriverOutcome.Failed<Scanout> failed -> throw failed.refusal().toException();
-        };
+        return ask("picture", Scanout::of);
     }
 
     /// The driver's counters of the device, by name.
@@ -268,18 +264,11 @@ public final class DriverObject {
     /// @throws MdevException the driver's error, ETIMEDOUT if it is busy for too long, E2BIG if
     ///   there are more than [Mdev#MAX_COUNTERS]
     SortedMap<String, Long> counters() {
-        DriverOutcome<SortedMap<String, Long>> outcome =
-                calls.call("counters", () -> new TreeMap<>(get().counters()));
-        SortedMap<String, Long> counters =
-                switch (outcome) {
-                    case DriverOutcome.Returned<SortedMap<String, Long>> returned ->
-                            returned.value();
-                    case DriverOutcome.Failed<SortedMap<String, Long>> failed ->
-                            throw failed.refusal().toException();
-                };
+        SortedMap<String, Long> counters = ask("counters", made -> new TreeMap<>(made.counters()));
         if (counters.size() > Mdev.MAX_COUNTERS) {
-            throw new MdevException(
-                    Errno.E2BIG, "mdev=%s counters=%d".formatted(uuid, counters.size()));
+            throw new DriverException(
+                    new Refusal(
+                            Errno.E2BIG, "mdev=%s counters=%d".formatted(uuid, counters.size())));
         }
         return counters;
     }

@@ -177,8 +177,9 @@ public final class Mdev {
     /// leaving.
     private void requireParent() {
         if (parent.presence() == Parent.Presence.LEAVING) {
-            throw new MdevException(
-                    Errno.ENODEV, "parent=%s of mdev=%s is leaving".formatted(parent.name(), uuid));
+            throw new ParentException(
+                    ParentException.Reason.NOT_PRESENT,
+                    "parent=%s of mdev=%s is leaving".formatted(parent.name(), uuid));
         }
     }
 

@@ -150,8 +150,9 @@ public final class Parent {
                 .filter(type -> type.id().equals(id))
                 .findFirst()
                 .orElseThrow(() ->
-                        new MdevException(
-                                Errno.ENOENT, "parent=%s has no type=%s".formatted(name(), id)));
+                        new ParentException(
+                                ParentException.Reason.NO_SUCH_TYPE,
+                                "parent=%s has no type=%s".formatted(name(), id)));
     }
 
     /// Each pool's state.

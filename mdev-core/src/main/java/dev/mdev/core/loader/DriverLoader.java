@@ -34,16 +34,16 @@ public final class DriverLoader implements AutoCloseable {
     private static final String SERVICE = "META-INF/services/" + ParentDriver.class.getName();
     private static final Pattern NAME = Pattern.compile("[a-z0-9-]{1,32}");
 
-    private final Path folder;
+    private final @Nullable Path folder;
     private final ClassLoader framework;
     private final List<URLClassLoader> loaders = new ArrayList<>();
 
     /// The jar of each driver on the bus.
     private final Map<String, Path> loaded = new HashMap<>();
 
-    /// @param folder the folder of the jars
-    /// @param framework the class loader of the framework
-    public DriverLoader(Path folder, ClassLoader framework) {
+    /// @param folder where the jars are; null if there are none
+    /// @param framework the class loader that drivers see the framework by
+    public DriverLoader(@Nullable Path folder, ClassLoader framework) {
         this.folder = folder;
         this.framework = framework;
     }
@@ -62,6 +62,9 @@ public final class DriverLoader implements AutoCloseable {
     }
 
     private List<Path> jars() {
+        if (folder == null) {
+            return List.of();
+        }
         if (!Files.isDirectory(folder)) {
             throw new MdevException(Errno.ENOENT, "no such folder: " + folder);
         }

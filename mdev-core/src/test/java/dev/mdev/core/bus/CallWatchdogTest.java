@@ -96,10 +96,9 @@ class CallWatchdogTest {
                     }
                 };
         BusObserver patient =
-                new BusObserver(
-                        new BusOptions(Duration.ofHours(1), Duration.ofHours(1), 10, observer));
+                new BusObserver(new BusOptions(Duration.ofHours(1), Duration.ofHours(1), observer));
         BusObserver strict =
-                new BusObserver(new BusOptions(Duration.ofHours(1), Duration.ZERO, 10, observer));
+                new BusObserver(new BusOptions(Duration.ofHours(1), Duration.ZERO, observer));
 
         patient.called("parent=p", "create", 1_000_000);
         assertThat(slow).isEmpty();

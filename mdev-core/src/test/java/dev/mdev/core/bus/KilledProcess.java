@@ -70,7 +70,7 @@ final class KilledProcess implements ParentDriver {
                     new MdevBus(
                             host,
                             new DirectoryFiles(directory.resolve("state")),
-                            BusOptions.of(Duration.ofSeconds(30), MdevObserver.NONE));
+                            BusOptions.of(Duration.ofSeconds(30), new Watcher()));
             KilledProcess driver = new KilledProcess(memory, System.out);
             bus.addDriver(driver, Map.of());
             driver.check(bus, memory);
@@ -81,16 +81,21 @@ final class KilledProcess implements ParentDriver {
         }
     }
 
+    /// Reports what must not happen, ever.
+    private static final class Watcher implements MdevObserver {
+        @Override
+        public void event(MdevEvent event) {
+            if (event.fact() instanceof MdevEvent.JournalTrouble
+                    || event.fact() instanceof MdevEvent.Lost) {
+                System.out.println("BROKEN " + event);
+            }
+        }
+    }
+
     /// What must hold when a process begins: every definition can be read, free pages are zero.
     private void check(MdevBus bus, MemorySegment memory) {
         if (!bus.quarantined().isEmpty()) {
             out.println("BROKEN " + bus.quarantined());
-        }
-        for (MdevEvent event : bus.eventsAfter(0)) {
-            if (event.fact() instanceof MdevEvent.JournalTrouble
-                    || event.fact() instanceof MdevEvent.Lost) {
-                out.println("BROKEN " + event);
-            }
         }
         for (PoolExtent extent : bus.parent("gpu0").extents("vram")) {
             boolean free = extent.use() == PoolExtent.Use.FREE;

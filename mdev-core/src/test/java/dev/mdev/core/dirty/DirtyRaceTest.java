@@ -219,8 +219,7 @@ class DirtyRaceTest {
     private static long lostUnderBitmap(Mistake mistake) throws Exception {
         AddressSpaces slots = new AddressSpaces(SlotConfig.x86());
         GatedGuest guest = new GatedGuest(slots, mistake != Mistake.NO_PROTECTION);
-        DirtyModes modes =
-                new DirtyModes(slots, DirtyHardware.x86());
+        DirtyModes modes = new DirtyModes(slots, DirtyHardware.x86());
         DirtyLog log = new DirtyLog(slots, modes, guest);
         Together.Part collect =
                 () -> {

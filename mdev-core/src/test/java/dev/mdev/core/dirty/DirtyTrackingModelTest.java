@@ -49,8 +49,7 @@ class DirtyTrackingModelTest {
     private static final class BitmapWorld {
         private final SplittableRandom random;
         private final AddressSpaces slots = new AddressSpaces(SlotConfig.x86());
-        private final DirtyModes modes =
-                new DirtyModes(slots, DirtyHardware.x86());
+        private final DirtyModes modes = new DirtyModes(slots, DirtyHardware.x86());
         private final TinyMmu mmu = new TinyMmu(slots, modes);
         private final DirtyLog log = new DirtyLog(slots, modes, mmu);
         private final long[] npages = new long[SLOTS];

@@ -190,8 +190,7 @@ class PciDmaTest {
     /// Reads and clears a slot's log as a VMM does (`KVM_GET_DIRTY_LOG`).
     private List<Integer> harvest(int slot) {
         AddressSpaces slots = machine.vm.slots();
-        DirtyModes modes =
-                new DirtyModes(slots, DirtyHardware.x86());
+        DirtyModes modes = new DirtyModes(slots, DirtyHardware.x86());
         DirtyProtector none =
                 new DirtyProtector() {
                     @Override

@@ -4,6 +4,7 @@ import dev.mdev.api.MdevException;
 import dev.mdev.api.ParentDriver;
 import dev.mdev.core.bus.MdevBus;
 import dev.mdev.core.device.Parent;
+import dev.mdev.core.loader.DriverLoader;
 import dev.mdev.core.loader.DriverReport;
 
 import org.slf4j.Logger;
@@ -22,20 +23,20 @@ import java.util.ServiceLoader;
 /// Finds the drivers on the class path and in the plugin folder, and lets each find its devices,
 /// before the first request. A driver that fails is recorded and left out; the others work.
 @Component
-public final class DriverLoader implements SmartInitializingSingleton {
-    private static final Logger log = LoggerFactory.getLogger(DriverLoader.class);
+public final class HostDrivers implements SmartInitializingSingleton {
+    private static final Logger log = LoggerFactory.getLogger(HostDrivers.class);
 
     private final MdevBus bus;
     private final BusProperties properties;
-    private final Plugins plugins;
+    private final DriverLoader plugins;
     private final ObjectProvider<ParentDriver> extra;
 
     private volatile List<LoadedDriver> drivers = List.of();
 
-    DriverLoader(
+    HostDrivers(
             MdevBus bus,
             BusProperties properties,
-            Plugins plugins,
+            DriverLoader plugins,
             ObjectProvider<ParentDriver> extra) {
         this.bus = bus;
         this.properties = properties;
@@ -90,7 +91,7 @@ public final class DriverLoader implements SmartInitializingSingleton {
     private List<LoadedDriver> loadPlugins() {
         try {
             return plugins.addAll(bus, properties.settings()).stream()
-                    .map(DriverLoader::plugin)
+                    .map(HostDrivers::plugin)
                     .toList();
         } catch (MdevException e) {
             log.error("the plugin folder is left out: {}", e.toString());

@@ -6,24 +6,21 @@ import org.jspecify.annotations.Nullable;
 
 import java.time.Instant;
 import java.util.ArrayDeque;
-import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 
-/// Numbers the events, keeps the last ones, and passes them to a listener in order.
+/// Numbers the events, and tells a listener of them in order.
 ///
 /// The thread that adds an event while no thread is delivering delivers it, with all events that
 /// are added in the meantime. The listener is called without a lock, by one thread at a time, and
 /// only that thread waits for it.
-final class EventLog {
-    private final int kept;
+final class EventQueue {
+    /// Events that may wait to be told: a listener that is further behind misses the oldest.
+    static final int MAX_UNTOLD = 4096;
+
     private final Consumer<MdevEvent> listener;
     private final ReentrantLock lock = new ReentrantLock();
 
-    @GuardedBy("lock")
-    private final ArrayDeque<MdevEvent> recent = new ArrayDeque<>();
-
-    /// Events that the listener has not received yet.
     @GuardedBy("lock")
     private final ArrayDeque<MdevEvent> untold = new ArrayDeque<>();
 
@@ -33,18 +30,17 @@ final class EventLog {
     @GuardedBy("lock")
     private boolean telling;
 
-    /// @param kept the number of events to keep; a listener that is further behind misses some
-    EventLog(int kept, Consumer<MdevEvent> listener) {
-        this.kept = kept;
+    EventQueue(Consumer<MdevEvent> listener) {
         this.listener = listener;
     }
 
     void add(MdevEvent.Fact fact) {
         lock.lock();
         try {
-            MdevEvent event = new MdevEvent(++last, Instant.now(), fact);
-            addBoundedLocked(recent, event);
-            addBoundedLocked(untold, event);
+            if (untold.size() == MAX_UNTOLD) {
+                untold.removeFirst();
+            }
+            untold.addLast(new MdevEvent(++last, Instant.now(), fact));
             if (telling) {
                 return;
             }
@@ -53,14 +49,6 @@ final class EventLog {
             lock.unlock();
         }
         tellAll();
-    }
-
-    @GuardedBy("lock")
-    private void addBoundedLocked(ArrayDeque<MdevEvent> queue, MdevEvent event) {
-        if (queue.size() == kept) {
-            queue.removeFirst();
-        }
-        queue.addLast(event);
     }
 
     private void tellAll() {
@@ -79,16 +67,6 @@ final class EventLog {
         try {
             telling = !untold.isEmpty();
             return untold.pollFirst();
-        } finally {
-            lock.unlock();
-        }
-    }
-
-    /// The kept events after number `sequence`, oldest first.
-    List<MdevEvent> after(long sequence) {
-        lock.lock();
-        try {
-            return recent.stream().filter(event -> event.sequence() > sequence).toList();
         } finally {
             lock.unlock();
         }

@@ -9,7 +9,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.UUID;
 
-class EventLogTest {
+class EventQueueTest {
     private static MdevEvent.Fact fact() {
         return new MdevEvent.Undefined(new UUID(0, 0));
     }
@@ -18,15 +18,13 @@ class EventLogTest {
     void manyThreadsEventsAreToldOneAtATimeInTheOrderOfTheirNumbers() throws Exception {
         List<Long> told = Collections.synchronizedList(new ArrayList<>());
         boolean[] telling = {false};
-        EventLog log =
-                new EventLog(
-                        100_000,
-                        event -> {
-                            assertThat(telling[0]).isFalse();
-                            telling[0] = true;
-                            told.add(event.sequence());
-                            telling[0] = false;
-                        });
+        EventQueue log =
+                new EventQueue(event -> {
+                    assertThat(telling[0]).isFalse();
+                    telling[0] = true;
+                    told.add(event.sequence());
+                    telling[0] = false;
+                });
         List<Thread> threads = new ArrayList<>();
         for (int i = 0; i < 4; i++) {
             threads.add(
@@ -42,32 +40,36 @@ class EventLogTest {
         }
 
         assertThat(told).hasSize(8000).isSorted().doesNotHaveDuplicates();
-        assertThat(log.after(7990)).hasSize(10);
     }
 
     @Test
-    void onlyTheLastEventsAreKeptAndTheGapIsSeen() {
-        EventLog log = new EventLog(3, _ -> {});
-        for (int i = 0; i < 10; i++) {
-            log.add(fact());
-        }
+    void aListenerThatIsTooFarBehindSeesTheGap() {
+        List<Long> told = new ArrayList<>();
+        EventQueue[] queue = new EventQueue[1];
+        queue[0] =
+                new EventQueue(event -> {
+                    told.add(event.sequence());
+                    for (int i = 0; event.sequence() == 1 && i < EventQueue.MAX_UNTOLD + 3; i++) {
+                        queue[0].add(fact());
+                    }
+                });
 
-        assertThat(log.after(2)).extracting(MdevEvent::sequence).containsExactly(8L, 9L, 10L);
+        queue[0].add(fact());
+
+        assertThat(told).hasSize(EventQueue.MAX_UNTOLD + 1).startsWith(1L, 5L, 6L);
     }
 
     @Test
     void anEventThatIsAddedWhileOneIsToldIsToldAfterIt() {
         List<Long> told = new ArrayList<>();
-        EventLog[] log = new EventLog[1];
+        EventQueue[] log = new EventQueue[1];
         log[0] =
-                new EventLog(
-                        10,
-                        event -> {
-                            if (event.sequence() == 1) {
-                                log[0].add(fact());
-                            }
-                            told.add(event.sequence());
-                        });
+                new EventQueue(event -> {
+                    if (event.sequence() == 1) {
+                        log[0].add(fact());
+                    }
+                    told.add(event.sequence());
+                });
 
         log[0].add(fact());
 
@@ -78,13 +80,11 @@ class EventLogTest {
     void aListenerThatThrowsIsToldTheNextOneToo() throws Exception {
         List<Throwable> seen = new ArrayList<>();
         List<Long> told = new ArrayList<>();
-        EventLog log =
-                new EventLog(
-                        10,
-                        event -> {
-                            told.add(event.sequence());
-                            throw new IllegalStateException("listener");
-                        });
+        EventQueue log =
+                new EventQueue(event -> {
+                    told.add(event.sequence());
+                    throw new IllegalStateException("listener");
+                });
         Thread thread =
                 Thread.ofPlatform()
                         .uncaughtExceptionHandler((_, e) -> seen.add(e))

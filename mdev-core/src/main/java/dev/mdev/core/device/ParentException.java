@@ -1,0 +1,36 @@
+package dev.mdev.core.device;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+
+/// A request that needs something of a parent, which the parent cannot give.
+public final class ParentException extends MdevException {
+    private static final long serialVersionUID = 1L;
+
+    private final Reason reason;
+
+    public ParentException(Reason reason, String message) {
+        super(reason.errno, message);
+        this.reason = reason;
+    }
+
+    /// Why not.
+    public enum Reason {
+        /// There is no parent of that name (ENODEV).
+        NO_SUCH_PARENT(Errno.ENODEV),
+        /// The parent is arriving or leaving: it takes no devices (ENODEV).
+        NOT_PRESENT(Errno.ENODEV),
+        /// The parent has no such type (ENOENT).
+        NO_SUCH_TYPE(Errno.ENOENT);
+
+        private final Errno errno;
+
+        Reason(Errno errno) {
+            this.errno = errno;
+        }
+    }
+
+    public Reason reason() {
+        return reason;
+    }
+}
