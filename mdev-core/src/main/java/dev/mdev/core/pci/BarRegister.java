@@ -8,7 +8,7 @@ import org.jspecify.annotations.Nullable;
 /// @param sizeBytes a power of two
 /// @param wide whether it has 64 bits
 /// @param prefetchable whether reads have no side effects
-record BarRegister(int region, long sizeBytes, boolean wide, boolean prefetchable) {
+public record BarRegister(int region, long sizeBytes, boolean wide, boolean prefetchable) {
     private static final int FIRST_BAR = 0x10;
     private static final int ROM = 0x30;
     private static final int ROM_ENABLE = 1;
@@ -24,11 +24,12 @@ record BarRegister(int region, long sizeBytes, boolean wide, boolean prefetchabl
         return region == dev.mdev.api.RegionInfo.ROM;
     }
 
-    int offset() {
+    /// Where it is in configuration space, in bytes.
+    public int offset() {
         return isRom() ? ROM : FIRST_BAR + region * Integer.BYTES;
     }
 
-    private int widthBytes() {
+    public int widthBytes() {
         return wide ? Long.BYTES : Integer.BYTES;
     }
 

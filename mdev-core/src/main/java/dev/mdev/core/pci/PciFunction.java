@@ -75,6 +75,11 @@ public final class PciFunction {
         return interrupts.set();
     }
 
+    /// The BARs in ascending order, the one that was added for MSI-X among them, then the ROM.
+    public List<BarRegister> barRegisters() {
+        return device.profile().bars().registers();
+    }
+
     /// All regions of the function: the driver's, the BAR that was added for MSI-X if any, and
     /// configuration space.
     public List<RegionInfo> regions() {

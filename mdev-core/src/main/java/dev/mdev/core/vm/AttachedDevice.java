@@ -177,7 +177,7 @@ public final class AttachedDevice {
     /// Plays firmware: gives each BAR its reserved address, then turns memory decoding and bus
     /// mastering on. After a reset the guest's own firmware would do it.
     public void runFirmware() {
-        Firmware.configure(config, reservedGpas);
+        Firmware.configure(function, config, reservedGpas);
     }
 
     /// Plays the guest's driver: turns on all vectors of MSI-X, or of MSI if there is no MSI-X,

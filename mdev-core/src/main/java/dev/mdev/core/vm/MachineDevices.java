@@ -12,6 +12,7 @@ import dev.mdev.core.device.MdevAssignment;
 import dev.mdev.core.engine.GuestAccess;
 import dev.mdev.core.hostmm.HostMm;
 import dev.mdev.core.memslot.AddressSpaces;
+import dev.mdev.core.pci.BarRegister;
 
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -130,7 +131,7 @@ final class MachineDevices {
 
     @GuardedBy("lock")
     private void reserveBarsLocked(AttachedDevice device) {
-        for (Firmware.Bar bar : Firmware.probe(device.config())) {
+        for (BarRegister bar : device.function().barRegisters()) {
             try {
                 device.reservedGpas().put(bar.region(), bars.take(bar.sizeBytes(), bar.wide()));
             } catch (MdevException e) {

@@ -30,7 +30,7 @@ class EventQueueTest {
             threads.add(
                     Thread.ofPlatform()
                             .start(() -> {
-                                for (int n = 0; n < 2000; n++) {
+                                for (int n = 0; n < 1000; n++) {
                                     log.add(fact());
                                 }
                             }));
@@ -39,7 +39,7 @@ class EventQueueTest {
             thread.join();
         }
 
-        assertThat(told).hasSize(8000).isSorted().doesNotHaveDuplicates();
+        assertThat(told).hasSize(4000).isSorted().doesNotHaveDuplicates();
     }
 
     @Test
