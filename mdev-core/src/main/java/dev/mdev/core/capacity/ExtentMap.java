@@ -2,31 +2,31 @@ package dev.mdev.core.capacity;
 
 import dev.mdev.api.MdevType;
 import dev.mdev.api.page.PfnRange;
+import dev.mdev.core.range.RangeSet;
 
 import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
-import java.util.TreeMap;
 
 /// The free extents of one pool: disjoint, with neighbours merged. Not safe for use by several
 /// threads.
 public final class ExtentMap {
     private final PfnRange bounds;
 
-    /// Pages of a free extent by its first pfn.
-    private final TreeMap<Long, Long> free;
+    /// The pfns of free pages.
+    private final RangeSet free;
 
     ExtentMap(PfnRange bounds) {
         this.bounds = bounds;
-        this.free = new TreeMap<>(Map.of(bounds.firstPfn(), bounds.npages()));
+        this.free = new RangeSet();
+        free.add(bounds.firstPfn(), bounds.endPfn());
     }
 
     private ExtentMap(ExtentMap other) {
         bounds = other.bounds;
-        free = new TreeMap<>(other.free);
+        free = other.free.copy();
     }
 
     public ExtentMap copy() {
@@ -38,11 +38,11 @@ public final class ExtentMap {
     }
 
     public long freePages() {
-        return free.values().stream().mapToLong(Long::longValue).sum();
+        return free.size();
     }
 
     long largestFree() {
-        return free.values().stream().mapToLong(Long::longValue).max().orElse(0);
+        return free.ranges().stream().mapToLong(RangeSet.Range::size).max().orElse(0);
     }
 
     /// Takes the lowest pages that satisfy the demand, or nothing.
@@ -56,7 +56,7 @@ public final class ExtentMap {
     }
 
     private List<PfnRange> findOne(MdevType.Demand demand) {
-        for (Map.Entry<Long, Long> extent : free.entrySet()) {
+        for (RangeSet.Range extent : free.ranges()) {
             PfnRange usable = aligned(extent, demand.alignPages());
             if (usable != null && usable.npages() >= demand.npages()) {
                 return List.of(new PfnRange(usable.firstPfn(), demand.npages()));
@@ -68,7 +68,7 @@ public final class ExtentMap {
     private List<PfnRange> findMany(MdevType.Demand demand) {
         List<PfnRange> found = new ArrayList<>();
         long missing = demand.npages();
-        for (Map.Entry<Long, Long> extent : free.entrySet()) {
+        for (RangeSet.Range extent : free.ranges()) {
             PfnRange usable = aligned(extent, demand.alignPages());
             if (usable == null) {
                 continue;
@@ -85,9 +85,9 @@ public final class ExtentMap {
 
     /// The part of an extent that starts and ends at multiples of `alignPages` from the pool's
     /// first page.
-    private @Nullable PfnRange aligned(Map.Entry<Long, Long> extent, long alignPages) {
-        long start = extent.getKey() - bounds.firstPfn();
-        long end = start + extent.getValue();
+    private @Nullable PfnRange aligned(RangeSet.Range extent, long alignPages) {
+        long start = extent.start() - bounds.firstPfn();
+        long end = start + extent.size();
         long alignedStart = (start + alignPages - 1) & -alignPages;
         long alignedEnd = end & -alignPages;
         return alignedEnd <= alignedStart
@@ -97,66 +97,36 @@ public final class ExtentMap {
 
     /// The free extents, ascending.
     List<PfnRange> extents() {
-        List<PfnRange> extents = new ArrayList<>(free.size());
-        free.forEach((first, npages) -> extents.add(new PfnRange(first, npages)));
-        return extents;
+        return free.ranges().stream().map(ExtentMap::pfns).toList();
+    }
+
+    private static PfnRange pfns(RangeSet.Range range) {
+        return new PfnRange(range.start(), range.size());
     }
 
     /// Whether all of these pages are free.
     boolean contains(PfnRange range) {
-        Map.Entry<Long, Long> extent = free.floorEntry(range.firstPfn());
-        return extent != null && extent.getKey() + extent.getValue() >= range.endPfn();
+        return free.contains(range.firstPfn(), range.endPfn());
     }
 
     /// The free pages among these.
     List<PfnRange> within(PfnRange range) {
-        return extents().stream()
-                .filter(extent -> extent.overlaps(range))
-                .map(extent -> intersection(extent, range))
-                .toList();
-    }
-
-    static PfnRange intersection(PfnRange a, PfnRange b) {
-        long first = Math.max(a.firstPfn(), b.firstPfn());
-        return new PfnRange(first, Math.min(a.endPfn(), b.endPfn()) - first);
+        return free.within(range.firstPfn(), range.endPfn()).stream().map(ExtentMap::pfns).toList();
     }
 
     /// Takes these pages. They must be free.
     void remove(PfnRange taken) {
-        Map.Entry<Long, Long> extent = free.floorEntry(taken.firstPfn());
-        if (extent == null || extent.getKey() + extent.getValue() < taken.endPfn()) {
+        if (!contains(taken)) {
             throw new IllegalStateException("not free: " + taken);
         }
-        long first = extent.getKey();
-        long end = first + extent.getValue();
-        free.remove(first);
-        if (first < taken.firstPfn()) {
-            free.put(first, taken.firstPfn() - first);
-        }
-        if (taken.endPfn() < end) {
-            free.put(taken.endPfn(), end - taken.endPfn());
-        }
+        free.remove(taken.firstPfn(), taken.endPfn());
     }
 
     /// Makes pages free. They must be taken.
     void put(PfnRange given) {
-        Map.Entry<Long, Long> below = free.floorEntry(given.firstPfn());
-        Map.Entry<Long, Long> above = free.ceilingEntry(given.firstPfn());
-        long belowEnd = below == null ? Long.MIN_VALUE : below.getKey() + below.getValue();
-        if (!bounds.contains(given)
-                || belowEnd > given.firstPfn()
-                || (above != null && above.getKey() < given.endPfn())) {
+        if (!bounds.contains(given) || !within(given).isEmpty()) {
             throw new IllegalStateException("not taken: " + given);
         }
-        long first = given.firstPfn();
-        long end = given.endPfn();
-        if (below != null && belowEnd == first) {
-            first = below.getKey();
-        }
-        if (above != null && above.getKey() == end) {
-            end += above.getValue();
-            free.remove(above.getKey());
-        }
-        free.put(first, end - first);
+        free.add(given.firstPfn(), given.endPfn());
     }
 }

@@ -9,6 +9,7 @@ import dev.mdev.api.page.Page;
 import dev.mdev.api.page.PfnRange;
 import dev.mdev.api.page.Prot;
 import dev.mdev.core.addr.HvaRange;
+import dev.mdev.core.range.RangeMap;
 import dev.mdev.core.sync.Srcu;
 
 import org.jspecify.annotations.Nullable;
@@ -32,7 +33,8 @@ public final class HostMm implements AutoCloseable {
     private final ReentrantLock structure = new ReentrantLock();
 
     /// Replaced under `structure`, read without it.
-    private volatile VmaSet vmas = VmaSet.EMPTY;
+    private volatile RangeMap<Vma> vmas =
+            RangeMap.of(List.of(), vma -> vma.range().startHva(), vma -> vma.range().endHva());
 
     @GuardedBy("structure")
     private boolean closed;
@@ -209,7 +211,7 @@ public final class HostMm implements AutoCloseable {
     ///
     /// Must not be called from a [MmuNotifier].
     public void zap(HvaRange range) {
-        List<Vma> hit = vmas.overlapping(range);
+        List<Vma> hit = vmas.overlapping(range.startHva(), range.endHva());
         if (!hit.isEmpty()) {
             invalidate(range, hit);
         }
@@ -349,7 +351,7 @@ public final class HostMm implements AutoCloseable {
         } finally {
             structure.unlock();
         }
-        for (Vma vma : vmas.all()) {
+        for (Vma vma : vmas.values()) {
             remove(vma);
         }
     }

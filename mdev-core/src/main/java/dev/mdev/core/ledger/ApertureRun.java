@@ -1,6 +1,7 @@
 package dev.mdev.core.ledger;
 
 import dev.mdev.api.page.PfnRange;
+import dev.mdev.core.range.RangeSet;
 
 /// Neighbouring pages of an aperture, counted from the aperture's first: like [PfnRange], but
 /// stable over restarts, when the host numbers its pages again.
@@ -18,6 +19,10 @@ public record ApertureRun(long firstPage, long npages) {
     /// The run of `pfns` in the aperture `aperturePfns`, in which it lies.
     public static ApertureRun of(PfnRange pfns, PfnRange aperturePfns) {
         return new ApertureRun(pfns.firstPfn() - aperturePfns.firstPfn(), pfns.npages());
+    }
+
+    static ApertureRun of(RangeSet.Range pages) {
+        return new ApertureRun(pages.start(), pages.size());
     }
 
     /// The pages by the host's current numbers.

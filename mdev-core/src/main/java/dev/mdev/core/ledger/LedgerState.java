@@ -1,5 +1,7 @@
 package dev.mdev.core.ledger;
 
+import dev.mdev.core.range.RangeSet;
+
 import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
@@ -36,8 +38,8 @@ final class LedgerState {
         /// Null if the content of unmarked pages is unknown.
         @Nullable List<PoolRuns> pools;
 
-        final RunSet dirty = new RunSet();
-        final RunSet bad = new RunSet();
+        final RangeSet dirty = new RangeSet();
+        final RangeSet bad = new RangeSet();
     }
 
     void apply(LedgerRecord fact) {
@@ -83,12 +85,12 @@ final class LedgerState {
         Pages pages = pagesOf(marked.parent());
         for (ApertureRun run : marked.runs()) {
             switch (marked.mark()) {
-                case DIRTY -> pages.dirty.add(run);
-                case CLEAN -> pages.dirty.remove(run);
-                case BAD -> pages.bad.add(run);
+                case DIRTY -> pages.dirty.add(run.firstPage(), run.endPage());
+                case CLEAN -> pages.dirty.remove(run.firstPage(), run.endPage());
+                case BAD -> pages.bad.add(run.firstPage(), run.endPage());
                 case GOOD -> {
-                    pages.bad.remove(run);
-                    pages.dirty.add(run);
+                    pages.bad.remove(run.firstPage(), run.endPage());
+                    pages.dirty.add(run.firstPage(), run.endPage());
                 }
             }
         }
@@ -164,11 +166,11 @@ final class LedgerState {
     }
 
     List<ApertureRun> dirty(String parent) {
-        return pagesOf(parent).dirty.runs();
+        return runs(pagesOf(parent).dirty);
     }
 
     List<ApertureRun> bad(String parent) {
-        return pagesOf(parent).bad.runs();
+        return runs(pagesOf(parent).bad);
     }
 
     /// Records that result in this state. Those of pages come after those of verbs, which would
@@ -187,7 +189,7 @@ final class LedgerState {
     }
 
     private void addPages(String parent, Pages pages, List<LedgerRecord> records) {
-        RunSet marked = new RunSet();
+        RangeSet marked = new RangeSet();
         unfinished.values().stream()
                 .map(Unfinished::subject)
                 .filter(subject -> subject.parent().equals(parent))
@@ -202,14 +204,20 @@ final class LedgerState {
         addMark(parent, LedgerRecord.Mark.BAD, pages.bad, records);
     }
 
-    private static void addAll(List<PoolRuns> pools, RunSet set) {
-        pools.forEach(pool -> pool.runs().forEach(set::add));
+    private static void addAll(List<PoolRuns> pools, RangeSet set) {
+        pools.stream()
+                .flatMap(pool -> pool.runs().stream())
+                .forEach(run -> set.add(run.firstPage(), run.endPage()));
+    }
+
+    private static List<ApertureRun> runs(RangeSet pages) {
+        return pages.ranges().stream().map(ApertureRun::of).toList();
     }
 
     private static void addMark(
-            String parent, LedgerRecord.Mark mark, RunSet runs, List<LedgerRecord> records) {
-        if (!runs.isEmpty()) {
-            records.add(new LedgerRecord.Marked(parent, mark, runs.runs()));
+            String parent, LedgerRecord.Mark mark, RangeSet pages, List<LedgerRecord> records) {
+        if (!pages.isEmpty()) {
+            records.add(new LedgerRecord.Marked(parent, mark, runs(pages)));
         }
     }
 }

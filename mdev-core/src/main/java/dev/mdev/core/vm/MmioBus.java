@@ -1,16 +1,17 @@
 package dev.mdev.core.vm;
 
 import dev.mdev.core.pci.RegionAccess;
+import dev.mdev.core.range.RangeMap;
 
 import org.jspecify.annotations.Nullable;
 
 import java.util.Collection;
-import java.util.Comparator;
+import java.util.List;
 
 /// The targets of guest accesses without memory. Lookups take no lock.
 final class MmioBus {
-    /// Sorted, disjoint. Replaced as a whole.
-    private volatile Window[] windows = new Window[0];
+    /// Replaced as a whole.
+    private volatile RangeMap<Window> windows = mapOf(List.of());
 
     /// A range of guest-physical addresses with a target.
     ///
@@ -41,8 +42,11 @@ final class MmioBus {
     ///
     /// @param next disjoint
     void setWindows(Collection<Window> next) {
-        windows =
-                next.stream().sorted(Comparator.comparingLong(Window::gpa)).toArray(Window[]::new);
+        windows = mapOf(next);
+    }
+
+    private static RangeMap<Window> mapOf(Collection<Window> windows) {
+        return RangeMap.of(windows, Window::gpa, Window::endGpa);
     }
 
     /// A load of 1 to 8 bytes, split where a window ends, and, if its width is no register width,
@@ -50,13 +54,13 @@ final class MmioBus {
     ///
     /// @return the outcome, or null if no piece has a target
     @Nullable RegionAccess read(long gpa, int widthBytes) {
-        Window[] all = windows;
+        RangeMap<Window> all = windows;
         long value = 0;
         boolean answered = false;
         int done = 0;
         while (done < widthBytes) {
             long at = gpa + done;
-            Window window = find(all, at);
+            Window window = all.find(at);
             int rest = restIn(all, window, at, widthBytes - done);
             if (window == null) {
                 value |= maskOf(rest) << (done * Byte.SIZE);
@@ -79,12 +83,12 @@ final class MmioBus {
 
     /// A store; otherwise as [#read].
     @Nullable RegionAccess write(long gpa, int widthBytes, long value) {
-        Window[] all = windows;
+        RangeMap<Window> all = windows;
         boolean answered = false;
         int done = 0;
         while (done < widthBytes) {
             long at = gpa + done;
-            Window window = find(all, at);
+            Window window = all.find(at);
             int rest = restIn(all, window, at, widthBytes - done);
             if (window == null) {
                 done += rest;
@@ -107,18 +111,9 @@ final class MmioBus {
 
     /// The number of the next `most` bytes that are in the window, or before the next window if
     /// there is none.
-    private static int restIn(Window[] all, @Nullable Window window, long gpa, int most) {
-        long end = window == null ? nextStart(all, gpa) : window.endGpa();
+    private static int restIn(RangeMap<Window> all, @Nullable Window window, long gpa, int most) {
+        long end = window == null ? all.startAbove(gpa) : window.endGpa();
         return (int) Math.min(most, end - gpa);
-    }
-
-    private static long nextStart(Window[] all, long gpa) {
-        for (Window window : all) {
-            if (window.gpa > gpa) {
-                return window.gpa;
-            }
-        }
-        return Long.MAX_VALUE;
     }
 
     /// The width of the next piece: the whole access if it has a register width, otherwise the
@@ -133,22 +128,5 @@ final class MmioBus {
 
     private static long maskOf(int widthBytes) {
         return widthBytes >= Long.BYTES ? -1L : (1L << (widthBytes * Byte.SIZE)) - 1;
-    }
-
-    private static @Nullable Window find(Window[] all, long gpa) {
-        int low = 0;
-        int high = all.length - 1;
-        while (low <= high) {
-            int middle = (low + high) >>> 1;
-            Window window = all[middle];
-            if (gpa < window.gpa) {
-                high = middle - 1;
-            } else if (gpa < window.endGpa()) {
-                return window;
-            } else {
-                low = middle + 1;
-            }
-        }
-        return null;
     }
 }

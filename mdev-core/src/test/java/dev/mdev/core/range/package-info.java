@@ -1,0 +1,4 @@
+@NullMarked
+package dev.mdev.core.range;
+
+import org.jspecify.annotations.NullMarked;
