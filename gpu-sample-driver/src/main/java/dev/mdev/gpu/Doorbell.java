@@ -27,6 +27,12 @@ import dev.mdev.api.page.Prot;
 ///
 /// All methods may be called by any thread.
 final class Doorbell {
+    /// The pool that its page is from, and where a guest sees the page.
+    static final String POOL = "doorbell";
+
+    static final int BAR = 4;
+    static final int PAGE = 0;
+
     private final MdevContext context;
     private final ShareMemory page;
 
@@ -35,7 +41,7 @@ final class Doorbell {
 
     Doorbell(Aperture aperture, MdevContext context) {
         this.context = context;
-        this.page = ShareMemory.inOrder(aperture, context.share(GpuParent.DOORBELL));
+        this.page = ShareMemory.inOrder(aperture, context.share(POOL));
     }
 
     /// The answer to a guest's access to the page. It is never mapped ahead: that would be a ring
@@ -56,7 +62,7 @@ final class Doorbell {
     /// faults. Call it without a lock.
     void arm() {
         live = false;
-        context.revoke(GpuDevice.QUEUE_BAR, GpuDevice.DOORBELL_PAGE, 1);
+        context.revoke(BAR, PAGE, 1);
     }
 
     /// The ring's tail, from the guest's last store.

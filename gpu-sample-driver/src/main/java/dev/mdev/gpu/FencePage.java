@@ -14,10 +14,13 @@ import dev.mdev.api.page.Prot;
 ///
 /// All methods may be called by any thread.
 final class FencePage {
+    /// The pool that it is from.
+    static final String POOL = "fence";
+
     private final ShareMemory page;
 
     FencePage(Aperture aperture, MdevContext context) {
-        this.page = ShareMemory.inOrder(aperture, context.share(GpuParent.FENCE));
+        this.page = ShareMemory.inOrder(aperture, context.share(POOL));
     }
 
     /// The answer to a guest's access to the page.

@@ -42,9 +42,9 @@ import java.util.Optional;
 final class GpuDevice implements MdevDevice, Display, DeviceState {
     static final int VRAM_BAR = 0;
     static final int MMIO_BAR = 2;
-    static final int QUEUE_BAR = 4;
+    static final int QUEUE_BAR = Doorbell.BAR;
 
-    static final int DOORBELL_PAGE = 0;
+    static final int DOORBELL_PAGE = Doorbell.PAGE;
     static final int REGISTER_PAGE = 1;
     static final int FENCE_PAGE = 2;
     private static final int QUEUE_BAR_PAGES = 4;

@@ -26,8 +26,8 @@ record GpuParent(
         Engine engine)
         implements ParentDevice {
     static final String VRAM = "vram";
-    static final String DOORBELL = "doorbell";
-    static final String FENCE = "fence";
+    static final String DOORBELL = Doorbell.POOL;
+    static final String FENCE = FencePage.POOL;
 
     /// VRAM is handed out in steps of 1 MiB, in any number of extents.
     static final long VRAM_STEP_PAGES = Page.countFor(1 << 20);

@@ -102,8 +102,7 @@ abstract class GpuMachineContract {
         assertThat(device.mdev().scanout())
                 .isInstanceOfSatisfying(
                         Scanout.Shown.class,
-                        shown ->
-                                assertThat(TestCard.differenceTo(shown.picture().png())).isEmpty());
+                        shown -> assertThat(TestCard.differenceTo(shown.picture())).isEmpty());
     }
 
     @Test

@@ -1,11 +1,6 @@
 package dev.mdev.gpu;
 
-import java.awt.image.BufferedImage;
-import java.io.ByteArrayInputStream;
-import java.io.IOException;
-import java.io.UncheckedIOException;
-
-import javax.imageio.ImageIO;
+import dev.mdev.api.Display;
 
 /// A test card: eight colour bars above a grey ramp. What it looks like is said here once, pixel by
 /// pixel, and not with anything of the driver's.
@@ -47,30 +42,21 @@ final class TestCard {
         return y < BAR_LINES ? BARS[x / BAR_WIDTH] : grey(x);
     }
 
-    /// Where a PNG file differs from the card.
+    /// Where a picture differs from the card.
     ///
     /// @return the first pixel that differs, or nothing to see
-    static String differenceTo(byte[] png) {
-        BufferedImage image = read(png);
-        if (image.getWidth() != WIDTH || image.getHeight() != HEIGHT) {
-            return "size is " + image.getWidth() + "x" + image.getHeight();
+    static String differenceTo(Display.Picture picture) {
+        if (picture.width() != WIDTH || picture.height() != HEIGHT) {
+            return "size is " + picture.width() + "x" + picture.height();
         }
         for (int y = 0; y < HEIGHT; y++) {
             for (int x = 0; x < WIDTH; x++) {
-                int seen = image.getRGB(x, y) & 0xFF_FFFF;
+                int seen = picture.rgb()[y * WIDTH + x];
                 if (seen != rgb(x, y)) {
                     return "x=%d y=%d is %06x and not %06x".formatted(x, y, seen, rgb(x, y));
                 }
             }
         }
         return "";
-    }
-
-    private static BufferedImage read(byte[] png) {
-        try {
-            return ImageIO.read(new ByteArrayInputStream(png));
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
     }
 }

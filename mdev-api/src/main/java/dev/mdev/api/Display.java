@@ -22,10 +22,5 @@ public interface Display {
                         "width=%d height=%d pixels=%d".formatted(width, height, rgb.length));
             }
         }
-
-        /// The picture as a PNG file. The same picture always gives the same bytes.
-        public byte[] png() {
-            return PngEncoder.encode(this);
-        }
     }
 }

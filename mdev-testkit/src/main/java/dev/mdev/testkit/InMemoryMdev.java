@@ -2,6 +2,7 @@ package dev.mdev.testkit;
 
 import dev.mdev.api.DeviceState;
 import dev.mdev.api.Display;
+import dev.mdev.api.GrantCheck;
 import dev.mdev.api.IrqInfo;
 import dev.mdev.api.MapDecision;
 import dev.mdev.api.MapRequest;
@@ -391,7 +392,8 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
 
     private MapDecision install(
             GuestMappings.Ticket ticket, MapRequest request, MapDecision.Grant grant) {
-        GrantRules.firstBroken(request, grant, share)
+        new GrantCheck(share)
+                .violation(request, grant)
                 .ifPresent(rule -> {
                     throw parent.host().violation(rule + ": " + request + " " + grant);
                 });

@@ -52,7 +52,7 @@ class PictureController {
                     Problem.UNAVAILABLE, MAX_CONCURRENT + " pictures are on their way already");
         }
         try {
-            send(shownBy(mdev).png(), mdev, response);
+            send(Png.encode(shownBy(mdev)), mdev, response);
         } finally {
             places.release();
         }

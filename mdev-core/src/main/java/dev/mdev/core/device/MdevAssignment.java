@@ -1,6 +1,7 @@
 package dev.mdev.core.device;
 
 import dev.mdev.api.Errno;
+import dev.mdev.api.GrantCheck;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.Refusal;
 import dev.mdev.api.RegionArea;
@@ -8,7 +9,6 @@ import dev.mdev.api.RegionInfo;
 import dev.mdev.core.driver.DriverOutcome;
 import dev.mdev.core.hostmm.HostMm;
 import dev.mdev.core.hostmm.Vma;
-import dev.mdev.core.mapping.GrantCheck;
 import dev.mdev.core.mapping.RegionVmaOps;
 import dev.mdev.core.pci.FunctionBackend;
 import dev.mdev.core.pci.GuestPort;

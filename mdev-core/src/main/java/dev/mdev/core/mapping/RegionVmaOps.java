@@ -1,6 +1,7 @@
 package dev.mdev.core.mapping;
 
 import dev.mdev.api.Errno;
+import dev.mdev.api.GrantCheck;
 import dev.mdev.api.MapDecision;
 import dev.mdev.api.MapRequest;
 import dev.mdev.api.MdevDevice;

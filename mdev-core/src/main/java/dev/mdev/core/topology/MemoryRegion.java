@@ -9,7 +9,7 @@ import dev.mdev.core.addr.HvaRange;
 /// A region belongs to one [Topology] and has at most one container; to show it in several places,
 /// place aliases. All changes of a region go through a [TopologyEdit].
 public final class MemoryRegion {
-    private final Topology topology;
+    private final RegionOwner owner;
     private final String name;
     private final RegionKind kind;
     private final long lastOffsetBytes;
@@ -17,8 +17,8 @@ public final class MemoryRegion {
     /// The state as of the last completed transaction; written only with the topology's lock held.
     private volatile RegionState state;
 
-    private MemoryRegion(Topology topology, String name, RegionKind kind, long lastOffsetBytes) {
-        this.topology = topology;
+    private MemoryRegion(RegionOwner owner, String name, RegionKind kind, long lastOffsetBytes) {
+        this.owner = owner;
         this.name = name;
         this.kind = kind;
         this.lastOffsetBytes = lastOffsetBytes;
@@ -26,57 +26,57 @@ public final class MemoryRegion {
     }
 
     /// A container of `sizeBytes` bytes, taken as unsigned, at least 1.
-    public static MemoryRegion container(Topology topology, String name, long sizeBytes) {
-        return sized(topology, name, new RegionKind.Container(), sizeBytes);
+    public static MemoryRegion container(RegionOwner owner, String name, long sizeBytes) {
+        return sized(owner, name, new RegionKind.Container(), sizeBytes);
     }
 
     /// A container of 2^64 bytes, such as the root of an address space.
-    public static MemoryRegion wholeSpace(Topology topology, String name) {
-        return new MemoryRegion(topology, name, new RegionKind.Container(), -1L);
+    public static MemoryRegion wholeSpace(RegionOwner owner, String name) {
+        return new MemoryRegion(owner, name, new RegionKind.Container(), -1L);
     }
 
     /// A device of `sizeBytes` bytes, taken as unsigned, at least 1.
-    public static MemoryRegion mmio(Topology topology, String name, long sizeBytes) {
-        return sized(topology, name, new RegionKind.Mmio(), sizeBytes);
+    public static MemoryRegion mmio(RegionOwner owner, String name, long sizeBytes) {
+        return sized(owner, name, new RegionKind.Mmio(), sizeBytes);
     }
 
     /// RAM with the size of `host`.
-    public static MemoryRegion ram(Topology topology, String name, HvaRange host) {
-        return sized(topology, name, new RegionKind.Ram(host), host.lengthBytes());
+    public static MemoryRegion ram(RegionOwner owner, String name, HvaRange host) {
+        return sized(owner, name, new RegionKind.Ram(host), host.lengthBytes());
     }
 
     /// ROM with the size of `host`.
-    public static MemoryRegion rom(Topology topology, String name, HvaRange host) {
-        return sized(topology, name, new RegionKind.Rom(host), host.lengthBytes());
+    public static MemoryRegion rom(RegionOwner owner, String name, HvaRange host) {
+        return sized(owner, name, new RegionKind.Rom(host), host.lengthBytes());
     }
 
     /// A ROM device with the size of `host`, in ROM mode.
-    public static MemoryRegion romDevice(Topology topology, String name, HvaRange host) {
-        return sized(topology, name, new RegionKind.RomDevice(host), host.lengthBytes());
+    public static MemoryRegion romDevice(RegionOwner owner, String name, HvaRange host) {
+        return sized(owner, name, new RegionKind.RomDevice(host), host.lengthBytes());
     }
 
     /// An alias that shows all of `target` from its start; narrow it with [#alias(String,
     /// MemoryRegion, long, long)].
     public static MemoryRegion alias(String name, MemoryRegion target) {
         return new MemoryRegion(
-                target.topology, name, new RegionKind.Alias(target), target.lastOffsetBytes);
+                target.owner, name, new RegionKind.Alias(target), target.lastOffsetBytes);
     }
 
     /// An alias of `sizeBytes` bytes that shows `target` from byte `offsetBytes` on. Beyond the
     /// target's end it shows nothing.
     public static MemoryRegion alias(
             String name, MemoryRegion target, long offsetBytes, long sizeBytes) {
-        MemoryRegion alias = sized(target.topology, name, new RegionKind.Alias(target), sizeBytes);
+        MemoryRegion alias = sized(target.owner, name, new RegionKind.Alias(target), sizeBytes);
         alias.state = alias.state.withAliasOffset(offsetBytes);
         return alias;
     }
 
     private static MemoryRegion sized(
-            Topology topology, String name, RegionKind kind, long sizeBytes) {
+            RegionOwner owner, String name, RegionKind kind, long sizeBytes) {
         if (sizeBytes == 0) {
             throw new MdevException(Errno.EINVAL, "region=%s sizeBytes=0".formatted(name));
         }
-        return new MemoryRegion(topology, name, kind, sizeBytes - 1);
+        return new MemoryRegion(owner, name, kind, sizeBytes - 1);
     }
 
     /// A name for people.
@@ -94,8 +94,8 @@ public final class MemoryRegion {
         return lastOffsetBytes;
     }
 
-    Topology topology() {
-        return topology;
+    RegionOwner owner() {
+        return owner;
     }
 
     RegionState state() {

@@ -20,7 +20,7 @@ import java.util.function.Consumer;
 /// One transaction runs at a time, and it is atomic: if the edits throw, nothing has changed; if a
 /// listener refuses (for example because the kernel has no more slots), the other listeners get the
 /// reverse changes.
-public final class Topology {
+public final class Topology implements RegionOwner {
     private final ReentrantLock lock = new ReentrantLock();
 
     @GuardedBy("lock")
@@ -72,7 +72,7 @@ public final class Topology {
         lock.lock();
         try {
             checkBetweenTransactions();
-            if (root.topology() != this) {
+            if (root.owner() != this) {
                 throw new MdevException(
                         Errno.EINVAL, "region=%s is of another topology".formatted(root));
             }

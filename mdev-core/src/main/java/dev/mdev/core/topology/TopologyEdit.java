@@ -154,7 +154,7 @@ public final class TopologyEdit {
 
     private void change(MemoryRegion region, UnaryOperator<RegionState> change) {
         checkOpen();
-        if (region.topology() != topology) {
+        if (region.owner() != topology) {
             throw new MdevException(
                     Errno.EINVAL, "region=%s is of another topology".formatted(region));
         }

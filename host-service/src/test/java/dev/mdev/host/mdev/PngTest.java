@@ -1,6 +1,8 @@
-package dev.mdev.api;
+package dev.mdev.host.mdev;
 
 import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.mdev.api.Display;
 
 import org.junit.jupiter.api.Test;
 
@@ -11,7 +13,7 @@ import java.util.SplittableRandom;
 
 import javax.imageio.ImageIO;
 
-final class PictureTest {
+class PngTest {
     @Test
     void anIndependentReaderGetsEveryPixelBack() throws IOException {
         SplittableRandom random = new SplittableRandom(1);
@@ -19,7 +21,7 @@ final class PictureTest {
             int[] rgb = random.ints((long) size[0] * size[1], 0, 1 << 24).toArray();
             Display.Picture picture = new Display.Picture(size[0], size[1], rgb);
 
-            BufferedImage read = ImageIO.read(new ByteArrayInputStream(picture.png()));
+            BufferedImage read = ImageIO.read(new ByteArrayInputStream(Png.encode(picture)));
 
             assertThat(read.getWidth()).isEqualTo(size[0]);
             assertThat(read.getHeight()).isEqualTo(size[1]);

@@ -1,8 +1,5 @@
-package dev.mdev.core.mapping;
+package dev.mdev.api;
 
-import dev.mdev.api.MapDecision;
-import dev.mdev.api.MapRequest;
-import dev.mdev.api.PoolShare;
 import dev.mdev.api.page.PfnRange;
 import dev.mdev.api.page.Prot;
 
@@ -11,12 +8,13 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 
-/// Checks a driver's grants: only here does a driver's answer become mappable. A driver is not
-/// trusted with other devices' pages.
+/// What a host checks of a driver's grant before it maps anything: a driver is not trusted with
+/// other devices' pages. The test kit checks by the same code.
 public final class GrantCheck {
     /// The device's pages: sorted, disjoint, neighbours merged.
     private final List<PfnRange> share;
 
+    /// @param shares the pages that belong to the device
     public GrantCheck(List<PoolShare> shares) {
         List<PfnRange> sorted =
                 shares.stream()
@@ -37,7 +35,7 @@ public final class GrantCheck {
     }
 
     /// @return the broken rule, or nothing if the grant may be mapped
-    Optional<String> violation(MapRequest request, MapDecision.Grant grant) {
+    public Optional<String> violation(MapRequest request, MapDecision.Grant grant) {
         if (grant.prot() == Prot.NONE || !grant.prot().allows(request.access())) {
             return Optional.of(
                     "granted rights do not allow the access: prot=%s access=%s"
