@@ -25,15 +25,22 @@ class ArchitectureTest extends ArchitectureRules {
                 "dev.mdev.core",
                 new PackageTable()
                         .row("core.addr", "api.page")
-                        .row("core.capacity", "api", "api.page")
+                        .row("core.range")
+                        .row("core.capacity", "api", "api.page", "core.range")
                         .row("core.devicestate", "api", "api.page")
                         .row("core.driver", "api")
                         .row("core.pci", "api")
                         .row("core.store", "api")
                         .row("core.sync")
                         .row("core.sys", "api")
-                        .row("core.hostmm", "api", "api.page", "core.addr", "core.sync")
-                        .row("core.ledger", "api", "api.page", "core.store")
+                        .row(
+                                "core.hostmm",
+                                "api",
+                                "api.page",
+                                "core.addr",
+                                "core.range",
+                                "core.sync")
+                        .row("core.ledger", "api", "api.page", "core.range", "core.store")
                         .row(
                                 "core.mapping",
                                 "api",
@@ -148,21 +155,9 @@ class ArchitectureTest extends ArchitectureRules {
                                 "core.engine",
                                 "core.hostmm",
                                 "core.memslot",
-                                "core.pci"),
-                List.of(
-                        Circle.of(
-                                "a region and its address space know each other, as in QEMU",
-                                "FlatRange",
-                                "FlatView",
-                                "FlatViewDiff",
-                                "FlatViewRenderer",
-                                "MemoryRegion",
-                                "RegionKind",
-                                "RegionState",
-                                "Topology",
-                                "TopologyEdit",
-                                "TopologyListener",
-                                "TopologySpace")));
+                                "core.pci",
+                                "core.range"),
+                List.of());
     }
 
     @Test

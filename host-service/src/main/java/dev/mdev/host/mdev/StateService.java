@@ -35,7 +35,7 @@ class StateService {
     /// @throws MdevException EBUSY if its machine executes a program, EOPNOTSUPP if its driver
     ///   saves no devices
     /// @throws TransferTooLongException if the client does not take it in time; the device
-    ///     continues
+    ///   continues
     void save(UUID uuid, OutputStream out) throws IOException {
         var _ = mdevs.get(uuid);
         bus.save(uuid, limit.limited(out));

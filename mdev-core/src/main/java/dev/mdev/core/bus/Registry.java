@@ -24,6 +24,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
 
@@ -45,8 +46,7 @@ final class Registry {
     private final Map<Parent, Integer> users = new HashMap<>();
 
     /// Goes up whenever a device is gone.
-    @GuardedBy("registry")
-    private long removals;
+    private final AtomicLong removals = new AtomicLong();
 
     @GuardedBy("registry")
     private boolean closing;
@@ -215,8 +215,7 @@ final class Registry {
         leaving.forEach(parent -> before.put(parent, parent.presence()));
         // Every later assignment sees this, and this sees every earlier assignment.
         leaving.forEach(parent -> parent.setPresence(Parent.Presence.LEAVING));
-        List<String> held = new ArrayList<>();
-        leaving.forEach(parent -> held.addAll(heldLocked(parent)));
+        List<String> held = leaving.stream().flatMap(it -> heldLocked(it).stream()).toList();
         if (!held.isEmpty()) {
             before.forEach(Parent::setPresence);
             throw new MdevException(
@@ -321,9 +320,7 @@ final class Registry {
 
     private static void requirePresent(Parent parent) {
         if (parent.presence() != Parent.Presence.PRESENT) {
-            throw new ParentException(
-                    ParentException.Reason.NOT_PRESENT,
-                    "parent=%s is %s".formatted(parent.name(), parent.presence()));
+            throw ParentException.notPresent(parent.name(), parent.presence());
         }
     }
 
@@ -390,9 +387,7 @@ final class Registry {
         registry.lock();
         try {
             if (mdev.parent().presence() == Parent.Presence.LEAVING) {
-                throw new ParentException(
-                        ParentException.Reason.NOT_PRESENT,
-                        "parent=%s is leaving".formatted(mdev.parent().name()));
+                throw ParentException.notPresent(mdev.parent().name(), Parent.Presence.LEAVING);
             }
             entries.put(mdev.uuid(), Entry.of(mdev, owner, Activity.ACTIVE));
         } finally {
@@ -424,7 +419,7 @@ final class Registry {
     Optional<Entry> remove(UUID uuid) {
         registry.lock();
         try {
-            removals++;
+            removals.incrementAndGet();
             return Optional.ofNullable(entries.remove(uuid));
         } finally {
             registry.unlock();
@@ -433,12 +428,7 @@ final class Registry {
 
     /// A number that goes up whenever a device is gone.
     long removals() {
-        registry.lock();
-        try {
-            return removals;
-        } finally {
-            registry.unlock();
-        }
+        return removals.get();
     }
 
     /// Whether a parent is leaving, has no users, and has no device left that its driver created

@@ -177,9 +177,7 @@ public final class Mdev {
     /// leaving.
     private void requireParent() {
         if (parent.presence() == Parent.Presence.LEAVING) {
-            throw new ParentException(
-                    ParentException.Reason.NOT_PRESENT,
-                    "parent=%s of mdev=%s is leaving".formatted(parent.name(), uuid));
+            throw ParentException.notPresent(parent.name(), Parent.Presence.LEAVING);
         }
     }
 

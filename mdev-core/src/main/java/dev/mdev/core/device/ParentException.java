@@ -3,6 +3,8 @@ package dev.mdev.core.device;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 
+import java.util.Locale;
+
 /// A request that needs something of a parent, which the parent cannot give.
 public final class ParentException extends MdevException {
     private static final long serialVersionUID = 1L;
@@ -12,6 +14,13 @@ public final class ParentException extends MdevException {
     public ParentException(Reason reason, String message) {
         super(reason.errno, message);
         this.reason = reason;
+    }
+
+    /// The parent is arriving or leaving.
+    public static ParentException notPresent(String parent, Parent.Presence presence) {
+        return new ParentException(
+                Reason.NOT_PRESENT,
+                "parent=%s is %s".formatted(parent, presence.name().toLowerCase(Locale.ROOT)));
     }
 
     /// Why not.

@@ -8,15 +8,7 @@ import java.util.TreeMap;
 /// A set of whole numbers, kept as few ranges as possible. Not safe for use by several threads.
 public final class RangeSet {
     /// The end of each range, by its start. Ranges neither overlap nor touch.
-    private final TreeMap<Long, Long> ends;
-
-    public RangeSet() {
-        ends = new TreeMap<>();
-    }
-
-    private RangeSet(TreeMap<Long, Long> ends) {
-        this.ends = ends;
-    }
+    private final TreeMap<Long, Long> ends = new TreeMap<>();
 
     /// Numbers `[start, end)`.
     ///
@@ -29,7 +21,9 @@ public final class RangeSet {
     }
 
     public RangeSet copy() {
-        return new RangeSet(new TreeMap<>(ends));
+        RangeSet copy = new RangeSet();
+        copy.ends.putAll(ends);
+        return copy;
     }
 
     /// Adds `[start, end)`; some of it may be in the set.

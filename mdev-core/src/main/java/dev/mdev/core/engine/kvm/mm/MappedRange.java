@@ -5,7 +5,6 @@ import com.google.errorprone.annotations.concurrent.GuardedBy;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.page.Page;
-import dev.mdev.api.page.Prot;
 import dev.mdev.core.addr.HvaRange;
 import dev.mdev.core.engine.kvm.mm.VmaMap.Part;
 import dev.mdev.core.engine.kvm.mm.VmaMap.Target;
@@ -23,25 +22,9 @@ import java.util.concurrent.locks.ReentrantLock;
 /// Without a grant, the kernel has the *backdrop*: a mapping that is registered with the range's
 /// userfaultfd and has no present page, so that every access is an event. It shows a file that is
 /// never written, or, once the owner has granted pages linearly to their addresses, the granted
-/// block itself (`tryAdoptLocked`). Granted pages are mapped over it, with one kernel mapping per
-/// run; pages linear to a backdrop of their own block need no mapping, and `UFFDIO_CONTINUE` enters
+/// block itself ([Backdrop]). Granted pages are mapped over it, with one kernel mapping per run;
+/// pages linear to a backdrop of their own block need no mapping, and `UFFDIO_CONTINUE` enters
 /// them.
-///
-/// ## No access is lost
-///
-/// A mapping appears and disappears by one `mmap` with `MAP_FIXED`, which the kernel does as one
-/// step for concurrent faults: an address always has something behind it. Restoring the backdrop
-/// takes three calls, because a mapping can be registered only once it exists:
-///
-/// ```
-/// mmap(PROT_NONE)       the old pages are gone, from guests' tables too; a touch is EFAULT
-/// UFFDIO_REGISTER       still EFAULT
-/// mprotect(READ|WRITE)  a touch is an event
-/// ```
-///
-/// In any other order, an access in between would find a page of zeroes, and a store to it would be
-/// lost. On EFAULT the virtual processor asks the owner itself, which waits for the zap to end, and
-/// retries. If registering fails, the range stays at EFAULT, and still works.
 ///
 /// ## A zap does not fail
 ///
@@ -54,11 +37,9 @@ public final class MappedRange implements VmaBudget.User {
     private static final int NOT_REGISTERED = 1 << 16;
 
     private static final int MIN_EVICTED = 8;
-    private static final int READ_WRITE = LinuxAbi.PROT_READ | LinuxAbi.PROT_WRITE;
 
-    private final Syscalls sys;
     private final HvaRange range;
-    private final @Nullable Userfaultfd uffd;
+    private final KernelRange kernel;
     private final VmaBudget budget;
 
     private final ReentrantLock lock = new ReentrantLock();
@@ -70,22 +51,12 @@ public final class MappedRange implements VmaBudget.User {
     /// looks for mappings to evict in all ranges.
     private volatile int vmaCount = 1;
 
-    /// The kernel's mapping at the start of the range without a grant.
     @GuardedBy("lock")
-    private Target backdrop;
+    private Backdrop backdrop;
 
     /// Whether nothing was mapped yet.
     @GuardedBy("lock")
     private boolean untouched = true;
-
-    /// Whether the backdrop is the block of the grants. Its pages exist in the file, so they are
-    /// never absent: it must also be registered for minor faults.
-    @GuardedBy("lock")
-    private boolean adopted;
-
-    /// Whether all of an adopted backdrop is registered, so that `UFFDIO_CONTINUE` works.
-    @GuardedBy("lock")
-    private boolean continuing;
 
     @GuardedBy("lock")
     private final ContinuedPages continued;
@@ -114,10 +85,9 @@ public final class MappedRange implements VmaBudget.User {
             Target backdrop,
             @Nullable Userfaultfd uffd,
             VmaBudget budget) {
-        this.sys = sys;
         this.range = range;
-        this.backdrop = backdrop;
-        this.uffd = uffd;
+        this.kernel = new KernelRange(sys, range, uffd);
+        this.backdrop = new Backdrop(range, backdrop, false, false);
         this.budget = budget;
         this.evictFrom = range.startHva();
         this.vmas = new VmaMap(range, backdrop);
@@ -150,7 +120,7 @@ public final class MappedRange implements VmaBudget.User {
     ///
     /// @param part the addresses; the backdrop is there now
     /// @param block the part of the file that belongs to the pages' block
-    void map(HvaRange part, Target target, FileExtent block) {
+    void map(HvaRange part, Target target, Backdrop.FileExtent block) {
         lock.lock();
         try {
             if (shut) {
@@ -161,9 +131,9 @@ public final class MappedRange implements VmaBudget.User {
             }
             if (untouched) {
                 untouched = false;
-                var _ = uffd != null && tryAdoptLocked(part, target, block);
+                tryAdoptLocked(part, target, block);
             }
-            if (isParallelLocked(part, target)) {
+            if (backdrop.isParallel(part, target)) {
                 continueLocked(part, target);
             } else {
                 mapOverLocked(part, target);
@@ -173,36 +143,21 @@ public final class MappedRange implements VmaBudget.User {
         }
     }
 
-    /// A part of a file.
-    ///
-    /// @param offsetBytes its start
-    record FileExtent(long offsetBytes, long lengthBytes) {}
-
-    /// Makes the first grant's block the backdrop, if the whole range fits into it linearly. From
-    /// then on `UFFDIO_CONTINUE` enters its pages, without a kernel mapping for each run. The
-    /// backdrop then shows pages that are not granted. This is safe as long as it is registered,
-    /// and it is registered from before its first access until after its removal.
+    /// Makes the block that the first grant is from the backdrop, if that can be.
     @GuardedBy("lock")
-    private boolean tryAdoptLocked(HvaRange part, Target target, FileExtent block) {
-        long start = target.offsetBytes() - (part.startHva() - range.startHva());
-        if (target.prot() != READ_WRITE
-                || start < block.offsetBytes
-                || start + range.lengthBytes() > block.offsetBytes + block.lengthBytes) {
-            return false;
+    private void tryAdoptLocked(HvaRange part, Target target, Backdrop.FileExtent block) {
+        Backdrop former = backdrop;
+        Backdrop adopting = kernel.isLazy() ? former.adopting(part, target, block) : null;
+        if (adopting == null) {
+            return;
         }
-        Target former = backdrop;
-        backdrop = new Target(target.file(), start, READ_WRITE);
-        adopted = true;
-        continuing = true;
+        backdrop = adopting;
         boolean shown = false;
         try {
             shown = showBackdropLocked(range) == 0;
-            return shown;
         } finally {
             if (!shown) {
                 // Memory without support for registered faults, such as a BAR of a PCI function.
-                adopted = false;
-                continuing = false;
                 backdrop = former;
                 var _ = showBackdropLocked(range);
             }
@@ -210,19 +165,9 @@ public final class MappedRange implements VmaBudget.User {
     }
 
     @GuardedBy("lock")
-    private boolean isParallelLocked(HvaRange part, Target target) {
-        return continuing && backdropAtLocked(part.startHva()).equals(target);
-    }
-
-    @GuardedBy("lock")
-    private Target backdropAtLocked(long hva) {
-        return backdrop.plus(hva - range.startHva());
-    }
-
-    @GuardedBy("lock")
     private void continueLocked(HvaRange part, Target target) {
         try {
-            continued.enter(uffd(), part, target);
+            continued.enter(kernel.uffd(), part, target);
         } catch (MdevException e) {
             zapLocked(part);
             throw e;
@@ -233,13 +178,13 @@ public final class MappedRange implements VmaBudget.User {
     private void mapOverLocked(HvaRange part, Target target) {
         // In the worst case, one more mapping cuts another in two.
         budget.take(2);
-        int errno = tryMmap(part, target, target.prot() & ~NOT_REGISTERED);
+        int errno = kernel.map(part, target, target.prot() & ~NOT_REGISTERED);
         if (errno != 0) {
             budget.add(-2);
             throw Syscalls.failure(errno, "mmap " + part);
         }
         // Equal to the backdrop, but unregistered: the kernel does not merge the two.
-        boolean parallel = backdropAtLocked(part.startHva()).equals(target);
+        boolean parallel = backdrop.at(part.startHva()).equals(target);
         Target noted = parallel ? target.withProt(target.prot() | NOT_REGISTERED) : target;
         continued.remove(part);
         budget.add(noteMappedLocked(part, noted) - 2);
@@ -267,8 +212,8 @@ public final class MappedRange implements VmaBudget.User {
 
     @GuardedBy("lock")
     private void zapLocked(HvaRange part) {
-        if (continuing && poisoned.isEmpty() && showsOnlyBackdropLocked(part)) {
-            sys.madvise(part.startHva(), part.lengthBytes(), LinuxAbi.MADV_DONTNEED);
+        if (backdrop.continuing() && poisoned.isEmpty() && backdrop.isAllOf(vmas.partsOf(part))) {
+            kernel.dropPages(part);
             continued.remove(part);
         } else {
             clearLocked(part);
@@ -281,18 +226,8 @@ public final class MappedRange implements VmaBudget.User {
     private void clearLocked(HvaRange part) {
         if (showBackdropLocked(part) != 0) {
             // An unregistered backdrop must not be reached by a linear mapping.
-            continuing = false;
+            backdrop = backdrop.withoutContinuing();
         }
-    }
-
-    @GuardedBy("lock")
-    private boolean showsOnlyBackdropLocked(HvaRange part) {
-        for (Part piece : vmas.partsOf(part)) {
-            if (!piece.target().equals(backdropAtLocked(piece.range().startHva()))) {
-                return false;
-            }
-        }
-        return true;
     }
 
     /// Puts the backdrop over all mappings in a part of the range.
@@ -301,46 +236,32 @@ public final class MappedRange implements VmaBudget.User {
     @GuardedBy("lock")
     private int showBackdropLocked(HvaRange part) {
         HvaRange shown = part;
-        Target target = backdropAtLocked(shown.startHva());
-        int errno = tryMmap(shown, target, LinuxAbi.PROT_NONE);
+        Target target = backdrop.at(shown.startHva());
+        int errno = kernel.map(shown, target, LinuxAbi.PROT_NONE);
         if (errno == Errno.ENOMEM.code()) {
             shown = vmas.widened(part);
             noteEvictedLocked(shown);
-            target = backdropAtLocked(shown.startHva());
-            errno = tryMmap(shown, target, LinuxAbi.PROT_NONE);
+            target = backdrop.at(shown.startHva());
+            errno = kernel.map(shown, target, LinuxAbi.PROT_NONE);
         }
         if (errno != 0) {
             throw Syscalls.failure(errno, "mmap " + shown);
         }
         poisoned.removeIf(shown::contains);
         continued.remove(shown);
-        errno = uffd == null ? 0 : openBackdropLocked(shown);
+        errno = kernel.isLazy() ? kernel.register(shown, backdrop.adopted()) : 0;
         Target noted = errno == 0 ? target : target.withProt(LinuxAbi.PROT_NONE);
         budget.add(noteMappedLocked(shown, noted));
         return errno;
-    }
-
-    /// Lets accesses to a part of the backdrop fault.
-    ///
-    /// @return 0, or why it could not be registered
-    @GuardedBy("lock")
-    private int openBackdropLocked(HvaRange shown) {
-        int errno = uffd().tryRegister(shown, adopted);
-        if (errno != 0) {
-            return errno;
-        }
-        return sys.libc().mprotect(shown.startHva(), shown.lengthBytes(), READ_WRITE) < 0
-                ? sys.libc().errno()
-                : 0;
     }
 
     /// Records the grants in a part of the range as evicted.
     @GuardedBy("lock")
     private void noteEvictedLocked(HvaRange part) {
         for (Part piece : vmas.partsOf(part)) {
-            if (piece.target().equals(backdropAtLocked(piece.range().startHva()))) {
+            if (piece.target().equals(backdrop.at(piece.range().startHva()))) {
                 for (HvaRange run : continued.runsIn(piece.range())) {
-                    evicted.add(run, backdropAtLocked(run.startHva()));
+                    evicted.add(run, backdrop.at(run.startHva()));
                 }
             } else if (piece.target().prot() != LinuxAbi.PROT_NONE) {
                 evicted.add(piece.range(), piece.target());
@@ -350,7 +271,7 @@ public final class MappedRange implements VmaBudget.User {
 
     @Override
     public int evictableCount() {
-        return uffd == null ? 0 : vmaCount;
+        return kernel.isLazy() ? vmaCount : 0;
     }
 
     /// Evicts kernel mappings of granted pages: an eighth of them, or a few, the next ones in a
@@ -362,7 +283,7 @@ public final class MappedRange implements VmaBudget.User {
     public int evictSome() {
         lock.lock();
         try {
-            if (uffd == null || shut) {
+            if (!kernel.isLazy() || shut) {
                 return 0;
             }
             int before = vmas.count();
@@ -403,7 +324,7 @@ public final class MappedRange implements VmaBudget.User {
             if (poisoned.contains(page.startHva())) {
                 clearLocked(page);
             }
-            if (isParallelLocked(page, target)) {
+            if (backdrop.isParallel(page, target)) {
                 continueLocked(page, target);
             } else {
                 mapOverLocked(page, target);
@@ -424,10 +345,12 @@ public final class MappedRange implements VmaBudget.User {
                 return;
             }
             int errno =
-                    showsOnlyBackdropLocked(page) ? uffd().tryPoison(page) : Errno.EEXIST.code();
+                    backdrop.isAllOf(vmas.partsOf(page))
+                            ? kernel.uffd().tryPoison(page)
+                            : Errno.EEXIST.code();
             if (errno == Errno.EEXIST.code()) {
                 // It was granted in the meantime.
-                uffd().wake(page);
+                kernel.uffd().wake(page);
                 return;
             }
             poisoned.add(page.startHva());
@@ -442,14 +365,14 @@ public final class MappedRange implements VmaBudget.User {
     /// Kernels before 6.6 have no poison; this replaces it: a mapping of one page without rights.
     @GuardedBy("lock")
     private void forbidLocked(HvaRange page) {
-        Target target = backdropAtLocked(page.startHva());
+        Target target = backdrop.at(page.startHva());
         try {
             mapOverLocked(page, target.withProt(LinuxAbi.PROT_NONE));
         } catch (MdevException e) {
             // There was no room for it: the threads fault again, which is better than to sleep.
             var _ = poisoned.remove(page.startHva());
         } finally {
-            uffd().wake(page);
+            kernel.uffd().wake(page);
         }
     }
 
@@ -475,17 +398,12 @@ public final class MappedRange implements VmaBudget.User {
     void shut() {
         lock.lock();
         try {
-            sys.mmap(
-                    new Syscalls.Placement(
-                            range.startHva(),
-                            range.lengthBytes(),
-                            LinuxAbi.PROT_NONE,
-                            LinuxAbi.MAP_PRIVATE | LinuxAbi.MAP_FIXED | LinuxAbi.MAP_NORESERVE));
+            kernel.forbidAll();
             budget.removeUser(this);
             budget.add(-vmas.count());
             shut = true;
-            if (uffd != null) {
-                uffd.wake(range);
+            if (kernel.isLazy()) {
+                kernel.uffd().wake(range);
             }
         } finally {
             lock.unlock();
@@ -505,34 +423,5 @@ public final class MappedRange implements VmaBudget.User {
         } finally {
             lock.unlock();
         }
-    }
-
-    private Userfaultfd uffd() {
-        if (uffd == null) {
-            throw new IllegalStateException("not a lazy range: " + range);
-        }
-        return uffd;
-    }
-
-    private int tryMmap(HvaRange part, Target target, int prot) {
-        long address =
-                sys.libc()
-                        .mmap(
-                                part.startHva(),
-                                part.lengthBytes(),
-                                prot,
-                                LinuxAbi.MAP_SHARED | LinuxAbi.MAP_FIXED,
-                                target.file(),
-                                target.offsetBytes());
-        return address == LinuxAbi.MAP_FAILED ? sys.libc().errno() : 0;
-    }
-
-    /// The rights of a kernel mapping.
-    static int protOf(Prot prot) {
-        return switch (prot) {
-            case NONE -> LinuxAbi.PROT_NONE;
-            case READ -> LinuxAbi.PROT_READ;
-            case READ_WRITE -> READ_WRITE;
-        };
     }
 }

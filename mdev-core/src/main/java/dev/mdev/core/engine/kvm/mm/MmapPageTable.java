@@ -8,7 +8,7 @@ import dev.mdev.api.page.Page;
 import dev.mdev.api.page.PfnRange;
 import dev.mdev.api.page.Prot;
 import dev.mdev.core.addr.HvaRange;
-import dev.mdev.core.engine.kvm.mm.MappedRange.FileExtent;
+import dev.mdev.core.engine.kvm.mm.Backdrop.FileExtent;
 import dev.mdev.core.engine.kvm.mm.VmaMap.Target;
 import dev.mdev.core.hostmm.FaultResult;
 import dev.mdev.core.hostmm.HostMemory;
@@ -187,7 +187,7 @@ public final class MmapPageTable implements HostPageTable, AutoCloseable {
                         new Target(
                                 file,
                                 fileOffset + block.offsetOf(pfns.firstPfn()),
-                                MappedRange.protOf(prot)),
+                                KernelRange.protOf(prot)),
                         new FileExtent(fileOffset, Page.bytesOf(block.pfns().npages())));
     }
 
