@@ -1,9 +1,21 @@
 package dev.mdev.host;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.mdev.core.bus.MdevBus;
 import dev.mdev.gate.ArchitectureRules;
 import dev.mdev.gate.PackageTable;
 
+import org.junit.jupiter.api.Test;
+
+import java.lang.module.ModuleDescriptor;
+import java.lang.module.ModuleFinder;
+import java.net.URISyntaxException;
+import java.net.URL;
+import java.nio.file.Path;
 import java.util.List;
+import java.util.Set;
+import java.util.stream.Collectors;
 
 /// Who may know whom in the host service.
 class ArchitectureTest extends ArchitectureRules {
@@ -92,5 +104,25 @@ class ArchitectureTest extends ArchitectureRules {
                                 "host.machine",
                                 "host.parent"),
                 List.of());
+    }
+
+    @Test
+    void theMachineryExportsWhatTheServiceUsesAndNoMore() throws URISyntaxException {
+        URL core = MdevBus.class.getProtectionDomain().getCodeSource().getLocation();
+        ModuleDescriptor descriptor =
+                ModuleFinder.of(Path.of(core.toURI()))
+                        .find("dev.mdev.core")
+                        .orElseThrow()
+                        .descriptor();
+        assertThat(descriptor.exports().stream().map(ModuleDescriptor.Exports::source))
+                .containsExactlyInAnyOrderElementsOf(usedPackagesOf("dev.mdev.core."));
+    }
+
+    private Set<String> usedPackagesOf(String prefix) {
+        return imported().stream()
+                .flatMap(type -> type.getDirectDependenciesFromSelf().stream())
+                .map(use -> use.getTargetClass().getPackageName())
+                .filter(name -> name.startsWith(prefix))
+                .collect(Collectors.toSet());
     }
 }
