@@ -24,14 +24,14 @@ class ArchitectureTest extends ArchitectureRules {
         super(
                 "dev.mdev.core",
                 new PackageTable()
+                        .row("core.sync")
                         .row("core.addr", "api.page")
                         .row("core.range")
                         .row("core.capacity", "api", "api.page", "core.range")
                         .row("core.devicestate", "api", "api.page")
-                        .row("core.driver", "api")
+                        .row("core.driver", "api", "core.sync")
                         .row("core.pci", "api")
                         .row("core.store", "api")
-                        .row("core.sync")
                         .row("core.sys", "api")
                         .row(
                                 "core.hostmm",
@@ -47,7 +47,8 @@ class ArchitectureTest extends ArchitectureRules {
                                 "api.page",
                                 "core.addr",
                                 "core.driver",
-                                "core.hostmm")
+                                "core.hostmm",
+                                "core.sync")
                         .row("core.memslot", "api", "api.page", "core.addr", "core.sync")
                         .row("core.topology", "api", "api.page", "core.addr", "core.memslot")
                         .row(
