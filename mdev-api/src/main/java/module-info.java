@@ -7,6 +7,7 @@ module dev.mdev.api {
     requires static transitive org.jspecify;
 
     exports dev.mdev.api;
+    exports dev.mdev.api.layout;
     exports dev.mdev.api.page;
     exports dev.mdev.api.register;
 

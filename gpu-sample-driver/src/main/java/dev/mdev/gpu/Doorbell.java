@@ -51,7 +51,7 @@ final class Doorbell {
             return new MapDecision.Deny("a doorbell is mapped when it is rung");
         }
         live = true;
-        return MapDecision.grantPage(request, page.runAt(0).pfns().firstPfn(), Prot.READ_WRITE);
+        return MapDecision.grantPage(request, page.pfnOf(0), Prot.READ_WRITE);
     }
 
     boolean isLive() {

@@ -28,7 +28,7 @@ final class FencePage {
         if (request.access() == Access.WRITE) {
             return new MapDecision.Deny("the fence page is read only");
         }
-        return MapDecision.grantPage(request, page.runAt(0).pfns().firstPfn(), Prot.READ);
+        return MapDecision.grantPage(request, page.pfnOf(0), Prot.READ);
     }
 
     void publish(long fence) {

@@ -62,7 +62,7 @@ final class Vram implements LinearMemory {
         if (page >= pages.npages()) {
             return new MapDecision.Deny("page=0x%x is past the end of VRAM".formatted(page));
         }
-        MapDecision.Grant grant = pages.runAt(page).grant(request, grantPages, Prot.READ_WRITE);
+        MapDecision.Grant grant = pages.grant(request, grantPages, Prot.READ_WRITE);
         markUsed(grant.firstPage(), grant.firstPage() + grant.pfns().npages());
         return grant;
     }

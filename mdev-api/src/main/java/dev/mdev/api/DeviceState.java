@@ -14,9 +14,12 @@ import java.io.IOException;
 ///
 /// Between stop and resume the host may also reset the device, save it again, or close it.
 public interface DeviceState {
-    /// Stops the device's own activity: when this returns, and until [#resume], it touches neither
-    /// its pages nor guest memory, and raises no interrupt. A device without a thread of its own
-    /// keeps the default.
+    /// The most bytes that [#save] may write.
+    int MAX_BYTES = 16 << 20;
+
+    /// Stops what the device does by itself: when this returns, and until [#resume], it touches
+    /// neither its pages nor guest memory, and raises no interrupt. Not called again before
+    /// [#resume]. A device without a thread of its own leaves this as it is.
     default void stop() {}
 
     /// Lets the device work again, with the work that was in progress at the stop or save.
@@ -26,10 +29,14 @@ public interface DeviceState {
     /// changes.
     int version();
 
-    /// Writes the state.
+    /// Writes the state: at most [#MAX_BYTES] bytes.
+    ///
+    /// @throws IOException if the host takes no more; let it pass
     void save(DataOutput out) throws IOException;
 
-    /// Restores what [#save] wrote, on this host or another, into a device of the same type.
+    /// Sets the state to what [#save] wrote, on this host or another, into a device of the same
+    /// type. The host has reset the device and filled its pages. All bytes are to be read: if some
+    /// are left, the host takes the state for one that makes no sense.
     ///
     /// @param version the version that wrote it
     /// @throws IOException if the bytes are invalid; the host then resets the device

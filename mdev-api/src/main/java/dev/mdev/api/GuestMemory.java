@@ -39,17 +39,19 @@ public interface GuestMemory extends LinearMemory {
     Pin pin(long iova, long npages, Access access);
 
     /// Pinned pages.
-    interface Pin extends AutoCloseable {
+    interface Pin extends LinearMemory, AutoCloseable {
         /// Copies from the pages, starting `offsetBytes` after the first byte.
         ///
         /// @throws IndexOutOfBoundsException if some bytes are outside
         /// @throws MdevException ENODEV after [#close]
+        @Override
         void read(long offsetBytes, MemorySegment destination);
 
         /// Copies to the pages.
         ///
         /// @throws IndexOutOfBoundsException if some bytes are outside
         /// @throws MdevException ENODEV after [#close], EPERM if pinned for reading
+        @Override
         void write(long offsetBytes, MemorySegment source);
 
         /// Unpins. Closing again does nothing.

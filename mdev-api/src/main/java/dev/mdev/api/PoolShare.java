@@ -19,11 +19,18 @@ public record PoolShare(String pool, List<PfnRange> extents) {
         return extents.stream().mapToLong(PfnRange::npages).sum();
     }
 
-    /// The extent or part of an extent that starts at the share's page `index` (counted over the
-    /// extents in order) and runs to the end of that extent.
+    /// The physical page that is the share's page `index`, counted over the extents in order.
     ///
     /// @throws IndexOutOfBoundsException if the share has no such page
-    public PfnRange runFrom(long index) {
+    public long pfnOf(long index) {
+        return extentFrom(index).firstPfn();
+    }
+
+    /// What is left of an extent from the share's page `index` on, to the end of that extent: the
+    /// pages that follow `index` in the share and in the aperture alike.
+    ///
+    /// @throws IndexOutOfBoundsException if the share has no such page
+    public PfnRange extentFrom(long index) {
         long rest = index;
         for (PfnRange extent : extents) {
             if (rest >= 0 && rest < extent.npages()) {

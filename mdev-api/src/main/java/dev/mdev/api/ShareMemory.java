@@ -7,6 +7,7 @@ import dev.mdev.api.page.Prot;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 
 /// A device's share of a pool as one piece of memory: its pages are 0, 1, 2..., at any place in the
 /// aperture.
@@ -111,10 +112,28 @@ public final class ShareMemory implements LinearMemory {
         }
     }
 
-    /// The longest run that contains `page`.
+    /// The physical page that is page `page` of the share.
     ///
     /// @throws IndexOutOfBoundsException if the share has no such page
-    public Run runAt(long page) {
+    public long pfnOf(long page) {
+        Run run = runAround(page);
+        return run.pfns().firstPfn() + (page - run.firstPage());
+    }
+
+    /// The answer to a fault in a region whose page 0 is the share's page 0: as many pages around
+    /// the touched one as are in one piece, in the request's window, and at most `mostPages`.
+    ///
+    /// @param mostPages at least 1
+    /// @throws IndexOutOfBoundsException if the share does not have the touched page
+    public MapDecision.Grant grant(MapRequest request, long mostPages, Prot prot) {
+        return runAround(request.page()).grant(request, mostPages, prot);
+    }
+
+    /// The longest run of pages that `page` is in. It may begin before `page`; [#pfnOf] has the
+    /// physical page of `page` itself.
+    ///
+    /// @throws IndexOutOfBoundsException if the share has no such page
+    public Run runAround(long page) {
         if (page < 0 || page >= npages) {
             throw new IndexOutOfBoundsException("page=" + page + " npages=" + npages);
         }
@@ -175,6 +194,17 @@ public final class ShareMemory implements LinearMemory {
                 (inAperture, _, length) -> aperture.fill(inAperture, length, value));
     }
 
+    /// Copies bytes within the share, as if all were read before any is written: the ranges may
+    /// overlap.
+    ///
+    /// @throws IndexOutOfBoundsException if the bytes are not all in the share; nothing is copied
+    ///   then
+    public void copy(long fromBytes, long toBytes, long lengthBytes) {
+        Objects.checkFromIndexSize(fromBytes, lengthBytes, sizeBytes());
+        Objects.checkFromIndexSize(toBytes, lengthBytes, sizeBytes());
+        LinearCopy.within(this, fromBytes, toBytes, lengthBytes);
+    }
+
     private interface Piece {
         void accept(long inAperture, long done, long length);
     }
@@ -183,7 +213,7 @@ public final class ShareMemory implements LinearMemory {
         long done = 0;
         while (done < lengthBytes) {
             long offset = offsetBytes + done;
-            Run run = runAt(Page.numberOf(offset));
+            Run run = runAround(Page.numberOf(offset));
             long inRun = offset - Page.addressOf(run.firstPage());
             long length = Math.min(lengthBytes - done, Page.bytesOf(run.pfns().npages()) - inRun);
             long firstPage = run.pfns().firstPfn() - aperture.pfns().firstPfn();

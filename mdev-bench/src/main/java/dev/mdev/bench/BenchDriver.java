@@ -113,7 +113,7 @@ record BenchDriver(String kind, int grant, int pages, int devices) implements Pa
         public MapDecision validateMapRequest(MapRequest request) {
             PfnRange all = vram;
             if (all == null) {
-                all = context.share("vram").runFrom(0);
+                all = context.share("vram").extentFrom(0);
                 vram = all;
             }
             if (kind.equals("eager")) {

@@ -88,7 +88,7 @@ abstract class AccessRules extends Rules {
         }
     }
 
-    private static void runAll(List<Callable<Object>> jobs) {
+    static void runAll(List<Callable<Object>> jobs) {
         try (ExecutorService executor = Executors.newFixedThreadPool(jobs.size())) {
             for (Future<Object> job : executor.invokeAll(jobs)) {
                 job.get();

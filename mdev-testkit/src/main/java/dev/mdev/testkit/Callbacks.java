@@ -1,10 +1,12 @@
 package dev.mdev.testkit;
 
+import dev.mdev.api.MapDecision;
 import dev.mdev.api.MdevException;
+
+import org.jspecify.annotations.Nullable;
 
 import java.time.Duration;
 import java.util.Arrays;
-import java.util.Objects;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
@@ -12,45 +14,59 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import java.util.concurrent.locks.ReentrantLock;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.Lock;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.stream.Collectors;
 
-/// Calls a driver as the host does: one call at a time, with a deadline.
+/// Calls a driver as the host does: one call at a time, or accesses beside each other if the device
+/// wants it so, and with a deadline.
 ///
 /// Each call runs on a thread of its own kind, so that a driver that never comes back does not keep
 /// the test: it is a violation, whose message shows where the driver waits.
 final class Callbacks implements AutoCloseable {
+    /// The most characters of a text that a driver answers with.
+    static final int MOST_TEXT_CHARS = 1024;
+
+    /// Calls that may take more than a tenth of the deadline: a busy machine delays some.
+    private static final int MOST_LATE_CALLS = 20;
+
+    /// What a call may always take, however short the deadline.
+    private static final long NEVER_LATE_NANOS = 100_000_000;
+
     private final Duration deadline;
-    private final ReentrantLock oneAtATime = new ReentrantLock();
+    private final ReentrantReadWriteLock turn = new ReentrantReadWriteLock(true);
     private final ExecutorService executor;
-    private volatile Thread thread = Thread.currentThread();
+    private final AtomicInteger lateCalls = new AtomicInteger();
+    private volatile boolean concurrent;
     private volatile boolean blocked;
 
     /// @param group the group of the calling thread, and so of the threads that the driver starts
     Callbacks(String name, Duration deadline, ThreadGroup group) {
         this.deadline = deadline;
         this.executor =
-                Executors.newSingleThreadExecutor(body ->
-                        thread =
-                                Thread.ofPlatform()
-                                        .group(group)
-                                        .daemon()
-                                        .name(name)
-                                        .unstarted(body));
+                Executors.newCachedThreadPool(body ->
+                        Thread.ofPlatform().group(group).daemon().name(name).unstarted(body));
     }
 
-    /// Calls the driver.
+    /// Lets the calls of [#access] run beside each other from now on.
+    void allowConcurrency() {
+        concurrent = true;
+    }
+
+    /// Calls the driver while no other call runs.
     ///
     /// @param what the method and its arguments, for messages
     /// @throws MdevException if the driver throws one
-    /// @throws ContractViolation if the driver throws something else, returns null, or does not
-    ///   come back
+    /// @throws ContractViolation if the driver throws something else, returns null, leaves its
+    ///   thread interrupted, says too much, or does not come back
     <T> T call(String what, Callable<T> body) {
-        T answer = callOnce(what, body);
-        if (answer == null) {
-            throw new ContractViolation(what + " returned null");
-        }
-        return answer;
+        return callIn(turn.writeLock(), what, body);
+    }
+
+    /// Calls the driver for a guest's access.
+    <T> T access(String what, Callable<T> body) {
+        return callIn(concurrent ? turn.readLock() : turn.writeLock(), what, body);
     }
 
     /// Calls a method of the driver that returns nothing.
@@ -58,50 +74,139 @@ final class Callbacks implements AutoCloseable {
         call(what, Executors.callable(body, true));
     }
 
-    private <T> T callOnce(String what, Callable<T> body) {
-        oneAtATime.lock();
+    private <T> T callIn(Lock lock, String what, Callable<T> body) {
+        T answer;
+        lock.lock();
         try {
             if (blocked) {
                 throw new ContractViolation(what + ": an earlier call has not come back");
             }
-            return await(what, executor.submit(body));
+            answer = await(what, new Call<>(body));
         } finally {
-            oneAtATime.unlock();
+            lock.unlock();
+        }
+        if (answer == null) {
+            throw new ContractViolation(what + " returned null");
+        }
+        if (answer instanceof MapDecision.Deny(String reason)) {
+            requireShort(what, "the reason of its denial", reason);
+        }
+        return answer;
+    }
+
+    /// One call, and the thread that it runs on.
+    private static final class Call<T> implements Callable<T> {
+        private final Callable<T> body;
+        private volatile @Nullable Thread thread;
+        private volatile boolean leftInterrupted;
+
+        /// Kept aside: whoever wraps it may ask it for its words, and they may throw.
+        private volatile @Nullable Throwable thrown;
+
+        Call(Callable<T> body) {
+            this.body = body;
+        }
+
+        @Override
+        @SuppressWarnings("NullAway") // who asks looks at `thrown` first
+        public T call() {
+            thread = Thread.currentThread();
+            try {
+                return body.call();
+            } catch (Throwable e) {
+                thrown = e;
+                return null;
+            } finally {
+                leftInterrupted = Thread.interrupted();
+            }
         }
     }
 
-    private <T> T await(String what, Future<T> answer) {
+    private <T> T await(String what, Call<T> call) {
+        long start = System.nanoTime();
+        Future<T> answer = executor.submit(call);
         try {
-            return answer.get(deadline.toNanos(), TimeUnit.NANOSECONDS);
+            T value = answer.get(deadline.toNanos(), TimeUnit.NANOSECONDS);
+            Throwable thrown = call.thrown;
+            RuntimeException failure = thrown == null ? null : translate(what, thrown);
+            requireNotInterrupted(what, call);
+            requireInTime(what, System.nanoTime() - start);
+            if (failure != null) {
+                throw failure;
+            }
+            return value;
         } catch (TimeoutException e) {
             blocked = true;
-            String stack = stackOf(thread);
+            String stack = stackOf(call.thread);
             answer.cancel(true);
             throw new ContractViolation(
                     "%s has not come back within %d ms; it is at%n%s"
                             .formatted(what, deadline.toMillis(), stack),
                     e);
         } catch (ExecutionException e) {
-            throw translate(what, Objects.requireNonNullElse(e.getCause(), e));
+            throw new IllegalStateException("nothing is thrown by a call: " + what, e);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new IllegalStateException("interrupted in " + what, e);
         }
     }
 
+    private static void requireNotInterrupted(String what, Call<?> call) {
+        if (call.leftInterrupted) {
+            throw new ContractViolation(what + " left its thread interrupted");
+        }
+    }
+
+    /// One late call is the machine's fault, many are the driver's: so that the suite ends, too, at
+    /// a driver that is always just in time.
+    private void requireInTime(String what, long nanos) {
+        long late = Math.max(NEVER_LATE_NANOS, deadline.toNanos() / 10);
+        if (nanos > late && lateCalls.incrementAndGet() > MOST_LATE_CALLS) {
+            throw new ContractViolation(
+                    "%d answers were late, this one took %d ms: %s"
+                            .formatted(lateCalls.get(), nanos / 1_000_000, what));
+        }
+    }
+
     private static RuntimeException translate(String what, Throwable thrown) {
         return switch (thrown) {
-            case MdevException expected -> expected;
+            case MdevException expected -> {
+                requireShort(what, "the message of its exception", expected.getMessage());
+                yield expected;
+            }
             case ContractViolation violation -> throw violation;
-            default -> throw new ContractViolation(what + " threw " + thrown, thrown);
+            default -> throw withCause(what + " threw ", thrown);
         };
     }
 
-    private static String stackOf(Thread thread) {
-        return Arrays.stream(thread.getStackTrace())
-                .limit(12)
-                .map(frame -> "    " + frame)
-                .collect(Collectors.joining(System.lineSeparator()));
+    /// What was thrown is the cause, unless it throws itself when it is asked for its words.
+    private static ContractViolation withCause(String what, Throwable thrown) {
+        try {
+            return new ContractViolation(what + cut(thrown.toString()), thrown);
+        } catch (RuntimeException | Error e) {
+            return new ContractViolation(what + thrown.getClass().getName());
+        }
+    }
+
+    private static void requireShort(String what, String text, String said) {
+        if (said.length() > MOST_TEXT_CHARS) {
+            throw new ContractViolation(
+                    "%s: %s has %d characters, at most %d are taken"
+                            .formatted(what, text, said.length(), MOST_TEXT_CHARS));
+        }
+    }
+
+    private static String cut(String text) {
+        return text.length() <= MOST_TEXT_CHARS ? text : text.substring(0, MOST_TEXT_CHARS);
+    }
+
+    private static String stackOf(@Nullable Thread thread) {
+        return thread == null
+                ? "    no line of the driver yet"
+                : Arrays.stream(thread.getStackTrace())
+                        .limit(12)
+                        .map(frame -> "    " + frame)
+                        .collect(Collectors.joining(System.lineSeparator()));
     }
 
     @Override

@@ -42,7 +42,10 @@ public final class InMemoryHost implements ParentHost, AutoCloseable {
     /// @param settings what the operator set for the driver
     /// @param deadline how long a callback may take
     /// @param seed of everything that is random
-    public record Options(Map<String, String> settings, Duration deadline, long seed) {
+    /// @param scattersShares whether devices get their pages in as many extents as their types
+    ///   allow; else in as few as there are
+    public record Options(
+            Map<String, String> settings, Duration deadline, long seed, boolean scattersShares) {
         public Options {
             settings = Map.copyOf(settings);
         }
@@ -54,22 +57,28 @@ public final class InMemoryHost implements ParentHost, AutoCloseable {
             return new Options(
                     Map.of(),
                     Duration.ofMillis(Long.getLong("mdev.testkit.deadline-millis", 5000)),
-                    seed == null ? new SplittableRandom().nextLong() : seed);
+                    seed == null ? new SplittableRandom().nextLong() : seed,
+                    true);
         }
 
         /// These options with other settings.
         public Options withSettings(Map<String, String> other) {
-            return new Options(other, deadline, seed);
+            return new Options(other, deadline, seed, scattersShares);
         }
 
         /// These options with another deadline.
         public Options withDeadline(Duration other) {
-            return new Options(settings, other, seed);
+            return new Options(settings, other, seed, scattersShares);
         }
 
         /// These options with another seed.
         public Options withSeed(long other) {
-            return new Options(settings, deadline, other);
+            return new Options(settings, deadline, other, scattersShares);
+        }
+
+        /// These options with shares that are scattered, or are not.
+        public Options withScatteredShares(boolean scatters) {
+            return new Options(settings, deadline, seed, scatters);
         }
     }
 
@@ -161,7 +170,7 @@ public final class InMemoryHost implements ParentHost, AutoCloseable {
             } catch (ContractViolation violation) {
                 violations.add(violation);
             } catch (MdevException e) {
-                violation("close of " + parent.device().name() + " threw " + e);
+                violation("close of " + parent.name() + " threw " + e);
             }
         }
         driversThreads().ifPresent(left -> violation("a thread outlives all devices: " + left));
@@ -207,11 +216,15 @@ public final class InMemoryHost implements ParentHost, AutoCloseable {
         return new Callbacks(name, options.deadline(), threads);
     }
 
-    SparseAperture apertureOf(ParentDevice device) {
-        if (device.aperture() instanceof DriverAperture aperture && apertures.contains(aperture)) {
-            return aperture.memory();
+    SparseAperture memoryOf(Aperture aperture) {
+        if (aperture instanceof DriverAperture known && apertures.contains(known)) {
+            return known.memory();
         }
-        throw violation("not an aperture of this host: " + device.name());
+        throw violation("not an aperture of this host: " + aperture.getClass().getName());
+    }
+
+    boolean scattersShares() {
+        return options.scattersShares();
     }
 
     UUID nextUuid() {

@@ -11,23 +11,29 @@ import dev.mdev.api.MdevDevice;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.MdevType;
 import dev.mdev.api.PciIdentity;
+import dev.mdev.api.PciOptions;
 import dev.mdev.api.PoolShare;
+import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
+import dev.mdev.api.layout.BarLayout;
 import dev.mdev.api.page.Access;
 import dev.mdev.api.page.Page;
 import dev.mdev.api.page.PfnRange;
 
+import org.jspecify.annotations.Nullable;
+
 import java.io.ByteArrayInputStream;
-import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.function.BooleanSupplier;
+import java.util.function.Function;
 import java.util.function.Supplier;
 
 /// A mediated device in the host in memory: its context, and the host's side of its callbacks.
@@ -48,25 +54,65 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
     private final MdevDevice device;
     private final List<RegionInfo> regions;
     private volatile BooleanSupplier overtaken = () -> false;
+    private volatile boolean made;
     private volatile boolean closed;
+    private @Nullable BarLayout layout;
 
     /// Whether the driver was told to stop and not yet to go on; changed in callbacks.
     private boolean stopped;
 
-    InMemoryMdev(InMemoryParent parent, UUID uuid, MdevType type, List<PoolShare> share) {
+    /// Who a device is, and what belongs to it.
+    record Identity(UUID uuid, MdevType type, List<PoolShare> share) {}
+
+    /// @param what how the driver is asked for the device, for messages
+    InMemoryMdev(
+            InMemoryParent parent,
+            Identity identity,
+            String what,
+            Function<MdevContext, MdevDevice> maker) {
         this.parent = parent;
-        this.uuid = uuid;
-        this.type = type;
-        this.share = List.copyOf(share);
+        this.uuid = identity.uuid();
+        this.type = identity.type();
+        this.share = List.copyOf(identity.share());
         this.ram = new SimulatedRam(parent.host(), RAM_PAGES);
         this.interrupts = new RecordedInterrupts(parent.host());
         this.steps = parent.host().newStepGate();
         this.callbacks = parent.host().newCallbacks("mdev-" + uuid);
-        this.device =
-                parent.callbacks()
-                        .call("create type=" + type.id(), () -> parent.device().create(this));
-        this.regions = callbacks.call("regions", device::regions);
-        interrupts.announce(irqs());
+        this.device = parent.callbacks().call(what, () -> maker.apply(this));
+        made = true;
+        try {
+            this.regions = List.copyOf(callbacks.call("regions", device::regions));
+            requireLayout();
+            interrupts.announce(irqs());
+            if (callbacks.call("isConcurrent", device::isConcurrent)) {
+                callbacks.allowConcurrency();
+            }
+        } catch (RuntimeException | Error e) {
+            endUnusable();
+            throw e;
+        }
+    }
+
+    /// As the host: a device that does not make a PCI function is closed.
+    private void requireLayout() {
+        PciOptions options = callbacks.call("pci", device::pci);
+        IrqInfo irqs = irqs();
+        try {
+            layout = BarLayout.of(regions, irqs, options);
+        } catch (MdevException e) {
+            throw parent.host().violation("the host takes no such device: " + e.getMessage());
+        }
+    }
+
+    private void endUnusable() {
+        closed = true;
+        ram.close();
+        interrupts.close();
+        try {
+            callbacks.run("close", device::close);
+        } finally {
+            callbacks.close();
+        }
     }
 
     // What the driver sees.
@@ -93,6 +139,9 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
                     .violation(
                             "revoke region=%d firstPage=%d npages=%d"
                                     .formatted(region, firstPage, npages));
+        }
+        if (!made) {
+            throw parent.host().violation("revoke before there is a device: " + uuid);
         }
         if (closed) {
             throw parent.host().violation("revoke after close of " + uuid);
@@ -147,9 +196,47 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
         return Optional.ofNullable(mappings.entry(region, page)).map(GuestMappings.Entry::pfn);
     }
 
+    /// Its base address registers, and where its MSI-X table is.
+    public BarLayout layout() {
+        return Objects.requireNonNull(layout);
+    }
+
+    /// Maps every page of the eager areas, as far as the driver grants it: what the host does when
+    /// a guest can reach them.
+    ///
+    /// @return pages of eager areas that are not mapped
+    public long populate() {
+        long unmapped = 0;
+        for (RegionInfo region : regions) {
+            for (RegionArea area : region.areas()) {
+                if (area.kind() == RegionArea.Kind.EAGER) {
+                    unmapped += populate(region, area);
+                }
+            }
+        }
+        return unmapped;
+    }
+
+    private long populate(RegionInfo region, RegionArea area) {
+        long unmapped = 0;
+        long end = Page.numberOf(area.endBytes());
+        for (long page = Page.numberOf(area.offsetBytes()); page < end; page++) {
+            if (!isMapped(region.index(), page)) {
+                guest.tryPrefetch(region.index(), page);
+            }
+            unmapped += isMapped(region.index(), page) ? 0 : 1;
+        }
+        return unmapped;
+    }
+
     /// The host.
     public InMemoryHost host() {
         return parent.host();
+    }
+
+    /// Asks the driver something, in the device's turn.
+    <T> T ask(String what, Function<MdevDevice, T> question) {
+        return callbacks.call(what, () -> question.apply(device));
     }
 
     public IrqInfo irqs() {
@@ -201,7 +288,7 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
                     if (state.isEmpty()) {
                         return Optional.empty();
                     }
-                    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+                    SavedBytes bytes = new SavedBytes(parent.host());
                     state.get().save(new DataOutputStream(bytes));
                     return Optional.of(
                             new Saved(state.get().version(), bytes.toByteArray(), readPages()));
@@ -245,6 +332,7 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
         boolean taken;
         try {
             stop();
+            reset();
             writePages(saved.pages());
             taken = callbacks.call("restore", () -> unmapped(() -> tryRestore(saved)));
         } catch (MdevException e) {
@@ -257,13 +345,10 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
     }
 
     private boolean tryRestore(Saved saved) {
+        ByteArrayInputStream bytes = new ByteArrayInputStream(saved.state());
         try {
-            device.state()
-                    .orElseThrow()
-                    .restore(
-                            saved.version(),
-                            new DataInputStream(new ByteArrayInputStream(saved.state())));
-            return true;
+            device.state().orElseThrow().restore(saved.version(), new DataInputStream(bytes));
+            return bytes.available() == 0;
         } catch (IOException e) {
             return false;
         }
@@ -366,10 +451,14 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
                 "%s region=%d offset=0x%x width=%d"
                         .formatted(access, region, offsetBytes, widthBytes);
         return switch (access) {
-            case READ -> callbacks.call(what, () -> device.read(region, offsetBytes, widthBytes));
+            case READ -> callbacks.access(what, () -> device.read(region, offsetBytes, widthBytes));
             case WRITE -> {
-                callbacks.run(what, () -> device.write(region, offsetBytes, widthBytes, value));
-                yield 0;
+                yield callbacks.access(
+                        what,
+                        () -> {
+                            device.write(region, offsetBytes, widthBytes, value);
+                            return 0L;
+                        });
             }
         };
     }
@@ -378,16 +467,30 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
     MapDecision ask(MapRequest request) {
         GuestMappings.Ticket ticket = mappings.ask(request.region());
         try {
-            MapDecision decision =
-                    callbacks.call(request.toString(), () -> device.validateMapRequest(request));
+            MapDecision decision = askInTurns(request);
             return switch (decision) {
                 case MapDecision.Grant grant -> install(ticket, request, grant);
                 case MapDecision.Trap trap -> trap;
                 case MapDecision.Deny deny -> deny;
+                case MapDecision.Again again -> again;
             };
         } finally {
             mappings.drop(ticket);
         }
+    }
+
+    private MapDecision askInTurns(MapRequest request) {
+        for (int i = 0; i < MapDecision.Again.MOST_ASKED; i++) {
+            MapDecision decision =
+                    callbacks.access(request.toString(), () -> device.validateMapRequest(request));
+            if (!(decision instanceof MapDecision.Again)) {
+                return decision;
+            }
+        }
+        throw parent.host()
+                .violation(
+                        "Again %d times in a row: %s"
+                                .formatted(MapDecision.Again.MOST_ASKED, request));
     }
 
     private MapDecision install(

@@ -3,13 +3,18 @@ package dev.mdev.testkit;
 import com.google.errorprone.annotations.concurrent.GuardedBy;
 
 import dev.mdev.api.Errno;
+import dev.mdev.api.ExistingDevice;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.MdevType;
 import dev.mdev.api.ParentDevice;
 import dev.mdev.api.PoolShare;
+import dev.mdev.api.ResourcePool;
+import dev.mdev.api.layout.ParentLayout;
 import dev.mdev.api.page.Page;
 import dev.mdev.api.page.PfnRange;
 
+import java.io.ByteArrayOutputStream;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -20,6 +25,7 @@ public final class InMemoryParent {
     private final InMemoryHost host;
     private final ParentDevice device;
     private final Callbacks callbacks;
+    private final ParentLayout layout;
     private final SparseAperture aperture;
 
     @GuardedBy("this")
@@ -31,9 +37,30 @@ public final class InMemoryParent {
     InMemoryParent(InMemoryHost host, ParentDevice device, SplittableRandom random) {
         this.host = host;
         this.device = device;
-        this.callbacks = host.newCallbacks("parent-" + device.name());
-        this.aperture = host.apertureOf(device);
-        device.pools().forEach(pool -> allocators.add(new PoolAllocator(pool, random.split())));
+        this.callbacks = host.newCallbacks("parent");
+        this.layout = layoutOf(device);
+        this.aperture = host.memoryOf(callbacks.call("aperture", device::aperture));
+        for (ResourcePool pool : layout.pools()) {
+            allocators.add(new PoolAllocator(pool, random.split(), host.scattersShares()));
+        }
+    }
+
+    private ParentLayout layoutOf(ParentDevice asked) {
+        try {
+            return callbacks.call("name, pools and types", () -> ParentLayout.of(asked));
+        } catch (MdevException e) {
+            throw host.violation("the host takes no such parent: " + e.getMessage());
+        }
+    }
+
+    /// Its name.
+    public String name() {
+        return layout.name();
+    }
+
+    /// What the driver said of it when it was found.
+    public ParentLayout layout() {
+        return layout;
     }
 
     /// The driver's parent device.
@@ -46,6 +73,27 @@ public final class InMemoryParent {
         return aperture;
     }
 
+    /// What the driver says of it now.
+    ParentLayout layoutNow() {
+        return layoutOf(device);
+    }
+
+    /// What pages of a device hold.
+    byte[] contentOf(List<PoolShare> share) {
+        ByteArrayOutputStream content = new ByteArrayOutputStream();
+        for (PoolShare part : share) {
+            for (PfnRange extent : part.extents()) {
+                if (!aperture.pfns().contains(extent)) {
+                    throw host.violation("pages leave the pool and the aperture: " + part);
+                }
+                byte[] bytes = new byte[Math.toIntExact(Page.bytesOf(extent.npages()))];
+                aperture.read(aperture.offsetOf(extent.firstPfn()), MemorySegment.ofArray(bytes));
+                content.writeBytes(bytes);
+            }
+        }
+        return content.toByteArray();
+    }
+
     /// Makes a device.
     ///
     /// @throws MdevException EUSERS if the pools have not enough left, or what the driver throws
@@ -53,14 +101,64 @@ public final class InMemoryParent {
         MdevType type = type(typeId);
         List<PoolShare> share = take(type);
         try {
-            InMemoryMdev mdev = new InMemoryMdev(this, host.nextUuid(), type, share);
-            synchronized (this) {
-                mdevs.add(mdev);
-            }
-            return mdev;
+            return added(
+                    new InMemoryMdev(
+                            this,
+                            new InMemoryMdev.Identity(host.nextUuid(), type, share),
+                            "create type=" + typeId,
+                            device::create));
         } catch (RuntimeException | Error e) {
             giveBack(share);
             throw e;
+        }
+    }
+
+    private InMemoryMdev added(InMemoryMdev mdev) {
+        synchronized (this) {
+            mdevs.add(mdev);
+        }
+        return mdev;
+    }
+
+    /// The devices that the driver says are there without our doing.
+    public List<ExistingDevice> existing() {
+        return callbacks.call("existing", () -> List.copyOf(device.existing()));
+    }
+
+    /// Takes an existing device over as it is, with the content of its pages. Whatever comes of it,
+    /// the pages are nobody else's from now on.
+    ///
+    /// @throws MdevException what the driver throws; the device is as it was then
+    /// @throws ContractViolation if the device's pages are not what its type demands, outside the
+    ///   pools, or somebody else's
+    public InMemoryMdev adopt(ExistingDevice found) {
+        MdevType type = type(found.typeId());
+        claim(type, found.share());
+        return added(
+                new InMemoryMdev(
+                        this,
+                        new InMemoryMdev.Identity(found.uuid(), type, found.share()),
+                        "adopt mdev=" + found.uuid(),
+                        device::adopt));
+    }
+
+    private synchronized void claim(MdevType type, List<PoolShare> share) {
+        if (share.size() != type.demands().size()) {
+            throw host.violation("%s has shares of other pools: %s".formatted(type.id(), share));
+        }
+        List<PoolShare> claimed = new ArrayList<>();
+        for (int i = 0; i < share.size(); i++) {
+            PoolShare part = share.get(i);
+            MdevType.Demand demand = type.demands().get(i);
+            if (!part.pool().equals(demand.pool())
+                    || part.npages() != demand.npages()
+                    || !allocator(part.pool()).claim(part)) {
+                undoTake(claimed);
+                throw host.violation(
+                        "an existing device's pages do not fit its type, leave the pool, or are"
+                                + " another's: %s %s".formatted(demand, part));
+            }
+            claimed.add(part);
         }
     }
 
@@ -84,7 +182,7 @@ public final class InMemoryParent {
 
     /// The type of that id.
     public MdevType type(String typeId) {
-        return device.types().stream()
+        return layout.types().stream()
                 .filter(type -> type.id().equals(typeId))
                 .findFirst()
                 .orElseThrow(() -> new MdevException(Errno.ENOENT, "type=" + typeId));
@@ -134,7 +232,7 @@ public final class InMemoryParent {
             }
         } finally {
             try {
-                callbacks.run("close of " + device.name(), device::close);
+                callbacks.run("close of " + name(), device::close);
             } finally {
                 callbacks.close();
             }

@@ -1,6 +1,7 @@
 package dev.mdev.testkit;
 
 import dev.mdev.api.MapDecision;
+import dev.mdev.api.RegionArea;
 import dev.mdev.api.page.Page;
 
 import org.junit.jupiter.api.Test;
@@ -11,10 +12,20 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.SplittableRandom;
+import java.util.concurrent.Callable;
+import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.IntStream;
+import java.util.stream.LongStream;
+import java.util.stream.Stream;
 
 /// What may be mapped, and what becomes of it when it is revoked.
 abstract class MappingRules extends Rules {
+    private static final int PROCESSORS = 3;
+
+    /// Accesses of one processor.
+    private static final int MOST_ACCESSES = 1000;
+
     /// The host checks each grant: share, window, rights, the touched page.
     @Test
     void grantsKeepToTheShareTheWindowAndTheRights() {
@@ -28,8 +39,21 @@ abstract class MappingRules extends Rules {
                     touch(mdev, page, random);
                 }
                 revokeAll(mdev);
+                loadThenStore(mdev, mappablePages(mdev, random.split()));
+                revokeAll(mdev);
             }
         });
+    }
+
+    /// Each page is mapped by a load before it is stored to, so that those that were granted for
+    /// loads only get more rights.
+    private static void loadThenStore(InMemoryMdev mdev, List<MappablePage> pages) {
+        for (MappablePage page : pages) {
+            mdev.guest().tryLoad(page.region().index(), page.offsetBytes(), 8);
+        }
+        for (MappablePage page : pages) {
+            mdev.guest().tryStore(page.region().index(), page.offsetBytes(), 8, 0);
+        }
     }
 
     private static void touch(InMemoryMdev mdev, MappablePage page, SplittableRandom random) {
@@ -48,7 +72,7 @@ abstract class MappingRules extends Rules {
     /// A driver that changes its mind has to revoke first.
     @Test
     void aMappedPageKeepsItsPhysicalPage() {
-        atDevice(mdev -> {
+        atDevices(mdev -> {
             SplittableRandom random = random();
             mdev.guest().setWindows(Windows.narrow());
             for (int round = 0; round < 20; round++) {
@@ -68,27 +92,113 @@ abstract class MappingRules extends Rules {
 
     @Test
     void twoPagesAreNeverOnePhysicalPage() {
-        atDevice(mdev -> {
+        atDevices(mdev -> {
             Map<Long, MappablePage> owners = new HashMap<>();
             SplittableRandom random = random();
             for (MappablePage page : mappablePages(mdev, random.split())) {
                 if (subject().keepsContent(page.region(), page.page())) {
                     touch(mdev, page, random);
                     mdev.pfnOf(page.region().index(), page.page())
-                            .ifPresent(pfn -> requireOwner(owners, pfn, page));
+                            .ifPresent(pfn -> requireOwner(mdev, owners, pfn, page));
                 }
             }
         });
     }
 
-    private static void requireOwner(Map<Long, MappablePage> owners, long pfn, MappablePage page) {
-        MappablePage other = owners.putIfAbsent(pfn, page);
-        require(other == null, "pfn=0x%x is both %s and %s", pfn, other, page);
+    /// A page that was revoked since owns nothing any more.
+    private static void requireOwner(
+            InMemoryMdev mdev, Map<Long, MappablePage> owners, long pfn, MappablePage page) {
+        MappablePage other = owners.put(pfn, page);
+        boolean both =
+                other != null
+                        && !other.equals(page)
+                        && mdev.pfnOf(other.region().index(), other.page())
+                                .filter(mapped -> mapped == pfn)
+                                .isPresent();
+        require(!both, "pfn=0x%x is both %s and %s", pfn, other, page);
+    }
+
+    /// Several processors touch all pages at once; each stores to pages of its own.
+    @Test
+    void pagesThatAreTouchedAtOnceDoNotGetMixedUp() {
+        atDevices(mdev -> {
+            SplittableRandom random = random();
+            List<MappablePage> pages =
+                    mappablePages(mdev, random.split()).stream()
+                            .filter(page -> subject().keepsContent(page.region(), page.page()))
+                            .filter(page -> store(mdev, page, 0))
+                            .toList();
+            revokeAll(mdev);
+            List<Callable<Object>> processors = new ArrayList<>();
+            for (int i = 0; i < PROCESSORS; i++) {
+                List<MappablePage> own = everyNth(pages, i);
+                SplittableRandom order = random.split();
+                processors.add(Executors.callable(() -> storeAndCheck(mdev, own, order)));
+            }
+            AccessRules.runAll(processors);
+        });
+    }
+
+    private static List<MappablePage> everyNth(List<MappablePage> pages, int first) {
+        return IntStream.iterate(first, i -> i < pages.size(), i -> i + PROCESSORS)
+                .mapToObj(pages::get)
+                .toList();
+    }
+
+    private static void storeAndCheck(
+            InMemoryMdev mdev, List<MappablePage> own, SplittableRandom random) {
+        Map<MappablePage, Long> stored = new HashMap<>();
+        int accesses = Math.min(MOST_ACCESSES, 50 * own.size());
+        for (int i = 0; i < accesses; i++) {
+            MappablePage page = own.get(random.nextInt(own.size()));
+            int region = page.region().index();
+            long wanted = stored.getOrDefault(page, 0L);
+            long seen = mdev.guest().load(region, page.offsetBytes(), 8);
+            require(seen == wanted, "%s holds 0x%x, stored was 0x%x", page, seen, wanted);
+            long next = random.nextLong();
+            mdev.guest().store(region, page.offsetBytes(), 8, next);
+            stored.put(page, next);
+        }
+    }
+
+    /// An area is eager so that its pages are there before they are touched.
+    @Test
+    void eagerAreasAreMappedAhead() {
+        forEachType(mdev -> {
+            long eager =
+                    mappablePagesOfKind(mdev, RegionArea.Kind.EAGER)
+                            .filter(page -> subject().keepsContent(page.region(), page.page()))
+                            .count();
+            long unmapped = mdev.populate();
+            require(
+                    eager == 0 || unmapped < eager,
+                    "no page of an eager area can be mapped ahead, of %d",
+                    eager);
+            long before = mdev.guest().faults();
+            mappablePagesOfKind(mdev, RegionArea.Kind.EAGER)
+                    .filter(page -> mdev.isMapped(page.region().index(), page.page()))
+                    .forEach(page ->
+                            mdev.guest().load(page.region().index(), page.offsetBytes(), 4));
+            require(mdev.guest().faults() == before, "a page that was mapped ahead faults");
+        });
+    }
+
+    private static Stream<MappablePage> mappablePagesOfKind(
+            InMemoryMdev mdev, RegionArea.Kind kind) {
+        return mdev.regions().stream()
+                .flatMap(region ->
+                        region.areas().stream()
+                                .filter(area -> area.kind() == kind)
+                                .flatMap(area ->
+                                        LongStream.range(
+                                                        Page.numberOf(area.offsetBytes()),
+                                                        Page.numberOf(area.endBytes()))
+                                                .mapToObj(page -> new MappablePage(region, page))));
     }
 
     @Test
     void whatWasStoredIsThereAfterARevocation() {
-        atDevice(mdev -> {
+        atDevices(mdev -> {
             SplittableRandom random = random();
             mdev.guest().setWindows(Windows.random(random.split()));
             List<MappablePage> pages = storeMarks(mdev, random);

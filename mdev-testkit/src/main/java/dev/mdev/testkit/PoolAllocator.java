@@ -30,9 +30,11 @@ final class PoolAllocator {
     /// By page of the pool: which giving back was its last one; 0 if there was none.
     private final long[] givenBackAt;
 
+    private final boolean scatters;
     private long timesGivenBack;
 
-    PoolAllocator(ResourcePool pool, SplittableRandom random) {
+    PoolAllocator(ResourcePool pool, SplittableRandom random, boolean scatters) {
+        this.scatters = scatters;
         this.pool = pool;
         this.random = random;
         this.givenBackAt = new long[Math.toIntExact(pool.pfns().npages())];
@@ -45,7 +47,17 @@ final class PoolAllocator {
 
     /// Sets pages aside, or nothing if they are not free.
     Optional<PoolShare> take(MdevType.Demand demand) {
-        int chunk = Math.toIntExact(demand.contiguous() ? demand.npages() : demand.alignPages());
+        if (!scatters && !demand.contiguous()) {
+            Optional<PoolShare> whole = take(demand, Math.toIntExact(demand.npages()));
+            if (whole.isPresent()) {
+                return whole;
+            }
+        }
+        return take(demand, demand.contiguous() ? demand.npages() : demand.alignPages());
+    }
+
+    private Optional<PoolShare> take(MdevType.Demand demand, long chunkPages) {
+        int chunk = Math.toIntExact(chunkPages);
         int wanted = Math.toIntExact(demand.npages() / chunk);
         List<Integer> starts = freeChunks(Math.toIntExact(demand.alignPages()), chunk);
         if (starts.size() < wanted) {
@@ -56,6 +68,27 @@ final class PoolAllocator {
         List<Integer> taken = starts.subList(0, wanted).stream().sorted().toList();
         taken.forEach(start -> used.set(start, start + chunk));
         return Optional.of(new PoolShare(pool.name(), merge(taken, chunk)));
+    }
+
+    /// Sets aside the very pages that somebody has.
+    ///
+    /// @return false if they are not all in the pool and free
+    boolean claim(PoolShare share) {
+        for (PfnRange extent : share.extents()) {
+            if (!pool.pfns().contains(extent)) {
+                return false;
+            }
+            int first = indexOf(extent.firstPfn());
+            int next = used.nextSetBit(first);
+            if (next >= 0 && next < first + extent.npages()) {
+                return false;
+            }
+        }
+        for (PfnRange extent : share.extents()) {
+            int first = indexOf(extent.firstPfn());
+            used.set(first, first + Math.toIntExact(extent.npages()));
+        }
+        return true;
     }
 
     /// Frees pages that a device had.

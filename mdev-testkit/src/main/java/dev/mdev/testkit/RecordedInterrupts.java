@@ -5,6 +5,8 @@ import com.google.errorprone.annotations.concurrent.GuardedBy;
 import dev.mdev.api.Interrupts;
 import dev.mdev.api.IrqInfo;
 
+import org.jspecify.annotations.Nullable;
+
 import java.time.Duration;
 
 /// The interrupts that a device raised.
@@ -23,8 +25,22 @@ public final class RecordedInterrupts implements Interrupts {
     @GuardedBy("this")
     private boolean line;
 
+    @GuardedBy("this")
+    private @Nullable Kind enabled;
+
     RecordedInterrupts(InMemoryHost host) {
         this.host = host;
+    }
+
+    @Override
+    public synchronized boolean isEnabled(Kind kind) {
+        return kind == enabled;
+    }
+
+    /// Chooses the kind of interrupt that the guest uses; at first the most modern one that the
+    /// device announced. What is triggered is recorded whichever it is.
+    public synchronized void enable(@Nullable Kind kind) {
+        enabled = kind;
     }
 
     @Override
@@ -80,6 +96,13 @@ public final class RecordedInterrupts implements Interrupts {
 
     synchronized void announce(IrqInfo announced) {
         info = announced;
+        if (info.msixVectors() > 0) {
+            enabled = Kind.MSIX;
+        } else if (info.msiVectors() > 0) {
+            enabled = Kind.MSI;
+        } else {
+            enabled = info.intx() ? Kind.LINE : null;
+        }
     }
 
     void close() {

@@ -3,6 +3,7 @@ package dev.mdev.testkit;
 import com.google.errorprone.annotations.FormatMethod;
 
 import dev.mdev.api.MdevType;
+import dev.mdev.api.ParentDriver;
 import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.api.page.Page;
@@ -10,6 +11,7 @@ import dev.mdev.api.page.Page;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.concurrent.Callable;
 import java.util.function.Consumer;
 
 /// What the groups of the conformance suite share: a host around the driver, and ways to look at a
@@ -31,14 +33,41 @@ abstract class Rules {
                 .withDeadline(subject().deadline());
     }
 
-    /// Runs a test at a fresh host; what it throws names the seed.
+    /// A fresh driver. It is made under the deadline, like everything that runs the driver's code.
+    ParentDriver newDriver() {
+        return guarded("the driver's constructor", subject()::newDriver);
+    }
+
+    /// Runs driver code that no host calls.
+    <T> T guarded(String what, Callable<T> body) {
+        try (Callbacks callbacks =
+                new Callbacks("driver", subject().deadline(), new ThreadGroup("driver"))) {
+            return callbacks.call(what, body);
+        }
+    }
+
+    /// Runs a test at a fresh host with scattered shares; what it throws names the seed.
     void atHost(Consumer<InMemoryHost> test) {
-        try (InMemoryHost host = new InMemoryHost(subject().newDriver(), options())) {
+        atHost(true, test);
+    }
+
+    private void atHost(boolean scattersShares, Consumer<InMemoryHost> test) {
+        InMemoryHost.Options options = options().withScatteredShares(scattersShares);
+        try (InMemoryHost host = new InMemoryHost(newDriver(), options)) {
             test.accept(host);
         } catch (RuntimeException | Error e) {
-            e.addSuppressed(new AssertionError("-Dmdev.seed=" + seed));
+            e.addSuppressed(
+                    new AssertionError(
+                            "-Dmdev.seed=%d scattersShares=%b".formatted(seed, scattersShares)));
             throw e;
         }
+    }
+
+    /// Runs a test twice: at a host with scattered shares, and at one with shares in one piece.
+    /// Some drivers mix pages up in the one case, some in the other.
+    void atHosts(Consumer<InMemoryHost> test) {
+        atHost(true, test);
+        atHost(false, test);
     }
 
     /// Times that a test with random accesses starts over.
@@ -47,7 +76,7 @@ abstract class Rules {
     /// Runs a test for a device of each type of each parent, alone at its host.
     void forEachType(Consumer<InMemoryMdev> test) {
         for (String[] names : typesOfParents()) {
-            atHost(host -> test.accept(parentOf(host, names[0]).create(names[1])));
+            atHosts(host -> test.accept(parentOf(host, names[0]).create(names[1])));
         }
     }
 
@@ -56,9 +85,14 @@ abstract class Rules {
         atHost(host -> test.accept(anyDevice(host)));
     }
 
+    /// The same, twice: with a share that is scattered and with one in one piece.
+    void atDevices(Consumer<InMemoryMdev> test) {
+        atHosts(host -> test.accept(anyDevice(host)));
+    }
+
     InMemoryMdev anyDevice(InMemoryHost host) {
         InMemoryParent parent = host.parents().getFirst();
-        return parent.create(parent.device().types().getFirst().id());
+        return parent.create(parent.layout().types().getFirst().id());
     }
 
     /// The same numbers at each call.
@@ -70,8 +104,8 @@ abstract class Rules {
         List<String[]> names = new ArrayList<>();
         atHost(host -> {
             for (InMemoryParent parent : host.parents()) {
-                for (MdevType type : parent.device().types()) {
-                    names.add(new String[] {parent.device().name(), type.id()});
+                for (MdevType type : parent.layout().types()) {
+                    names.add(new String[] {parent.name(), type.id()});
                 }
             }
         });
@@ -80,7 +114,7 @@ abstract class Rules {
 
     private static InMemoryParent parentOf(InMemoryHost host, String name) {
         return host.parents().stream()
-                .filter(parent -> parent.device().name().equals(name))
+                .filter(parent -> parent.name().equals(name))
                 .findFirst()
                 .orElseThrow(() -> new ContractViolation("a parent is gone: " + name));
     }

@@ -185,6 +185,9 @@ public final class SimulatedGuest {
                 case MapDecision.Trap _ -> {
                     return trap(info, offsetBytes, widthBytes, access, value);
                 }
+                case MapDecision.Again _ -> {
+                    return new AccessResult.Failed("the driver wants to be asked again each time");
+                }
                 case MapDecision.Deny(String reason) -> {
                     return new AccessResult.Failed(reason);
                 }
@@ -212,6 +215,15 @@ public final class SimulatedGuest {
         RegionInfo info = mdev.region(region);
         RegionArea area = mappableArea(info, Page.addressOf(page)).orElseThrow();
         return ask(info, area, page, Access.READ, Reason.PREFETCH);
+    }
+
+    /// The same, of a page where the driver may also fail.
+    void tryPrefetch(int region, long page) {
+        try {
+            var _ = prefetch(region, page);
+        } catch (MdevException e) {
+            // The page faults when it is touched.
+        }
     }
 
     private MapDecision fault(RegionInfo info, RegionArea area, long page, Access access) {

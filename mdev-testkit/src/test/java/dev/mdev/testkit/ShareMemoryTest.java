@@ -34,11 +34,13 @@ final class ShareMemoryTest {
     @Test
     void extentsThatTouchAreOneRun() {
         assertThat(memory.npages()).isEqualTo(11);
-        assertThat(memory.runAt(0)).isEqualTo(new ShareMemory.Run(0, new PfnRange(103, 6)));
-        assertThat(memory.runAt(5)).isEqualTo(memory.runAt(0));
-        assertThat(memory.runAt(6)).isEqualTo(new ShareMemory.Run(6, new PfnRange(120, 5)));
-        assertThatThrownBy(() -> memory.runAt(11)).isInstanceOf(IndexOutOfBoundsException.class);
-        assertThatThrownBy(() -> memory.runAt(-1)).isInstanceOf(IndexOutOfBoundsException.class);
+        assertThat(memory.runAround(0)).isEqualTo(new ShareMemory.Run(0, new PfnRange(103, 6)));
+        assertThat(memory.runAround(5)).isEqualTo(memory.runAround(0));
+        assertThat(memory.runAround(6)).isEqualTo(new ShareMemory.Run(6, new PfnRange(120, 5)));
+        assertThatThrownBy(() -> memory.runAround(11))
+                .isInstanceOf(IndexOutOfBoundsException.class);
+        assertThatThrownBy(() -> memory.runAround(-1))
+                .isInstanceOf(IndexOutOfBoundsException.class);
     }
 
     @Test
@@ -46,9 +48,9 @@ final class ShareMemoryTest {
         ShareMemory scattered = ShareMemory.scattered(aperture, share);
         Set<Long> pfns = new HashSet<>();
         for (long page = 0; page < 11; page++) {
-            assertThat(scattered.runAt(page).firstPage()).isEqualTo(page);
-            assertThat(scattered.runAt(page).pfns().npages()).isEqualTo(1);
-            pfns.add(scattered.runAt(page).pfns().firstPfn());
+            assertThat(scattered.runAround(page).firstPage()).isEqualTo(page);
+            assertThat(scattered.runAround(page).pfns().npages()).isEqualTo(1);
+            pfns.add(scattered.runAround(page).pfns().firstPfn());
         }
         assertThat(pfns)
                 .containsExactlyInAnyOrder(
@@ -83,6 +85,52 @@ final class ShareMemoryTest {
         }
     }
 
+    @Test
+    void aPageOfTheShareHasOnePhysicalPage() {
+        for (ShareMemory each : List.of(memory, ShareMemory.scattered(aperture, share))) {
+            for (long page = 0; page < each.npages(); page++) {
+                ShareMemory.Run run = each.runAround(page);
+                assertThat(each.pfnOf(page))
+                        .isEqualTo(run.pfns().firstPfn() + page - run.firstPage());
+            }
+            assertThatThrownBy(() -> each.pfnOf(11)).isInstanceOf(IndexOutOfBoundsException.class);
+        }
+        assertThat(memory.pfnOf(5)).as("the last page of a run").isEqualTo(108);
+        assertThat(share.pfnOf(5)).isEqualTo(108);
+        assertThat(aperture.offsetOf(108)).isEqualTo(8L * Page.SIZE);
+        assertThatThrownBy(() -> aperture.offsetOf(99))
+                .isInstanceOf(IndexOutOfBoundsException.class);
+    }
+
+    /// Overlaps in both directions, over the ends of extents, and longer than a piece of the copy.
+    @Test
+    void aCopyReadsEverythingBeforeItWrites() {
+        SplittableRandom random = new SplittableRandom(Long.getLong("mdev.seed", 2));
+        byte[] model = new byte[64 * Page.SIZE];
+        random.nextBytes(model);
+        aperture.write(0, MemorySegment.ofArray(model));
+        for (int i = 0; i < 100; i++) {
+            int length = random.nextInt(40 * Page.SIZE);
+            int from = random.nextInt(model.length - length);
+            int to = random.nextInt(model.length - length);
+            aperture.copy(from, to, length);
+            System.arraycopy(model, from, model, to, length);
+        }
+        byte[] seen = new byte[model.length];
+        aperture.read(0, MemorySegment.ofArray(seen));
+        assertThat(Arrays.mismatch(seen, model)).isEqualTo(-1);
+        assertThatThrownBy(() -> aperture.copy(0, model.length - 8, 9))
+                .isInstanceOf(IndexOutOfBoundsException.class);
+        assertThatThrownBy(() -> aperture.copy(-1, 0, 1))
+                .isInstanceOf(IndexOutOfBoundsException.class);
+
+        memory.store(Page.SIZE - 4L, 8, 0x1122_3344_5566_7788L);
+        memory.copy(Page.SIZE - 4L, 6L * Page.SIZE - 4, 8);
+        assertThat(memory.load(6L * Page.SIZE - 4, 8)).isEqualTo(0x1122_3344_5566_7788L);
+        assertThatThrownBy(() -> memory.copy(0, memory.sizeBytes() - 8, 9))
+                .isInstanceOf(IndexOutOfBoundsException.class);
+    }
+
     /// Every window and limit: the grant covers the page, keeps to window, run and limit, and is no
     /// shorter than these allow.
     @Test
@@ -99,7 +147,7 @@ final class ShareMemoryTest {
     }
 
     private void checkGrant(MapRequest request, long most) {
-        ShareMemory.Run run = memory.runAt(request.page());
+        ShareMemory.Run run = memory.runAround(request.page());
         MapDecision.Grant grant = run.grant(request, most, Prot.READ);
         long room =
                 Math.min(request.endPage(), run.endPage())
@@ -109,7 +157,7 @@ final class ShareMemoryTest {
         assertThat(request.page()).isBetween(grant.firstPage(), end - 1);
         assertThat(grant.firstPage()).isGreaterThanOrEqualTo(request.firstPage());
         assertThat(end).isLessThanOrEqualTo(request.endPage());
-        assertThat(grant.pfns().firstPfn()).isEqualTo(share.runFrom(grant.firstPage()).firstPfn());
+        assertThat(grant.pfns().firstPfn()).isEqualTo(share.pfnOf(grant.firstPage()));
         assertThat(run.pfns().contains(grant.pfns())).isTrue();
         assertThat(grant.prot()).isEqualTo(Prot.READ);
     }

@@ -1,5 +1,7 @@
 package dev.mdev.api.register;
 
+import org.jspecify.annotations.Nullable;
+
 import java.io.DataInput;
 import java.io.DataOutput;
 import java.io.IOException;
@@ -24,6 +26,7 @@ public final class RegisterFile implements RegisterBlock {
         final long resetValue;
         final long guestBits;
         long value;
+        @Nullable Stored afterStore;
 
         Register(int widthBytes, Kind kind, long resetValue, long guestBits) {
             this.widthBytes = widthBytes;
@@ -60,6 +63,28 @@ public final class RegisterFile implements RegisterBlock {
     /// Adds a register whose bits the device sets, and guests clear by storing ones.
     public RegisterFile status(int offset, int widthBytes, long bits) {
         return add(offset, new Register(widthBytes, Kind.STATUS, 0, bits));
+    }
+
+    /// Is told that a guest stored to a register.
+    @FunctionalInterface
+    public interface Stored {
+        /// @param value what the register holds now
+        /// @param stored the bits that the guest stored, those it cannot change included
+        void stored(long value, long stored);
+    }
+
+    /// Calls `hook` after each store by a guest to the register at `offset`, whatever its kind and
+    /// also if its value stays the same: a command register acts by it. A store that covers several
+    /// registers calls their hooks by ascending offsets, each after its register changed.
+    ///
+    /// @throws IllegalArgumentException if no register is declared there, or it has a hook
+    public RegisterFile afterStore(int offset, Stored hook) {
+        Register register = at(offset);
+        if (register.afterStore != null) {
+            throw new IllegalArgumentException("offset=0x%x has a hook".formatted(offset));
+        }
+        register.afterStore = hook;
+        return this;
     }
 
     private RegisterFile add(int offset, Register register) {
@@ -131,6 +156,10 @@ public final class RegisterFile implements RegisterBlock {
             case CONSTANT, READ_ONLY -> {
                 // Set by the device only.
             }
+        }
+        Stored hook = register.afterStore;
+        if (hook != null) {
+            hook.stored(register.value, value & mask);
         }
     }
 

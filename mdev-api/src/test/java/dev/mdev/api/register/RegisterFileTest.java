@@ -10,7 +10,9 @@ import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 
 final class RegisterFileTest {
     private final RegisterFile file =
@@ -56,6 +58,28 @@ final class RegisterFileTest {
         assertThatThrownBy(() -> file.plain(0x0C, 4, -1))
                 .isInstanceOf(IllegalArgumentException.class);
         assertThatThrownBy(() -> file.plain(0x21, 2, -1))
+                .isInstanceOf(IllegalArgumentException.class);
+    }
+
+    @Test
+    void aHookIsCalledAfterEachStoreByAGuest() {
+        List<String> calls = new ArrayList<>();
+        file.afterStore(0x08, (value, stored) -> calls.add("plain %x %x".formatted(value, stored)))
+                .afterStore(
+                        0x04, (value, stored) -> calls.add("own %x %x".formatted(value, stored)));
+        file.write(0x08, 1, 0x55);
+        file.write(0x08, 1, 0x55);
+        file.set(0x08, 1);
+        file.reset();
+        assertThat(calls).containsExactly("plain 55 55", "plain 55 55");
+        calls.clear();
+        file.write(0x04, 8, 0x77_0000_0003L);
+        assertThat(calls)
+                .as("one access to two registers, the first of which guests cannot change")
+                .containsExactly("own 7 3", "plain 77 77");
+        assertThatThrownBy(() -> file.afterStore(0x08, (value, stored) -> {}))
+                .isInstanceOf(IllegalArgumentException.class);
+        assertThatThrownBy(() -> file.afterStore(0x30, (value, stored) -> {}))
                 .isInstanceOf(IllegalArgumentException.class);
     }
 

@@ -260,8 +260,8 @@ final class Defragmenter {
         long npages = from.npages();
         long page = 0;
         while (page < npages) {
-            PfnRange source = from.runFrom(page);
-            PfnRange target = to.runFrom(page);
+            PfnRange source = from.extentFrom(page);
+            PfnRange target = to.extentFrom(page);
             long count = Math.min(CHUNK_PAGES, Math.min(source.npages(), target.npages()));
             int length = (int) Page.bytesOf(count);
             MemorySegment buffer = MemorySegment.ofArray(bytes).asSlice(0, length);

@@ -37,7 +37,7 @@ final class DevicePages {
         long count = Page.numberOf(content.length);
         long done = 0;
         while (done < count) {
-            PfnRange run = shares.get(pool).runFrom(page);
+            PfnRange run = shares.get(pool).extentFrom(page);
             long now = Math.min(count - done, run.npages());
             aperture.write(
                     offsetOf(aperture, run),
@@ -62,7 +62,7 @@ final class DevicePages {
 
     private void clear(long endPage) {
         while (page < endPage) {
-            PfnRange run = shares.get(pool).runFrom(page);
+            PfnRange run = shares.get(pool).extentFrom(page);
             long now = Math.min(endPage - page, run.npages());
             aperture.fill(offsetOf(aperture, run), Page.bytesOf(now), (byte) 0);
             page += now;
@@ -80,7 +80,7 @@ final class DevicePages {
         long page = 0;
         while (page < npages) {
             mdev.driver().requireAlive();
-            PfnRange run = share.runFrom(page);
+            PfnRange run = share.extentFrom(page);
             int count = (int) Math.min(CHUNK_PAGES, run.npages());
             aperture.read(
                     offsetOf(aperture, run),

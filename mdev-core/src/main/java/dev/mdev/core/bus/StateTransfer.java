@@ -8,7 +8,6 @@ import dev.mdev.core.device.Activity;
 import dev.mdev.core.device.Assignment;
 import dev.mdev.core.device.DeviceHolder;
 import dev.mdev.core.device.Mdev;
-import dev.mdev.core.devicestate.StateFormat;
 import dev.mdev.core.devicestate.StateHeader;
 import dev.mdev.core.devicestate.StateReader;
 import dev.mdev.core.devicestate.StateSection;
@@ -317,8 +316,8 @@ final class StateTransfer {
         }
 
         private void requireRoom(int length) throws IOException {
-            if (length > StateFormat.MAX_DRIVER_BYTES - bytes.size()) {
-                throw new IOException("more than %d bytes".formatted(StateFormat.MAX_DRIVER_BYTES));
+            if (length > DeviceState.MAX_BYTES - bytes.size()) {
+                throw new IOException("more than %d bytes".formatted(DeviceState.MAX_BYTES));
             }
         }
     }

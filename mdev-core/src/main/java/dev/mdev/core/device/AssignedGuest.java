@@ -48,6 +48,11 @@ final class AssignedGuest implements GuestMemory, Interrupts {
     }
 
     @Override
+    public boolean isEnabled(Kind kind) {
+        return interrupts().isEnabled(kind);
+    }
+
+    @Override
     public void trigger(int vector) {
         interrupts().trigger(vector);
     }

@@ -5,7 +5,6 @@ import dev.mdev.api.Errno;
 import dev.mdev.api.MdevDevice;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.Refusal;
-import dev.mdev.api.RegionInfo;
 import dev.mdev.core.driver.DriverCalls;
 import dev.mdev.core.driver.DriverException;
 import dev.mdev.core.driver.DriverOutcome;
@@ -13,9 +12,7 @@ import dev.mdev.core.pci.PciProfile;
 
 import org.jspecify.annotations.Nullable;
 
-import java.util.HashSet;
 import java.util.Optional;
-import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.UUID;
@@ -64,13 +61,6 @@ public final class DriverObject {
 
     /// Takes the driver's description of the device, after checking it.
     public void bind(PciProfile itsProfile) {
-        Set<Integer> seen = new HashSet<>();
-        for (RegionInfo region : itsProfile.regions()) {
-            if (!seen.add(region.index())) {
-                throw new MdevException(
-                        Errno.EINVAL, "two regions of one index: region=" + region.index());
-            }
-        }
         profile = itsProfile;
     }
 

@@ -35,6 +35,11 @@ public final class NoGuest implements GuestMemory, Interrupts {
     }
 
     @Override
+    public boolean isEnabled(Kind kind) {
+        return false;
+    }
+
+    @Override
     public void trigger(int vector) {}
 
     @Override

@@ -5,7 +5,7 @@ import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.MdevType;
 import dev.mdev.api.ParentDevice;
-import dev.mdev.api.ResourcePool;
+import dev.mdev.api.layout.ParentLayout;
 import dev.mdev.api.page.PfnRange;
 import dev.mdev.core.capacity.Capacity;
 import dev.mdev.core.capacity.PoolExtent;
@@ -16,30 +16,21 @@ import dev.mdev.core.ledger.ApertureRun;
 import dev.mdev.core.ledger.PoolRuns;
 
 import java.time.Duration;
-import java.util.HashSet;
 import java.util.List;
-import java.util.Objects;
 import java.util.Optional;
-import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
-import java.util.regex.Pattern;
 
 /// A parent device on the bus.
 public final class Parent {
-    private static final Pattern NAME = Pattern.compile("[A-Za-z0-9.:_-]{1,64}");
-
     private final String driverName;
 
-    // The driver describes the parent once: later answers may differ, or fail, and the core needs
-    // the description under its locks.
-    private final String name;
-    private final String description;
+    // What the driver says of the parent is asked once: it may say something else later, or
+    // nothing,
+    // and we need it under locks of ours.
+    private final ParentLayout layout;
     private final Aperture aperture;
-    private final PfnRange aperturePfns;
     private final ParentDevice device;
-    private final List<ResourcePool> pools;
-    private final List<MdevType> types;
     private final Capacity capacity;
     private final DriverCalls calls;
     private final Duration callDeadline;
@@ -73,61 +64,14 @@ public final class Parent {
         this.device = found.device();
         this.apertureRelease = found.apertureRelease();
         this.callDeadline = callDeadline;
-        name = device.name();
-        checkName(name);
-        description = Objects.requireNonNull(device.description());
+        layout = ParentLayout.of(device);
         aperture = device.aperture();
-        aperturePfns = aperture.pfns();
-        pools = List.copyOf(device.pools());
-        checkPools(name, aperturePfns, pools);
-        types = List.copyOf(device.types());
-        checkTypes(pools, types);
-        capacity = new Capacity(pools);
-        calls = new DriverCalls("parent=" + name, callDeadline, observer);
-    }
-
-    private static void checkName(String name) {
-        if (!NAME.matcher(name).matches()) {
-            throw new MdevException(Errno.EINVAL, "not the name of a parent: " + name);
-        }
-    }
-
-    private static void checkPools(String name, PfnRange aperture, List<ResourcePool> pools) {
-        for (int i = 0; i < pools.size(); i++) {
-            ResourcePool pool = pools.get(i);
-            boolean overlaps =
-                    pools.subList(0, i).stream()
-                            .anyMatch(other -> other.pfns().overlaps(pool.pfns()));
-            if (overlaps || !aperture.contains(pool.pfns())) {
-                throw new MdevException(
-                        Errno.EINVAL,
-                        "pool overlaps another or leaves the aperture: parent=%s %s"
-                                .formatted(name, pool));
-            }
-        }
-    }
-
-    private static void checkTypes(List<ResourcePool> pools, List<MdevType> types) {
-        Set<String> ids = new HashSet<>();
-        Set<String> names = new HashSet<>();
-        pools.forEach(pool -> names.add(pool.name()));
-        for (MdevType type : types) {
-            if (!ids.add(type.id())) {
-                throw new MdevException(Errno.EINVAL, "two types of one id: type=" + type.id());
-            }
-            for (MdevType.Demand demand : type.demands()) {
-                if (!names.contains(demand.pool())) {
-                    throw new MdevException(
-                            Errno.EINVAL,
-                            "type=%s demands pool=%s, which the parent has not"
-                                    .formatted(type.id(), demand.pool()));
-                }
-            }
-        }
+        capacity = new Capacity(layout.pools());
+        calls = new DriverCalls("parent=" + layout.name(), callDeadline, observer);
     }
 
     public String name() {
-        return name;
+        return layout.name();
     }
 
     public String driverName() {
@@ -135,18 +79,18 @@ public final class Parent {
     }
 
     public String description() {
-        return description;
+        return layout.description();
     }
 
     public List<MdevType> types() {
-        return types;
+        return layout.types();
     }
 
     /// A type by its id.
     ///
     /// @throws MdevException ENOENT if the parent has no such type
     public MdevType type(String id) {
-        return types.stream()
+        return types().stream()
                 .filter(type -> type.id().equals(id))
                 .findFirst()
                 .orElseThrow(() ->
@@ -208,16 +152,16 @@ public final class Parent {
 
     /// The persistent form of the pools.
     public List<PoolRuns> poolRuns() {
-        return pools.stream()
+        return layout.pools().stream()
                 .map(pool ->
                         new PoolRuns(
-                                pool.name(), List.of(ApertureRun.of(pool.pfns(), aperturePfns))))
+                                pool.name(), List.of(ApertureRun.of(pool.pfns(), aperturePfns()))))
                 .toList();
     }
 
     /// All pages of the aperture.
     public PfnRange aperturePfns() {
-        return aperturePfns;
+        return layout.aperture();
     }
 
     public Aperture aperture() {

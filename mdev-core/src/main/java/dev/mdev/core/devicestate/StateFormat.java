@@ -18,9 +18,6 @@ public final class StateFormat {
     /// The maximum number of bytes in one driver section.
     public static final int MAX_DRIVER_PART_BYTES = 1 << 16;
 
-    /// The maximum number of bytes that a driver may write.
-    public static final int MAX_DRIVER_BYTES = 16 << 20;
-
     /// Bytes of a pages section before the content.
     static final int PAGES_PREFIX_BYTES = Short.BYTES + Long.BYTES;
 

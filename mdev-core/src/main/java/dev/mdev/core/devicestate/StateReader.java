@@ -1,5 +1,6 @@
 package dev.mdev.core.devicestate;
 
+import dev.mdev.api.DeviceState;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.page.Page;
@@ -176,11 +177,10 @@ public final class StateReader {
 
     private StateSection parseDriver(byte[] payload) {
         driverBytes += payload.length;
-        if (driverBytes > StateFormat.MAX_DRIVER_BYTES) {
+        if (driverBytes > DeviceState.MAX_BYTES) {
             throw new MdevException(
                     Errno.EFBIG,
-                    "the driver's state has more than %d bytes"
-                            .formatted(StateFormat.MAX_DRIVER_BYTES));
+                    "the driver's state has more than %d bytes".formatted(DeviceState.MAX_BYTES));
         }
         return new StateSection.Driver(payload);
     }

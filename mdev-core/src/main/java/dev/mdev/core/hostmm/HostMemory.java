@@ -189,11 +189,6 @@ public final class HostMemory implements AutoCloseable {
             return backing;
         }
 
-        /// The offset in bytes of page `pfn`, which is in the block.
-        public long offsetOf(long pfn) {
-            return Page.addressOf(pfn - pfns.firstPfn());
-        }
-
         @Override
         public void read(long offsetBytes, MemorySegment destination) {
             MemorySegment.copy(segment(), offsetBytes, destination, 0, destination.byteSize());
@@ -207,6 +202,11 @@ public final class HostMemory implements AutoCloseable {
         @Override
         public void fill(long offsetBytes, long lengthBytes, byte value) {
             segment().asSlice(offsetBytes, lengthBytes).fill(value);
+        }
+
+        @Override
+        public void copy(long fromBytes, long toBytes, long lengthBytes) {
+            MemorySegment.copy(segment(), fromBytes, segment(), toBytes, lengthBytes);
         }
 
         @Override

@@ -29,6 +29,9 @@ final class PendingFill {
     private long highFirst;
     private long highEnd;
 
+    /// Zaps of any pages since the fault began.
+    private int zaps;
+
     PendingFill(long page, Access access) {
         this.page = page;
         this.access = access;
@@ -36,6 +39,7 @@ final class PendingFill {
 
     /// Notes that pages `[firstPage, endPage)` were zapped.
     void zappedLocked(long firstPage, long endPage) {
+        zaps++;
         if (firstPage <= page) {
             lowFirst = lowEnd == 0 ? firstPage : Math.min(lowFirst, firstPage);
             lowEnd = Math.max(lowEnd, endPage);
@@ -45,11 +49,20 @@ final class PendingFill {
         }
     }
 
-    /// Whether a page in `[firstPage, endPage)` was zapped; clears the marks.
+    /// Zaps of any pages of the vma since the fault began.
+    int zapsLocked() {
+        return zaps;
+    }
+
+    /// Whether one of the pages `[firstPage, endPage)` was zapped.
+    boolean isZappedLocked(long firstPage, long endPage) {
+        return (lowEnd > firstPage && lowFirst < endPage)
+                || (highEnd > firstPage && highFirst < endPage);
+    }
+
+    /// The same, and forgets the marks.
     boolean takeZappedLocked(long firstPage, long endPage) {
-        boolean hit =
-                (lowEnd > firstPage && lowFirst < endPage)
-                        || (highEnd > firstPage && highFirst < endPage);
+        boolean hit = isZappedLocked(firstPage, endPage);
         lowFirst = 0;
         lowEnd = 0;
         highFirst = 0;

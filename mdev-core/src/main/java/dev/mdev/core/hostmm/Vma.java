@@ -233,7 +233,7 @@ public final class Vma {
                             reason);
             FaultResult answered =
                     switch (owner.fault(fault)) {
-                        case Fill.Map map -> install(owner, mine, fault, map);
+                        case Fill.Map map -> install(owner, mine, fault, map, mm);
                         case FaultResult.NotMapped refused -> refused;
                     };
             // For waiting faults, a restart is as good as mapped: they look again.
@@ -262,14 +262,18 @@ public final class Vma {
 
     /// @return the outcome, or null if the pages were zapped after the request to the owner
     private @Nullable FaultResult install(
-            VmaOps owner, PendingFill mine, VmaFault fault, Fill.Map map) {
+            VmaOps owner, PendingFill mine, VmaFault fault, Fill.Map map, Faults mm) {
         if (!map.covers(fault)) {
             throw new IllegalStateException("fill does not fit its fault: " + fault + " " + map);
         }
-        Grant grant = new Grant(map.firstPage() - objectPage, map.pfns(), map.prot().and(prot));
+        GrantedPages grant =
+                new GrantedPages(map.firstPage() - objectPage, map.pfns(), map.prot().and(prot));
+        if (fault.reason() == VmaFault.Reason.UPGRADE && !zapNarrower(mine, grant, mm)) {
+            return null;
+        }
         entries.lock();
         try {
-            if (removed || mine.takeZappedLocked(grant.firstPage, grant.endPage())) {
+            if (removed || mine.takeZappedLocked(grant.firstPage(), grant.endPage())) {
                 return null;
             }
             installLocked(owner, mine.page, grant);
@@ -281,16 +285,34 @@ public final class Vma {
         }
     }
 
-    /// An owner's grant.
+    /// Makes room for the neighbours of a page that gets more rights: those that the grant covers,
+    /// that are mapped to the page it names, and with fewer rights than it has.
     ///
-    /// @param firstPage the place of the first pfn, counted from the vma's start
-    private record Grant(long firstPage, PfnRange pfns, Prot prot) {
-        long endPage() {
-            return firstPage + pfns.npages();
+    /// @return false if pages of the grant were zapped since the owner was asked, by somebody else
+    private boolean zapNarrower(PendingFill mine, GrantedPages grant, Faults mm) {
+        List<HvaRange> narrower;
+        int zaps;
+        entries.lock();
+        try {
+            if (mine.isZappedLocked(grant.firstPage(), grant.endPage())) {
+                return false;
+            }
+            narrower = grant.narrowerIn(table, range.startHva());
+            zaps = mine.zapsLocked();
+        } finally {
+            entries.unlock();
         }
-
-        PfnRange pfnsAt(long page, long npages) {
-            return new PfnRange(pfns.firstPfn() + (page - firstPage), npages);
+        narrower.forEach(mm::zap);
+        entries.lock();
+        try {
+            // Ours, and no other: one that came in between must not be forgotten with them.
+            if (mine.zapsLocked() != zaps + narrower.size()) {
+                return false;
+            }
+            var _ = mine.takeZappedLocked(grant.firstPage(), grant.endPage());
+            return true;
+        } finally {
+            entries.unlock();
         }
     }
 
@@ -302,7 +324,7 @@ public final class Vma {
     ///
     /// @throws MdevException if the engine cannot hold the accessed page
     @GuardedBy("entries")
-    private void installLocked(VmaOps owner, long touched, Grant grant) {
+    private void installLocked(VmaOps owner, long touched, GrantedPages grant) {
         if (HostPte.isPresent(table.getAcquire(touched))
                 || tryInstallRunLocked(owner, touched, grant)) {
             var _ = tryInstallAbsentLocked(owner, grant);
@@ -315,9 +337,9 @@ public final class Vma {
     ///
     /// @return false if the engine cannot hold them all; then nothing is mapped
     @GuardedBy("entries")
-    private boolean tryInstallRunLocked(VmaOps owner, long page, Grant grant) {
+    private boolean tryInstallRunLocked(VmaOps owner, long page, GrantedPages grant) {
         long first = page;
-        while (first > grant.firstPage && !HostPte.isPresent(table.getAcquire(first - 1))) {
+        while (first > grant.firstPage() && !HostPte.isPresent(table.getAcquire(first - 1))) {
             first--;
         }
         return tryInstallPagesLocked(owner, first, endOfAbsent(page, grant.endPage()), grant);
@@ -327,8 +349,8 @@ public final class Vma {
     ///
     /// @return whether it could hold them all
     @GuardedBy("entries")
-    private boolean tryInstallAbsentLocked(VmaOps owner, Grant grant) {
-        long page = grant.firstPage;
+    private boolean tryInstallAbsentLocked(VmaOps owner, GrantedPages grant) {
+        long page = grant.firstPage();
         while (page < grant.endPage()) {
             long end = endOfAbsent(page, grant.endPage());
             if (end > page && !tryInstallPagesLocked(owner, page, end, grant)) {
@@ -349,7 +371,7 @@ public final class Vma {
     }
 
     @GuardedBy("entries")
-    private boolean tryInstallPagesLocked(VmaOps owner, long first, long end, Grant grant) {
+    private boolean tryInstallPagesLocked(VmaOps owner, long first, long end, GrantedPages grant) {
         try {
             installPagesLocked(owner, first, end, grant);
             return true;
@@ -359,11 +381,12 @@ public final class Vma {
     }
 
     @GuardedBy("entries")
-    private void installPagesLocked(VmaOps owner, long first, long end, Grant grant) {
+    private void installPagesLocked(VmaOps owner, long first, long end, GrantedPages grant) {
         PfnRange pfns = grant.pfnsAt(first, end - first);
-        pageTable.map(hvaOf(first), pfns, grant.prot);
+        pageTable.map(hvaOf(first), pfns, grant.prot());
         for (long page = first; page < end; page++) {
-            table.setReleaseLocked(page, HostPte.of(pfns.firstPfn() + (page - first), grant.prot));
+            table.setReleaseLocked(
+                    page, HostPte.of(pfns.firstPfn() + (page - first), grant.prot()));
         }
         owner.installed(objectPage + first, pfns.npages());
     }

@@ -3,6 +3,7 @@ package dev.mdev.core.loader;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.ParentDriver;
+import dev.mdev.api.layout.ParentLayout;
 import dev.mdev.core.bus.MdevBus;
 import dev.mdev.core.device.Parent;
 
@@ -22,7 +23,6 @@ import java.util.Optional;
 import java.util.ServiceConfigurationError;
 import java.util.ServiceLoader;
 import java.util.jar.JarFile;
-import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /// Puts the drivers of a plugin folder on a bus. Each jar has a class loader of its own, so that
@@ -32,7 +32,6 @@ import java.util.stream.Stream;
 /// trusted users may write to the folder.
 public final class DriverLoader implements AutoCloseable {
     private static final String SERVICE = "META-INF/services/" + ParentDriver.class.getName();
-    private static final Pattern NAME = Pattern.compile("[a-z0-9-]{1,32}");
 
     private final @Nullable Path folder;
     private final ClassLoader framework;
@@ -147,7 +146,7 @@ public final class DriverLoader implements AutoCloseable {
     }
 
     private void requireNew(@Nullable String name) {
-        if (name == null || !NAME.matcher(name).matches()) {
+        if (name == null || !ParentLayout.isDriverName(name)) {
             throw new MdevException(Errno.EINVAL, "not the name of a driver: " + name);
         }
         Path other = loaded.get(name);

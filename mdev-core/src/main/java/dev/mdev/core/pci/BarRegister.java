@@ -1,10 +1,13 @@
 package dev.mdev.core.pci;
 
+import dev.mdev.api.RegionInfo;
+import dev.mdev.api.layout.BarLayout;
+
 import org.jspecify.annotations.Nullable;
 
 /// A base address register, or the pair of them for a 64-bit BAR.
 ///
-/// @param region the region's index: 0 to 5, or [dev.mdev.api.RegionInfo#ROM]
+/// @param region the region's index: 0 to 5, or [RegionInfo#ROM]
 /// @param sizeBytes a power of two
 /// @param wide whether it has 64 bits
 /// @param prefetchable whether reads have no side effects
@@ -15,13 +18,12 @@ public record BarRegister(int region, long sizeBytes, boolean wide, boolean pref
     private static final int TYPE_64 = 4;
     private static final int PREFETCHABLE = 8;
 
-    /// The smallest memory BAR: the bits below are the register's type.
-    static final long MIN_BYTES = 16;
-
-    static final long MIN_ROM_BYTES = 2048;
+    static BarRegister of(BarLayout.Bar bar) {
+        return new BarRegister(bar.region(), bar.sizeBytes(), bar.wide(), bar.prefetchable());
+    }
 
     boolean isRom() {
-        return region == dev.mdev.api.RegionInfo.ROM;
+        return region == RegionInfo.ROM;
     }
 
     /// Where it is in configuration space, in bytes.

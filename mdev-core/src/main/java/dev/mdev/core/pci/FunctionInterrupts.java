@@ -5,10 +5,13 @@ import static dev.mdev.core.pci.IrqRequest.MSI;
 import static dev.mdev.core.pci.IrqRequest.MSIX;
 import static dev.mdev.core.pci.IrqRequest.REQUEST;
 
+import dev.mdev.api.Interrupts;
 import dev.mdev.api.IrqInfo;
 
 import org.jspecify.annotations.Nullable;
 
+import java.util.Arrays;
+import java.util.List;
 import java.util.Optional;
 import java.util.stream.IntStream;
 
@@ -128,6 +131,18 @@ final class FunctionInterrupts {
                                 .mapToObj(vector ->
                                         Optional.<InterruptSink>of(() -> vectors.fire(vector)))
                                 .toList()));
+    }
+
+    /// What is so now.
+    InterruptState state() {
+        Optional<Interrupts.Kind> enabled =
+                Arrays.stream(Interrupts.Kind.values()).filter(set::isEnabled).findFirst();
+        MessageVectors vectors = msix == null ? msi : msix;
+        if (msi != null && enabled.filter(kind -> kind == Interrupts.Kind.MSI).isPresent()) {
+            vectors = msi;
+        }
+        return new InterruptState(
+                enabled, set.isLineAsserted(), vectors == null ? List.of() : vectors.states());
     }
 
     void reset() {

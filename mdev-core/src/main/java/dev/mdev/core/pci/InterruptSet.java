@@ -287,6 +287,20 @@ public final class InterruptSet implements Interrupts {
     }
 
     @Override
+    public boolean isEnabled(Kind kind) {
+        lock.lock();
+        try {
+            return switch (kind) {
+                case LINE -> active == INTX && !lineDisabled;
+                case MSI -> active == MSI;
+                case MSIX -> active == MSIX;
+            };
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    @Override
     public void trigger(int vector) {
         if (vector < 0 || vector >= Math.max(counts[MSI], counts[MSIX])) {
             throw new IndexOutOfBoundsException("vector=" + vector);

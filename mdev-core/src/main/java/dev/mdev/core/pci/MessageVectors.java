@@ -2,7 +2,9 @@ package dev.mdev.core.pci;
 
 import com.google.errorprone.annotations.concurrent.GuardedBy;
 
+import java.util.ArrayList;
 import java.util.BitSet;
+import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
 
 /// Vectors that send messages, with their masks and pending bits: the common part of MSI and MSI-X.
@@ -32,6 +34,21 @@ abstract sealed class MessageVectors permits MsiVectors, MsixTable {
 
     final int count() {
         return count;
+    }
+
+    /// What is so of each vector now.
+    final List<InterruptState.Vector> states() {
+        lock.lock();
+        try {
+            List<InterruptState.Vector> states = new ArrayList<>();
+            for (int vector = 0; vector < count; vector++) {
+                states.add(
+                        new InterruptState.Vector(vector, masked.get(vector), pending.get(vector)));
+            }
+            return List.copyOf(states);
+        } finally {
+            lock.unlock();
+        }
     }
 
     /// The device wants to send the message of a vector, 0 to [#count] - 1.

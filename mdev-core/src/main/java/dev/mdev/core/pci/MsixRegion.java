@@ -1,6 +1,7 @@
 package dev.mdev.core.pci;
 
 import dev.mdev.api.MsixPlacement;
+import dev.mdev.api.layout.BarLayout;
 
 /// The part of a BAR with the MSI-X table and its pending bits. An access may begin or end outside
 /// of them; it is then done byte by byte.
@@ -13,8 +14,8 @@ final class MsixRegion {
     MsixRegion(MsixPlacement place, MsixTable table) {
         this.place = place;
         this.table = table;
-        this.tableEnd = place.tableOffsetBytes() + MsixTable.tableBytes(table.count());
-        this.pbaEnd = place.pbaOffsetBytes() + MsixTable.pbaBytes(table.count());
+        this.tableEnd = place.tableOffsetBytes() + BarLayout.msixTableBytes(table.count());
+        this.pbaEnd = place.pbaOffsetBytes() + BarLayout.msixPendingBytes(table.count());
     }
 
     /// Reads the bytes around the table.

@@ -35,14 +35,6 @@ final class MsixTable extends MessageVectors {
         }
     }
 
-    static int tableBytes(int vectors) {
-        return vectors * ENTRY_BYTES;
-    }
-
-    static int pbaBytes(int vectors) {
-        return (vectors + 63) / 64 * 8;
-    }
-
     /// @param offsetBytes in the table; the access lies within the table
     long readTable(int offsetBytes, int widthBytes) {
         lock.lock();

@@ -67,12 +67,12 @@ public final class PciConfigSpace {
     private volatile State state = new State(false, false, List.of());
 
     /// @param gpaLimit one more than the highest guest-physical address: a BAR beyond it has no
-    ///     place
+    ///   place
     PciConfigSpace(PciProfile profile, FunctionInterrupts interrupts, long gpaLimit) {
         this.sizeBytes = profile.configBytes();
         this.gpaLimit = gpaLimit;
         this.interrupts = interrupts;
-        bars = profile.bars().registers();
+        bars = profile.bars().bars().stream().map(BarRegister::of).toList();
         power = new PowerManagement();
         msiCapability = interrupts.msi() == null ? null : new MsiCapability(interrupts.msi());
         msixCapability =

@@ -75,9 +75,14 @@ public final class PciFunction {
         return interrupts.set();
     }
 
+    /// What its interrupts are now.
+    public InterruptState interruptState() {
+        return interrupts.state();
+    }
+
     /// The BARs in ascending order, the one that was added for MSI-X among them, then the ROM.
     public List<BarRegister> barRegisters() {
-        return device.profile().bars().registers();
+        return device.profile().bars().bars().stream().map(BarRegister::of).toList();
     }
 
     /// All regions of the function: the driver's, the BAR that was added for MSI-X if any, and

@@ -2,7 +2,7 @@
 /// are, and interrupts with their masks.
 ///
 /// [PciProfile][dev.mdev.core.pci.PciProfile] is a driver's checked description of its device, and
-/// [BarLayout][dev.mdev.core.pci.BarLayout] derives the BARs from it.
+/// [BarLayout][dev.mdev.api.layout.BarLayout] derives the BARs from it.
 /// [PciConfigSpace][dev.mdev.core.pci.PciConfigSpace] has the registers and the effects of writes
 /// to them; [InterruptSet][dev.mdev.core.pci.InterruptSet] has the interrupts by VFIO's indices
 /// (`VFIO_DEVICE_SET_IRQS`), which [FunctionInterrupts][dev.mdev.core.pci.FunctionInterrupts] binds

@@ -287,7 +287,7 @@ final class CardDriver implements ParentDriver {
         /// The physical page that a page of the BAR shows now.
         long pfnOf(long page) {
             PoolShare pages = share.getFirst();
-            return pages.runFrom((page + firstPage) % pages.npages()).firstPfn();
+            return pages.pfnOf((page + firstPage) % pages.npages());
         }
 
         private void note() {

@@ -74,7 +74,7 @@ class StateTransferTest {
     }
 
     private static void write(CardDriver.Device device, int page, byte[] bytes) {
-        long pfn = device.share.getFirst().runFrom(page).firstPfn();
+        long pfn = device.share.getFirst().pfnOf(page);
         device.aperture.write(
                 Page.addressOf(pfn - device.aperture.pfns().firstPfn()),
                 MemorySegment.ofArray(bytes));
@@ -84,7 +84,7 @@ class StateTransferTest {
         CardDriver.Device device = world.driver.device(uuid);
         byte[] all = new byte[(int) Page.bytesOf(PAGES)];
         for (int page = 0; page < PAGES; page++) {
-            long pfn = device.share.getFirst().runFrom(page).firstPfn();
+            long pfn = device.share.getFirst().pfnOf(page);
             device.aperture.read(
                     Page.addressOf(pfn - device.aperture.pfns().firstPfn()),
                     MemorySegment.ofArray(all).asSlice(page * (long) Page.SIZE, Page.SIZE));

@@ -116,7 +116,7 @@ class TakenFromGuestTest {
                         .get(DEADLINE.toSeconds(), TimeUnit.SECONDS);
         assertThat(alive.end()).isEqualTo(ProgramResult.End.COMPLETED);
         long base = driver.aperture().pfns().firstPfn();
-        long pfn = next.mdev().share().getFirst().runFrom(0).firstPfn();
+        long pfn = next.mdev().share().getFirst().pfnOf(0);
         assertThat(
                         MemorySegment.ofArray(vram())
                                 .get(ValueLayout.JAVA_LONG_UNALIGNED, (pfn - base) * 4096))

@@ -62,7 +62,7 @@ public abstract class GrantContract extends EngineMachine {
         driver.answer =
                 (device, request) -> {
                     long first = request.page() / 16 * 16;
-                    PfnRange run = device.runFrom(first);
+                    PfnRange run = device.extentFrom(first);
                     return new MapDecision.Grant(
                             first, new PfnRange(run.firstPfn(), 16), Prot.READ_WRITE);
                 };
@@ -123,6 +123,89 @@ public abstract class GrantContract extends EngineMachine {
 
         assertThat(deviceLong(0, 0, 0)).isEqualTo(9);
         assertThat(driverDevice(0).requests.getLast().access()).isEqualTo(Access.WRITE);
+    }
+
+    /// A driver that grants many pages read-only, and all of them writable at the first store, is
+    /// asked twice, not once a page.
+    @Test
+    void anUpgradeWidensAllPagesOfItsGrant() {
+        driver.answer =
+                (device, request) -> {
+                    PfnRange run = device.extentFrom(0);
+                    Prot prot = request.access() == Access.READ ? Prot.READ : Prot.READ_WRITE;
+                    return new MapDecision.Grant(0, new PfnRange(run.firstPfn(), 16), prot);
+                };
+        AttachedDevice device = attach();
+        long bar = bar(device, 0);
+
+        assertThat(read(new Span(bar, 8, 1, 0))).containsExactly(0L);
+        assertCompleted(run(write(pages(bar, 16), 5, 1)));
+
+        assertThat(driverDevice(0).requests)
+                .extracting(MapRequest::reason)
+                .containsExactly(MapRequest.Reason.FIRST_TOUCH, MapRequest.Reason.UPGRADE);
+        assertThat(device.mdev().residentPages()).isEqualTo(16);
+        assertThat(deviceLong(0, 15, 0)).isEqualTo(20);
+    }
+
+    /// What an upgrade's grant says of a neighbour that is mapped to something else is not taken.
+    @Test
+    void anUpgradeLeavesANeighbourThatIsMappedToAnotherPage() {
+        AtomicBoolean moved = new AtomicBoolean();
+        driver.answer =
+                (device, request) -> {
+                    if (request.access() == Access.READ) {
+                        return MapDecision.grantPage(
+                                request, device.pfnOf(request.page()), Prot.READ);
+                    }
+                    long firstPfn = device.pfnOf(moved.get() ? 1 : 0);
+                    return new MapDecision.Grant(0, new PfnRange(firstPfn, 4), Prot.READ_WRITE);
+                };
+        AttachedDevice device = attach();
+        long bar = bar(device, 0);
+        read(pages(bar, 4));
+
+        moved.set(true);
+        assertCompleted(run(write(new Span(bar, 8, 1, 0), 7, 0)));
+        moved.set(false);
+        assertCompleted(run(write(new Span(bar + Page.SIZE, 8, 1, 0), 9, 0)));
+
+        assertThat(driverDevice(0).requests.subList(4, 6))
+                .as("the second page was read-only still")
+                .extracting(MapRequest::reason)
+                .containsOnly(MapRequest.Reason.UPGRADE);
+        assertThat(deviceLong(0, 1, 0)).as("the last store to the share's page 1").isEqualTo(9);
+    }
+
+    @Test
+    void aDriverThatWantsToBeAskedAgainIsAskedAgain() {
+        AtomicLong asked = new AtomicLong();
+        driver.answer =
+                (device, request) ->
+                        asked.incrementAndGet() % 3 != 0
+                                ? new MapDecision.Again()
+                                : MapDecision.grantPage(
+                                        request, device.pfnOf(request.page()), Prot.READ_WRITE);
+        AttachedDevice device = attach();
+
+        assertCompleted(run(write(pages(bar(device, 0), 4), 1, 1)));
+
+        assertThat(asked).hasValue(12);
+        assertThat(device.mdev().faultCount()).isEqualTo(4);
+    }
+
+    @Test
+    void aDriverThatNeverMakesUpItsMindFailsTheAccess() {
+        driver.answer = (device, request) -> new MapDecision.Again();
+        AttachedDevice device = attach();
+
+        ProgramResult result = run(write(pages(bar(device, 0), 1), 1, 1));
+
+        assertThat(result.end()).isEqualTo(ProgramResult.End.FAULTED);
+        assertThat(result.steps().getFirst().fault().orElseThrow().refusal().reason())
+                .contains("asked again each time");
+        assertThat(driverDevice(0).requests).hasSize(MapDecision.Again.MOST_ASKED);
+        assertThat(device.mdev().recentFaults()).hasSize(1);
     }
 
     @Test
@@ -407,7 +490,7 @@ public abstract class GrantContract extends EngineMachine {
 
     /// Grants the whole window, as far as the device's pages are in one piece.
     private static MapDecision grantAll(ScriptedDriver.Device device, MapRequest request) {
-        PfnRange run = device.runFrom(request.firstPage());
+        PfnRange run = device.extentFrom(request.firstPage());
         long npages = Math.min(run.npages(), request.endPage() - request.firstPage());
         return new MapDecision.Grant(
                 request.firstPage(), new PfnRange(run.firstPfn(), npages), Prot.READ_WRITE);

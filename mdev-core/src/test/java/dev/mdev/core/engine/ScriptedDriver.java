@@ -98,11 +98,11 @@ public final class ScriptedDriver implements ParentDriver {
 
         /// The device's page `index`.
         public long pfnOf(long index) {
-            return context.share("vram").runFrom(index).firstPfn();
+            return context.share("vram").pfnOf(index);
         }
 
-        public PfnRange runFrom(long index) {
-            return context.share("vram").runFrom(index);
+        public PfnRange extentFrom(long index) {
+            return context.share("vram").extentFrom(index);
         }
 
         @Override

@@ -16,12 +16,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.mdev.api.Errno;
+import dev.mdev.api.Interrupts;
 import dev.mdev.api.IrqInfo;
 import dev.mdev.api.MdevException;
 
 import org.junit.jupiter.api.Test;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 
@@ -40,6 +42,25 @@ class InterruptSetTest {
         assertErrno(Errno.EINVAL, () -> set.support(-1));
         assertThat(new InterruptSet(IrqInfo.NONE, true).support(ERROR).count()).isOne();
         assertThat(new InterruptSet(IrqInfo.NONE, true).support(INTX).count()).isZero();
+    }
+
+    @Test
+    void theDriverHearsWhichKindIsUsed() {
+        assertThat(enabledKinds()).isEmpty();
+        set.setIrqs(IrqRequest.bind(INTX, 1, () -> {}));
+        assertThat(enabledKinds()).containsExactly(Interrupts.Kind.LINE);
+        set.setLineDisabled(true);
+        assertThat(enabledKinds()).isEmpty();
+        set.setIrqs(IrqRequest.disable(INTX));
+        set.setIrqs(IrqRequest.bind(MSIX, 8, () -> {}));
+        assertThat(enabledKinds()).containsExactly(Interrupts.Kind.MSIX);
+        set.setIrqs(IrqRequest.disable(MSIX));
+        set.setIrqs(IrqRequest.bind(MSI, 4, () -> {}));
+        assertThat(enabledKinds()).containsExactly(Interrupts.Kind.MSI);
+    }
+
+    private List<Interrupts.Kind> enabledKinds() {
+        return Arrays.stream(Interrupts.Kind.values()).filter(set::isEnabled).toList();
     }
 
     @Test

@@ -5,6 +5,7 @@ import dev.mdev.api.PciIdentity;
 import dev.mdev.api.PciOptions;
 import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
+import dev.mdev.api.layout.BarLayout;
 
 import java.util.ArrayList;
 import java.util.List;

@@ -105,7 +105,7 @@ final class PciDriver implements ParentDriver {
         }
 
         private long offsetOf(long page) {
-            long pfn = context.share("memory").runFrom(page).firstPfn();
+            long pfn = context.share("memory").pfnOf(page);
             return Page.addressOf(pfn - aperture().pfns().firstPfn());
         }
 
@@ -140,9 +140,7 @@ final class PciDriver implements ParentDriver {
             requests.add(request);
             whenAsked.run();
             return MapDecision.grantPage(
-                    request,
-                    context.share("memory").runFrom(request.page()).firstPfn(),
-                    Prot.READ_WRITE);
+                    request, context.share("memory").pfnOf(request.page()), Prot.READ_WRITE);
         }
 
         @Override

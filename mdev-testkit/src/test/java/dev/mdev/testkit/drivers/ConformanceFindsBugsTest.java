@@ -32,10 +32,7 @@ import java.util.function.Supplier;
 /// nothing.
 @Tag("slow")
 final class ConformanceFindsBugsTest {
-    private static final int TESTS_OF_THE_SUITE = 24;
-
-    /// For drivers that are to fail anyhow.
-    private static final Duration SHORT = Duration.ofMillis(80);
+    private static final int TESTS_OF_THE_SUITE = 28;
 
     @ParameterizedTest
     @EnumSource
@@ -49,11 +46,37 @@ final class ConformanceFindsBugsTest {
         assertFound(bug);
     }
 
+    @ParameterizedTest
+    @EnumSource
+    void everyBugInMovingPagesIsFound(PageBug bug) {
+        assertFound(bug);
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void everyBugInALayoutIsFound(LayoutBug bug) {
+        assertFound(bug);
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void everyHostileDriverGetsAVerdict(HostileBug bug) {
+        assertFound(bug);
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void everyBugInALifeIsFound(LifeBug bug) {
+        assertFound(bug);
+    }
+
     private static void assertFound(SeededBug bug) {
         Map<String, Throwable> failures = new TreeMap<>();
-        runSuite(bug::newDriver, SHORT, bug.foundBy()::equals, failures);
+        runSuite(bug::newDriver, bug.deadline(), bug.foundBy()::equals, failures);
         assertThat(failures).containsKey(bug.foundBy());
-        assertThat(failures.get(bug.foundBy())).isInstanceOf(AssertionError.class);
+        assertThat(failures.get(bug.foundBy()))
+                .isInstanceOf(AssertionError.class)
+                .hasMessageContaining(bug.says());
     }
 
     @Test

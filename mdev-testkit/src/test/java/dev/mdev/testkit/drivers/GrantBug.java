@@ -23,7 +23,7 @@ import java.util.function.Supplier;
 enum GrantBug implements SeededBug {
     GRANTS_MORE_THAN_ITS_SHARE(
             Device.with((d, request) -> {
-                PfnRange run = d.share.runFrom(request.page());
+                PfnRange run = d.share.extentFrom(request.page());
                 long npages = Math.min(run.npages() + 1, request.endPage() - request.page());
                 return new MapDecision.Grant(
                         request.page(), new PfnRange(run.firstPfn(), npages), Prot.READ_WRITE);
@@ -33,7 +33,7 @@ enum GrantBug implements SeededBug {
     GRANTS_OUTSIDE_THE_WINDOW(
             Device.with((d, request) ->
                     new MapDecision.Grant(
-                            request.page(), d.share.runFrom(request.page()), Prot.READ_WRITE)),
+                            request.page(), d.share.extentFrom(request.page()), Prot.READ_WRITE)),
             "grantsKeepToTheShareTheWindowAndTheRights"),
 
     GRANTS_NEXT_TO_THE_TOUCHED_PAGE(
@@ -63,7 +63,7 @@ enum GrantBug implements SeededBug {
                                             MapDecision.grantPage(
                                                     request,
                                                     all.getFirst()
-                                                            .runFrom(request.page())
+                                                            .extentFrom(request.page())
                                                             .firstPfn(),
                                                     Prot.READ_WRITE));
                         }

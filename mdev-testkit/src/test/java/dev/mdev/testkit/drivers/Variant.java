@@ -2,6 +2,7 @@ package dev.mdev.testkit.drivers;
 
 import dev.mdev.api.Aperture;
 import dev.mdev.api.DeviceState;
+import dev.mdev.api.ExistingDevice;
 import dev.mdev.api.MapDecision;
 import dev.mdev.api.MapRequest;
 import dev.mdev.api.MdevContext;
@@ -54,6 +55,23 @@ class Variant implements ParentDriver {
         }
     }
 
+    /// Waits, as a driver that is slow.
+    static void pause(long millis) {
+        try {
+            Thread.sleep(millis);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    static void await(CountDownLatch latch) {
+        try {
+            latch.await();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
     @Override
     public String name() {
         return "variant";
@@ -77,6 +95,27 @@ class Variant implements ParentDriver {
         return DEVICES;
     }
 
+    String description() {
+        return "Memory and one register";
+    }
+
+    List<MdevType> types() {
+        return List.of(type("variant-8", new MdevType.Demand("memory", PAGES_A_DEVICE, 2, false)));
+    }
+
+    MdevType type(String id, MdevType.Demand... demands) {
+        return new MdevType(
+                id, "Variant", "8 pages", MdevType.VFIO_PCI, List.of(demands), maxInstances());
+    }
+
+    List<ExistingDevice> existing(Aperture aperture) {
+        return List.of();
+    }
+
+    MdevDevice adopt(Aperture aperture, MdevContext context) {
+        return create(aperture, context);
+    }
+
     MdevDevice create(Aperture aperture, MdevContext context) {
         return new VariantDevice(aperture, context);
     }
@@ -95,7 +134,7 @@ class Variant implements ParentDriver {
 
         @Override
         public String description() {
-            return "Memory and one register";
+            return Variant.this.description();
         }
 
         @Override
@@ -110,15 +149,17 @@ class Variant implements ParentDriver {
 
         @Override
         public List<MdevType> types() {
-            MdevType.Demand demand = new MdevType.Demand("memory", PAGES_A_DEVICE, 2, false);
-            return List.of(
-                    new MdevType(
-                            "variant-8",
-                            "Variant",
-                            "8 pages",
-                            MdevType.VFIO_PCI,
-                            List.of(demand),
-                            maxInstances()));
+            return Variant.this.types();
+        }
+
+        @Override
+        public List<ExistingDevice> existing() {
+            return Variant.this.existing(aperture);
+        }
+
+        @Override
+        public MdevDevice adopt(MdevContext context) {
+            return Variant.this.adopt(aperture, context);
         }
 
         @Override
@@ -134,7 +175,7 @@ class Variant implements ParentDriver {
 
         final Aperture aperture;
         final MdevContext context;
-        final PoolShare share;
+        PoolShare share;
         final byte[] scratch = new byte[Long.BYTES];
 
         VariantDevice(Aperture aperture, MdevContext context) {
@@ -157,7 +198,7 @@ class Variant implements ParentDriver {
         }
 
         long pfnOf(long page) {
-            return share.runFrom(page).firstPfn();
+            return share.pfnOf(page);
         }
 
         @Override
@@ -198,6 +239,16 @@ class Variant implements ParentDriver {
                 throw new IOException("version=" + version);
             }
             in.readFully(scratch);
+        }
+
+        @Override
+        public boolean isMovable() {
+            return true;
+        }
+
+        @Override
+        public void shareMoved(List<PoolShare> shares) {
+            share = shares.getFirst();
         }
 
         @Override

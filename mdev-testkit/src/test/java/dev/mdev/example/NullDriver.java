@@ -1,4 +1,4 @@
-package dev.mdev.testkit.drivers;
+package dev.mdev.example;
 
 import dev.mdev.api.Aperture;
 import dev.mdev.api.MapDecision;
@@ -69,15 +69,15 @@ public final class NullDriver implements ParentDriver {
 
         @Override
         public MapDecision validateMapRequest(MapRequest request) {
-            long pfn = share.runFrom(request.page()).firstPfn();
+            long pfn = share.pfnOf(request.page());
             return MapDecision.grantPage(request, pfn, Prot.READ_WRITE);
         }
 
         @Override
         public void reset() {
             for (PfnRange extent : share.extents()) {
-                long offset = Page.bytesOf(extent.firstPfn() - aperture.pfns().firstPfn());
-                aperture.fill(offset, Page.bytesOf(extent.npages()), (byte) 0);
+                long offsetBytes = aperture.offsetOf(extent.firstPfn());
+                aperture.fill(offsetBytes, Page.bytesOf(extent.npages()), (byte) 0);
             }
         }
     }

@@ -1,11 +1,11 @@
-package dev.mdev.testkit.drivers;
+package dev.mdev.example;
 
 import dev.mdev.api.ParentDriver;
 import dev.mdev.testkit.ParentDriverConformance;
 
-final class NullDriverConformanceTest extends ParentDriverConformance {
+final class PagingConformanceTest extends ParentDriverConformance {
     @Override
     public ParentDriver newDriver() {
-        return new NullDriver();
+        return new PagingDriver();
     }
 }

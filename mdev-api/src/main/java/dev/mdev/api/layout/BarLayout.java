@@ -1,4 +1,4 @@
-package dev.mdev.core.pci;
+package dev.mdev.api.layout;
 
 import dev.mdev.api.BarInfo;
 import dev.mdev.api.Errno;
@@ -13,31 +13,64 @@ import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
-/// The base address registers of a function, and the place of its MSI-X table.
+/// Which base address registers a device has, and where its MSI-X table is: what follows from what
+/// a driver says of its regions and interrupts, and the rules that this has to keep to.
 ///
-/// @param registers BARs in ascending order, then the ROM
-/// @param msix the place of the MSI-X table, if there is one
-/// @param addedForMsix the BAR that was added for the table, if one was
-record BarLayout(
-        List<BarRegister> registers,
-        Optional<MsixPlacement> msix,
-        Optional<RegionInfo> addedForMsix) {
+/// @param bars BARs in ascending order, then the ROM
+/// @param msix where the MSI-X table is, if there is one
+/// @param addedForMsix the BAR that the host adds for the table, if it adds one
+public record BarLayout(
+        List<Bar> bars, Optional<MsixPlacement> msix, Optional<RegionInfo> addedForMsix) {
+    /// The smallest memory BAR: the bits below are the register's type.
+    public static final long MIN_BAR_BYTES = 16;
+
+    /// The smallest expansion ROM.
+    public static final long MIN_ROM_BYTES = 2048;
+
+    /// The largest expansion ROM.
+    public static final long MAX_ROM_BYTES = 16L << 20;
+
+    private static final int MSIX_ENTRY_BYTES = 16;
     private static final int BARS = RegionInfo.LAST_BAR + 1;
     private static final long MAX_NARROW_BYTES = 1L << 31;
-    private static final long MAX_ROM_BYTES = 16L << 20;
     private static final int MIN_MSIX_BYTES = 4096;
 
-    BarLayout {
-        registers = List.copyOf(registers);
+    /// One base address register, or the pair of them that a 64-bit BAR takes.
+    ///
+    /// @param region the region's index: 0 to 5, or [RegionInfo#ROM]
+    /// @param sizeBytes a power of two
+    /// @param wide whether it has 64 bits
+    /// @param prefetchable whether reads have no side effects
+    public record Bar(int region, long sizeBytes, boolean wide, boolean prefetchable) {}
+
+    public BarLayout {
+        bars = List.copyOf(bars);
     }
 
-    /// @throws MdevException EINVAL if the regions do not fit six registers, or break a rule of
-    ///   their kind
-    static BarLayout of(List<RegionInfo> regions, IrqInfo irqs, PciOptions options) {
+    /// Bytes of an MSI-X table.
+    public static int msixTableBytes(int vectors) {
+        return vectors * MSIX_ENTRY_BYTES;
+    }
+
+    /// Bytes of the pending bits of an MSI-X table.
+    public static int msixPendingBytes(int vectors) {
+        return (vectors + 63) / 64 * 8;
+    }
+
+    /// Lays a device out.
+    ///
+    /// @param regions as [dev.mdev.api.MdevDevice#regions] says
+    /// @param irqs as [dev.mdev.api.MdevDevice#irqs] says
+    /// @param options as [dev.mdev.api.MdevDevice#pci] says
+    /// @throws MdevException EINVAL if two regions have one index, the regions do not fit six
+    ///   registers, or one breaks a rule of its kind
+    public static BarLayout of(List<RegionInfo> regions, IrqInfo irqs, PciOptions options) {
         return new Plan(regions, irqs, options).make();
     }
 
@@ -51,9 +84,11 @@ record BarLayout(
         Plan(List<RegionInfo> regions, IrqInfo irqs, PciOptions options) {
             this.irqs = irqs;
             this.options = options;
+            Set<Integer> indexes = new HashSet<>();
             for (RegionInfo region : regions) {
+                require(indexes.add(region.index()), region, "two regions of one index");
                 if (region.isBar()) {
-                    require(region.sizeBytes() >= BarRegister.MIN_BYTES, region, "too small");
+                    require(region.sizeBytes() >= MIN_BAR_BYTES, region, "too small for a BAR");
                     bars.put(region.index(), region);
                 } else if (region.index() == RegionInfo.ROM) {
                     requireRom(region);
@@ -75,9 +110,7 @@ record BarLayout(
         private static void requireRom(RegionInfo region) {
             long size = region.sizeBytes();
             require(
-                    Long.bitCount(size) == 1
-                            && size >= BarRegister.MIN_ROM_BYTES
-                            && size <= MAX_ROM_BYTES,
+                    Long.bitCount(size) == 1 && size >= MIN_ROM_BYTES && size <= MAX_ROM_BYTES,
                     region,
                     "not a size of a ROM");
             require(
@@ -109,20 +142,20 @@ record BarLayout(
                                     new MsixPlacement(region.index(), 0, region.sizeBytes() / 2));
                 }
             }
-            List<BarRegister> registers = new ArrayList<>();
+            List<Bar> laidOut = new ArrayList<>();
             for (int index = 0; index < BARS; index++) {
                 RegionInfo bar = bars.get(index);
                 if (bar != null) {
-                    registers.add(registerOf(bar));
+                    laidOut.add(barOf(bar));
                 }
             }
             if (rom != null) {
-                registers.add(new BarRegister(RegionInfo.ROM, rom.sizeBytes(), false, false));
+                laidOut.add(new Bar(RegionInfo.ROM, rom.sizeBytes(), false, false));
             }
-            return new BarLayout(registers, msix, added);
+            return new BarLayout(laidOut, msix, added);
         }
 
-        private BarRegister registerOf(RegionInfo region) {
+        private Bar barOf(RegionInfo region) {
             boolean wide =
                     switch (region.bar().width()) {
                         case BITS_32 -> false;
@@ -133,8 +166,7 @@ record BarLayout(
                     wide || region.sizeBytes() <= MAX_NARROW_BYTES,
                     region,
                     "too large for an address of 32 bits");
-            return new BarRegister(
-                    region.index(), region.sizeBytes(), wide, region.bar().prefetchable());
+            return new Bar(region.index(), region.sizeBytes(), wide, region.bar().prefetchable());
         }
 
         /// A BAR for the table where it costs the least: with room for a 64-bit address if
@@ -156,7 +188,7 @@ record BarLayout(
             long half =
                     Math.max(
                             MIN_MSIX_BYTES / 2,
-                            Long.highestOneBit(2L * MsixTable.tableBytes(irqs.msixVectors()) - 1));
+                            Long.highestOneBit(2L * msixTableBytes(irqs.msixVectors()) - 1));
             return RegionInfo.of(best, "msix", 2 * half, RegionArea.Kind.TRAPPED);
         }
 
@@ -166,9 +198,9 @@ record BarLayout(
                 throw new MdevException(Errno.EINVAL, "no BAR for the MSI-X table: " + place);
             }
             long table = place.tableOffsetBytes();
-            long tableEnd = table + MsixTable.tableBytes(irqs.msixVectors());
+            long tableEnd = table + msixTableBytes(irqs.msixVectors());
             long pba = place.pbaOffsetBytes();
-            long pbaEnd = pba + MsixTable.pbaBytes(irqs.msixVectors());
+            long pbaEnd = pba + msixPendingBytes(irqs.msixVectors());
             require(
                     isTrapped(bar, table, tableEnd)
                             && isTrapped(bar, pba, pbaEnd)

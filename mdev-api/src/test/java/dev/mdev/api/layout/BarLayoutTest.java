@@ -1,4 +1,4 @@
-package dev.mdev.core.pci;
+package dev.mdev.api.layout;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -26,12 +26,10 @@ class BarLayoutTest {
     void aBarIsWideWhereTheNextRegisterIsFree() {
         BarLayout layout = layout(NO_MSIX, bar(0), bar(1), bar(2), bar(5));
 
-        assertThat(layout.registers())
-                .extracting(BarRegister::wide)
+        assertThat(layout.bars())
+                .extracting(BarLayout.Bar::wide)
                 .containsExactly(false, false, true, false);
-        assertThat(layout.registers())
-                .extracting(BarRegister::offset)
-                .containsExactly(0x10, 0x14, 0x18, 0x24);
+        assertThat(layout.bars()).extracting(BarLayout.Bar::region).containsExactly(0, 1, 2, 5);
     }
 
     @Test
@@ -39,8 +37,8 @@ class BarLayoutTest {
         BarLayout layout =
                 layout(NO_MSIX, bar(0), RegionInfo.of(2, "vram", 4096, RegionArea.Kind.LAZY));
 
-        assertThat(layout.registers())
-                .extracting(BarRegister::prefetchable)
+        assertThat(layout.bars())
+                .extracting(BarLayout.Bar::prefetchable)
                 .containsExactly(false, true);
     }
 
@@ -52,8 +50,8 @@ class BarLayoutTest {
         // 64-bit BARs leave nothing but an upper half: the last gets narrow.
         BarLayout full = layout(new IrqInfo(false, 0, 8), bar(0), bar(2), bar(4));
         assertThat(full.addedForMsix().orElseThrow().index()).isEqualTo(5);
-        assertThat(full.registers())
-                .extracting(BarRegister::wide)
+        assertThat(full.bars())
+                .extracting(BarLayout.Bar::wide)
                 .containsExactly(true, true, false, false);
     }
 
@@ -108,8 +106,8 @@ class BarLayoutTest {
 
     @Test
     void aRomIsTrappedAndOfAPowerOfTwoFrom2KibTo16Mib() {
-        assertThat(layout(NO_MSIX, rom(2048)).registers().getFirst().offset()).isEqualTo(0x30);
-        assertThat(layout(NO_MSIX, rom(16 << 20)).registers()).hasSize(1);
+        assertThat(layout(NO_MSIX, rom(2048)).bars().getFirst().region()).isEqualTo(RegionInfo.ROM);
+        assertThat(layout(NO_MSIX, rom(16 << 20)).bars()).hasSize(1);
         assertInvalid(() -> layout(NO_MSIX, rom(1024)));
         assertInvalid(() -> layout(NO_MSIX, rom(32 << 20)));
         assertInvalid(() -> layout(NO_MSIX, rom(3000)));
@@ -117,12 +115,17 @@ class BarLayoutTest {
     }
 
     @Test
+    void twoRegionsOfOneIndexAreRefused() {
+        assertInvalid(() -> layout(NO_MSIX, bar(2), bar(2)));
+        RegionInfo trace = RegionInfo.of(9, "trace", 5, RegionArea.Kind.TRAPPED);
+        assertInvalid(() -> layout(NO_MSIX, trace, trace));
+    }
+
+    @Test
     void configurationSpaceIsNotTheDriversAndDeviceRegionsAreNoBars() {
         assertInvalid(
                 () -> layout(NO_MSIX, RegionInfo.of(7, "config", 256, RegionArea.Kind.TRAPPED)));
-        assertThat(
-                        layout(NO_MSIX, RegionInfo.of(9, "trace", 5, RegionArea.Kind.TRAPPED))
-                                .registers())
+        assertThat(layout(NO_MSIX, RegionInfo.of(9, "trace", 5, RegionArea.Kind.TRAPPED)).bars())
                 .isEmpty();
     }
 

@@ -1,0 +1,152 @@
+package dev.mdev.api.layout;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.api.MdevType;
+import dev.mdev.api.ParentDevice;
+import dev.mdev.api.ResourcePool;
+import dev.mdev.api.page.PfnRange;
+
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.regex.Pattern;
+
+/// What a driver says of a parent device, taken once and checked.
+///
+/// @param name as [ParentDevice#name] says
+/// @param description as [ParentDevice#description] says
+/// @param aperture the pages of [ParentDevice#aperture]
+/// @param pools as [ParentDevice#pools] says
+/// @param types as [ParentDevice#types] says
+public record ParentLayout(
+        String name,
+        String description,
+        PfnRange aperture,
+        List<ResourcePool> pools,
+        List<MdevType> types) {
+    /// The most characters of a text for people: a description, a type's name.
+    public static final int MAX_TEXT_CHARS = 256;
+
+    private static final Pattern DRIVER_NAME = Pattern.compile("[a-z0-9-]{1,32}");
+    private static final Pattern NAME = Pattern.compile("[A-Za-z0-9.:_-]{1,64}");
+    private static final Pattern POOL_NAME = Pattern.compile("[a-z0-9-]{1,32}");
+    private static final Pattern TYPE_ID = Pattern.compile("[A-Za-z0-9._-]{1,64}");
+
+    public ParentLayout {
+        pools = List.copyOf(pools);
+        types = List.copyOf(types);
+    }
+
+    /// Asks a parent device.
+    ///
+    /// @throws MdevException EINVAL if what it says breaks a rule
+    public static ParentLayout of(ParentDevice device) {
+        ParentLayout layout =
+                new ParentLayout(
+                        device.name(),
+                        device.description(),
+                        device.aperture().pfns(),
+                        device.pools(),
+                        device.types());
+        layout.check();
+        return layout;
+    }
+
+    /// Whether a driver may be called so.
+    public static boolean isDriverName(String name) {
+        return DRIVER_NAME.matcher(name).matches();
+    }
+
+    /// @throws MdevException EINVAL, naming the first rule that is broken
+    private void check() {
+        require(NAME.matcher(name).matches(), "not the name of a parent: name=%s", cut(name));
+        requireText("description of parent=" + name, description);
+        checkPools();
+        Set<String> ids = new HashSet<>();
+        for (MdevType type : types) {
+            require(
+                    TYPE_ID.matcher(type.id()).matches(),
+                    "not the id of a type: parent=%s type=%s",
+                    name,
+                    cut(type.id()));
+            require(ids.add(type.id()), "two types of one id: parent=%s type=%s", name, type.id());
+            requireText("name of type=" + type.id(), type.name());
+            requireText("description of type=" + type.id(), type.description());
+            checkDemands(type);
+        }
+    }
+
+    private void checkPools() {
+        List<ResourcePool> seen = new ArrayList<>();
+        for (ResourcePool pool : pools) {
+            require(
+                    POOL_NAME.matcher(pool.name()).matches(),
+                    "not the name of a pool: parent=%s pool=%s",
+                    name,
+                    cut(pool.name()));
+            for (ResourcePool other : seen) {
+                require(
+                        !other.name().equals(pool.name()),
+                        "two pools of one name: parent=%s pool=%s",
+                        name,
+                        pool.name());
+                require(
+                        !other.pfns().overlaps(pool.pfns()),
+                        "pools overlap: parent=%s %s %s",
+                        name,
+                        other,
+                        pool);
+            }
+            require(
+                    aperture.contains(pool.pfns()),
+                    "pool leaves the aperture: parent=%s aperture=%s %s",
+                    name,
+                    aperture,
+                    pool);
+            seen.add(pool);
+        }
+    }
+
+    private void checkDemands(MdevType type) {
+        Map<String, PfnRange> byName = new HashMap<>();
+        pools.forEach(pool -> byName.put(pool.name(), pool.pfns()));
+        Set<String> demanded = new HashSet<>();
+        for (MdevType.Demand demand : type.demands()) {
+            PfnRange pool = byName.get(demand.pool());
+            require(
+                    pool != null,
+                    "type=%s demands pool=%s, which parent=%s has not",
+                    type.id(),
+                    cut(demand.pool()),
+                    name);
+            require(
+                    demanded.add(demand.pool()),
+                    "type=%s demands twice of pool=%s",
+                    type.id(),
+                    demand.pool());
+        }
+    }
+
+    private static void requireText(String what, String text) {
+        require(
+                text.length() <= MAX_TEXT_CHARS,
+                "%s has %d characters, at most %d are taken",
+                what,
+                text.length(),
+                MAX_TEXT_CHARS);
+    }
+
+    private static void require(boolean holds, String message, Object... values) {
+        if (!holds) {
+            throw new MdevException(Errno.EINVAL, message.formatted(values));
+        }
+    }
+
+    private static String cut(String text) {
+        return text.length() <= 80 ? text : text.substring(0, 80) + "...";
+    }
+}

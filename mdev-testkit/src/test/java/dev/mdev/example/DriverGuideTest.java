@@ -1,0 +1,58 @@
+package dev.mdev.example;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import org.junit.jupiter.api.Test;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.regex.MatchResult;
+import java.util.regex.Pattern;
+
+/// The guide shows drivers; what it shows has to be what passes the conformance suite.
+final class DriverGuideTest {
+    private static final Path DOCS = Path.of("..", "docs");
+    private static final Path GUIDE = DOCS.resolve("driver-guide.md");
+    private static final Path EXAMPLES = Path.of("src", "test", "java", "dev", "mdev", "example");
+
+    /// A link to a source, and the listing after it.
+    private static final Pattern EXCERPT =
+            Pattern.compile(
+                    "From \\[`[^`]+`]\\(([^)]+)\\):\n\n```java\n(.*?)\n```", Pattern.DOTALL);
+
+    @Test
+    void theDriverInTheGuideIsTheOneThatIsTested() throws IOException {
+        String source = Files.readString(EXAMPLES.resolve("NullDriver.java"));
+        String driver = source.substring(source.indexOf("/// The smallest driver")).strip();
+        assertThat(Files.readString(GUIDE)).contains("```java\n" + driver + "\n```");
+    }
+
+    @Test
+    void everyExcerptIsInTheSourceThatItIsFrom() throws IOException {
+        var excerpts = EXCERPT.matcher(Files.readString(GUIDE)).results().toList();
+        assertThat(excerpts).hasSizeGreaterThanOrEqualTo(5);
+        for (MatchResult excerpt : excerpts) {
+            String source = Files.readString(DOCS.resolve(excerpt.group(1)));
+            assertThat(withoutIndentation(source)).contains(withoutIndentation(excerpt.group(2)));
+        }
+    }
+
+    private static String withoutIndentation(String text) {
+        return text.replaceAll("(?m)^ +", "");
+    }
+
+    @Test
+    void theDriverHasAboutFiftyLines() throws IOException {
+        assertThat(linesOf("NullDriver.java")).isLessThanOrEqualTo(56);
+        assertThat(linesOf("SerialDriver.java")).isLessThanOrEqualTo(260);
+        assertThat(linesOf("PagingDriver.java")).isLessThanOrEqualTo(230);
+    }
+
+    private static long linesOf(String file) throws IOException {
+        return Files.readAllLines(EXAMPLES.resolve(file)).stream()
+                .filter(line -> !line.isBlank() && !line.strip().startsWith("//"))
+                .filter(line -> !line.startsWith("import "))
+                .count();
+    }
+}

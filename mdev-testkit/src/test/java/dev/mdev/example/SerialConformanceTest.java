@@ -1,0 +1,11 @@
+package dev.mdev.example;
+
+import dev.mdev.api.ParentDriver;
+import dev.mdev.testkit.ParentDriverConformance;
+
+final class SerialConformanceTest extends ParentDriverConformance {
+    @Override
+    public ParentDriver newDriver() {
+        return new SerialDriver();
+    }
+}

@@ -1,0 +1,83 @@
+package dev.mdev.testkit.drivers;
+
+import dev.mdev.api.Aperture;
+import dev.mdev.api.MapDecision;
+import dev.mdev.api.MapRequest;
+import dev.mdev.api.MdevContext;
+import dev.mdev.api.RegionArea;
+import dev.mdev.api.RegionInfo;
+import dev.mdev.api.ShareMemory;
+import dev.mdev.api.page.Page;
+import dev.mdev.api.page.Prot;
+
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/// Twice as many pages as it has, and no state to save: the right way to page by revocation, made
+/// to be changed in one place.
+class PagingVariant extends Variant.VariantDevice {
+    static final int FRAMES = Variant.PAGES_A_DEVICE;
+
+    final MdevContext context;
+    final Aperture aperture;
+    final Map<Integer, byte[]> evicted = new HashMap<>();
+    final int[] pageIn = new int[FRAMES];
+    private int next;
+
+    PagingVariant(Aperture aperture, MdevContext context) {
+        super(aperture, context);
+        this.aperture = aperture;
+        this.context = context;
+        Arrays.fill(pageIn, -1);
+    }
+
+    @Override
+    public List<RegionInfo> regions() {
+        return List.of(
+                RegionInfo.of(MEMORY, "memory", 2 * Page.bytesOf(FRAMES), RegionArea.Kind.LAZY));
+    }
+
+    @Override
+    public MapDecision validateMapRequest(MapRequest request) {
+        int page = (int) request.page();
+        for (int frame = 0; frame < FRAMES; frame++) {
+            if (pageIn[frame] == page) {
+                return MapDecision.grantPage(request, pfnOf(frame), Prot.READ_WRITE);
+            }
+        }
+        int frame = next;
+        next = (frame + 1) % FRAMES;
+        if (pageIn[frame] >= 0) {
+            evict(frame);
+        }
+        byte[] content = evicted.getOrDefault(page, new byte[Page.SIZE]);
+        memory().write(Page.addressOf(frame), MemorySegment.ofArray(content));
+        pageIn[frame] = page;
+        return MapDecision.grantPage(request, pfnOf(frame), Prot.READ_WRITE);
+    }
+
+    void evict(int frame) {
+        context.revoke(MEMORY, pageIn[frame], 1);
+        evicted.put(pageIn[frame], read(frame));
+    }
+
+    byte[] read(int frame) {
+        byte[] content = new byte[Page.SIZE];
+        memory().read(Page.addressOf(frame), MemorySegment.ofArray(content));
+        return content;
+    }
+
+    private ShareMemory memory() {
+        return ShareMemory.inOrder(aperture, share);
+    }
+
+    @Override
+    public void reset() {
+        super.reset();
+        evicted.clear();
+        Arrays.fill(pageIn, -1);
+    }
+}
