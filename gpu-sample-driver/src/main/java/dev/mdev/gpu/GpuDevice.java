@@ -31,7 +31,7 @@ import java.util.Optional;
 /// | region | what | how guests reach it |
 /// |---|---|---|
 /// | BAR 0 | VRAM; its size is rounded up to a power of two, and what is past the VRAM is a guard | [Vram], mapped as it is touched |
-/// | BAR 2 | a page of registers for the display | [MmioPage], trapped |
+/// | BAR 2 | a page of registers for the display | [GpuDisplay], trapped |
 /// | BAR 4 page 0 | the doorbell | [Doorbell], mapped straight through |
 /// | BAR 4 page 1 | a page of registers for the queue, and the MSI-X table, which is the host's | [CommandQueue], trapped |
 /// | BAR 4 page 2 | the last fence | [FencePage], mapped read-only |
@@ -39,7 +39,7 @@ import java.util.Optional;
 ///
 /// The host may be unable to map, like some machine monitors: then accesses to mappable areas also
 /// come here.
-final class GpuDevice implements MdevDevice, Display, DeviceState {
+final class GpuDevice implements MdevDevice, DeviceState {
     static final int VRAM_BAR = 0;
     static final int MMIO_BAR = 2;
     static final int QUEUE_BAR = Doorbell.BAR;
@@ -62,11 +62,11 @@ final class GpuDevice implements MdevDevice, Display, DeviceState {
     /// A message, because machine monitors unmap BARs at each interrupt of the legacy line.
     private static final IrqInfo IRQS = new IrqInfo(false, 0, 1);
 
-    private static final int STATE_VERSION = 1;
+    private static final int STATE_VERSION = 2;
 
     private final Engine engine;
     private final Vram vram;
-    private final MmioPage mmio;
+    private final GpuDisplay display;
     private final Doorbell doorbell;
     private final FencePage fencePage;
     private final CommandQueue queue;
@@ -75,7 +75,7 @@ final class GpuDevice implements MdevDevice, Display, DeviceState {
     GpuDevice(Aperture aperture, MdevContext context, GpuSettings settings, Engine engine) {
         this.engine = engine;
         this.vram = new Vram(aperture, context.share(GpuParent.VRAM), settings);
-        this.mmio = new MmioPage(vram);
+        this.display = new GpuDisplay(vram);
         this.doorbell = new Doorbell(aperture, context);
         this.fencePage = new FencePage(aperture, context);
         this.queue = new CommandQueue(vram, doorbell, fencePage, context);
@@ -143,7 +143,7 @@ final class GpuDevice implements MdevDevice, Display, DeviceState {
     public long read(int region, long offsetBytes, int widthBytes) {
         return switch (region) {
             case VRAM_BAR -> vram.load(insideVram(offsetBytes, widthBytes), widthBytes);
-            case MMIO_BAR -> mmio.read((int) offsetBytes, widthBytes);
+            case MMIO_BAR -> display.read((int) offsetBytes, widthBytes);
             default -> {
                 int inPage = insidePage(offsetBytes, widthBytes);
                 yield switch ((int) Page.numberOf(offsetBytes)) {
@@ -160,7 +160,7 @@ final class GpuDevice implements MdevDevice, Display, DeviceState {
     public void write(int region, long offsetBytes, int widthBytes, long value) {
         switch (region) {
             case VRAM_BAR -> vram.store(insideVram(offsetBytes, widthBytes), widthBytes, value);
-            case MMIO_BAR -> mmio.write((int) offsetBytes, widthBytes, value);
+            case MMIO_BAR -> display.write((int) offsetBytes, widthBytes, value);
             default -> {
                 int inPage = insidePage(offsetBytes, widthBytes);
                 switch ((int) Page.numberOf(offsetBytes)) {
@@ -197,12 +197,7 @@ final class GpuDevice implements MdevDevice, Display, DeviceState {
 
     @Override
     public Optional<Display> display() {
-        return Optional.of(this);
-    }
-
-    @Override
-    public Optional<Picture> picture() {
-        return mmio.picture();
+        return Optional.of(display);
     }
 
     @Override
@@ -229,7 +224,7 @@ final class GpuDevice implements MdevDevice, Display, DeviceState {
     public void reset() {
         vram.reset();
         queue.reset();
-        mmio.reset();
+        display.reset();
     }
 
     @Override
@@ -260,7 +255,7 @@ final class GpuDevice implements MdevDevice, Display, DeviceState {
 
     @Override
     public void save(DataOutput out) throws IOException {
-        mmio.save(out);
+        display.save(out);
         queue.save(out);
         vram.save(out);
     }
@@ -270,7 +265,7 @@ final class GpuDevice implements MdevDevice, Display, DeviceState {
         if (version != STATE_VERSION) {
             throw new MdevException(Errno.EINVAL, "version=" + version);
         }
-        mmio.restore(in);
+        display.restore(in);
         queue.restore(in);
         vram.restore(in);
     }

@@ -31,14 +31,24 @@ final class VgaPorts implements RegisterBlock {
     private static final int COLOUR_PORTS = 0x01;
     private static final int RETRACE = 0x09;
 
-    private final byte[] palette = new byte[3 * 256];
+    private static final int CHANNELS = 3;
 
-    /// The palette indices of the guest's next read and write.
-    private int readAt;
+    private final byte[] palette = new byte[CHANNELS * 256];
 
-    private int writeAt;
+    /// What was stored of the entry that is being written. The entry changes with its third byte.
+    private final byte[] latch = new byte[CHANNELS];
 
     // Each fits a byte.
+
+    /// The entries that guests read and write next.
+    private int readIndex;
+
+    private int writeIndex;
+
+    /// Which byte of the entry comes next. One counter for both directions, as in QEMU's VGA
+    /// (`dac_sub_index`): storing an index of either kind drops a part of an entry.
+    private int channel;
+
     private int dacState;
     private int attributeIndex = SCREEN_ON;
     private int attributeFlipFlop;
@@ -54,8 +64,8 @@ final class VgaPorts implements RegisterBlock {
     /// @param wide whether its bytes have 8 significant bits, not 6
     int rgb(int index, boolean wide) {
         int rgb = 0;
-        for (int i = 0; i < 3; i++) {
-            int value = palette[3 * index + i] & 0xFF;
+        for (int i = 0; i < CHANNELS; i++) {
+            int value = palette[CHANNELS * index + i] & 0xFF;
             // Six bits to eight: the lowest is repeated, so that 0x3f is white.
             rgb = (rgb << 8) | (wide ? value : ((value & 0x3F) << 2) | ((value & 1) * 3));
         }
@@ -64,8 +74,10 @@ final class VgaPorts implements RegisterBlock {
 
     void reset() {
         Arrays.fill(palette, (byte) 0);
-        readAt = 0;
-        writeAt = 0;
+        Arrays.fill(latch, (byte) 0);
+        readIndex = 0;
+        writeIndex = 0;
+        channel = 0;
         dacState = 0;
         attributeIndex = SCREEN_ON;
         attributeFlipFlop = 0;
@@ -83,7 +95,7 @@ final class VgaPorts implements RegisterBlock {
         return switch (port) {
             case ATTRIBUTE_WRITE -> attributeFlipFlop == 0 ? attributeIndex : 0;
             case DAC_READ_INDEX -> dacState;
-            case DAC_WRITE_INDEX -> writeAt / 3;
+            case DAC_WRITE_INDEX -> writeIndex;
             case DAC_DATA -> readPalette();
             case MISC_READ -> misc;
             case INPUT_STATUS_1 -> readInputStatus();
@@ -92,9 +104,25 @@ final class VgaPorts implements RegisterBlock {
     }
 
     private long readPalette() {
-        int value = palette[readAt] & 0xFF;
-        readAt = (readAt + 1) % palette.length;
+        int value = palette[CHANNELS * readIndex + channel] & 0xFF;
+        if (isEntryComplete()) {
+            readIndex = (readIndex + 1) & 0xFF;
+        }
         return value;
+    }
+
+    private void writePalette(int value) {
+        latch[channel] = (byte) value;
+        if (isEntryComplete()) {
+            System.arraycopy(latch, 0, palette, CHANNELS * writeIndex, CHANNELS);
+            writeIndex = (writeIndex + 1) & 0xFF;
+        }
+    }
+
+    /// Counts a byte, and says whether it was the entry's last.
+    private boolean isEntryComplete() {
+        channel = (channel + 1) % CHANNELS;
+        return channel == 0;
     }
 
     /// The retrace bits toggle, for guests that wait for them.
@@ -119,17 +147,16 @@ final class VgaPorts implements RegisterBlock {
             }
             case MISC_WRITE -> misc = value & ~0x10;
             case DAC_READ_INDEX -> {
-                readAt = 3 * value;
+                readIndex = value;
+                channel = 0;
                 dacState = 3;
             }
             case DAC_WRITE_INDEX -> {
-                writeAt = 3 * value;
+                writeIndex = value;
+                channel = 0;
                 dacState = 0;
             }
-            case DAC_DATA -> {
-                palette[writeAt] = (byte) value;
-                writeAt = (writeAt + 1) % palette.length;
-            }
+            case DAC_DATA -> writePalette(value);
             default -> {
                 // An unused port.
             }
@@ -138,8 +165,10 @@ final class VgaPorts implements RegisterBlock {
 
     void save(DataOutput out) throws IOException {
         out.write(palette);
-        out.writeShort(readAt);
-        out.writeShort(writeAt);
+        out.write(latch);
+        out.writeByte(readIndex);
+        out.writeByte(writeIndex);
+        out.writeByte(channel);
         out.writeByte(dacState);
         out.writeByte(attributeIndex);
         out.writeByte(attributeFlipFlop);
@@ -149,8 +178,10 @@ final class VgaPorts implements RegisterBlock {
 
     void restore(DataInput in) throws IOException {
         in.readFully(palette);
-        readAt = in.readUnsignedShort() % palette.length;
-        writeAt = in.readUnsignedShort() % palette.length;
+        in.readFully(latch);
+        readIndex = in.readUnsignedByte();
+        writeIndex = in.readUnsignedByte();
+        channel = in.readUnsignedByte() % CHANNELS;
         dacState = in.readUnsignedByte() & 3;
         attributeIndex = in.readUnsignedByte() & 0x3F;
         attributeFlipFlop = in.readUnsignedByte() & 1;

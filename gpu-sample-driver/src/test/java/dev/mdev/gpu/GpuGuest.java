@@ -109,11 +109,11 @@ final class GpuGuest {
     }
 
     void dispi(int index, int value) {
-        mdev.guest().store(MMIO, MmioPage.DISPI + 2L * index, 2, value);
+        mdev.guest().store(MMIO, GpuDisplay.DISPI + 2L * index, 2, value);
     }
 
     int dispi(int index) {
-        return (int) mdev.guest().load(MMIO, MmioPage.DISPI + 2L * index, 2);
+        return (int) mdev.guest().load(MMIO, GpuDisplay.DISPI + 2L * index, 2);
     }
 
     /// Sets a mode as Linux's `bochs` driver does.

@@ -89,7 +89,7 @@ abstract class GpuMachineContract {
     }
 
     private void setMode(AttachedDevice device) {
-        long dispi = bar(device, GpuDevice.MMIO_BAR) + MmioPage.DISPI;
+        long dispi = bar(device, GpuDevice.MMIO_BAR) + GpuDisplay.DISPI;
         runAll(
                 List.of(
                         store(dispi + 2 * Dispi.BPP, 2, 32),

@@ -148,10 +148,10 @@ final class GpuVramTest {
         try (InMemoryHost host = host(Map.of())) {
             InMemoryMdev mdev = host.parent().create("gpu-sample-16m");
             mdev.guest().store(VRAM, 0x1234, 1, 0x55);
-            mdev.guest().store(GpuDevice.MMIO_BAR, MmioPage.SCRATCH, 4, 0x55);
+            mdev.guest().store(GpuDevice.MMIO_BAR, GpuDisplay.SCRATCH, 4, 0x55);
             mdev.reset();
             assertThat(mdev.guest().load(VRAM, 0x1234, 1)).isZero();
-            assertThat(mdev.guest().load(GpuDevice.MMIO_BAR, MmioPage.SCRATCH, 4)).isZero();
+            assertThat(mdev.guest().load(GpuDevice.MMIO_BAR, GpuDisplay.SCRATCH, 4)).isZero();
         }
     }
 
@@ -160,13 +160,13 @@ final class GpuVramTest {
         try (InMemoryHost host = host(Map.of())) {
             SimulatedGuest guest = host.parent().create("gpu-sample-64m").guest();
             int bar = GpuDevice.MMIO_BAR;
-            assertThat(guest.load(bar, MmioPage.ID, 4)).isEqualTo(0x5047444DL);
-            assertThat(guest.load(bar, MmioPage.VRAM_BYTES, 8)).isEqualTo(64 * MIB);
-            guest.store(bar, MmioPage.SCRATCH, 4, 0x1234_5678);
-            guest.store(bar, MmioPage.SCRATCH + 1, 2, 0xABCD);
-            assertThat(guest.load(bar, MmioPage.SCRATCH, 4)).isEqualTo(0x12AB_CD78L);
-            guest.store(bar, MmioPage.ID, 8, -1);
-            assertThat(guest.load(bar, MmioPage.ID, 4)).isEqualTo(0x5047444DL);
+            assertThat(guest.load(bar, GpuDisplay.ID, 4)).isEqualTo(0x5047444DL);
+            assertThat(guest.load(bar, GpuDisplay.VRAM_BYTES, 8)).isEqualTo(64 * MIB);
+            guest.store(bar, GpuDisplay.SCRATCH, 4, 0x1234_5678);
+            guest.store(bar, GpuDisplay.SCRATCH + 1, 2, 0xABCD);
+            assertThat(guest.load(bar, GpuDisplay.SCRATCH, 4)).isEqualTo(0x12AB_CD78L);
+            guest.store(bar, GpuDisplay.ID, 8, -1);
+            assertThat(guest.load(bar, GpuDisplay.ID, 4)).isEqualTo(0x5047444DL);
         }
     }
 

@@ -128,6 +128,9 @@ final class LinuxBochsTest {
         assertThat(mdev.guest().load(2, 0x501, 1)).isEqualTo(0xB0);
         // Index and data of the palette with one store: the bytes go in ascending order.
         mdev.guest().store(2, 0x408, 2, 0x3F07);
+        // The entry changes with its third byte.
+        mdev.guest().store(2, 0x409, 1, 0x3E);
+        mdev.guest().store(2, 0x409, 1, 0x3D);
         mdev.guest().store(2, 0x407, 1, 7);
         assertThat(mdev.guest().load(2, 0x409, 1)).isEqualTo(0x3F);
     }

@@ -10,8 +10,11 @@ import java.io.DataOutput;
 import java.io.IOException;
 import java.util.Optional;
 
-/// BAR 2, one page of registers: those of QEMU's standard VGA (`docs/specs/standard-vga.rst`
-/// there), so that the drivers of guests work, and a few of this device's own.
+/// The display, which an author of a driver may skip: a GPU that only computes has none of it. All
+/// that makes a picture is behind this class, and the device only passes BAR 2 on to it.
+///
+/// BAR 2 is one page of registers: those of QEMU's standard VGA (`docs/specs/standard-vga.rst`
+/// there), so that the drivers of guests know what to do, and a few of this device's own.
 ///
 /// | offset | what |
 /// |---|---|
@@ -26,7 +29,7 @@ import java.util.Optional;
 ///
 /// All other offsets read as zero and ignore stores. The host calls one method at a time, so
 /// nothing here is locked.
-final class MmioPage implements RegisterBlock {
+final class GpuDisplay implements RegisterBlock, Display {
     static final int EDID = 0x000;
     static final int VGA = 0x400;
     static final int DISPI = 0x500;
@@ -47,7 +50,7 @@ final class MmioPage implements RegisterBlock {
     private final Dispi dispi;
     private final RegisterFile own;
 
-    MmioPage(Vram vram) {
+    GpuDisplay(Vram vram) {
         this.vram = vram;
         this.dispi = new Dispi(vram);
         this.own =
@@ -60,7 +63,8 @@ final class MmioPage implements RegisterBlock {
                         .constant(VRAM_BYTES, Long.BYTES, vram.sizeBytes());
     }
 
-    Optional<Display.Picture> picture() {
+    @Override
+    public Optional<Picture> picture() {
         if (!vga.isScreenOn()) {
             return Optional.empty();
         }
