@@ -73,6 +73,12 @@ class MachineController {
                 .body(MachineView.device(attached.device()));
     }
 
+    /// What the device's interrupts are, and how many it sent.
+    @GetMapping("/{name}/devices/{uuid}/interrupts")
+    InterruptsView interrupts(@PathVariable String name, @PathVariable UUID uuid) {
+        return InterruptsView.of(machines.device(name, uuid));
+    }
+
     @DeleteMapping("/{name}/devices/{uuid}")
     @ResponseStatus(HttpStatus.NO_CONTENT)
     void detach(@PathVariable String name, @PathVariable UUID uuid) {

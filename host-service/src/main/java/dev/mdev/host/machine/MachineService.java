@@ -189,6 +189,18 @@ public class MachineService {
     /// The result of [#attach].
     record Attached(AttachedDevice device, boolean now) {}
 
+    /// A device in a machine.
+    ///
+    /// @throws MdevException ENODEV if it is not there
+    AttachedDevice device(String name, UUID uuid) {
+        return get(name)
+                .device(uuid)
+                .orElseThrow(() ->
+                        new MdevException(
+                                Errno.ENODEV,
+                                "machine=%s does not have mdev=%s".formatted(name, uuid)));
+    }
+
     /// Detaches a device from a machine.
     ///
     /// @throws MdevException ENODEV if it is not attached

@@ -1,6 +1,7 @@
 package dev.mdev.host.machine;
 
 import dev.mdev.core.vm.AttachedDevice;
+import dev.mdev.core.vm.MachineSpec;
 import dev.mdev.core.vm.Vcpu;
 import dev.mdev.core.vm.VirtualMachine;
 
@@ -11,8 +12,15 @@ import java.util.UUID;
 /// A machine, as clients see it.
 ///
 /// @param engine the engine that runs its guest
+/// @param ecamGpa where its guest reaches the configuration spaces of bus 0 by memory accesses (the
+///   ECAM of PCI Express)
 record MachineView(
-        String name, String engine, long ramBytes, List<Processor> vcpus, List<Device> devices) {
+        String name,
+        String engine,
+        long ramBytes,
+        U64 ecamGpa,
+        List<Processor> vcpus,
+        List<Device> devices) {
 
     /// A virtual processor.
     ///
@@ -20,7 +28,10 @@ record MachineView(
     record Processor(int id, boolean busy) {}
 
     /// A device in the machine.
-    record Device(UUID mdev, List<Bar> bars) {}
+    ///
+    /// @param address its address as `lspci` prints it
+    /// @param configGpa where the guest finds its configuration space
+    record Device(UUID mdev, String address, U64 configGpa, List<Bar> bars) {}
 
     /// The place of a BAR in the guest.
     record Bar(int bar, String name, U64 gpa, long sizeBytes) {}
@@ -30,6 +41,7 @@ record MachineView(
                 machine.spec().name(),
                 machine.engineName(),
                 machine.spec().ramBytes(),
+                new U64(MachineSpec.ECAM_GPA),
                 machine.vcpus().stream().map(MachineView::processor).toList(),
                 machine.devices().stream().map(MachineView::device).toList());
     }
@@ -41,6 +53,8 @@ record MachineView(
     static Device device(AttachedDevice device) {
         return new Device(
                 device.mdev().uuid(),
+                device.address(),
+                new U64(device.configGpa()),
                 device.barGpas().entrySet().stream()
                         .sorted(Map.Entry.comparingByKey())
                         .map(bar -> bar(device, bar.getKey(), bar.getValue()))
