@@ -192,37 +192,6 @@ enum PageBug implements SeededBug {
             "whatWasStoredIsThereAfterARevocation",
             "holds"),
 
-    COPIES_BEFORE_IT_REVOKES(
-            Variant.of((aperture, context) ->
-                    new PagingVariant(aperture, context) {
-                        @Override
-                        void evict(int frame) {
-                            byte[] content = read(frame);
-                            Variant.pause(2);
-                            context.revoke(MEMORY, pageIn[frame], 1);
-                            evicted.put(pageIn[frame], content);
-                        }
-                    }),
-            "pagesThatAreTouchedAtOnceDoNotGetMixedUp",
-            "stored was"),
-
-    IS_CONCURRENT_WITHOUT_A_LOCK(
-            Variant.of((aperture, context) ->
-                    new PagingVariant(aperture, context) {
-                        @Override
-                        public boolean isConcurrent() {
-                            return true;
-                        }
-
-                        @Override
-                        void evict(int frame) {
-                            Variant.pause(1);
-                            super.evict(frame);
-                        }
-                    }),
-            "pagesThatAreTouchedAtOnceDoNotGetMixedUp",
-            ""),
-
     FORGETS_ITS_PAGES_AT_A_MOVE(
             Variant.of((aperture, context) ->
                     new PagingVariant(aperture, context) {
