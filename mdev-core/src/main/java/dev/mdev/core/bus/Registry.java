@@ -320,7 +320,7 @@ final class Registry {
 
     private static void requirePresent(Parent parent) {
         if (parent.presence() != Parent.Presence.PRESENT) {
-            throw ParentException.notPresent(parent.name(), parent.presence());
+            throw ParentException.notPresent(parent.name(), parent.presence().toString());
         }
     }
 
@@ -387,7 +387,7 @@ final class Registry {
         registry.lock();
         try {
             if (mdev.parent().presence() == Parent.Presence.LEAVING) {
-                throw ParentException.notPresent(mdev.parent().name(), Parent.Presence.LEAVING);
+                throw ParentException.notPresent(mdev.parent().name(), "leaving");
             }
             entries.put(mdev.uuid(), Entry.of(mdev, owner, Activity.ACTIVE));
         } finally {

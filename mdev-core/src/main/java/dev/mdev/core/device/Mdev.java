@@ -177,7 +177,7 @@ public final class Mdev {
     /// leaving.
     private void requireParent() {
         if (parent.presence() == Parent.Presence.LEAVING) {
-            throw ParentException.notPresent(parent.name(), Parent.Presence.LEAVING);
+            throw ParentException.notPresent(parent.name(), "leaving");
         }
     }
 

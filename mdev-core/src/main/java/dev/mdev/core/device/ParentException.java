@@ -3,8 +3,6 @@ package dev.mdev.core.device;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 
-import java.util.Locale;
-
 /// A request that needs something of a parent, which the parent cannot give.
 public final class ParentException extends MdevException {
     private static final long serialVersionUID = 1L;
@@ -16,11 +14,9 @@ public final class ParentException extends MdevException {
         this.reason = reason;
     }
 
-    /// The parent is arriving or leaving.
-    public static ParentException notPresent(String parent, Parent.Presence presence) {
-        return new ParentException(
-                Reason.NOT_PRESENT,
-                "parent=%s is %s".formatted(parent, presence.name().toLowerCase(Locale.ROOT)));
+    /// @param state that it is arriving or leaving
+    public static ParentException notPresent(String parent, String state) {
+        return new ParentException(Reason.NOT_PRESENT, "parent=%s is %s".formatted(parent, state));
     }
 
     /// Why not.
