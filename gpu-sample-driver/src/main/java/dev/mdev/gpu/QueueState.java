@@ -155,7 +155,7 @@ final class QueueState implements RegisterBlock {
             in.readFully(bytes);
             Command begun = Command.decode(MemorySegment.ofArray(bytes));
             long done = in.readLong();
-            require(begun.check(vramBytes) == QueueError.NONE, "bad command under way");
+            require(begun.check(vramBytes) == QueueError.NONE, "bad command in progress");
             require(done >= 0 && done < begun.totalBytes(), "jobDoneBytes=" + done);
             setJob(begun, done);
         }

@@ -23,7 +23,7 @@ class HostileDriverTest extends HostTest {
         "grants-others-pages,         refused, EIO,    not this device's",
         "grants-outside-the-aperture, refused, EIO,    not this device's",
         "grants-too-much,             refused, EIO,    leaves the window",
-        "grants-beside-the-page,      refused, EIO,    does not cover the touched page",
+        "grants-beside-the-page,      refused, EIO,    does not cover the accessed page",
         "grants-only-reading,         refused, EIO,    do not allow the access",
         "grants-no-rights,            refused, EIO,    do not allow the access",
         "answers-null,                failed,  EIO,    returned null",
@@ -221,7 +221,7 @@ class HostileDriverTest extends HostTest {
         Answer refused = api.put("/api/v1/machines/vm2/devices/" + mdev, "");
         assertThat(refused.status()).isGreaterThanOrEqualTo(400);
         assertThat(refused.at("/errno")).isEqualTo("EIO");
-        assertThat(refused.at("/detail")).contains("what its last holder left", "cannot reset");
+        assertThat(refused.at("/detail")).contains("was not reset after its last holder", "cannot reset");
         assertThat(api.get("/api/v1/mdevs/" + mdev).requireStatus(200).at("/holder")).isEmpty();
     }
 

@@ -125,7 +125,7 @@ class PictureTest extends HostTest {
         assertThat(dark.at("/detail")).contains("shows nothing");
         UUID blind = api.createMdev(HostileDriver.PARENT, "denies");
         Answer none = api.get(pathOf(blind)).requireProblem(404, "not-found");
-        assertThat(none.at("/detail")).contains("is no display");
+        assertThat(none.at("/detail")).contains("is not a display");
         api.get(pathOf(UUID.randomUUID())).requireProblem(404, "not-found");
     }
 

@@ -42,9 +42,9 @@ class RequestIdTest extends HostTest {
         try {
             Answer answer = api.get(PATH).requireProblem(500, "internal");
 
-            assertThat(answer.at("/detail")).contains("its log has more under this instance");
+            assertThat(answer.at("/detail")).contains("its log has the stack under this instance");
             assertThat(output.toString().lines())
-                    .filteredOn(line -> line.contains("a request met a mistake in this service"))
+                    .filteredOn(line -> line.contains("a request hit a bug in this service"))
                     .singleElement()
                     .asString()
                     .contains("[" + answer.header("X-Request-Id") + "]");

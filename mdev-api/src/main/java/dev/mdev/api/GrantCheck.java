@@ -45,7 +45,7 @@ public final class GrantCheck {
         long npages = grant.pfns().npages();
         if (first > request.page() || request.page() - first >= npages) {
             return Optional.of(
-                    "grant does not cover the touched page: page=%d firstPage=%d npages=%d"
+                    "grant does not cover the accessed page: page=%d firstPage=%d npages=%d"
                             .formatted(request.page(), first, npages));
         }
         if (first < request.firstPage() || npages > request.endPage() - first) {

@@ -79,7 +79,7 @@ public record RegionInfo(
     /// page.
     ///
     /// @param aheadPages the maximum number of pages per request; 0 for a window of the whole
-    ///     region
+    ///   region
     public static RegionInfo lazy(int index, String name, long sizeBytes, int aheadPages) {
         RegionArea all = new RegionArea(0, sizeBytes, RegionArea.Kind.LAZY, aheadPages);
         return new RegionInfo(index, name, sizeBytes, List.of(all));

@@ -22,7 +22,7 @@ record Observers(List<MdevObserver> all) implements MdevObserver {
             try {
                 news.accept(observer);
             } catch (RuntimeException | Error e) {
-                log.error("{} failed to take note", observer.getClass().getName(), e);
+                log.error("{} threw", observer.getClass().getName(), e);
             }
         }
     }

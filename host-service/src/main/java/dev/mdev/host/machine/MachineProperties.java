@@ -12,7 +12,7 @@ import java.time.Duration;
 /// @param maxRam the maximum RAM of all machines together
 /// @param maxProgramTime the longest deadline of a guest program
 /// @param maxProgramValues the maximum number of values that the steps of one program return
-///     together
+///   together
 @ConfigurationProperties("mdev.machines")
 record MachineProperties(
         @DefaultValue("16") int maxMachines,

@@ -119,7 +119,7 @@ public class MachineService {
             if (machines.size() >= properties.maxMachines()) {
                 throw new MdevException(
                         Errno.EUSERS,
-                        "there are %d machines, which is the most".formatted(machines.size()));
+                        "there are already %d machines, the maximum".formatted(machines.size()));
             }
             long usedBytes =
                     machines.values().stream().mapToLong(entry -> entry.spec.ramBytes()).sum();

@@ -46,7 +46,7 @@ final class ProgramCompiler {
             violations.add(
                     new Violation(
                             "/steps",
-                            "the steps return %d values together, at most %d are"
+                            "the steps return %d values together, at most %d are allowed"
                                     .formatted(values, maxValues)));
         }
         if (!violations.isEmpty()) {

@@ -152,7 +152,7 @@ public class MdevService {
 
     private static ProblemException beingChanged(UUID uuid) {
         return new ProblemException(
-                Problem.UNAVAILABLE, "mdev=%s is being made or removed".formatted(uuid));
+                Problem.UNAVAILABLE, "mdev=%s is being created or removed".formatted(uuid));
     }
 
     /// The result of [#ensure].

@@ -49,7 +49,7 @@ class PictureController {
         Mdev mdev = mdevs.get(uuid);
         if (!places.tryAcquire()) {
             throw new ProblemException(
-                    Problem.UNAVAILABLE, MAX_CONCURRENT + " pictures are on their way already");
+                    Problem.UNAVAILABLE, MAX_CONCURRENT + " pictures are already in transfer");
         }
         try {
             send(Png.encode(shownBy(mdev)), mdev, response);
@@ -74,7 +74,7 @@ class PictureController {
     private static Display.Picture shownBy(Mdev mdev) {
         return switch (mdev.scanout()) {
             case Scanout.Shown shown -> shown.picture();
-            case Scanout.NoDisplay _ -> throw ProblemException.notFound(mdev + " is no display");
+            case Scanout.NoDisplay _ -> throw ProblemException.notFound(mdev + " is not a display");
             case Scanout.Blank _ ->
                     throw new ProblemException(
                             Problem.WRONG_STATE,

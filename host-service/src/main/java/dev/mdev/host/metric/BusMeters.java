@@ -55,8 +55,7 @@ class BusMeters implements MdevObserver {
                     outcome,
                     Timer.builder("mdevhost.fault.duration")
                             .description(
-                                    "From the question to the driver to its checked answer, by what"
-                                            + " came of it")
+                                    "From the request to the driver to its checked answer, by outcome")
                             .tag("outcome", outcome.name().toLowerCase(Locale.ROOT))
                             .serviceLevelObjectives(BUCKETS)
                             .register(registry));
@@ -121,7 +120,7 @@ class BusMeters implements MdevObserver {
     private void count(CallReport report) {
         Counter.builder("mdevhost.driver.slow.callbacks")
                 .description(
-                        "Callbacks of drivers that took long (finished), or that were seen running"
+                        "Slow driver callbacks (finished), or callbacks that were seen running"
                                 + " for longer than they may")
                 .tag("callback", report.callback())
                 .tag("finished", Boolean.toString(report.finished()))
@@ -132,13 +131,13 @@ class BusMeters implements MdevObserver {
     @Override
     public void scrubbed(ScrubReport report) {
         Counter.builder("mdevhost.scrubbed")
-                .description("Bytes that were set to zero and read back as such")
+                .description("Bytes set to zero and read back")
                 .baseUnit("bytes")
                 .tag("parent", report.parent())
                 .register(registry)
                 .increment((double) report.bytes());
         Counter.builder("mdevhost.scrub.failed.pages")
-                .description("Pages that could not be scrubbed, each time it was tried")
+                .description("Failed attempts to scrub a page")
                 .tag("parent", report.parent())
                 .register(registry)
                 .increment((double) report.failedPages());
@@ -146,7 +145,7 @@ class BusMeters implements MdevObserver {
 
     private Timer timerOf(Callback callback) {
         return Timer.builder("mdevhost.driver.callback.duration")
-                .description("How long callbacks of drivers take")
+                .description("Duration of driver callbacks")
                 .tag("driver", callback.driver())
                 .tag("callback", callback.name())
                 .serviceLevelObjectives(BUCKETS)

@@ -40,7 +40,8 @@ final class DeviceMeters {
                         .register(registry));
         meters.add(
                 Gauge.builder("mdevhost.driver.overdue", mdev, DeviceMeters::overdue)
-                        .description("1 while a callback of the device's driver takes too long")
+                        .description(
+                                "1 while a callback of the device's driver exceeds its deadline")
                         .tags(tags)
                         .register(registry));
         mdev.regions().forEach(region -> addRegion(mdev, region, tags));
@@ -72,7 +73,7 @@ final class DeviceMeters {
     private Counter counter(Tags tags, FaultRecord.Outcome outcome, boolean prefetched) {
         Counter counter =
                 Counter.builder("mdevhost.faults")
-                        .description("Faults in lazily mapped regions, by what came of them")
+                        .description("Faults in lazily mapped regions, by outcome")
                         .tags(tags)
                         .tag("outcome", outcome.name().toLowerCase(Locale.ROOT))
                         .tag("prefetched", Boolean.toString(prefetched))

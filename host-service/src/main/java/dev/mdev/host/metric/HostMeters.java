@@ -39,16 +39,16 @@ class HostMeters {
                 .description("Virtual machines")
                 .register(registry);
         Gauge.builder("mdevhost.mdevs.lost", bus, HostMeters::lost)
-                .description("Devices that do not end, whose pages are held")
+                .description("Devices that cannot end, whose pages are held")
                 .register(registry);
         Gauge.builder("mdevhost.driver.overdue.calls", bus, it -> it.overdueCalls().size())
-                .description("Callbacks of drivers that have been running for longer than they may")
+                .description("Driver callbacks that exceed their deadline")
                 .register(registry);
         Gauge.builder("mdevhost.journal.failing", bus, HostMeters::failing)
                 .description("1 while the journal cannot be written, so that nothing can change")
                 .register(registry);
         Gauge.builder("mdevhost.definitions.quarantined", bus, it -> it.quarantined().size())
-                .description("Files that should be definitions and are not")
+                .description("Damaged definition files")
                 .register(registry);
         for (Parent parent : bus.parents()) {
             Gauge.builder("mdevhost.mdevs", bus, it -> mdevsOf(it, parent))

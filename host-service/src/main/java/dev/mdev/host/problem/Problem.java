@@ -17,16 +17,16 @@ public enum Problem {
     /// The service cannot read the request: invalid JSON, a wrong type, an unknown field.
     MALFORMED(HttpStatus.BAD_REQUEST, "The request cannot be read"),
     /// The request is readable but invalid; `violations` names the places.
-    INVALID(HttpStatus.UNPROCESSABLE_CONTENT, "The request asks for what cannot be"),
+    INVALID(HttpStatus.UNPROCESSABLE_CONTENT, "The request is invalid"),
     /// The path or the body names something that does not exist.
-    NOT_FOUND(HttpStatus.NOT_FOUND, "There is no such thing"),
+    NOT_FOUND(HttpStatus.NOT_FOUND, "Not found"),
     /// The path exists; the method does not.
-    METHOD_NOT_ALLOWED(HttpStatus.METHOD_NOT_ALLOWED, "Not with this method"),
+    METHOD_NOT_ALLOWED(HttpStatus.METHOD_NOT_ALLOWED, "Method not allowed"),
     /// The client accepts no available format.
-    NOT_ACCEPTABLE(HttpStatus.NOT_ACCEPTABLE, "Not in a format that you accept"),
+    NOT_ACCEPTABLE(HttpStatus.NOT_ACCEPTABLE, "No acceptable format"),
     /// The format of the body is not supported.
     UNSUPPORTED_MEDIA_TYPE(
-            HttpStatus.UNSUPPORTED_MEDIA_TYPE, "The body is in a format that is not understood"),
+            HttpStatus.UNSUPPORTED_MEDIA_TYPE, "The format of the body is not supported"),
     /// The body is larger than allowed.
     CONTENT_TOO_LARGE(HttpStatus.CONTENT_TOO_LARGE, "The body is too large"),
     /// The name is in use.
@@ -44,13 +44,13 @@ public enum Problem {
     /// Try again later.
     UNAVAILABLE(HttpStatus.SERVICE_UNAVAILABLE, "Not possible at the moment"),
     /// This host lacks memory.
-    NO_MEMORY(HttpStatus.INSUFFICIENT_STORAGE, "The host has not enough memory"),
+    NO_MEMORY(HttpStatus.INSUFFICIENT_STORAGE, "The host lacks memory"),
     /// Something took too long.
     TIMED_OUT(HttpStatus.GATEWAY_TIMEOUT, "It took too long"),
     /// A driver failed or broke a rule.
     DRIVER_FAILED(HttpStatus.BAD_GATEWAY, "The driver failed"),
     /// A bug in this service; the log has it under the request's id.
-    INTERNAL(HttpStatus.INTERNAL_SERVER_ERROR, "A mistake in this service"),
+    INTERNAL(HttpStatus.INTERNAL_SERVER_ERROR, "A bug in this service"),
     /// The state directory has no room, so changes are refused.
     STORE_FULL(HttpStatus.INSUFFICIENT_STORAGE, "The state directory is full"),
     /// The state directory cannot be read or written, so changes are refused.

@@ -97,11 +97,11 @@ class ProblemAdvice extends ResponseEntityExceptionHandler {
 
     @ExceptionHandler
     ResponseEntity<Object> onAnythingElse(Exception e) {
-        log.error("a request met a mistake in this service", e);
+        log.error("a request hit a bug in this service", e);
         return answer(
                 Problems.of(
                         Problem.INTERNAL,
-                        "This is a mistake in the service; its log has more under this instance."),
+                        "This is a bug in the service; its log has the stack under this instance."),
                 new HttpHeaders());
     }
 

@@ -108,7 +108,7 @@ final class OriginFilter extends OncePerRequestFilter {
     private static ProblemException refusal(String origin, @Nullable String host) {
         return new ProblemException(
                 Problem.DENIED,
-                "a page of origin=%s may change nothing on host=%s; see mdev.web.allowed-origins"
+                "a page of origin=%s must not change anything on host=%s; see mdev.web.allowed-origins"
                         .formatted(origin, host));
     }
 }

@@ -39,7 +39,7 @@ public final class ProblemValve extends ErrorReportValve {
                 response.finishResponse();
             }
         } catch (IOException e) {
-            containerLogger().debug("a client went away before it was told its mistake", e);
+            containerLogger().debug("a client left before it got its error", e);
         }
     }
 

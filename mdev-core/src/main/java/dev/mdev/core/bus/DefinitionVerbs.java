@@ -49,7 +49,7 @@ final class DefinitionVerbs {
                 || !entry.type().id().equals(definition.type())) {
             throw new MdevException(
                     Errno.EEXIST,
-                    "mdev=%s exists, and is another: type=%s parent=%s owner=%s"
+                    "mdev=%s exists, and is different: type=%s parent=%s owner=%s"
                             .formatted(
                                     entry.uuid(),
                                     entry.type().id(),
@@ -105,7 +105,7 @@ final class DefinitionVerbs {
                                             Errno.ENODEV, "mdev=%s is not active".formatted(uuid)));
             if (entry.owner() == Owner.FOREIGN) {
                 throw new MdevException(
-                        Errno.EPERM, "mdev=%s is somebody else's: adopt it first".formatted(uuid));
+                        Errno.EPERM, "mdev=%s is foreign: adopt it first".formatted(uuid));
             }
             if (entry.activity() != Activity.ACTIVE) {
                 throw new MdevException(

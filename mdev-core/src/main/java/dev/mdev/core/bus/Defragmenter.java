@@ -186,7 +186,7 @@ final class Defragmenter {
     }
 
     private static MdevException stale(DefragPlan.Move move) {
-        return new MdevException(Errno.ESTALE, "not as planned any more: " + move);
+        return new MdevException(Errno.ESTALE, "the plan is outdated: " + move);
     }
 
     /// The target must meet the demand of the device's type, whatever the origin of the plan.

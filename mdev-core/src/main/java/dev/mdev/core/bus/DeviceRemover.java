@@ -125,7 +125,7 @@ final class DeviceRemover {
         UUID uuid = entry.uuid();
         if (entry.owner() == Owner.FOREIGN) {
             throw new MdevException(
-                    Errno.EPERM, "mdev=%s is somebody else's: adopt it first".formatted(uuid));
+                    Errno.EPERM, "mdev=%s is foreign: adopt it first".formatted(uuid));
         }
         switch (entry.activity()) {
             case ACTIVE -> {}

@@ -54,7 +54,7 @@ final class ParentScan {
             var _ = parent.type(device.typeId());
             if (!seen.add(device.uuid())) {
                 throw new MdevException(
-                        Errno.EINVAL, "two devices of one uuid: mdev=" + device.uuid());
+                        Errno.EINVAL, "two devices have the same uuid: mdev=" + device.uuid());
             }
             parent.capacity().allocateAt(device.share(), new Tenant.Device(device.uuid()));
         }

@@ -308,7 +308,8 @@ final class Registry {
             if (sameType >= type.maxInstances()) {
                 throw new MdevException(
                         Errno.EUSERS,
-                        "type=%s has its most instances: %d".formatted(type.id(), sameType));
+                        "type=%s has the maximum number of instances: %d"
+                                .formatted(type.id(), sameType));
             }
             Mdev mdev = make.apply(parent.capacity().allocate(type, new Tenant.Device(uuid)));
             entries.put(uuid, Entry.of(mdev, Owner.OURS, Activity.STARTING));

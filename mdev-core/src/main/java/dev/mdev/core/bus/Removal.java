@@ -6,7 +6,7 @@ import java.time.Duration;
 ///
 /// @param grace how long to wait for the holder to release it, after asking; up to [#MAX_GRACE]
 /// @param force whether to take it away from a holder that keeps it; otherwise the removal fails
-///     then
+///   then
 public record Removal(Duration grace, boolean force) {
     /// The maximum grace time.
     public static final Duration MAX_GRACE = Duration.ofDays(1);

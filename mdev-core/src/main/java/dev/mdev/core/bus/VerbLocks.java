@@ -162,7 +162,7 @@ final class VerbLocks {
             try {
                 if (lost) {
                     throw new MdevException(
-                            Errno.ENODEV, "mdev=%s was ended meanwhile".formatted(uuid));
+                            Errno.ENODEV, "mdev=%s has ended in the meantime".formatted(uuid));
                 }
             } finally {
                 lock.unlock();

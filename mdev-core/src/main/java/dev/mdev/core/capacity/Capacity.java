@@ -35,7 +35,8 @@ public final class Capacity {
         try {
             for (ResourcePool pool : all) {
                 if (pools.put(pool.name(), new PoolMap(pool.name(), pool.pfns())) != null) {
-                    throw new MdevException(Errno.EINVAL, "two pools of one name: " + pool.name());
+                    throw new MdevException(
+                            Errno.EINVAL, "two pools have the same name: " + pool.name());
                 }
             }
         } finally {

@@ -77,7 +77,7 @@ public record FitReport(
     /// The whole report in one sentence or two.
     public String text() {
         if (instances >= maxInstances) {
-            return "type=%s has its most instances: %d".formatted(type, instances);
+            return "type=%s has the maximum number of instances: %d".formatted(type, instances);
         }
         if (shortages.isEmpty()) {
             return "type=%s fits".formatted(type);
@@ -106,7 +106,7 @@ public record FitReport(
     private static String words(Blocker blocker) {
         return "; in the way: %s %d pages %s%s"
                 .formatted(
-                        blocker.uuid().map(uuid -> "mdev=" + uuid).orElse("nobody's"),
+                        blocker.uuid().map(uuid -> "mdev=" + uuid).orElse("no device"),
                         blocker.npages(),
                         blocker.reason(),
                         blocker.detail().isEmpty() ? "" : " (" + blocker.detail() + ")");

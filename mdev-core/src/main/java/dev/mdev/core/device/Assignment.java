@@ -79,7 +79,7 @@ public final class Assignment {
         if (unclean != null) {
             throw new MdevException(
                     Errno.EIO,
-                    "mdev=%s has what its last holder left, reset it first: %s"
+                    "mdev=%s was not reset after its last holder, reset it first: %s"
                             .formatted(uuid, unclean));
         }
     }
@@ -174,8 +174,7 @@ public final class Assignment {
         assignment.lock();
         try {
             if (holder != who || removed || work != null) {
-                throw new MdevException(
-                        Errno.EBUSY, "mdev=%s changed hands meanwhile".formatted(uuid));
+                throw new MdevException(Errno.EBUSY, "mdev=%s has a new holder".formatted(uuid));
             }
             work = what;
         } finally {

@@ -78,7 +78,7 @@ public final class StateReader {
         } catch (EOFException e) {
             throw malformed("the header is shorter than what it should hold", e);
         } catch (UTFDataFormatException e) {
-            throw malformed("a name in the header is no text", e);
+            throw malformed("a name in the header is not text", e);
         }
     }
 

@@ -94,7 +94,7 @@ final class DmaCopier {
                 faults++;
             }
             if (changing > MAX_CHANGING || faults > MAX_FAULTS) {
-                return new Copied(done, "memory that does not come to rest");
+                return new Copied(done, "the memory keeps changing");
             }
         }
         return new Copied(done, "");

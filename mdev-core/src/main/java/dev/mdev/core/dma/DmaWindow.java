@@ -350,13 +350,13 @@ public final class DmaWindow implements GuestMemory {
         private void transfer(long offsetBytes, MemorySegment buffer, Access kind) {
             Objects.checkFromIndexSize(offsetBytes, buffer.byteSize(), Page.bytesOf(gfns.npages()));
             if (unpinned) {
-                throw new MdevException(Errno.ENODEV, "not pinned any more: " + gfns);
+                throw new MdevException(Errno.ENODEV, "no longer pinned: " + gfns);
             }
             long iova = Page.addressOf(gfns.firstGfn()) + offsetBytes;
             requireOpen(iova);
             DmaCopier.Copied copied = copier.copy(iova, buffer, kind, () -> !unpinned);
             if (unpinned && !copied.isAll()) {
-                throw new MdevException(Errno.ENODEV, "not pinned any more: " + gfns);
+                throw new MdevException(Errno.ENODEV, "no longer pinned: " + gfns);
             }
             requireAll(copied, iova, kind);
         }

@@ -2,8 +2,8 @@ package dev.mdev.core.driver;
 
 /// A slow or overdue callback of a driver.
 ///
-/// @param owner the object of the callback: `mdev=...`, `parent=...`, `driver=...`, or
-///     `aperture of parent=...`
+/// @param owner the object of the callback: `mdev=...`, `parent=...`, `driver=...`, or `aperture of
+///   parent=...`
 /// @param callback the method's name
 /// @param durationNanos its duration so far
 /// @param thread the name of the thread that made the call

@@ -32,7 +32,7 @@ public final class CallWatchdog implements AutoCloseable {
     private boolean closed;
 
     /// @param deadline the maximum duration of a call; the report comes at most a quarter of that
-    ///     later
+    ///   later
     /// @param overdue receives the reports, on the watchdog's thread
     public CallWatchdog(Duration deadline, Consumer<CallReport> overdue) {
         this.overdue = overdue;

@@ -84,7 +84,7 @@ public final class DriverCalls {
     /// @return EDEADLK from inside a concurrent [#access]: it would wait for itself
     public <T> DriverOutcome<T> call(String callback, Supplier<T> body) {
         if (concurrent && serial.getReadHoldCount() > 0) {
-            return failed(Errno.EDEADLK, callback, "called by a callback that is not alone");
+            return failed(Errno.EDEADLK, callback, "called inside a concurrent callback");
         }
         Optional<DriverOutcome<T>> refused = await(serial.writeLock(), callback);
         return refused.isPresent() ? refused.get() : callInTurn(callback, body);

@@ -203,7 +203,7 @@ public final class HostMm implements AutoCloseable {
     private static FaultResult overtaken(long hva) {
         return new FaultResult.Failed(
                 Errno.EAGAIN,
-                "revoked again and again while being filled: hva=0x%x".formatted(hva));
+                "revoked repeatedly while being filled: hva=0x%x".formatted(hva));
     }
 
     /// Removes the mappings in `range`, which stays reserved: the next access faults. When it

@@ -64,7 +64,8 @@ public final class DefinitionStore {
             quarantined.put(
                     leftover,
                     new QuarantinedDefinition(
-                            leftover, "left over by a write, and stays: " + e.getMessage()));
+                            leftover,
+                            "leftover of a write that cannot be deleted: " + e.getMessage()));
         }
     }
 
@@ -122,7 +123,8 @@ public final class DefinitionStore {
         if (!definitions.containsKey(uuid) && definitions.size() >= most) {
             throw new MdevException(
                     Errno.EUSERS,
-                    "there are %d definitions, and may be %d".formatted(definitions.size(), most));
+                    "there are %d definitions, the maximum is %d"
+                            .formatted(definitions.size(), most));
         }
     }
 

@@ -97,7 +97,7 @@ final class LedgerCodec {
                             throw new MdevException(Errno.EINVAL, "not a record: " + fields.kind());
                 };
         if (!encode(fact).equals(line)) {
-            throw new MdevException(Errno.EINVAL, "not the way this record is written: " + line);
+            throw new MdevException(Errno.EINVAL, "not the canonical form of this record: " + line);
         }
         return fact;
     }

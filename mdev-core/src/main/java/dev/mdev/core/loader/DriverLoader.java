@@ -152,7 +152,7 @@ public final class DriverLoader implements AutoCloseable {
         Path other = loaded.get(name);
         if (other != null) {
             throw new MdevException(
-                    Errno.EEXIST, "driver=%s is already there, from %s".formatted(name, other));
+                    Errno.EEXIST, "driver=%s is already loaded, from %s".formatted(name, other));
         }
     }
 
@@ -161,7 +161,7 @@ public final class DriverLoader implements AutoCloseable {
     /// @throws MdevException EIO if one cannot be closed
     @Override
     public void close() {
-        MdevException trouble = new MdevException(Errno.EIO, "jars do not close: " + folder);
+        MdevException trouble = new MdevException(Errno.EIO, "cannot close jars: " + folder);
         for (URLClassLoader loader : loaders) {
             try {
                 loader.close();

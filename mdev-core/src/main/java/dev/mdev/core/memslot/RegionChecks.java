@@ -26,7 +26,7 @@ final class RegionChecks {
         require(
                 UserMemoryRegion.idOf(region.slot()) < SlotIds.USER_SLOTS,
                 region,
-                "no such id for a VMM");
+                "the id is out of range for a VMM");
     }
 
     /// The checks under the slots lock, before the slot is looked up.

@@ -38,7 +38,7 @@ public record SlotChange(Kind kind, @Nullable Memslot oldSlot, @Nullable Memslot
     Memslot anySlot() {
         Memslot slot = newSlot != null ? newSlot : oldSlot;
         if (slot == null) {
-            throw new IllegalStateException("a change of no slot");
+            throw new IllegalStateException("a change without a slot");
         }
         return slot;
     }

@@ -157,8 +157,7 @@ public final class DirectoryFiles implements StateFiles {
     @Override
     public Optional<byte[]> read(String name, int maxBytes) {
         if (FileAlias.isAlias(name)) {
-            throw new StoreException(
-                    Errno.EINVAL, "file=%s has a name that is none here".formatted(name));
+            throw new StoreException(Errno.EINVAL, "file=%s has an invalid name".formatted(name));
         }
         Path path = pathOf(name);
         requireRegularOrNone(name, path);
@@ -190,7 +189,7 @@ public final class DirectoryFiles implements StateFiles {
             if (!Files.readAttributes(path, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS)
                     .isRegularFile()) {
                 throw new StoreException(
-                        Errno.EINVAL, "file=%s is no regular file".formatted(path));
+                        Errno.EINVAL, "file=%s is not a regular file".formatted(path));
             }
         } catch (NoSuchFileException e) {
             // A reader finds nothing, a writer creates it.

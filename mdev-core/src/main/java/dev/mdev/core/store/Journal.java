@@ -190,7 +190,7 @@ public final class Journal {
         if (wantedBytes > maxBytes) {
             throw new StoreException(
                     Errno.EFBIG,
-                    "%s is full: it may have %d bytes, and needs more than that for what is so now"
+                    "%s is full: its current content needs more than %d bytes"
                             .formatted(name, maxBytes));
         }
     }

@@ -147,7 +147,7 @@ public record JournalLine(String kind, Map<String, String> values) {
         }
         JournalLine fields = new JournalLine(words[0], values);
         if (!fields.encode().equals(line)) {
-            throw new MdevException(Errno.EINVAL, "not the way this line is written: " + line);
+            throw new MdevException(Errno.EINVAL, "not the canonical form of this line: " + line);
         }
         return fields;
     }

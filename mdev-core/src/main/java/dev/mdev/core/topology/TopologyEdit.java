@@ -46,7 +46,7 @@ public final class TopologyEdit {
         if (reaches(child, container, new HashSet<>())) {
             throw new MdevException(
                     Errno.EDEADLK,
-                    "container=%s is seen inside child=%s".formatted(container, child));
+                    "container=%s is visible inside child=%s".formatted(container, child));
         }
         List<MemoryRegion> siblings = new ArrayList<>(state(container).children());
         int at = 0;
@@ -85,7 +85,7 @@ public final class TopologyEdit {
     /// @throws MdevException `EINVAL` if the region is no alias
     public void setAliasOffset(MemoryRegion alias, long offsetBytes) {
         if (!(alias.kind() instanceof RegionKind.Alias)) {
-            throw new MdevException(Errno.EINVAL, "region=%s is no alias".formatted(alias));
+            throw new MdevException(Errno.EINVAL, "region=%s is not an alias".formatted(alias));
         }
         change(alias, state -> state.withAliasOffset(offsetBytes));
     }
@@ -105,7 +105,8 @@ public final class TopologyEdit {
     /// @throws MdevException `EINVAL` if the region is no ROM device
     public void setRomMode(MemoryRegion region, boolean romMode) {
         if (!(region.kind() instanceof RegionKind.RomDevice)) {
-            throw new MdevException(Errno.EINVAL, "region=%s is no ROM device".formatted(region));
+            throw new MdevException(
+                    Errno.EINVAL, "region=%s is not a ROM device".formatted(region));
         }
         change(region, state -> state.withRomd(romMode));
     }

@@ -8,7 +8,7 @@ import dev.mdev.api.MdevException;
 /// @param firmware whether the host plays firmware; otherwise the guest finds the device with no
 ///   BAR decoded
 /// @param pinLimitPages the maximum number of pages of guest memory that the device may pin, at
-///     least 0
+///   least 0
 public record AttachOptions(boolean firmware, long pinLimitPages) {
     /// 1 GiB.
     public static final long DEFAULT_PIN_LIMIT_PAGES = 1 << 18;

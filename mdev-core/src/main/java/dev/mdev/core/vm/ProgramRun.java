@@ -88,7 +88,7 @@ final class ProgramRun {
                                             Access.WRITE,
                                             new Refusal(
                                                     Errno.ENOBUFS,
-                                                    "the dirty ring is full and nobody harvests"
+                                                    "the dirty ring is full and unharvested"
                                                             + " it"));
                     case VcpuExit.Interrupted _ -> {
                         if (stopped) {

@@ -150,7 +150,7 @@ public final class Vcpu {
     /// Blocks new programs until [#resume].
     ///
     /// @return false if a program is running, or another caller has paused the processor: nothing
-    ///     changed then
+    ///   changed then
     boolean tryPause() {
         lock.lock();
         try {

@@ -403,7 +403,7 @@ class RemovalTest {
         assertFails(() -> world.bus.removeParent("gpu0", Duration.ZERO), Errno.ETIMEDOUT);
         letGo.countDown();
 
-        assertThatThrownBy(making::join).hasMessageContaining("ended meanwhile");
+        assertThatThrownBy(making::join).hasMessageContaining("ended in the meantime");
         world.bus.close();
         assertThat(world.driver.devices).isEmpty();
         assertThat(world.driver.calls).endsWith("close gpu0");

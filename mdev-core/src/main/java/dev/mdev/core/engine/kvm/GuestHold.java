@@ -25,7 +25,7 @@ final class GuestHold {
     /// kernel serves in a page fault of its own.
     ///
     /// @param vcpus all processors that may be in the guest, including processors created during
-    ///     the action
+    ///   the action
     void run(Collection<KvmRunLoop> vcpus, Runnable action) {
         add(1);
         try {

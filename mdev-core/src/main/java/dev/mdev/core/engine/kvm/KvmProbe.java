@@ -108,9 +108,9 @@ final class KvmProbe {
                     need,
                     false,
                     e.toString(),
-                    "give this process read and write access to %s; vm.unprivileged_userfaultfd is"
+                    "give this process read and write access to %s; vm.unprivileged_userfaultfd"
                                     .formatted(Userfaultfd.DEVICE)
-                            + " for another way to one, and does not help");
+                            + " has no effect on this device");
         }
     }
 

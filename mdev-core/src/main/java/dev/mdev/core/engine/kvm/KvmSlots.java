@@ -64,7 +64,7 @@ final class KvmSlots implements SlotListener {
             return to.region();
         }
         if (from == null) {
-            throw new IllegalArgumentException("a change of no slot");
+            throw new IllegalArgumentException("a change without a slot");
         }
         return UserMemoryRegion.deletionOf(from.slotNumber());
     }

@@ -26,8 +26,8 @@ import java.util.concurrent.locks.ReentrantLock;
 /// kick is SIGUSR1 to this thread. If the thread runs the processor, or sleeps in a page fault of
 /// the guest, `KVM_RUN` returns EINTR; otherwise the signal stays pending and the next `KVM_RUN`
 /// returns at once. No handler ever runs, so none is installed without the knowledge of the Java
-/// machine: the thread takes the signal with `sigtimedwait`. The flag `immediate_exit` of
-/// `struct kvm_run` cannot replace it: it does not wake a thread.
+/// machine: the thread takes the signal with `sigtimedwait`. The flag `immediate_exit` of `struct
+/// kvm_run` cannot replace it: it does not wake a thread.
 ///
 /// SIGBUS is treated in the same way. The kernel sends it, with the page's address, to the thread
 /// when the guest accesses a page that is poisoned, by us or by a memory error of the host. In the

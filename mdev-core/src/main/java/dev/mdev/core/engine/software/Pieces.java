@@ -7,8 +7,8 @@ import dev.mdev.core.engine.VcpuExit;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
-/// One guest access on the slow path, split at the page boundary that it may cross (Linux
-/// `struct kvm_mmio_fragment`).
+/// One guest access on the slow path, split at the page boundary that it may cross (Linux `struct
+/// kvm_mmio_fragment`).
 final class Pieces {
     private final long firstGpa;
     private final int widthBytes;

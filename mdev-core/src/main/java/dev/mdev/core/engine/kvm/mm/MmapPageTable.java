@@ -174,7 +174,7 @@ public final class MmapPageTable implements HostPageTable, AutoCloseable {
         int file = block.backing().fd();
         if (file < 0) {
             throw new MdevException(
-                    Errno.EOPNOTSUPP, "memory that is no file cannot be mapped: block=" + block);
+                    Errno.EOPNOTSUPP, "cannot map memory without a file: block=" + block);
         }
         if (!block.pfns().contains(pfns)) {
             throw new MdevException(Errno.EFAULT, "%s leave block=%s".formatted(pfns, block));
