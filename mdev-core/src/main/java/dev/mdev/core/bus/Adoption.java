@@ -23,9 +23,9 @@ import java.util.UUID;
 /// ```
 final class Adoption {
     private final BusContext bus;
-    private final ParentExits exits;
+    private final ParentCloser exits;
 
-    Adoption(BusContext bus, ParentExits exits) {
+    Adoption(BusContext bus, ParentCloser exits) {
         this.bus = bus;
         this.exits = exits;
     }
@@ -59,7 +59,7 @@ final class Adoption {
                 bus.watch().remove(mdev.calls());
                 bus.ledger().end(op, false);
                 bus.registry().cancelAdoption(mdev, foreign);
-                exits.closeIfDeserted(mdev.parent());
+                exits.closeIfReady(mdev.parent());
                 throw e;
             }
             activate(mdev);

@@ -97,15 +97,15 @@ final class Defragmenter {
             switch (taken.tenant()) {
                 case Tenant.Device device ->
                         devices.computeIfAbsent(device.uuid(), _ -> new ArrayList<>()).add(pfns);
-                case Tenant.Scrubbing _ -> occupants.add(nobodys(pfns, FitReport.Reason.SCRUBBING));
-                case Tenant.Bad _ -> occupants.add(nobodys(pfns, FitReport.Reason.QUARANTINED));
+                case Tenant.Scrubbing _ -> occupants.add(unowned(pfns, FitReport.Reason.SCRUBBING));
+                case Tenant.Bad _ -> occupants.add(unowned(pfns, FitReport.Reason.QUARANTINED));
             }
         }
         devices.forEach((uuid, extents) -> occupants.add(occupant(uuid, pool, extents)));
         return new PoolView(pool, now.free(), occupants);
     }
 
-    private static PoolView.Occupant nobodys(PfnRange pfns, FitReport.Reason reason) {
+    private static PoolView.Occupant unowned(PfnRange pfns, FitReport.Reason reason) {
         return new PoolView.Occupant(
                 new FitReport.Blocker(Optional.empty(), pfns.npages(), reason, ""),
                 List.of(pfns),

@@ -28,9 +28,9 @@ import java.util.UUID;
 /// ```
 final class DeviceCreator {
     private final BusContext bus;
-    private final ParentExits exits;
+    private final ParentCloser exits;
 
-    DeviceCreator(BusContext bus, ParentExits exits) {
+    DeviceCreator(BusContext bus, ParentCloser exits) {
         this.bus = bus;
         this.exits = exits;
     }
@@ -119,7 +119,7 @@ final class DeviceCreator {
             bus.ledger().commit(op);
             bus.registry().activate(mdev, Owner.OURS);
         } catch (RuntimeException | Error e) {
-            keepToUndo(claim, e);
+            keepForUndo(claim, e);
             undo(wish, mdev, op, e);
             throw e;
         }
@@ -128,7 +128,7 @@ final class DeviceCreator {
     }
 
     /// After any failure: if a removal took over, the removal undoes it.
-    private static void keepToUndo(VerbLocks.Claim claim, Throwable because) {
+    private static void keepForUndo(VerbLocks.Claim claim, Throwable because) {
         try {
             claim.keep();
         } catch (MdevException e) {
@@ -166,7 +166,7 @@ final class DeviceCreator {
             bus.watch().remove(mdev.calls());
             mdev.parent().capacity().release(mdev.share(), new Tenant.Device(mdev.uuid()));
             bus.registry().remove(mdev.uuid());
-            exits.closeIfDeserted(mdev.parent());
+            exits.closeIfReady(mdev.parent());
             throw e;
         }
     }

@@ -28,9 +28,9 @@ import java.util.UUID;
 /// ```
 final class DeviceRemover {
     private final BusContext bus;
-    private final ParentExits exits;
+    private final ParentCloser exits;
 
-    DeviceRemover(BusContext bus, ParentExits exits) {
+    DeviceRemover(BusContext bus, ParentCloser exits) {
         this.bus = bus;
         this.exits = exits;
     }
@@ -95,7 +95,7 @@ final class DeviceRemover {
                 said -> {
                     bus.ledger().end(op, true);
                     if (known) {
-                        tellGone(mdev, said);
+                        reportGone(mdev, said);
                     }
                 });
         return new RemovalReport(from.holder(), from.taken(), await(end, claim));
@@ -161,7 +161,7 @@ final class DeviceRemover {
         }
         try {
             ask(mdev, holder.get(), how.grace());
-            if (assignment.awaitLetGo(how.grace())) {
+            if (assignment.awaitRelease(how.grace())) {
                 return new TakenBack(name, false);
             }
             if (!how.force()) {

@@ -26,7 +26,7 @@ import java.util.concurrent.locks.ReentrantLock;
 /// completes the end.
 final class DeviceTeardown {
     private final BusContext bus;
-    private final ParentExits exits;
+    private final ParentCloser exits;
     private final Mdev mdev;
 
     /// Completes when the end begins; is cancelled if it does not.
@@ -52,7 +52,7 @@ final class DeviceTeardown {
         void settle(Optional<String> trouble);
     }
 
-    private DeviceTeardown(BusContext bus, ParentExits exits, Mdev mdev) {
+    private DeviceTeardown(BusContext bus, ParentCloser exits, Mdev mdev) {
         this.bus = bus;
         this.exits = exits;
         this.mdev = mdev;
@@ -61,7 +61,7 @@ final class DeviceTeardown {
     /// Acquires what an end needs, a thread, before any step that only an end undoes.
     ///
     /// @throws OutOfMemoryError if no thread is available
-    static DeviceTeardown prepare(BusContext bus, ParentExits exits, Mdev mdev) {
+    static DeviceTeardown prepare(BusContext bus, ParentCloser exits, Mdev mdev) {
         DeviceTeardown end = new DeviceTeardown(bus, exits, mdev);
         Thread.ofPlatform().daemon().name("mdev-close-" + mdev.uuid()).start(end::run);
         return end;
@@ -114,7 +114,7 @@ final class DeviceTeardown {
         how.settlement().settle(trouble);
         remove();
         done.complete(trouble);
-        exits.closeIfDeserted(mdev.parent());
+        exits.closeIfReady(mdev.parent());
     }
 
     /// Frees the uuid, and reports it if the device was lost.

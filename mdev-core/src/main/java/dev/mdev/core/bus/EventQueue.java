@@ -48,12 +48,12 @@ final class EventQueue {
         } finally {
             lock.unlock();
         }
-        tellAll();
+        deliverAll();
     }
 
     private void tellAll() {
         while (true) {
-            MdevEvent next = nextUntold();
+            MdevEvent next = nextUndelivered();
             if (next == null) {
                 return;
             }
@@ -62,7 +62,7 @@ final class EventQueue {
     }
 
     /// The next event to deliver; null if there is none, and then no thread delivers any more.
-    private @Nullable MdevEvent nextUntold() {
+    private @Nullable MdevEvent nextUndelivered() {
         lock.lock();
         try {
             telling = !untold.isEmpty();

@@ -94,7 +94,7 @@ public final class MdevBus implements AutoCloseable {
                         observer,
                         watch,
                         new Scrubber(ledger, observer, watch, options.callDeadline()));
-        ParentExits exits = new ParentExits(bus);
+        ParentCloser exits = new ParentCloser(bus);
         starter = new DeviceCreator(bus, exits);
         ender = new DeviceRemover(bus, exits);
         arrivals = new ParentScan(bus, exits, starter);

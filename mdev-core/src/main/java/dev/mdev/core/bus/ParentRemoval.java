@@ -15,10 +15,10 @@ import java.util.stream.Collectors;
 /// when its last device is gone.
 final class ParentRemoval {
     private final BusContext bus;
-    private final ParentExits exits;
+    private final ParentCloser exits;
     private final DeviceRemover ender;
 
-    ParentRemoval(BusContext bus, ParentExits exits, DeviceRemover ender) {
+    ParentRemoval(BusContext bus, ParentCloser exits, DeviceRemover ender) {
         this.bus = bus;
         this.exits = exits;
         this.ender = ender;
@@ -58,7 +58,7 @@ final class ParentRemoval {
                                     .start(() -> stop(entry, how, failed)));
                 }
             }
-            exits.closeIfDeserted(parent);
+            exits.closeIfReady(parent);
         }
         return enders;
     }

@@ -34,10 +34,10 @@ import java.util.stream.Stream;
 /// dirty pages are scrubbed, and devices with autostart are started.
 final class ParentScan {
     private final BusContext bus;
-    private final ParentExits exits;
+    private final ParentCloser exits;
     private final DeviceCreator starter;
 
-    ParentScan(BusContext bus, ParentExits exits, DeviceCreator starter) {
+    ParentScan(BusContext bus, ParentCloser exits, DeviceCreator starter) {
         this.bus = bus;
         this.exits = exits;
         this.starter = starter;
@@ -257,7 +257,7 @@ final class ParentScan {
 
     /// Ends the arrival of a parent, in success or failure.
     void endArrival(Parent parent) {
-        exits.letGo(parent);
+        exits.endUse(parent);
     }
 
     /// Looks for devices that other programs created or ended. A device with a running verb is left
@@ -274,7 +274,7 @@ final class ParentScan {
                 removals += follow(parent, look, uuid, removals);
             }
         } finally {
-            exits.letGo(parent);
+            exits.endUse(parent);
         }
     }
 
@@ -392,7 +392,7 @@ final class ParentScan {
                 bus.scrubber().scrub(parent, pfns, scrubbing, () -> {});
             }
         } finally {
-            exits.letGo(parent);
+            exits.endUse(parent);
         }
     }
 }

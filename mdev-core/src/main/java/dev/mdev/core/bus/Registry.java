@@ -121,7 +121,7 @@ final class Registry {
         }
     }
 
-    /// Adds an arriving parent, for its user until [#leaveAlone].
+    /// Adds an arriving parent, for its user until [#endUse].
     ///
     /// @throws MdevException EEXIST if a parent of that name exists
     void addParent(Parent parent) {
@@ -164,7 +164,7 @@ final class Registry {
         }
     }
 
-    /// Keeps a parent from leaving, until [#leaveAlone].
+    /// Keeps a parent from leaving, until [#endUse].
     ///
     /// @throws MdevException ENODEV if it is not usable
     void use(Parent parent) {
@@ -178,7 +178,7 @@ final class Registry {
     }
 
     /// Ends the use of [#use] or [#addParent]. The parent may be empty now.
-    void leaveAlone(Parent parent) {
+    void endUse(Parent parent) {
         registry.lock();
         try {
             users.computeIfPresent(parent, (_, count) -> count == 1 ? null : count - 1);
@@ -434,7 +434,7 @@ final class Registry {
 
     /// Whether a parent is leaving, has no users, and has no device left that its driver created
     /// for us or handed over.
-    boolean isDeserted(Parent parent) {
+    boolean isReadyToClose(Parent parent) {
         registry.lock();
         try {
             return parent.presence() == Parent.Presence.LEAVING

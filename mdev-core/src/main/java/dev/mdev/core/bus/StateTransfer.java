@@ -39,13 +39,13 @@ final class StateTransfer {
     }
 
     /// The right to work on an inactive device, until it is closed.
-    private interface Standstill extends AutoCloseable {
+    private interface PausedDevice extends AutoCloseable {
         @Override
         void close();
     }
 
     /// A paused guest continues as soon as a removal takes the claim over.
-    private static Standstill standstill(Mdev mdev, VerbLocks.Claim claim) {
+    private static PausedDevice pause(Mdev mdev, VerbLocks.Claim claim) {
         Assignment assignment = mdev.assignment();
         String what = claim.what();
         Optional<DeviceHolder> holder = assignment.holder();
@@ -96,7 +96,7 @@ final class StateTransfer {
         try (VerbLocks.Claim claim = bus.claims().claimYielding(uuid, "saved", Errno.EAGAIN)) {
             Mdev mdev = activeDevice(uuid);
             CountingOutput counted = new CountingOutput(out);
-            try (Standstill _ = standstill(mdev, claim)) {
+            try (PausedDevice _ = pause(mdev, claim)) {
                 Optional<String> holder = mdev.holder();
                 DeviceState state = stateOf(mdev);
                 StateWriter writer = new StateWriter(counted);
@@ -201,7 +201,7 @@ final class StateTransfer {
             Mdev mdev = activeDevice(uuid);
             // Another device may have the uuid by now.
             requireFitting(mdev, header);
-            try (Standstill _ = standstill(mdev, claim)) {
+            try (PausedDevice _ = pause(mdev, claim)) {
                 DeviceState state = stateOf(mdev);
                 // The device's work may need its guest: it continues when it has one.
                 boolean waits = mdev.holder().isEmpty();
@@ -243,7 +243,7 @@ final class StateTransfer {
             // The last holder's content is gone, and the new content is for the next holder.
             mdev.assignment().markClean();
         } catch (IOException | RuntimeException | Error e) {
-            startAfresh(mdev, e);
+            resetAfterFailure(mdev, e);
             bus.observer().event(new MdevEvent.RestoreFailed(mdev.uuid(), e.toString()));
             throw e;
         }
@@ -286,7 +286,7 @@ final class StateTransfer {
         }
     }
 
-    private static void startAfresh(Mdev mdev, Throwable because) {
+    private static void resetAfterFailure(Mdev mdev, Throwable because) {
         try {
             new DevicePages(mdev).finish();
             mdev.resetDriver();

@@ -18,7 +18,7 @@ import java.util.concurrent.locks.ReentrantLock;
 public final class Assignment {
     private final UUID uuid;
     private final ReentrantLock assignment = new ReentrantLock();
-    private final Condition letGo = assignment.newCondition();
+    private final Condition released = assignment.newCondition();
 
     @GuardedBy("assignment")
     private @Nullable DeviceHolder holder;
@@ -133,7 +133,7 @@ public final class Assignment {
         try {
             Optional<DeviceHolder> had = Optional.ofNullable(holder);
             holder = null;
-            letGo.signalAll();
+            released.signalAll();
             return had;
         } finally {
             assignment.unlock();
@@ -218,7 +218,7 @@ public final class Assignment {
     ///
     /// @return whether it is idle; false after `grace`
     /// @throws MdevException EINTR if the thread is interrupted
-    public boolean awaitLetGo(Duration grace) {
+    public boolean awaitRelease(Duration grace) {
         assignment.lock();
         try {
             long nanos = grace.toNanos();
@@ -226,7 +226,7 @@ public final class Assignment {
                 if (nanos <= 0) {
                     return false;
                 }
-                nanos = letGo.awaitNanos(nanos);
+                nanos = released.awaitNanos(nanos);
             }
             return true;
         } catch (InterruptedException e) {

@@ -411,7 +411,7 @@ public final class Mdev {
         try {
             moved =
                     driver.runStill(
-                            "shareMoved", made -> unmapped(() -> moveAlone(made, target, copy)));
+                            "shareMoved", made -> unmapped(() -> moveInTurn(made, target, copy)));
         } finally {
             stands = running.flatMap(driver::tryResume);
         }
@@ -423,7 +423,7 @@ public final class Mdev {
         return stands;
     }
 
-    private void moveAlone(MdevDevice made, List<PoolShare> target, Runnable copy) {
+    private void moveInTurn(MdevDevice made, List<PoolShare> target, Runnable copy) {
         List<PoolShare> old = share;
         boolean moved = false;
         try {

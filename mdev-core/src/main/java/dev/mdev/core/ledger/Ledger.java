@@ -103,11 +103,11 @@ public final class Ledger {
         }
         Opening opening = new Opening(state.unfinished(), content.torn(), damage);
         Ledger ledger = new Ledger(journal, state, opening, trouble);
-        ledger.startAfresh();
+        ledger.rewriteOrPostpone();
         return ledger;
     }
 
-    private void startAfresh() {
+    private void rewriteOrPostpone() {
         StoreException why = null;
         recording.lock();
         try {

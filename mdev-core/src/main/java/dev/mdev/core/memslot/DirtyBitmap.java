@@ -72,7 +72,7 @@ public final class DirtyBitmap {
             this.summary = summary;
         }
 
-        Half anew() {
+        Half sameArrays() {
             return new Half(words, summary);
         }
     }
@@ -233,7 +233,7 @@ public final class DirtyBitmap {
         if (!isFlagged(taken)) {
             return false;
         }
-        live = other.anew();
+        live = other.sameArrays();
         other = taken;
         boolean any = false;
         int i = 0;

@@ -17,7 +17,7 @@ final class FlatViewDiff {
     void tell(TopologyListener listener) {
         listener.begin();
         walk(listener::regionDel, _ -> {}, (_, _) -> {});
-        walk(_ -> {}, listener::regionAdd, (before, after) -> tellKept(listener, before, after));
+        walk(_ -> {}, listener::regionAdd, (before, after) -> reportKept(listener, before, after));
         listener.commit();
     }
 
@@ -47,7 +47,7 @@ final class FlatViewDiff {
         }
     }
 
-    private static void tellKept(TopologyListener listener, FlatRange before, FlatRange after) {
+    private static void reportKept(TopologyListener listener, FlatRange before, FlatRange after) {
         Set<DirtyClient> had = before.logClients();
         Set<DirtyClient> has = after.logClients();
         listener.regionNop(after);

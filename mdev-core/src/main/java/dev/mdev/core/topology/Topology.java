@@ -44,7 +44,7 @@ public final class Topology implements RegionOwner {
     public void edit(Consumer<TopologyEdit> edits) {
         lock.lock();
         try {
-            checkNotTelling();
+            checkNotNotifying();
             TopologyEdit outer = running;
             if (outer != null) {
                 nest(outer, edits);
@@ -78,7 +78,7 @@ public final class Topology implements RegionOwner {
             }
             TopologySpace space = new TopologySpace(name, root, listener);
             TopologyEdit current = new TopologyEdit(this, globalLog);
-            tellAll(
+            notifyAllListeners(
                     List.of(
                             new Step(
                                     space,
@@ -102,7 +102,7 @@ public final class Topology implements RegionOwner {
             if (!spaces.contains(space)) {
                 throw new MdevException(Errno.ENOENT, "space=%s".formatted(space));
             }
-            tellAll(List.of(new Step(space, space.view(), FlatView.EMPTY)));
+            notifyAllListeners(List.of(new Step(space, space.view(), FlatView.EMPTY)));
             spaces.remove(space);
         } finally {
             lock.unlock();
@@ -138,13 +138,13 @@ public final class Topology implements RegionOwner {
                 steps.add(new Step(space, space.view(), after));
             }
         }
-        tellAll(steps);
+        notifyAllListeners(steps);
         edit.publish();
         globalLog = edit.globalLog();
     }
 
     @GuardedBy("lock")
-    private void tellAll(List<Step> steps) {
+    private void notifyAllListeners(List<Step> steps) {
         steps.forEach(step -> step.space.publish(step.after));
         List<Step> told = new ArrayList<>();
         telling = true;
@@ -173,7 +173,7 @@ public final class Topology implements RegionOwner {
     }
 
     @GuardedBy("lock")
-    private void checkNotTelling() {
+    private void checkNotNotifying() {
         if (telling) {
             throw new IllegalStateException("a listener must not start a transaction");
         }
@@ -181,7 +181,7 @@ public final class Topology implements RegionOwner {
 
     @GuardedBy("lock")
     private void checkBetweenTransactions() {
-        checkNotTelling();
+        checkNotNotifying();
         if (running != null) {
             throw new IllegalStateException("not inside a transaction");
         }

@@ -265,17 +265,17 @@ public final class AttachedDevice {
 
         @Override
         public RegionAccess read(long offsetBytes, int widthBytes) {
-            return orNobody(function.readIfDecoded(region, offsetBytes, widthBytes));
+            return orAllOnes(function.readIfDecoded(region, offsetBytes, widthBytes));
         }
 
         @Override
         public RegionAccess write(long offsetBytes, int widthBytes, long value) {
-            return orNobody(function.writeIfDecoded(region, offsetBytes, widthBytes, value));
+            return orAllOnes(function.writeIfDecoded(region, offsetBytes, widthBytes, value));
         }
 
         /// An access that was in progress when decoding was turned off, or the device was detached,
         /// has no target.
-        private RegionAccess orNobody(@Nullable RegionAccess outcome) {
+        private RegionAccess orAllOnes(@Nullable RegionAccess outcome) {
             if (outcome == null || (outcome instanceof RegionAccess.Failed && leaving)) {
                 return new RegionAccess.Done(-1);
             }

@@ -138,14 +138,14 @@ final class KvmRunLoop {
         mmioIndex = -1;
     }
 
-    RowStop run() {
+    RunLoopExit run() {
         while (true) {
             if (kicked) {
                 kicked = false;
-                return new RowStop.Kicked(stub.position().done());
+                return new RunLoopExit.Kicked(stub.position().done());
             }
             int errno = enterGuest();
-            RowStop stop = errno == 0 ? afterExit() : afterFailure(errno);
+            RunLoopExit stop = errno == 0 ? afterExit() : afterFailure(errno);
             if (stop != null) {
                 return stop;
             }
@@ -168,15 +168,15 @@ final class KvmRunLoop {
         }
     }
 
-    private @Nullable RowStop afterExit() {
+    private @Nullable RunLoopExit afterExit() {
         return switch (stub.exitReason()) {
             case KvmVcpuAbi.KVM_EXIT_MMIO ->
-                    stub.isRowFinished() ? new RowStop.Finished() : afterMmio();
+                    stub.isRowFinished() ? new RunLoopExit.Finished() : afterMmio();
             case KvmVcpuAbi.KVM_EXIT_DIRTY_RING_FULL ->
-                    new RowStop.RingFull(stub.position().done());
+                    new RunLoopExit.RingFull(stub.position().done());
             default -> {
                 long index = stub.position().done();
-                yield new RowStop.Failed(
+                yield new RunLoopExit.Failed(
                         index,
                         stub.row().gpaAt(index),
                         new Refusal(
@@ -188,7 +188,7 @@ final class KvmRunLoop {
 
     /// The kernel emulated the access. That is correct for absent memory; where memory exists, the
     /// emulator could not reach it.
-    private @Nullable RowStop afterMmio() {
+    private @Nullable RunLoopExit afterMmio() {
         Access access = stub.isMmioWrite() ? Access.WRITE : Access.READ;
         StubVcpu.Position position = stub.position();
         // After an emulated store the kernel has already advanced rip.
@@ -206,7 +206,7 @@ final class KvmRunLoop {
             case GuestFaults.Answer.NoMemory _, GuestFaults.Answer.Trapped _ -> {
                 mmioIndex = index;
                 otherPartRefused = refused != null;
-                yield new RowStop.Mmio(index);
+                yield new RunLoopExit.Mmio(index);
             }
             case GuestFaults.Answer.Retry _, GuestFaults.Answer.Changing _ -> again(index, gpa);
             case GuestFaults.Answer.Failed failed -> failed(index, gpa, failed);
@@ -215,11 +215,11 @@ final class KvmRunLoop {
 
     /// The other part of an access with one part already served, so that it cannot restart. Memory
     /// is accessed here in the emulator's place; everything else is an exit, for any reason.
-    private @Nullable RowStop afterSecondMmio(long index, long gpa, Access access) {
+    private @Nullable RunLoopExit afterSecondMmio(long index, long gpa, Access access) {
         // The next access there asks, even if the page was poisoned for another thread.
         var _ = faults.unpoison(faults.pageHvaOf(gpa));
         if (otherPartRefused) {
-            return new RowStop.Mmio(index);
+            return new RunLoopExit.Mmio(index);
         }
         MemorySegment value = MemorySegment.ofArray(new long[] {stub.mmioValue()});
         GuestFaults.Answer stop = faults.copy(gpa, access, value.asSlice(0, stub.mmioWidthBytes()));
@@ -228,7 +228,7 @@ final class KvmRunLoop {
             return failed(index, gpa, failed);
         }
         if (stop != null) {
-            return new RowStop.Mmio(index);
+            return new RunLoopExit.Mmio(index);
         }
         if (access == Access.READ) {
             stub.setMmioValue(value.get(ValueLayout.JAVA_LONG, 0));
@@ -237,15 +237,15 @@ final class KvmRunLoop {
     }
 
     /// A fault that an interrupt of this thread ended does not count as a fault, as in `KVM_RUN`.
-    private RowStop failed(long index, long gpa, GuestFaults.Answer.Failed failed) {
+    private RunLoopExit failed(long index, long gpa, GuestFaults.Answer.Failed failed) {
         if (failed.refusal().errno() == Errno.EINTR) {
             kicked = false;
-            return new RowStop.Interrupted(index);
+            return new RunLoopExit.Interrupted(index);
         }
-        return new RowStop.Failed(index, gpa, failed.refusal());
+        return new RunLoopExit.Failed(index, gpa, failed.refusal());
     }
 
-    private @Nullable RowStop afterFailure(int errno) {
+    private @Nullable RunLoopExit afterFailure(int errno) {
         if (errno == Errno.EINTR.code()) {
             return afterSignal();
         }
@@ -258,7 +258,7 @@ final class KvmRunLoop {
         throw Syscalls.failure(errno, "KVM_RUN fd=%s row=%s".formatted(stub.fd(), stub.row()));
     }
 
-    private @Nullable RowStop afterSignal() {
+    private @Nullable RunLoopExit afterSignal() {
         long signalled = thread.takeSignals();
         Refused refused = takeRefusal();
         boolean late = overdue;
@@ -272,14 +272,14 @@ final class KvmRunLoop {
         }
         long index = position.done();
         if (refused != null) {
-            RowStop stop = afterRefusal(refused, index);
+            RunLoopExit stop = afterRefusal(refused, index);
             if (stop != null) {
                 return stop;
             }
         }
         if (signalled >= 0 && !faults.unpoison(signalled) && isBrokenAgain(index, signalled)) {
             counters.broken();
-            return new RowStop.Failed(
+            return new RunLoopExit.Failed(
                     index,
                     pieceAt(index, Page.baseOf(signalled), stub.row().gpaAt(index)),
                     new Refusal(Errno.EHWPOISON, "broken memory at hva=0x%x".formatted(signalled)));
@@ -296,21 +296,21 @@ final class KvmRunLoop {
         return again;
     }
 
-    private @Nullable RowStop afterRefusal(Refused refused, long index) {
+    private @Nullable RunLoopExit afterRefusal(Refused refused, long index) {
         long gpa = pieceAt(index, refused.pageHva, -1);
         if (gpa < 0) {
             return null;
         }
         return switch (refused.result) {
-            case FaultResult.Trapped _ -> new RowStop.Trapped(index, gpa);
-            case FaultResult.Failed failed -> new RowStop.Failed(index, gpa, failed.refusal());
+            case FaultResult.Trapped _ -> new RunLoopExit.Trapped(index, gpa);
+            case FaultResult.Failed failed -> new RunLoopExit.Failed(index, gpa, failed.refusal());
             case FaultResult.Mapped _ -> null;
         };
     }
 
     /// The first time, only record the position: the processor may have come far since the
     /// watchdog's clock began to run.
-    private @Nullable RowStop afterDeadline(long index) {
+    private @Nullable RunLoopExit afterDeadline(long index) {
         overdue = false;
         if (overdueAt != index) {
             overdueAt = index;
@@ -318,7 +318,7 @@ final class KvmRunLoop {
         }
         overdueAt = -1;
         counters.overdue();
-        return new RowStop.Failed(
+        return new RunLoopExit.Failed(
                 index,
                 stub.row().gpaAt(index),
                 new Refusal(Errno.ETIMEDOUT, "the fault was not answered within the deadline"));
@@ -326,19 +326,19 @@ final class KvmRunLoop {
 
     /// The kernel could not reach the memory of an access: it is mapped with insufficient rights,
     /// or is being zapped right now, or is absent.
-    private @Nullable RowStop afterFault() {
+    private @Nullable RunLoopExit afterFault() {
         long index = stub.position().done();
         StubRow row = stub.row();
         long gpa = row.gpaAt(index);
         long next = Page.baseOf(gpa) + Page.SIZE;
-        RowStop stop = resolvePiece(index, gpa);
+        RunLoopExit stop = resolvePiece(index, gpa);
         if (stop == null && gpa + row.widthBytes() > next) {
             stop = resolvePiece(index, next);
         }
         return stop != null ? stop : triedAt(index, gpa);
     }
 
-    private @Nullable RowStop resolvePiece(long index, long gpa) {
+    private @Nullable RunLoopExit resolvePiece(long index, long gpa) {
         return switch (faults.resolve(gpa, stub.row().access())) {
             case GuestFaults.Answer.NoMemory _, GuestFaults.Answer.Retry _ -> null;
             case GuestFaults.Answer.Changing _ -> {
@@ -346,14 +346,14 @@ final class KvmRunLoop {
                 failedAt = -1;
                 yield null;
             }
-            case GuestFaults.Answer.Trapped _ -> new RowStop.Trapped(index, gpa);
+            case GuestFaults.Answer.Trapped _ -> new RunLoopExit.Trapped(index, gpa);
             case GuestFaults.Answer.Failed failed -> failed(index, gpa, failed);
         };
     }
 
-    private RowStop again(long index, long gpa) {
-        RowStop stop = triedAt(index, gpa);
-        return stop != null ? stop : new RowStop.Again(index);
+    private RunLoopExit again(long index, long gpa) {
+        RunLoopExit stop = triedAt(index, gpa);
+        return stop != null ? stop : new RunLoopExit.Again(index);
     }
 
     /// An access failed in the kernel although its owner says it is mapped. Each time, a zap at
@@ -361,7 +361,7 @@ final class KvmRunLoop {
     /// times. So the limit is the time of a fault, not a number of retries.
     ///
     /// @return a failure if this lasted too long
-    private @Nullable RowStop triedAt(long index, long gpa) {
+    private @Nullable RunLoopExit triedAt(long index, long gpa) {
         long now = System.nanoTime();
         if (failedAt != index) {
             failedAt = index;
@@ -371,7 +371,7 @@ final class KvmRunLoop {
             return null;
         }
         failedAt = -1;
-        return new RowStop.Failed(
+        return new RunLoopExit.Failed(
                 index, gpa, new Refusal(Errno.EFAULT, "mapped, but the kernel cannot reach it"));
     }
 

@@ -175,43 +175,43 @@ final class KvmVcpu implements VcpuEngine {
         return wholeAsMmio(gpa);
     }
 
-    private @Nullable VcpuExit afterStop(RowStop stop) {
+    private @Nullable VcpuExit afterStop(RunLoopExit stop) {
         return switch (stop) {
-            case RowStop.Finished _ -> {
+            case RunLoopExit.Finished _ -> {
                 progress(stub.row().count());
                 rowActive = false;
                 yield null;
             }
-            case RowStop.Mmio mmio -> {
+            case RunLoopExit.Mmio mmio -> {
                 progress(mmio.index());
                 pending = Pending.KERNEL;
                 yield kernelMmio();
             }
-            case RowStop.Trapped trapped -> {
+            case RunLoopExit.Trapped trapped -> {
                 progress(trapped.index());
                 rowActive = false;
                 yield trap();
             }
-            case RowStop.Failed failed -> {
+            case RunLoopExit.Failed failed -> {
                 progress(failed.index());
                 rowActive = false;
                 yield new VcpuExit.Fault(failed.gpa(), access.access(), failed.refusal());
             }
-            case RowStop.Again again -> {
+            case RunLoopExit.Again again -> {
                 progress(again.index());
                 rowActive = false;
                 yield null;
             }
-            case RowStop.Interrupted interrupted -> {
+            case RunLoopExit.Interrupted interrupted -> {
                 progress(interrupted.index());
                 rowActive = false;
                 yield new VcpuExit.Interrupted();
             }
-            case RowStop.RingFull full -> {
+            case RunLoopExit.RingFull full -> {
                 progress(full.done());
                 yield new VcpuExit.DirtyRingFull();
             }
-            case RowStop.Kicked kicked -> {
+            case RunLoopExit.Kicked kicked -> {
                 progress(kicked.done());
                 yield new VcpuExit.Interrupted();
             }
@@ -279,16 +279,16 @@ final class KvmVcpu implements VcpuEngine {
             planner.makeVisible(row);
             runner.start(row);
             switch (runner.run()) {
-                case RowStop.Finished _ -> current.byteDone(stub.value(0));
-                case RowStop.Mmio _, RowStop.Trapped _ -> current.partIsMmio();
-                case RowStop.Again _ -> {}
-                case RowStop.Failed failed -> {
+                case RunLoopExit.Finished _ -> current.byteDone(stub.value(0));
+                case RunLoopExit.Mmio _, RunLoopExit.Trapped _ -> current.partIsMmio();
+                case RunLoopExit.Again _ -> {}
+                case RunLoopExit.Failed failed -> {
                     return new VcpuExit.Fault(failed.gpa(), access.access(), failed.refusal());
                 }
-                case RowStop.RingFull _ -> {
+                case RunLoopExit.RingFull _ -> {
                     return new VcpuExit.DirtyRingFull();
                 }
-                case RowStop.Kicked _, RowStop.Interrupted _ -> {
+                case RunLoopExit.Kicked _, RunLoopExit.Interrupted _ -> {
                     return new VcpuExit.Interrupted();
                 }
             }

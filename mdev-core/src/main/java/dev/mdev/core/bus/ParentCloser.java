@@ -6,23 +6,23 @@ import dev.mdev.core.device.Parent;
 import java.util.Optional;
 
 /// Closes leaving parents, each when its last device is gone.
-final class ParentExits {
+final class ParentCloser {
     private final BusContext bus;
 
-    ParentExits(BusContext bus) {
+    ParentCloser(BusContext bus) {
         this.bus = bus;
     }
 
     /// Ends a use of a parent ([Registry#use]), and closes the parent if only that use was left.
-    void letGo(Parent parent) {
-        bus.registry().leaveAlone(parent);
-        closeIfDeserted(parent);
+    void endUse(Parent parent) {
+        bus.registry().endUse(parent);
+        closeIfReady(parent);
     }
 
     /// Begins to close a parent if it is leaving and empty. Its driver may not let go, so this
     /// happens on a thread of the parent's own.
-    void closeIfDeserted(Parent parent) {
-        if (!bus.registry().isDeserted(parent) || !parent.exit().begin()) {
+    void closeIfReady(Parent parent) {
+        if (!bus.registry().isReadyToClose(parent) || !parent.exit().begin()) {
             return;
         }
         try {
