@@ -1,13 +1,13 @@
 package dev.mdev.testkit;
 
-/// How a guest's access ended.
+/// The result of a guest's access.
 public sealed interface AccessResult {
-    /// It was done.
+    /// It succeeded.
     ///
-    /// @param value what a load got; of a store, 0
+    /// @param value the loaded value; 0 for a store
     record Done(long value) implements AccessResult {}
 
-    /// The guest sees a failed access: loads get all-ones, stores are lost.
+    /// The guest sees a failed access: loads get all-ones, stores have no effect.
     ///
     /// @param reason for the operator
     record Failed(String reason) implements AccessResult {}

@@ -18,8 +18,8 @@ abstract class AccessRules extends Rules {
     private static final int[] WIDTHS = {1, 2, 4, 8};
     private static final int ACCESSES = Integer.getInteger("mdev.testkit.accesses", 3000);
 
-    /// Every offset of the first and the last page that are trapped, with every width. Failing is a
-    /// result; throwing something else than [dev.mdev.api.MdevException] is not.
+    /// Every offset of the first and the last trapped page, with every width. A failure is a
+    /// result; any exception except [dev.mdev.api.MdevException] is a violation.
     @Test
     void registersBearAnyWidthAtAnyOffset() {
         atDevice(mdev -> {
@@ -56,7 +56,7 @@ abstract class AccessRules extends Rules {
         forEachType(mdev -> new HostileGuest(mdev, random()).run(ACCESSES));
     }
 
-    /// Several processors, revocations, resets and questions of operators, all at once.
+    /// Several processors, revocations, resets and operators' requests, all at once.
     @Test
     void everythingAtOnceIsBorne() {
         atDevice(mdev -> {

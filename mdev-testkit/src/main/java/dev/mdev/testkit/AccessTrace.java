@@ -7,16 +7,16 @@ import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/// A guest's accesses with their results, in order: recorded at one device, replayed at another.
+/// A guest's accesses with their results, in order: recorded on one device, replayed on another.
 ///
-/// The text form has one access a line, so that a trace that once broke a driver can be kept with
+/// The text form has one access per line, so that a trace that once broke a driver can be kept with
 /// its tests:
 ///
 ///     load  2 0x800 4 = 0x5047444d
 ///     store 2 0x808 4 0x1234 = done
 ///     load  0 0x1000000 4 = failed
 ///
-/// May be recorded to by any threads; the order is then that in which accesses ended.
+/// Any threads may record; the order is then the order in which accesses ended.
 public final class AccessTrace {
     private static final Pattern LINE =
             Pattern.compile(
@@ -26,9 +26,9 @@ public final class AccessTrace {
     /// One access.
     ///
     /// @param store whether it is a store
-    /// @param value what is stored; of a load, 0
+    /// @param value the stored value; 0 for a load
     /// @param failed whether the guest saw it fail
-    /// @param loaded what a load got, 0 if it failed; of a store, 0
+    /// @param loaded the loaded value, 0 if it failed; 0 for a store
     public record Step(
             boolean store,
             int region,
@@ -58,9 +58,9 @@ public final class AccessTrace {
         return List.copyOf(steps);
     }
 
-    /// Does the accesses at another guest's device.
+    /// Repeats the accesses on another guest's device.
     ///
-    /// @return the first that ended otherwise than recorded, in words; empty if all were the same
+    /// @return the first access with a different result, as text; empty if all were the same
     public List<String> replay(SimulatedGuest guest) {
         for (Step step : steps()) {
             AccessResult result =
@@ -88,7 +88,7 @@ public final class AccessTrace {
 
     /// Reads the text form; empty lines and lines that begin with `#` are skipped.
     ///
-    /// @throws IllegalArgumentException if a line is none
+    /// @throws IllegalArgumentException if a line is malformed
     public static AccessTrace parse(String text) {
         AccessTrace trace = new AccessTrace();
         text.lines()

@@ -22,8 +22,8 @@ import java.util.stream.Collectors;
 /// Calls a driver as the host does: one call at a time, or accesses beside each other if the device
 /// wants it so, and with a deadline.
 ///
-/// Each call runs on a thread of its own kind, so that a driver that never comes back does not keep
-/// the test: it is a violation, whose message shows where the driver waits.
+/// Each call runs on a thread of its own, so that a driver that never returns does not block the
+/// test: it is a violation, and the message shows where the driver waits.
 final class Callbacks implements AutoCloseable {
     /// The most characters of a text that a driver answers with.
     static final int MOST_TEXT_CHARS = 1024;
@@ -69,7 +69,7 @@ final class Callbacks implements AutoCloseable {
         return callIn(concurrent ? turn.readLock() : turn.writeLock(), what, body);
     }
 
-    /// Calls a method of the driver that returns nothing.
+    /// Calls a method of the driver without a result.
     void run(String what, Runnable body) {
         call(what, Executors.callable(body, true));
     }

@@ -1,6 +1,6 @@
 package dev.mdev.testkit;
 
-/// A driver did what its contract forbids. The message says what, with values.
+/// A driver broke its contract. The message names the rule and the values.
 public final class ContractViolation extends AssertionError {
     private static final long serialVersionUID = 1L;
 

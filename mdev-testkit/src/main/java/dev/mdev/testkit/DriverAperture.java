@@ -5,7 +5,7 @@ import dev.mdev.api.page.PfnRange;
 
 import java.lang.foreign.MemorySegment;
 
-/// The aperture as a driver gets it: it may fail, where the guest's own accesses do not.
+/// The aperture as a driver gets it: it may fail where the guest's own accesses succeed.
 record DriverAperture(SparseAperture memory, FaultInjector faults) implements Aperture {
     @Override
     public PfnRange pfns() {

@@ -6,29 +6,29 @@ import dev.mdev.api.RegionInfo;
 import java.time.Duration;
 import java.util.Map;
 
-/// What the conformance suite has to know of a driver.
+/// What the conformance suite needs to know about a driver.
 public interface DriverUnderTest {
-    /// A fresh driver object.
+    /// A new driver object.
     ParentDriver newDriver();
 
-    /// The settings under which it finds at least one device with at least one type.
+    /// Settings with which it finds at least one device with at least one type.
     default Map<String, String> settings() {
         return Map.of();
     }
 
-    /// Whether what a guest stores to a mappable page stays as it is until the guest stores again:
-    /// true for memory, false for pages that the device itself changes.
+    /// Whether a mappable page keeps what a guest stores until the guest stores again: true for
+    /// memory, false for pages that the device itself changes.
     default boolean keepsContent(RegionInfo region, long page) {
         return true;
     }
 
-    /// Whether the same accesses to a fresh device always give the same results. Say false for a
-    /// device with a clock or a thread that shows.
+    /// Whether the same accesses to a new device always give the same results. False for a device
+    /// with a visible clock or thread.
     default boolean isDeterministic() {
         return true;
     }
 
-    /// How long a callback may take.
+    /// The deadline of a callback.
     default Duration deadline() {
         return InMemoryHost.Options.standard().deadline();
     }

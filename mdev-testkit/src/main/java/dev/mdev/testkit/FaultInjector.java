@@ -9,7 +9,8 @@ import java.util.EnumMap;
 import java.util.Map;
 import java.util.SplittableRandom;
 
-/// Makes the host fail now and then, as a seed says, at the places where a real host may fail.
+/// Makes the host fail from time to time, according to a seed, at the places where a real host may
+/// fail.
 ///
 /// It is off until [#arm]. The same seed and the same order of uses give the same failures.
 public final class FaultInjector {
@@ -48,12 +49,12 @@ public final class FaultInjector {
 
     /// Lets a site fail.
     ///
-    /// @param failuresPerMille how many of a thousand uses fail, 0 to 1000
+    /// @param failuresPerMille failures per thousand uses, 0 to 1000
     public synchronized void arm(Site site, int failuresPerMille) {
         perMille.put(site, failuresPerMille);
     }
 
-    /// Lets nothing fail any more.
+    /// Turns all failures off.
     public synchronized void disarm() {
         perMille.clear();
     }

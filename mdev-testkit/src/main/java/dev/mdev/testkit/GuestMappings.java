@@ -17,11 +17,10 @@ import java.util.Optional;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.LongFunction;
 
-/// What one guest has mapped of one device: for each page of each region, a physical page and
-/// rights.
+/// One guest's mappings of one device: for each page of each region, a physical page and rights.
 ///
-/// Accesses hold the read lock while they translate and touch memory, revocation holds the write
-/// lock: when it returns, no access that began before still uses an old page.
+/// Accesses hold the read lock while they translate and touch memory; a revocation holds the write
+/// lock: when it returns, no earlier access still uses an old page.
 final class GuestMappings {
     /// A mapped page.
     record Entry(long pfn, Prot prot) {}
@@ -29,7 +28,7 @@ final class GuestMappings {
     /// A page of a region.
     private record Key(int region, long page) {}
 
-    /// A question that the driver is answering; revocations that happen meanwhile are noted.
+    /// A request that the driver is answering; concurrent revocations are recorded here.
     static final class Ticket {
         private final int region;
         private final List<PfnRange> revokedPages = new ArrayList<>();
@@ -39,11 +38,11 @@ final class GuestMappings {
         }
     }
 
-    /// How an attempt to install a grant ended.
+    /// The result of an attempt to install a grant.
     enum Installed {
         /// It is mapped.
         YES,
-        /// A revocation came in between: ask again.
+        /// A revocation overtook it: ask again.
         REVOKED_MEANWHILE,
         /// A neighbour is mapped to another physical page and was not revoked.
         CONFLICT
@@ -60,7 +59,7 @@ final class GuestMappings {
     @GuardedBy("lock")
     private final List<Ticket> open = new ArrayList<>();
 
-    /// Does an access through the mapping of a page, if there is one with the right.
+    /// Does an access through the mapping of a page, if there is one with sufficient rights.
     <T> Optional<T> access(int region, long page, Access access, LongFunction<T> body) {
         lock.readLock().lock();
         try {
@@ -91,7 +90,7 @@ final class GuestMappings {
         }
     }
 
-    /// Begins a question to the driver. End it with [#install] or [#drop].
+    /// Begins a request to the driver. End it with [#install] or [#drop].
     Ticket ask(int region) {
         Ticket ticket = new Ticket(region);
         lock.writeLock().lock();
@@ -112,11 +111,11 @@ final class GuestMappings {
         }
     }
 
-    /// Maps what was granted, unless a page of it was revoked since the question. Pages that are
-    /// mapped keep the wider of their rights.
+    /// Maps the grant, unless one of its pages was revoked since the request. Mapped pages keep the
+    /// wider of their rights.
     ///
-    /// @param mayMove the page that may change its physical page, as a page may that is made
-    ///   writable; -1 for none
+    /// @param mayMove the page that may change its physical page, because it becomes writable; -1
+    ///   for none
     Installed install(Ticket ticket, MapDecision.Grant grant, long mayMove) {
         lock.writeLock().lock();
         try {
@@ -148,7 +147,7 @@ final class GuestMappings {
         }
     }
 
-    /// Takes pages away and makes every question that is open for them be asked again.
+    /// Removes pages, and makes every open request for them be asked again.
     void revoke(int region, long firstPage, long npages) {
         PfnRange pages = new PfnRange(firstPage, Math.min(npages, Long.MAX_VALUE - firstPage));
         lock.writeLock().lock();
@@ -169,7 +168,7 @@ final class GuestMappings {
         }
     }
 
-    /// Takes everything away, as when the device is reset or given to another guest.
+    /// Removes everything, as when the device is reset or assigned to another guest.
     void clear() {
         lock.writeLock().lock();
         try {

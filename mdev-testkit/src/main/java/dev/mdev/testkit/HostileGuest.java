@@ -7,8 +7,8 @@ import dev.mdev.api.page.Page;
 import java.util.List;
 import java.util.SplittableRandom;
 
-/// A guest that wants to break its device: any width, any offset, edges preferred, values that
-/// hurt. The same seed gives the same accesses.
+/// A guest that tries to break its device: any width, any offset, preferably at edges, with harmful
+/// values. The same seed gives the same accesses.
 ///
 /// Not thread-safe; several may share one device.
 public final class HostileGuest {
@@ -30,7 +30,7 @@ public final class HostileGuest {
         }
     }
 
-    /// Accesses that failed, which is the device's good right.
+    /// Failed accesses; failing is allowed.
     public long failed() {
         return failed;
     }
@@ -46,7 +46,7 @@ public final class HostileGuest {
                         : mdev.guest().tryStore(region.index(), offset, width, value());
         switch (result) {
             case AccessResult.Done _ -> {
-                // As a well-behaved guest's.
+                // Like a well-behaved guest's.
             }
             case AccessResult.Failed _ -> failed++;
         }

@@ -16,16 +16,17 @@ import java.util.UUID;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Consumer;
 
-/// A host in memory for tests of parent drivers: it probes a driver, makes devices, and calls them
-/// as the real host does, one call at a time per device and with a deadline.
+/// A host in memory for tests of parent drivers: it probes a driver, creates devices, and calls
+/// them as the real host does, one call at a time per device and with a deadline.
 ///
-/// Violations are thrown where they happen, and also kept, as a driver's own thread may swallow
-/// what is thrown at it; [#close] throws the first of those.
+/// Violations are thrown where they happen, and also kept, because a driver's own thread may
+/// swallow exceptions; [#close] throws the first of those.
 public final class InMemoryHost implements ParentHost, AutoCloseable {
-    /// Far from 0, so that offsets and page numbers cannot be mixed up unseen.
+    /// Far from 0, so that a confusion of offsets and page numbers shows.
     private static final long FIRST_PFN = 0x10_0000;
 
-    /// Every thread that driver code starts is in here, unless it takes care not to be.
+    /// Every thread that driver code starts is in this group, unless the driver avoids it on
+    /// purpose.
     private final ThreadGroup threads = new ThreadGroup("driver");
 
     private final Options options;
@@ -37,7 +38,7 @@ public final class InMemoryHost implements ParentHost, AutoCloseable {
     private volatile boolean probing = true;
     private long nextPfn = FIRST_PFN;
 
-    /// How a host behaves.
+    /// The options of a host.
     ///
     /// @param settings what the operator set for the driver
     /// @param deadline how long a callback may take
@@ -50,8 +51,8 @@ public final class InMemoryHost implements ParentHost, AutoCloseable {
             settings = Map.copyOf(settings);
         }
 
-        /// No settings; the deadline of `-Dmdev.testkit.deadline-millis` (5000 if not given); the
-        /// seed of `-Dmdev.seed`, or a fresh one.
+        /// No settings; the deadline of `-Dmdev.testkit.deadline-millis` (default 5000); the seed
+        /// of `-Dmdev.seed`, or a new one.
         public static Options standard() {
             Long seed = Long.getLong("mdev.seed");
             return new Options(
@@ -92,7 +93,7 @@ public final class InMemoryHost implements ParentHost, AutoCloseable {
         this(driver, options, faults -> {});
     }
 
-    /// Probes `driver` on a host that may fail already then.
+    /// Probes `driver` on a host whose failures are already on.
     ///
     /// @param arming sets up the failures
     public InMemoryHost(ParentDriver driver, Options options, Consumer<FaultInjector> arming) {
@@ -117,7 +118,7 @@ public final class InMemoryHost implements ParentHost, AutoCloseable {
         faults.check(FaultInjector.Site.ALLOCATE);
         synchronized (apertures) {
             SparseAperture memory = new SparseAperture(new PfnRange(nextPfn, npages));
-            // A gap, so that two apertures are never neighbours.
+            // A gap, so that two apertures are never adjacent.
             nextPfn += npages + 1;
             DriverAperture aperture = new DriverAperture(memory, faults);
             apertures.add(aperture);
@@ -144,24 +145,24 @@ public final class InMemoryHost implements ParentHost, AutoCloseable {
         return parents.getFirst();
     }
 
-    /// The seed of everything that is random here.
+    /// The seed of all random choices here.
     public long seed() {
         return options.seed();
     }
 
-    /// Makes this host fail now and then.
+    /// Makes this host fail from time to time.
     public FaultInjector faults() {
         return faults;
     }
 
-    /// What was done against the contract so far.
+    /// The violations of the contract so far.
     public List<ContractViolation> violations() {
         return List.copyOf(violations);
     }
 
-    /// Ends all devices, and looks for what they left behind.
+    /// Ends all devices, and searches for leftovers.
     ///
-    /// @throws ContractViolation the first violation there was
+    /// @throws ContractViolation the first violation
     @Override
     public void close() {
         for (InMemoryParent parent : parents) {
@@ -175,7 +176,7 @@ public final class InMemoryHost implements ParentHost, AutoCloseable {
         }
         driversThreads().ifPresent(left -> violation("a thread outlives all devices: " + left));
         if (!violations.isEmpty()) {
-            // A new one: the first may be on its way through a try statement already.
+            // A new one: the first may already be in flight through a try statement.
             ContractViolation first = violations.getFirst();
             throw new ContractViolation(
                     "%d violations, the first: %s".formatted(violations.size(), first.getMessage()),
@@ -183,7 +184,7 @@ public final class InMemoryHost implements ParentHost, AutoCloseable {
         }
     }
 
-    /// A thread that driver code started and that is still there, after waiting for it to end.
+    /// A thread that driver code started and that is still running, after waiting for it to end.
     private Optional<String> driversThreads() {
         long end = System.nanoTime() + options.deadline().toNanos();
         Thread[] found = new Thread[64];

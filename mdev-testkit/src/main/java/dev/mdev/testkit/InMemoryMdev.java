@@ -36,7 +36,7 @@ import java.util.function.BooleanSupplier;
 import java.util.function.Function;
 import java.util.function.Supplier;
 
-/// A mediated device in the host in memory: its context, and the host's side of its callbacks.
+/// A mediated device in the in-memory host: its context, and the host's side of its callbacks.
 public final class InMemoryMdev implements MdevContext, AutoCloseable {
     /// 32 MiB of guest memory.
     private static final int RAM_PAGES = 8192;
@@ -115,7 +115,7 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
         }
     }
 
-    // What the driver sees.
+    // The driver's view.
 
     @Override
     public UUID uuid() {
@@ -164,9 +164,9 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
         return interrupts;
     }
 
-    // What the host and its tests do.
+    // The host's and the tests' view.
 
-    /// The driver's device, for tests of what only this driver has.
+    /// The driver's device, for tests of features that only this driver has.
     public MdevDevice device() {
         return device;
     }
@@ -181,7 +181,7 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
         return regions;
     }
 
-    /// Pages of a region that are mapped now.
+    /// Mapped pages of a region.
     public long mappedPages(int region) {
         return mappings.count(region);
     }
@@ -191,7 +191,7 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
         return mappings.entry(region, page) != null;
     }
 
-    /// The physical page that a page of a region is mapped to.
+    /// The physical page of a mapped page of a region.
     public Optional<Long> pfnOf(int region, long page) {
         return Optional.ofNullable(mappings.entry(region, page)).map(GuestMappings.Entry::pfn);
     }
@@ -247,7 +247,7 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
         return callbacks.call("identity", device::identity);
     }
 
-    /// The picture the device puts out, if it does.
+    /// The device's current picture, if it has one.
     public Optional<Display.Picture> picture() {
         return callbacks.call("picture", () -> device.display().flatMap(Display::picture));
     }
@@ -256,29 +256,31 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
         return callbacks.call("counters", device::counters);
     }
 
-    /// Lets revocations overtake answers: `when` is asked after each grant, and if it says so the
-    /// granted pages are revoked before they are mapped, as a revocation by another thread would.
+    /// Lets revocations overtake answers: `when` is called after each grant, and if it returns true
+    /// the granted pages are revoked before they are mapped, as another thread's revocation would
+    /// do.
     public void setOvertaken(BooleanSupplier when) {
         overtaken = when;
     }
 
-    /// Takes guest memory away from the device: tells the driver, then unpins by force.
+    /// Removes guest memory from the device: notifies the driver, then closes remaining pins by
+    /// force.
     ///
-    /// @return pins that the driver did not let go of
+    /// @return the pins that the driver left open
     public int unmapDma(long iova, long lengthBytes) {
         ram.remove(Page.numberOf(iova), Page.countFor(lengthBytes));
         callbacks.run("dmaUnmapped", () -> device.dmaUnmapped(iova, lengthBytes));
         return ram.forceUnpin(iova, lengthBytes);
     }
 
-    /// A device that was saved: what the driver wrote, and the content of its pages in the order of
-    /// its share.
+    /// A saved device: the driver's bytes, and the content of its pages in the order of its share.
     ///
     /// @param version the version of `state`
     @SuppressWarnings("ArrayRecordComponent") // handed over, not compared
     public record Saved(int version, byte[] state, byte[] pages) {}
 
-    /// Stops the device and saves it, if it can be moved. The guest must not run until [#resume].
+    /// Stops the device and saves it, if it supports that. The guest must be paused until
+    /// [#resume].
     public Optional<Saved> save() {
         stop();
         return callbacks.call(
@@ -295,7 +297,7 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
                 });
     }
 
-    /// Lets the device do nothing by itself, if it has a state and was not stopped before.
+    /// Stops the device, if it has a state and is not stopped yet.
     private void stop() {
         steps.still(
                 "stop", () -> callbacks.run("stop", () -> device.state().ifPresent(this::stop)));
@@ -309,7 +311,7 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
         }
     }
 
-    /// Lets a device that was saved go on here.
+    /// Lets a saved device continue here.
     public void resume() {
         callbacks.run("resume", () -> device.state().ifPresent(this::resume));
     }
@@ -322,12 +324,12 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
         }
     }
 
-    /// Sets the device to what was saved, its pages included. A device that refuses is reset, as
-    /// the host does.
+    /// Restores a saved state, including the pages. If the device refuses, it is reset, as by the
+    /// host.
     ///
     /// The device stays stopped until [#resume].
     ///
-    /// @return whether the driver took it
+    /// @return whether the driver accepted it
     public boolean restore(Saved saved) {
         boolean taken;
         try {
@@ -355,11 +357,11 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
     }
 
     /// Gives the device other pages with the content of its old ones, as the host does to make room
-    /// while nobody has the device: the guest must not run. The old pages are scrubbed and free
+    /// while the device is idle: the guest must be paused. The old pages are scrubbed and free
     /// again.
     ///
-    /// @return whether the driver lets its devices be moved
-    /// @throws MdevException EUSERS if there are no other pages; else what the driver threw, and
+    /// @return whether the driver allows moves of its devices
+    /// @throws MdevException EUSERS if there are no other pages; otherwise the driver's error, and
     ///   the device has its old pages
     public boolean move() {
         if (!callbacks.call("isMovable", device::isMovable)) {
@@ -410,7 +412,8 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
         }
     }
 
-    /// Removes the device: mappings go, the driver is told, the share is scrubbed and free again.
+    /// Removes the device: its mappings are removed, the driver closes it, the share is scrubbed
+    /// and free again.
     @Override
     public void close() {
         if (closed) {
@@ -429,7 +432,7 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
         }
     }
 
-    // What the guest does.
+    // The guest's view.
 
     GuestMappings mappings() {
         return mappings;
@@ -463,7 +466,7 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
         };
     }
 
-    /// Puts a request to the driver, checks the answer, and maps what was granted.
+    /// Sends a request to the driver, checks the answer, and maps the grant.
     MapDecision ask(MapRequest request) {
         GuestMappings.Ticket ticket = mappings.ask(request.region());
         try {

@@ -20,7 +20,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.SplittableRandom;
 
-/// A physical device in the host in memory: it hands out shares and makes mediated devices.
+/// A physical device in the in-memory host: it hands out shares and creates mediated devices.
 public final class InMemoryParent {
     private final InMemoryHost host;
     private final ParentDevice device;
@@ -96,7 +96,7 @@ public final class InMemoryParent {
 
     /// Makes a device.
     ///
-    /// @throws MdevException EUSERS if the pools have not enough left, or what the driver throws
+    /// @throws MdevException EUSERS if the pools lack pages; otherwise the driver's error
     public InMemoryMdev create(String typeId) {
         MdevType type = type(typeId);
         List<PoolShare> share = take(type);
@@ -180,7 +180,7 @@ public final class InMemoryParent {
         }
     }
 
-    /// The type of that id.
+    /// The type with that id.
     public MdevType type(String typeId) {
         return layout.types().stream()
                 .filter(type -> type.id().equals(typeId))
@@ -204,8 +204,8 @@ public final class InMemoryParent {
         giveBack(mdev.share());
     }
 
-    /// Pages of all pools that belong to no device and do not hold zeroes: somebody stored to them
-    /// after they were scrubbed.
+    /// Free pages of all pools that are not zero: the driver stored to them after they were
+    /// scrubbed.
     public synchronized long dirtyFreePages() {
         long dirty = 0;
         for (PoolAllocator allocator : allocators) {
@@ -239,7 +239,7 @@ public final class InMemoryParent {
         }
     }
 
-    /// Sets pages aside for one more device of a type.
+    /// Reserves pages for one more device of a type.
     ///
     /// @throws MdevException EUSERS if there are none
     List<PoolShare> take(MdevType type) {

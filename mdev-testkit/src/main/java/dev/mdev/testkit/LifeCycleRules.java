@@ -17,7 +17,7 @@ import java.util.SplittableRandom;
 import java.util.UUID;
 import java.util.function.Supplier;
 
-/// Who the devices are, and how they come and go.
+/// The devices' descriptions, and their creation and end.
 abstract class LifeCycleRules extends Rules {
     @Test
     void theDriverHasAStableName() {
@@ -55,7 +55,7 @@ abstract class LifeCycleRules extends Rules {
         });
     }
 
-    /// The second time shows what a removed device kept.
+    /// The second time shows what a removed device left behind.
     private static void fillTwice(InMemoryParent parent, String type) {
         int available = parent.available(type);
         require(available >= 1, "no device of type %s can be made on an empty parent", type);
@@ -110,8 +110,8 @@ abstract class LifeCycleRules extends Rules {
 
     @Test
     void aRemovedDeviceLeavesNothing() {
-        // That its pages stay scrubbed, that its context is let alone and that its threads end is
-        // looked at when the host closes.
+        // The close of the host checks that its pages stay scrubbed, that its context is unused,
+        // and that its threads end.
         atHost(host -> {
             InMemoryParent parent = host.parents().getFirst();
             String type = parent.layout().types().getFirst().id();

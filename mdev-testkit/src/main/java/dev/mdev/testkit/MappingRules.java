@@ -19,7 +19,7 @@ import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
 
-/// What may be mapped, and what becomes of it when it is revoked.
+/// What may be mapped, and the effect of a revocation.
 abstract class MappingRules extends Rules {
     private static final int PROCESSORS = 3;
 
@@ -69,7 +69,7 @@ abstract class MappingRules extends Rules {
         mdev.regions().forEach(region -> mdev.revoke(region.index(), 0, Long.MAX_VALUE));
     }
 
-    /// A driver that changes its mind has to revoke first.
+    /// A driver that changes its mind must revoke first.
     @Test
     void aMappedPageKeepsItsPhysicalPage() {
         atDevices(mdev -> {
@@ -243,7 +243,7 @@ abstract class MappingRules extends Rules {
                 });
     }
 
-    /// The host may throw an answer away and ask again: an answer is not yet a mapping.
+    /// The host may discard an answer and ask again: an answer is not yet a mapping.
     @Test
     void anAnswerThatARevocationOvertookIsGivenAgain() {
         List<MappablePage> granted = new ArrayList<>();

@@ -2,9 +2,9 @@ package dev.mdev.testkit;
 
 import org.junit.jupiter.api.Nested;
 
-/// The conformance suite: what every parent driver has to keep to, whatever its device is.
+/// The conformance suite: the rules for every parent driver, whatever its device.
 ///
-/// A driver's tests extend this class and say how to get the driver:
+/// A driver's tests extend this class and supply the driver:
 ///
 ///     final class MyDriverConformanceTest extends ParentDriverConformance {
 ///         @Override
@@ -13,11 +13,11 @@ import org.junit.jupiter.api.Nested;
 ///         }
 ///     }
 ///
-/// Each test probes a fresh driver at a fresh [InMemoryHost]. A failure names the seed, which
-/// `-Dmdev.seed` repeats; `-Dmdev.testkit.accesses` and `-Dmdev.testkit.pages` say how long to
-/// search, `-Dmdev.testkit.deadline-millis` how long a callback may take.
+/// Each test probes a new driver on a new [InMemoryHost]. A failure names the seed, which
+/// `-Dmdev.seed` repeats; `-Dmdev.testkit.accesses` and `-Dmdev.testkit.pages` control the length
+/// of the search, `-Dmdev.testkit.deadline-millis` the deadline of a callback.
 public abstract class ParentDriverConformance implements DriverUnderTest {
-    /// Who the devices are, and how they come and go.
+    /// The devices' descriptions, and their creation and end.
     @Nested
     final class LifeCycle extends LifeCycleRules {
         @Override
@@ -26,7 +26,7 @@ public abstract class ParentDriverConformance implements DriverUnderTest {
         }
     }
 
-    /// What may be mapped, and what becomes of it when it is revoked.
+    /// What may be mapped, and the effect of a revocation.
     @Nested
     final class Mappings extends MappingRules {
         @Override

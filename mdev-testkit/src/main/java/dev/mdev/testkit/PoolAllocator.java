@@ -16,8 +16,8 @@ import java.util.Random;
 import java.util.SplittableRandom;
 
 /// Hands out a pool's pages. A share that need not be contiguous is scattered on purpose: a driver
-/// must not rely on where its pages lie. Pages that were given back last are handed out last: what
-/// a driver stores to pages of a removed device is to hit pages of nobody, where it is seen.
+/// must not rely on the places of its pages. The pages freed last are handed out last, so that a
+/// driver's stores to pages of a removed device hit free pages, where they are detected.
 ///
 /// Not thread-safe: its host locks.
 final class PoolAllocator {
@@ -27,7 +27,7 @@ final class PoolAllocator {
     /// By page of the pool.
     private final BitSet used;
 
-    /// By page of the pool: which giving back was its last one; 0 if there was none.
+    /// By page of the pool: the number of its last release; 0 if there was none.
     private final long[] givenBackAt;
 
     private final boolean scatters;
@@ -45,7 +45,7 @@ final class PoolAllocator {
         return pool;
     }
 
-    /// Sets pages aside, or nothing if they are not free.
+    /// Reserves pages, or nothing if they are not free.
     Optional<PoolShare> take(MdevType.Demand demand) {
         if (!scatters && !demand.contiguous()) {
             Optional<PoolShare> whole = take(demand, Math.toIntExact(demand.npages()));

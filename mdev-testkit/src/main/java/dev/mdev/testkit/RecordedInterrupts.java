@@ -11,7 +11,7 @@ import java.time.Duration;
 
 /// The interrupts that a device raised.
 ///
-/// May be used by any threads at once.
+/// Any threads may use it at once.
 public final class RecordedInterrupts implements Interrupts {
     private final InMemoryHost host;
     private volatile boolean closed;
@@ -63,7 +63,7 @@ public final class RecordedInterrupts implements Interrupts {
         notifyAll();
     }
 
-    /// Messages of a vector so far.
+    /// The number of messages of a vector so far.
     public synchronized long count(int vector) {
         return messages[vector];
     }

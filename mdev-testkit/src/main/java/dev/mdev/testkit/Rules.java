@@ -14,13 +14,13 @@ import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
 import java.util.function.Consumer;
 
-/// What the groups of the conformance suite share: a host around the driver, and ways to look at a
+/// The common parts of the conformance suite's groups: a host around the driver, and checks of a
 /// device.
 abstract class Rules {
-    /// Pages of a lazy area that are looked at: all of a small one, a sample of a large one.
+    /// The checked pages of a lazy area: all of a small one, a sample of a large one.
     private static final int MAX_PAGES = Integer.getInteger("mdev.testkit.pages", 512);
 
-    /// Of everything that is random in one test.
+    /// The seed of all random choices in one test.
     private final long seed = InMemoryHost.Options.standard().seed();
 
     /// The driver.
@@ -73,7 +73,7 @@ abstract class Rules {
     /// Times that a test with random accesses starts over.
     static final int ROUNDS = Integer.getInteger("mdev.testkit.rounds", 4);
 
-    /// Runs a test for a device of each type of each parent, alone at its host.
+    /// Runs a test for a device of each type of each parent, alone on its host.
     void forEachType(Consumer<InMemoryMdev> test) {
         for (String[] names : typesOfParents()) {
             atHosts(host -> test.accept(parentOf(host, names[0]).create(names[1])));
@@ -119,7 +119,7 @@ abstract class Rules {
                 .orElseThrow(() -> new ContractViolation("a parent is gone: " + name));
     }
 
-    /// A page that guests reach by a mapping.
+    /// A mappable page.
     record MappablePage(RegionInfo region, long page) {
         long offsetBytes() {
             return Page.addressOf(page);
@@ -157,9 +157,8 @@ abstract class Rules {
         pages.addLast(new MappablePage(region, end - 1));
     }
 
-    /// What a guest loads from the start of every trapped page, one word after the other: a
-    /// fingerprint of registers. Only pages that are trapped by their area are read, at most 16 of
-    /// a region.
+    /// What a guest loads from the start of every trapped page, word by word: a fingerprint of
+    /// registers. Reads only pages that their area traps, at most 16 per region.
     static AccessTrace registers(InMemoryMdev mdev) {
         AccessTrace trace = mdev.guest().record();
         for (RegionInfo region : mdev.regions()) {
@@ -175,7 +174,7 @@ abstract class Rules {
         return trace;
     }
 
-    /// Stores something to every word of every trapped page, and then does as a hostile guest does.
+    /// Stores to every word of every trapped page, and then acts like a hostile guest.
     static void scribble(InMemoryMdev mdev, SplittableRandom random) {
         for (RegionInfo region : mdev.regions()) {
             int left = 16;

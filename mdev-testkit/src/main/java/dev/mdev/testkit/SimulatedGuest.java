@@ -14,13 +14,12 @@ import org.jspecify.annotations.Nullable;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicLong;
 
-/// A guest that loads from and stores to a device's regions. What is mapped it reaches in the
-/// aperture; what is not, it faults on, and the driver is asked and its grant is checked and
-/// followed.
+/// A guest that loads from and stores to a device's regions. Mapped pages are accessed in the
+/// aperture; at other pages it faults, the driver is asked, and its grant is checked and followed.
 ///
-/// May be used by any threads at once, each then being a processor of the guest.
+/// Any threads may use it at once; each then acts as a processor of the guest.
 public final class SimulatedGuest {
-    /// How often a question may be overtaken by revocations before that is called a livelock.
+    /// How often revocations may overtake a request before this counts as a livelock.
     private static final int MAX_RETRIES = 1000;
 
     private final InMemoryMdev mdev;
@@ -32,26 +31,26 @@ public final class SimulatedGuest {
         this.mdev = mdev;
     }
 
-    /// Sets how much around a touched page grants may cover; at first, the whole area.
+    /// Sets how much around an accessed page grants may cover; initially the whole area.
     public void setWindows(Windows windows) {
         this.windows = windows;
     }
 
     /// Records accesses from now on.
     ///
-    /// @return where they go
+    /// @return the trace
     public AccessTrace record() {
         AccessTrace fresh = new AccessTrace();
         trace = fresh;
         return fresh;
     }
 
-    /// Records no more.
+    /// Stops recording.
     public void stopRecording() {
         trace = null;
     }
 
-    /// Questions that were put to the driver.
+    /// The number of requests to the driver.
     public long faults() {
         return faults.get();
     }
@@ -180,7 +179,7 @@ public final class SimulatedGuest {
             }
             switch (fault(info, area, page, access)) {
                 case MapDecision.Grant _ -> {
-                    // Installed, or to be asked again: either way the next round shows.
+                    // Installed, or to be asked again: the next round shows.
                 }
                 case MapDecision.Trap _ -> {
                     return trap(info, offsetBytes, widthBytes, access, value);
@@ -210,7 +209,7 @@ public final class SimulatedGuest {
 
     /// Asks the driver about one page, ahead of any access.
     ///
-    /// @return what it answered; a grant is installed
+    /// @return its answer; a grant is installed
     public MapDecision prefetch(int region, long page) {
         RegionInfo info = mdev.region(region);
         RegionArea area = mappableArea(info, Page.addressOf(page)).orElseThrow();

@@ -14,10 +14,10 @@ import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
 
-/// A guest's memory as its device sees it: one stretch from I/O virtual address 0 on, in which
-/// pages can be taken away or made read-only, with dirty pages and pins on record.
+/// A guest's memory as its device sees it: one range from I/O virtual address 0 on. A test can
+/// remove pages or make them read-only; dirty pages and pins are recorded.
 ///
-/// May be used by any threads at once. Once the device is removed, every use is a violation.
+/// Any threads may use it at once. After the device is removed, every use is a violation.
 public final class SimulatedRam implements GuestMemory {
     private final InMemoryHost host;
     private final SparseAperture memory;
@@ -47,24 +47,24 @@ public final class SimulatedRam implements GuestMemory {
         return Page.bytesOf(memory.pfns().npages());
     }
 
-    /// Whether the guest lets the device master the bus; at first it does.
+    /// Whether the guest enables bus mastering; initially true.
     public void setBusMaster(boolean allowed) {
         busMaster = allowed;
     }
 
-    /// Does something before each access by the device, on the thread that makes it: for tests of
-    /// what happens while DMA is under way.
+    /// Runs an action before each access by the device, on the accessing thread: for tests of
+    /// concurrent events during DMA.
     public void setBeforeAccess(Runnable action) {
         beforeAccess = action;
     }
 
-    /// Takes pages away, as an IOMMU does that was told to. Does not tell the driver: see
+    /// Removes pages, as an IOMMU does on request. Does not notify the driver: see
     /// [InMemoryMdev#unmapDma].
     public synchronized void remove(long firstPage, long npages) {
         missing.set(Math.toIntExact(firstPage), Math.toIntExact(firstPage + npages));
     }
 
-    /// Gives pages back.
+    /// Restores pages.
     public synchronized void restore(long firstPage, long npages) {
         missing.clear(Math.toIntExact(firstPage), Math.toIntExact(firstPage + npages));
     }
@@ -79,7 +79,7 @@ public final class SimulatedRam implements GuestMemory {
         return (BitSet) dirty.clone();
     }
 
-    /// Pins that are open.
+    /// Open pins.
     public synchronized int pins() {
         return pins.size();
     }
@@ -143,9 +143,9 @@ public final class SimulatedRam implements GuestMemory {
         return pin;
     }
 
-    /// Unpins by force what is still pinned in a range.
+    /// Closes the remaining pins in a range by force.
     ///
-    /// @return how many pins there were
+    /// @return the number of closed pins
     synchronized int forceUnpin(long iova, long lengthBytes) {
         List<SimulatedPin> left =
                 pins.stream().filter(pin -> pin.overlaps(iova, lengthBytes)).toList();
@@ -167,7 +167,7 @@ public final class SimulatedRam implements GuestMemory {
         beforeAccess.run();
     }
 
-    /// How many bytes from `iova` on are there in one piece, up to `lengthBytes`.
+    /// The number of contiguous present bytes from `iova` on, up to `lengthBytes`.
     private synchronized long reachableBytes(long iova, long lengthBytes, Access access) {
         long reachable = 0;
         while (reachable < lengthBytes) {

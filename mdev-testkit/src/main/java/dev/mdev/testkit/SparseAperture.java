@@ -11,10 +11,10 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.util.concurrent.atomic.AtomicReferenceArray;
 
-/// An aperture in plain memory. A page takes memory from the first store of something else than
-/// zero on, and until it is filled with zeroes, so that tests can count the pages in use.
+/// An aperture in plain memory. A page uses memory from its first nonzero store until it is filled
+/// with zeroes, so that tests can count the used pages.
 ///
-/// May be used by any threads at once.
+/// Any threads may use it at once.
 public final class SparseAperture implements Aperture {
     private static final ValueLayout.OfShort SHORT =
             ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
@@ -29,7 +29,7 @@ public final class SparseAperture implements Aperture {
 
     private final PfnRange pfns;
 
-    /// By page of the aperture; null while the page holds zeroes only.
+    /// By page of the aperture; null while the page is zero.
     private final AtomicReferenceArray<@Nullable MemorySegment> pages;
 
     /// An aperture of zeroes.
@@ -104,7 +104,7 @@ public final class SparseAperture implements Aperture {
         }
     }
 
-    /// Pages of `range` that take memory.
+    /// Pages of `range` that use memory.
     public long residentPages(PfnRange range) {
         long resident = 0;
         for (long pfn = range.firstPfn(); pfn < range.endPfn(); pfn++) {
@@ -115,7 +115,7 @@ public final class SparseAperture implements Aperture {
         return resident;
     }
 
-    /// Whether the page holds nothing but zeroes.
+    /// Whether the page is zero.
     public boolean isZero(long pfn) {
         MemorySegment page = pages.get(indexOf(pfn));
         return page == null || page.mismatch(ZEROES) < 0;

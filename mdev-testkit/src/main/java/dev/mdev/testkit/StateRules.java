@@ -41,7 +41,7 @@ abstract class StateRules extends Rules {
             case AccessResult.Done(long value) ->
                     require(value == 0, "%s holds 0x%x after a reset", page, value);
             case AccessResult.Failed _ -> {
-                // Nothing is there to be seen.
+                // Nothing may remain visible.
             }
         }
     }
@@ -53,8 +53,8 @@ abstract class StateRules extends Rules {
         }
     }
 
-    /// The host fails at random for a while. What fails meanwhile is forgiven; afterwards the
-    /// device is reset and has to be as good as new.
+    /// The host fails at random for a while. Failures in that time are allowed; afterwards the
+    /// device is reset and must work perfectly.
     @Test
     void failuresOfTheHostAreSurvived() {
         atDevice(mdev -> {
@@ -109,7 +109,7 @@ abstract class StateRules extends Rules {
         }
     }
 
-    /// A host without memory for the aperture is told so by an [MdevException].
+    /// A host without memory for the aperture reports this with an [MdevException].
     @Test
     void aHostWithoutMemoryIsToldSo() {
         try {
@@ -119,7 +119,7 @@ abstract class StateRules extends Rules {
                             faults -> faults.arm(FaultInjector.Site.ALLOCATE, 1000))
                     .close();
         } catch (MdevException e) {
-            // As it should be, for a driver that needs an aperture.
+            // Correct for a driver that needs an aperture.
         }
     }
 

@@ -2,7 +2,7 @@ package dev.mdev.testkit;
 
 import java.util.SplittableRandom;
 
-/// Chooses how much around a touched page a grant may cover.
+/// Chooses how much around an accessed page a grant may cover.
 @FunctionalInterface
 public interface Windows {
     /// Pages `[firstPage, endPage)` of a region.
@@ -18,7 +18,7 @@ public interface Windows {
         return (page, area) -> area;
     }
 
-    /// The touched page only.
+    /// Only the accessed page.
     static Windows narrow() {
         return (page, area) -> new Window(page, page + 1);
     }
