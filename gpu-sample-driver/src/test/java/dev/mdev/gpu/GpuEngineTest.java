@@ -26,7 +26,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.logging.Level;
 import java.util.logging.Logger;
 
-/// The engine's work, round by round: no thread runs here but the test's.
+/// The engine's work, round by round, on the test's own thread.
 final class GpuEngineTest {
     private static final long MIB = 1 << 20;
     private static final long DATA = 0x20_0000;
@@ -325,7 +325,7 @@ final class GpuEngineTest {
         assertThat(guest.queueLong(QueueState.FENCE)).isEqualTo(3);
     }
 
-    /// The guest starts the queue anew while DMA of its old life is under way.
+    /// The guest restarts the queue while earlier DMA is in progress.
     @Test
     void whatWasBegunBeforeAStartIsNotFinishedAfterIt() {
         for (Command command :
@@ -385,7 +385,7 @@ final class GpuEngineTest {
         assertThat(mdev.guest().prefetch(GpuGuest.QUEUE, 0)).isInstanceOf(MapDecision.Deny.class);
     }
 
-    /// Machine monitors that cannot map let every access trap.
+    /// Machine monitors without mapping let every access trap.
     @Test
     void everythingWorksTrappedToo() {
         MdevDevice device = mdev.device();
@@ -401,8 +401,8 @@ final class GpuEngineTest {
                 .isInstanceOf(MdevException.class);
     }
 
-    /// Whatever is in the ring, nothing but this device's VRAM changes, and after a restart the
-    /// queue works.
+    /// Whatever the ring contains, only this device's VRAM changes, and after a restart the queue
+    /// works.
     @Test
     void randomBytesAreBorne() {
         SplittableRandom random = new SplittableRandom(host.seed());
@@ -412,7 +412,7 @@ final class GpuEngineTest {
             guest.start();
             byte[] bytes = new byte[Command.SIZE];
             random.nextBytes(bytes);
-            // Without these, hardly a command would come past the first checks.
+            // Without these, hardly a command would pass the first checks.
             bytes[0] = (byte) random.nextInt(7);
             bytes[1] = 0;
             Arrays.fill(bytes, 2, 4, (byte) 0);

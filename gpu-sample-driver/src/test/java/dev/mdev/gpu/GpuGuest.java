@@ -70,7 +70,7 @@ final class GpuGuest {
         mdev.guest().store(QUEUE, 0, 4, tail);
     }
 
-    /// Commands that were put and not done.
+    /// Commands in the ring that are not done.
     int pending() {
         return tail - (int) queue(QueueState.HEAD);
     }

@@ -65,7 +65,7 @@ abstract class GpuMachineContract {
         return vm.vcpu(0).execute(new GuestProgram(steps, false), DEADLINE).join();
     }
 
-    /// Executes steps in as few programs as it takes.
+    /// Executes steps in as few programs as possible.
     private void runAll(List<Step> steps) {
         for (int i = 0; i < steps.size(); i += GuestProgram.MAX_STEPS) {
             int end = Math.min(steps.size(), i + GuestProgram.MAX_STEPS);

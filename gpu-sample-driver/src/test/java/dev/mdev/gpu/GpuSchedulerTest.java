@@ -42,8 +42,8 @@ final class GpuSchedulerTest {
         return guest.queueLong(QueueState.WORK_UNITS);
     }
 
-    /// Engine time is units of work. What is allowed is 5 %; what the scheduler keeps to is one
-    /// step's overdraft in the whole time.
+    /// Engine time is units of work. The allowance is 5 %; the scheduler keeps to one step's
+    /// overdraft in the whole time.
     @Test
     void weightsOfOneTwoAndFourGetTheirShares() {
         SplittableRandom random = new SplittableRandom(host.seed());
@@ -100,9 +100,9 @@ final class GpuSchedulerTest {
         assertThat(units(late)).isLessThan(11 * Engine.SLICE_UNITS);
     }
 
-    /// As many bad commands as a guest can give: it starts its queue anew while the engine is still
-    /// busy with the last one. What the others get is measured in engine time: of all units that
-    /// the engine spent, how many were theirs.
+    /// As many bad commands as a guest can send: it restarts its queue while the engine is still
+    /// busy with the last one. The others' share is measured in engine time: of all units that the
+    /// engine spent, how many were theirs.
     @Test
     void aFloodOfBadCommandsTakesLessThanATenthFromTheOthers() {
         SplittableRandom random = new SplittableRandom(host.seed());
@@ -133,7 +133,7 @@ final class GpuSchedulerTest {
         assertThat(spent).isEqualTo(theirs + flood);
     }
 
-    /// Starts the queue anew with a command that makes no sense.
+    /// Restarts the queue with an invalid command.
     private static void giveGarbage(GpuGuest guest, SplittableRandom random) {
         guest.start();
         byte[] garbage = new byte[Command.SIZE];
@@ -142,7 +142,7 @@ final class GpuSchedulerTest {
         guest.ring();
     }
 
-    /// The same without a race: each bad command stops its queue, and the guest starts it once it
+    /// The same without a race: each bad command stops its queue, and the guest starts it after it
     /// has seen that.
     @Test
     void badCommandsStopOneQueueAndNoOther() {
@@ -161,7 +161,7 @@ final class GpuSchedulerTest {
                 .isBetween(200 * 2 * Engine.SLICE_UNITS, 200 * 2 * Engine.SLICE_UNITS + 16);
     }
 
-    /// Commands that move nothing are not free.
+    /// Empty commands have a cost.
     @Test
     void emptyCommandsCountAsWork() {
         SplittableRandom random = new SplittableRandom(host.seed());

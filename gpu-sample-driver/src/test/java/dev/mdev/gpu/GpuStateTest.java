@@ -32,7 +32,7 @@ final class GpuStateTest {
         return new GpuGuest(host.parent().create("gpu-sample-4m"));
     }
 
-    /// Overlapping rows, so that doing a part twice, or leaving one out, shows.
+    /// Overlapping rows, so that a repeated or omitted part shows.
     private static void submit(GpuGuest guest) {
         guest.start();
         byte[] data = new byte[MIB];
@@ -71,8 +71,8 @@ final class GpuStateTest {
         }
     }
 
-    /// In the middle of a command, and of the ring: what is left is done over there, and only
-    /// there.
+    /// In the middle of a command, and of the ring: the remaining work happens on the target, and
+    /// only there.
     @Test
     void aDeviceThatMovesInTheMiddleOfACommandDeliversItsFencesOverThere() {
         GpuGuest from = device();
@@ -107,7 +107,7 @@ final class GpuStateTest {
         assertThat(to.fencePage()).as("the ring goes on").isEqualTo(4);
     }
 
-    /// The host moves only devices that nobody has; that this one has a guest makes it harder.
+    /// The host moves only idle devices; this one's guest makes the test harder.
     @Test
     void workGoesOnWhenThePagesAreOthers() {
         GpuGuest reference = device();

@@ -7,7 +7,7 @@ import org.junit.jupiter.api.Tag;
 
 import java.util.Map;
 
-/// The driver with engines that stand still, so that every result can be compared, and with a grant
+/// The driver with engines that do not run, so that every result can be compared, and with a grant
 /// size and a type that are not powers of two.
 @Tag("slow")
 final class GpuStillConformanceTest extends ParentDriverConformance {

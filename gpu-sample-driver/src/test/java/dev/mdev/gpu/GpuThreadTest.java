@@ -50,7 +50,7 @@ final class GpuThreadTest {
             assertThat(guest.queueLong(QueueState.FENCE)).isEqualTo(i);
             LockSupport.parkNanos(random.nextBoolean() ? 0 : random.nextLong(12_000_000));
         }
-        // The engine slept some of the time: else this would have tried nothing.
+        // The engine slept some of the time: otherwise this would have tested nothing.
         assertThat(guest.mdev().guest().faults()).isBetween(2L, (long) RINGS);
     }
 
@@ -63,7 +63,7 @@ final class GpuThreadTest {
             guest.put(GpuGuest.fence(i));
             guest.ring();
             guest.mdev().interrupts().await(0, i, GpuGuest.PATIENCE);
-            // More than one if the engine takes the page again while the first is answered.
+            // More than one if the engine revokes the page again during the first answer.
             assertThat(guest.mdev().guest().faults()).isGreaterThan(before);
             awaitRevoked(guest.mdev());
         }
@@ -77,7 +77,7 @@ final class GpuThreadTest {
         }
     }
 
-    /// Resets come while commands are under way; none may store to guest memory afterwards.
+    /// Resets come while commands are in progress; none may store to guest memory afterwards.
     @Test
     void aResetStopsDma() {
         GpuGuest guest = device();

@@ -63,7 +63,7 @@ final class GpuVramTest {
         }
     }
 
-    /// Where looking at a page makes it, a picture must not look at pages that nobody touched.
+    /// Where a read of a page allocates it, a picture must not read untouched pages.
     @Test
     void pagesThatHoldNothingAreNotEvenLookedAt() {
         List<Long> looks = new ArrayList<>();

@@ -14,7 +14,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 import java.util.Map;
 
-/// Whether Linux's `bochs` driver binds, and what it then shows.
+/// Whether Linux's `bochs` driver binds, and what it shows then.
 final class LinuxBochsTest {
     private final InMemoryHost host =
             new InMemoryHost(new GpuParentDriver(false), Map.of("types-mib", "2,4,16,48"));
@@ -28,8 +28,8 @@ final class LinuxBochsTest {
         return host.parent().create("gpu-sample-" + mib + "m");
     }
 
-    /// `bochs_pci_tbl` wants these four numbers; a class other than VGA keeps the VGA arbiter and
-    /// the legacy ranges out of it.
+    /// `bochs_pci_tbl` requires these four numbers; a class other than VGA keeps the VGA arbiter
+    /// and the legacy ranges out of it.
     @Test
     void itIsOneOfTheDevicesThatTheDriverIsFor() {
         InMemoryMdev mdev = device(16);
@@ -85,7 +85,7 @@ final class LinuxBochsTest {
         assertShowsTheCard(mdev);
     }
 
-    /// Modes whose width is no multiple of 8, which the driver does not round.
+    /// Modes whose width is not a multiple of 8, which the driver does not round.
     @ParameterizedTest
     @CsvSource({"1366, 768", "1680, 1050", "1400, 1050", "641, 481", "1920, 1080"})
     void everyModeOfTheDriverHasItsSize(int width, int height) {

@@ -11,9 +11,9 @@ import java.util.List;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
-/// The driver is to be read in an hour.
+/// The driver must be readable in an hour.
 final class SizeTest {
-    /// As the driver author's guide counts: neither empty, nor a comment, import or package.
+    /// Counts as in the driver author's guide: without empty lines, comments, imports and packages.
     private static final Pattern NO_CODE = Pattern.compile("\\s*($|//|import |package ).*");
 
     @Test

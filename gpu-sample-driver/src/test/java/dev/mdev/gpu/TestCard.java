@@ -2,8 +2,8 @@ package dev.mdev.gpu;
 
 import dev.mdev.api.Display;
 
-/// A test card: eight colour bars above a grey ramp. What it looks like is said here once, pixel by
-/// pixel, and not with anything of the driver's.
+/// A test card: eight colour bars above a grey ramp. It is defined here once, pixel by pixel,
+/// independently of the driver.
 final class TestCard {
     static final int WIDTH = 320;
     static final int HEIGHT = 240;
@@ -11,7 +11,7 @@ final class TestCard {
     /// Bytes from a line's start to the next, at 32 bits a pixel.
     static final int PITCH = 4 * WIDTH;
 
-    /// Lines that the bars take; the ramp takes the others.
+    /// The number of lines of the bars; the rest belongs to the ramp.
     static final int BAR_LINES = 180;
 
     private static final int[] BARS = {

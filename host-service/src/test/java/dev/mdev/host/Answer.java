@@ -6,7 +6,7 @@ import tools.jackson.databind.JsonNode;
 
 import java.net.http.HttpHeaders;
 
-/// What the server answered.
+/// The server's answer.
 ///
 /// @param body the body as JSON; a missing node if there is none
 record Answer(int status, HttpHeaders headers, String text, JsonNode body) {
@@ -16,7 +16,7 @@ record Answer(int status, HttpHeaders headers, String text, JsonNode body) {
         return this;
     }
 
-    /// Requires a problem detail with all that one must have.
+    /// Requires a problem detail with all mandatory parts.
     Answer requireProblem(int expectedStatus, String code) {
         requireStatus(expectedStatus);
         assertThat(header("Content-Type")).startsWith("application/problem+json");

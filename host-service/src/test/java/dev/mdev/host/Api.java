@@ -65,7 +65,7 @@ final class Api implements AutoCloseable {
         return send(request.build());
     }
 
-    /// The bytes that a path answers with.
+    /// The bytes at a path.
     HttpResponse<byte[]> bytes(String path) {
         HttpRequest request =
                 HttpRequest.newBuilder(root.resolve(path)).timeout(Deadlines.HANG).build();
@@ -99,7 +99,7 @@ final class Api implements AutoCloseable {
         return new Answer(response.statusCode(), response.headers(), text, jsonOf(response, text));
     }
 
-    /// The body where it is text; of others what they are: failures print it.
+    /// The body if it is text; otherwise a description: failures print it.
     private static String textOf(HttpResponse<byte[]> response) {
         String type = typeOf(response);
         return type.startsWith("text/") || type.contains("json") || response.body().length == 0
@@ -128,7 +128,7 @@ final class Api implements AutoCloseable {
         return names;
     }
 
-    /// Asks until an event of a kind came after event `after`.
+    /// Polls until an event of a kind has come after event `after`.
     void awaitEvent(long after, String kind) {
         long end = System.nanoTime() + Deadlines.HANG.toNanos();
         while (!namesOf("/api/v1/events?limit=1000&after=" + after, "/kind").contains(kind)) {
@@ -138,13 +138,13 @@ final class Api implements AutoCloseable {
         }
     }
 
-    /// Makes a device and returns its uuid.
+    /// Creates a device and returns its uuid.
     UUID createMdev(String parent, String type) {
         String json = "{\"parent\":\"%s\",\"type\":\"%s\"}".formatted(parent, type);
         return UUID.fromString(post("/api/v1/mdevs", json).requireStatus(201).at("/uuid"));
     }
 
-    /// Makes a machine with some devices in it.
+    /// Creates a machine with some devices in it.
     void createMachine(String name, UUID... devices) {
         post("/api/v1/machines", "{\"name\":\"%s\",\"ramMib\":1,\"vcpus\":2}".formatted(name))
                 .requireStatus(201);

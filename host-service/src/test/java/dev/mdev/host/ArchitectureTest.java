@@ -17,7 +17,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.stream.Collectors;
 
-/// Who may know whom in the host service.
+/// The dependency rules of the host service.
 class ArchitectureTest extends ArchitectureRules {
     ArchitectureTest() {
         super(

@@ -11,11 +11,11 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.UUID;
 
-/// What is left of a parent, why something does not fit, and making room.
+/// The capacity of a parent, why a device does not fit, and making room.
 class CapacityTest extends HostTest {
     private static final String PARENT = "/api/v1/parents/hostile";
 
-    /// 64 devices of 16 pages fill the parent; some are taken away again.
+    /// 64 devices of 16 pages fill the parent; then some are removed.
     private List<UUID> fill() {
         List<UUID> all = new ArrayList<>();
         for (int i = 0; i < 64; i++) {

@@ -30,11 +30,11 @@ import java.util.Map;
 import java.util.UUID;
 import java.util.concurrent.TimeUnit;
 
-/// The image builds from the Dockerfile and runs with nothing allowed: no privileges, no
-/// capabilities, a file system that cannot be written, a user that is not root.
+/// The image builds from the Dockerfile and runs with minimal rights: no privileges, no
+/// capabilities, a read-only file system, a user other than root.
 ///
 /// Base images come from `MDEV_IMAGE_BUILD_ARGS`, as `.ci/base-images` prints them; without it the
-/// public ones must be here already, as a test downloads no images.
+/// public ones must be local already, because a test downloads no images.
 @ExtendWith(ContainerTest.WhereImagesAreBuilt.class)
 @Tag("slow")
 class ContainerTest {
@@ -47,13 +47,13 @@ class ContainerTest {
             new GenericContainer<>(DockerImageName.parse(IMAGE))
                     .withImagePullPolicy(_ -> false)
                     .withExposedPorts(8080)
-                    // Otherwise a cache that does not fit is left out without a word.
+                    // Otherwise a cache that does not fit is silently left out.
                     .withEnv("JAVA_OPTS", "-XX:AOTMode=on")
                     .withTmpFs(Map.of("/tmp", "rw,noexec,nosuid"))
                     .withCreateContainerCmdModifier(ContainerTest::allowNothing)
                     .waitingFor(Wait.forHealthcheck().withStartupTimeout(Deadlines.HANG));
 
-    /// Skips where no image can be built, and says why.
+    /// Skips with a reason where no image can be built.
     static final class WhereImagesAreBuilt implements ExecutionCondition {
         @Override
         public ConditionEvaluationResult evaluateExecutionCondition(ExtensionContext context) {

@@ -6,7 +6,7 @@ import org.junit.jupiter.api.Test;
 
 import java.util.UUID;
 
-/// What drivers count, over HTTP.
+/// Drivers' counters, over HTTP.
 class CountersTest extends HostTest {
     @Test
     void theSampleGpuTellsItsUsage() {

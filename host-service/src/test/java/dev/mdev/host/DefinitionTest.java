@@ -6,7 +6,7 @@ import org.junit.jupiter.api.Test;
 
 import java.util.UUID;
 
-/// What is written down, started and stopped, and the facts of a device that follow from it.
+/// Definitions, starts and stops, and the resulting facts of a device.
 class DefinitionTest extends HostTest {
     private static final UUID ONE = UUID.fromString("d0000000-0000-4000-8000-000000000001");
     private static final String MDEV = "/api/v1/mdevs/" + ONE;

@@ -6,7 +6,7 @@ import org.junit.jupiter.api.Test;
 
 import java.util.UUID;
 
-/// An operator's reset of a device that a machine has.
+/// An operator's reset of a device in a machine.
 class DeviceResetTest extends HostTest {
     private static final String STEP =
             """

@@ -4,7 +4,7 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 
-/// What bytes are compared by, so that no failure's message is made of them.
+/// A digest of bytes for comparisons, so that failure messages contain no bytes.
 ///
 /// @param sha256 in hexadecimal
 record Digest(int bytes, String sha256) {

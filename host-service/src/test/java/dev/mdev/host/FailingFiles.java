@@ -13,7 +13,8 @@ import org.springframework.context.annotation.Primary;
 import java.util.List;
 import java.util.Optional;
 
-/// A state directory that takes nothing while a test says so. It fails when the service starts.
+/// A state directory that fails all writes while a test requests it. It fails when the service
+/// starts.
 final class FailingFiles implements StateFiles {
     private final MemoryFiles files = new MemoryFiles();
     private volatile @Nullable Errno failure = Errno.ENOSPC;

@@ -7,7 +7,7 @@ import org.junit.jupiter.api.Test;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 
-/// What guest programs do and say.
+/// The behaviour and results of guest programs.
 class GuestProgramTest extends HostTest {
     @Test
     void ramIsReadAsItWasWritten() {

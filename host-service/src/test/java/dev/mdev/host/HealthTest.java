@@ -11,7 +11,7 @@ import org.springframework.test.context.DynamicPropertySource;
 import java.io.IOException;
 import java.nio.file.Path;
 
-/// What a service with a state directory says of its health.
+/// The health of a service with a state directory.
 @DirtiesContext
 class HealthTest extends HostTest {
     @TempDir static Path folder;

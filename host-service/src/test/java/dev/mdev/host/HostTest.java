@@ -7,7 +7,7 @@ import org.springframework.boot.test.web.server.LocalServerPort;
 import org.springframework.context.annotation.Import;
 import org.springframework.test.context.TestPropertySource;
 
-/// Base of the tests that speak to a server. They share one, and each leaves it empty.
+/// Base of the tests of a running server. They share one, and each leaves it empty.
 @TestPropertySource(properties = "mdev.engine=software")
 @SpringBootTest(
         webEnvironment = SpringBootTest.WebEnvironment.RANDOM_PORT,

@@ -31,8 +31,8 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 
-/// A driver whose every type breaks another rule. Its parents, `hostile` if no others are named,
-/// have 1024 pages each; each device takes 16 and shows them in BAR 0.
+/// A driver whose types break one rule each. Its parents, by default `hostile`, have 1024 pages
+/// each; each device takes 16 and shows them in BAR 0.
 final class HostileDriver implements ParentDriver {
     static final String PARENT = "hostile";
 
@@ -46,7 +46,7 @@ final class HostileDriver implements ParentDriver {
 
     private static final long SHARE_PAGES = 16;
 
-    /// Makes the driver, and some that fail when they are loaded.
+    /// Creates the driver, and some that fail at loading.
     @TestConfiguration(proxyBeanMethods = false)
     static class Beans {
         @Bean
@@ -80,7 +80,7 @@ final class HostileDriver implements ParentDriver {
         }
     }
 
-    /// A driver whose only device has no name to tell.
+    /// A driver whose only device has no name.
     private static final class Crooked implements ParentDriver {
         @Override
         public String name() {
@@ -120,7 +120,7 @@ final class HostileDriver implements ParentDriver {
         }
     }
 
-    /// A driver that does not even say its name.
+    /// A driver that does not even have a name.
     private static final class Mute implements ParentDriver {
         @Override
         public String name() {
@@ -133,7 +133,7 @@ final class HostileDriver implements ParentDriver {
         }
     }
 
-    /// What a type does wrong.
+    /// The violation of a type.
     enum Vice {
         HONEST,
         DENIES,
@@ -164,7 +164,7 @@ final class HostileDriver implements ParentDriver {
         }
     }
 
-    /// Callbacks that do not return until a test lets them.
+    /// Callbacks that do not return until a test releases them.
     static final class Stuck {
         private static volatile CountDownLatch gate = new CountDownLatch(1);
         private static volatile CountDownLatch entered = new CountDownLatch(1);
@@ -260,7 +260,7 @@ final class HostileDriver implements ParentDriver {
         public void close() {}
     }
 
-    /// What the driver itself saved, it does not take back.
+    /// The driver refuses its own saved state.
     private static final class Refusing implements DeviceState {
         @Override
         public int version() {

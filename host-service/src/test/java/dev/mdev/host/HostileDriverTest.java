@@ -9,8 +9,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 
-/// A driver that misbehaves: its guest gets a clear fault, the operator a clear record, nobody else
-/// notices.
+/// A driver that misbehaves: its guest gets a clear fault, the operator a clear record, and
+/// everything else is unaffected.
 class HostileDriverTest extends HostTest {
     private static final String WRITE_TO_PAGE_3 =
             """
@@ -167,7 +167,7 @@ class HostileDriverTest extends HostTest {
                 .contains("validateMapRequest for ");
         assertThat(api.get("/api/v1/doctor").at("/overdue/0")).contains(stuck.toString());
 
-        // Another processor of the same machine waits for its turn, not for ever.
+        // Another processor of the same machine waits for its turn, for a bounded time.
         Answer second =
                 api.post(
                                 "/api/v1/machines/vm1/vcpus/1/programs",

@@ -17,7 +17,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 
-/// Requests that nobody should send. Each gets a problem detail that says what is wrong.
+/// Invalid requests. Each gets a problem detail that names the error.
 class HostileInputTest extends HostTest {
     @ParameterizedTest
     @CsvSource(

@@ -16,8 +16,8 @@ import java.util.TreeMap;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 
-/// A service that is killed in the middle of what it does finds, when it starts again, its devices
-/// as they were before or as they should be after.
+/// A service that is killed in the middle of a verb finds, at its next start, its devices in the
+/// old or the new state.
 @Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 @Tag("slow")
 class KilledServiceTest {
@@ -46,7 +46,7 @@ class KilledServiceTest {
         return all;
     }
 
-    /// Asks for something that does not end before the service does.
+    /// Requests something that takes longer than the service's remaining life.
     private static CompletableFuture<Void> ask(Runnable request) {
         return CompletableFuture.runAsync(() -> {
             try {

@@ -26,7 +26,7 @@ class KvmTourNumbersTest extends TourNumbersTest {
         assertThat(api.get("/api/v1/machines/vm1").at("/engine")).isEqualTo("kvm");
     }
 
-    /// Skips where the engine lacks something, and says what.
+    /// Skips with a reason where the engine lacks something.
     static final class WhereKvmWorks implements ExecutionCondition {
         @Override
         public ConditionEvaluationResult evaluateExecutionCondition(ExtensionContext context) {

@@ -8,7 +8,7 @@ import org.springframework.test.context.TestPropertySource;
 
 import java.util.UUID;
 
-/// With a driver that grants longer ranges, the same pages cost fewer questions.
+/// With a driver that grants longer ranges, the same pages cost fewer requests.
 @TestPropertySource(properties = "mdev.drivers.gpu-sample.grant-pages=16")
 @Tag("slow")
 class LongerGrantsTest extends HostTest {

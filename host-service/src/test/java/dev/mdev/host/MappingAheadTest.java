@@ -8,8 +8,8 @@ import org.springframework.test.context.TestPropertySource;
 
 import java.util.UUID;
 
-/// With a driver that lets the host ask for more than the touched page, a sweep costs few
-/// questions, and touches here and there as many as without.
+/// With a driver that lets the host ask for more than the accessed page, a sweep costs few
+/// requests, and random accesses cost as many as without.
 @TestPropertySource(properties = "mdev.drivers.gpu-sample.ahead-pages=64")
 @Tag("slow")
 class MappingAheadTest extends HostTest {

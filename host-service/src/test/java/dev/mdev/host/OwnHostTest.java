@@ -11,8 +11,9 @@ import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Import;
 import org.springframework.test.context.TestPropertySource;
 
-/// Base of the tests that do to a server what others would notice: it has a state directory that
-/// fails, few definitions, and parents that may leave. It was started while the directory was full.
+/// Base of the tests with effects that would disturb others: their server has a state directory
+/// that fails, few definitions, and parents that may leave. It was started while the directory was
+/// full.
 @Import({FailingFiles.Beans.class, OwnHostTest.Leavers.class})
 @TestPropertySource(properties = "mdev.max-definitions=3")
 @Tag("slow")

@@ -10,7 +10,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 import java.util.UUID;
 
-/// Parents that leave. Each test has one of its own, since none comes back.
+/// Parents that leave. Each test has one of its own, because none returns.
 class ParentExitTest extends OwnHostTest {
     private void requireGone(String parent) {
         api.get("/api/v1/parents/" + parent).requireProblem(404, "not-found");

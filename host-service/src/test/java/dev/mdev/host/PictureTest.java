@@ -18,7 +18,7 @@ import java.util.UUID;
 
 import javax.imageio.ImageIO;
 
-/// What a device shows, over HTTP.
+/// A device's picture, over HTTP.
 class PictureTest extends HostTest {
     /// 32 bits a pixel, 96 by 64, on; then a gradient: pixel i has the colour 0x010203 * i.
     private static final String PROGRAM =
@@ -51,7 +51,7 @@ class PictureTest extends HostTest {
                     .as("pixel %d", i)
                     .isEqualTo(expected);
         }
-        // Looking maps nothing: 12,000 bytes are three pages.
+        // A picture maps nothing: 12,000 bytes are three pages.
         assertThat(api.get("/api/v1/mdevs/" + mdev).numberAt("/residentPages")).isEqualTo(3);
     }
 
@@ -63,8 +63,8 @@ class PictureTest extends HostTest {
         assertThat(Digest.of(picture(mdev).body())).isEqualTo(Digest.of(picture(mdev).body()));
     }
 
-    /// Two that do not take what they asked for have both places, until they are gone: what is kept
-    /// for them is all that is ever kept.
+    /// Two clients that do not read their pictures hold both places until they are gone: the
+    /// service never buffers more.
     @Test
     void aPictureThatIsOnItsWayHasItsPlaceUntilItIsThere() throws Exception {
         UUID mdev = api.createMdev("gpu0", "gpu-sample-16m");
@@ -95,8 +95,8 @@ class PictureTest extends HostTest {
         assertThat(Digest.of(picture(mdev).body())).isEqualTo(all);
     }
 
-    /// A client that was given a place, and takes no more than the status line. A place is free
-    /// some time after the client before has all it asked for.
+    /// A client that has a place, and reads only the status line. A place becomes free some time
+    /// after the former client has everything.
     private Socket admitted(UUID mdev) throws IOException {
         while (true) {
             Socket socket = ask(mdev);
@@ -141,7 +141,7 @@ class PictureTest extends HostTest {
         return "/api/v1/mdevs/%s/picture".formatted(mdev);
     }
 
-    /// Asks until there is a place.
+    /// Polls until there is a place.
     private HttpResponse<byte[]> picture(UUID mdev) {
         HttpResponse<byte[]> response = api.bytes(pathOf(mdev));
         while (response.statusCode() == 503) {

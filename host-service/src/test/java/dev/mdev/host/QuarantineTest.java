@@ -6,7 +6,7 @@ import org.junit.jupiter.api.Test;
 import org.springframework.beans.factory.annotation.Autowired;
 import org.springframework.context.annotation.Import;
 
-/// Pages that cannot be scrubbed are counted, until they can be.
+/// A metric counts pages that cannot be scrubbed, until they can be.
 @Import(RottenDriver.Beans.class)
 class QuarantineTest extends HostTest {
     @Autowired private RottenDriver driver;

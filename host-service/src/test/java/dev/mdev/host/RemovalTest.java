@@ -7,7 +7,7 @@ import org.junit.jupiter.api.Test;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 
-/// Removal is bounded, and says who held the device.
+/// Removal is bounded, and names the holder of the device.
 class RemovalTest extends HostTest {
     private static final String WRITE =
             "{\"steps\":[{\"op\":\"write\",\"at\":{\"mdev\":\"%s\",\"bar\":0},\"value\":7}]}";

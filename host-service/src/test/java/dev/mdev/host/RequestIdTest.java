@@ -15,7 +15,7 @@ import org.springframework.web.servlet.mvc.method.annotation.RequestMappingHandl
 import java.util.List;
 import java.util.Map;
 
-/// The id that a client is told finds the request in the log.
+/// The id in a response finds the request in the log.
 @ExtendWith(OutputCaptureExtension.class)
 class RequestIdTest extends HostTest {
     private static final String PATH = "/api/v1/mistake";
@@ -24,7 +24,7 @@ class RequestIdTest extends HostTest {
     @Qualifier("requestMappingHandlerMapping")
     private RequestMappingHandlerMapping paths;
 
-    /// What is at the path for the time of the test.
+    /// The controller at the path during the test.
     static final class Mistaken {
         public String serve() {
             return List.<String>of().getFirst();

@@ -20,8 +20,8 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
 
-/// A driver whose parent `rotten` has 16 pages. Its two last ones do not read back as zero until
-/// they are mended.
+/// A driver whose parent `rotten` has 16 pages. Its last two do not read back as zero until they
+/// are repaired.
 final class RottenDriver implements ParentDriver {
     private static final long PAGES = 16;
     private static final long FIRST_BAD_PAGE = 14;

@@ -24,8 +24,8 @@ import java.util.regex.Pattern;
 class ScriptsTest {
     private static final Pattern VARIABLE = Pattern.compile("\\bMDEV_[A-Z_]+");
 
-    /// The service reads its environment, too: `MDEV_DRIVERS` is all of `mdev.drivers` to it, and a
-    /// folder's name is no map.
+    /// The service also reads its environment: `MDEV_DRIVERS` is the whole of `mdev.drivers` to it,
+    /// and a folder's name is not a map.
     @ParameterizedTest
     @ValueSource(strings = {"bin/mdev-host", "docker-entrypoint.sh", "Dockerfile"})
     void theirVariablesAreNoSettingsOfTheService(String file) throws IOException {

@@ -25,14 +25,14 @@ final class ServiceProcess implements AutoCloseable {
         this.api = api;
     }
 
-    /// What runs in the process: the service, and drivers of the tests.
+    /// The content of the process: the service, and drivers of the tests.
     static void main(String[] arguments) {
         new SpringApplication(MdevHostApplication.class, HostileDriver.Beans.class).run(arguments);
     }
 
     /// Starts the service and waits until it answers.
     ///
-    /// @param folder its state and its log are in there
+    /// @param folder the folder of its state and its log
     static ServiceProcess start(Path folder, String... options)
             throws IOException, InterruptedException {
         int port;
@@ -86,7 +86,7 @@ final class ServiceProcess implements AutoCloseable {
         return api;
     }
 
-    /// Ends the process as a crash does, wherever it is (`kill -9`), and waits until it is gone.
+    /// Ends the process as a crash does, at any point (`kill -9`), and waits until it is gone.
     void kill() throws InterruptedException {
         process.destroyForcibly().waitFor();
     }

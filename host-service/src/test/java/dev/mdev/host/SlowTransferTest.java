@@ -20,7 +20,7 @@ import java.time.Duration;
 import java.util.UUID;
 import java.util.concurrent.locks.LockSupport;
 
-/// Clients that send or take a state more slowly than they may.
+/// Clients that send or read a state too slowly.
 @ExtendWith(OutputCaptureExtension.class)
 @TestPropertySource(properties = "mdev.web.max-transfer=3s")
 @Tag("slow")
@@ -137,7 +137,7 @@ class SlowTransferTest extends HostTest {
     void aClientThatTakesAStateSlowlyLosesItAndTheDeviceGoesOn(CapturedOutput output)
             throws IOException {
         int from = output.toString().length();
-        // More than what the sockets' buffers take.
+        // More than the sockets' buffers hold.
         UUID mdev = filled("gpu-sample-64m", 15_000);
         String head = "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n".formatted(state(mdev));
         try (Socket socket = new Socket()) {
@@ -150,7 +150,7 @@ class SlowTransferTest extends HostTest {
                     .requireProblem(503, "unavailable");
 
             while (api.post("/api/v1/mdevs/%s/reset".formatted(mdev), "").status() == 503) {
-                // Fast enough for the container, which gives up clients that do nothing.
+                // Fast enough for the container, which drops idle clients.
                 var _ = in.readNBytes(1 << 14);
                 LockSupport.parkNanos(Duration.ofMillis(5).toNanos());
             }
@@ -178,10 +178,10 @@ class SlowTransferTest extends HostTest {
         while (!output.toString().contains("a client left")) {
             LockSupport.parkNanos(Duration.ofMillis(5).toNanos());
         }
-        // Whoever gets the device next comes after all that is said of the last one.
+        // The next holder of the device comes after all reports of the last one.
         api.run("vm1", STEP.formatted("write", mdev, 1)).requireStatus(200);
         assertThat(output.toString().substring(from).lines())
-                // A driver may be slow on a host that has much to do: that is not the client's.
+                // A driver may be slow on a busy host: that is not the client's fault.
                 .filteredOn(line -> !line.contains("CALLBACK_SLOW"))
                 .anyMatch(line ->
                         line.contains("a client left in the middle: the state of mdev=" + mdev))

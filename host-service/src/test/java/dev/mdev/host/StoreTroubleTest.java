@@ -13,7 +13,7 @@ import org.springframework.boot.test.system.OutputCaptureExtension;
 
 import java.util.UUID;
 
-/// A state directory that is full or broken is the host's trouble, and told as such.
+/// A state directory that is full or broken is the host's trouble, and reported as such.
 @ExtendWith(OutputCaptureExtension.class)
 class StoreTroubleTest extends OwnHostTest {
     private static final String SPEC = "{\"parent\":\"gpu0\",\"type\":\"gpu-sample-16m\"}";

@@ -6,7 +6,8 @@ import org.junit.jupiter.api.Test;
 
 import java.util.UUID;
 
-/// Lazy mapping, counted: one fault a page at first touch, none after, again after a revocation.
+/// Lazy mapping, counted: one fault per page at the first access, none afterwards, and again after
+/// a revocation.
 class TourNumbersTest extends HostTest {
     private static final String WRITE =
             """
@@ -96,7 +97,7 @@ class TourNumbersTest extends HostTest {
         requireAll("red", red, "0x1111111111111111");
         requireAll("blue", blue, "0x2222222222222222");
 
-        // Whoever gets red's pages next finds zeroes.
+        // The next tenant of red's pages finds zeroes.
         api.delete("/api/v1/machines/red").requireStatus(204);
         api.delete("/api/v1/mdevs/" + red).requireStatus(204);
         UUID green = api.createMdev("gpu0", "gpu-sample-128m");
@@ -117,7 +118,7 @@ class TourNumbersTest extends HostTest {
         assertThat(filled.at("/end")).isEqualTo("completed");
     }
 
-    /// Every eighth of a page is looked at.
+    /// Every eighth of a page is checked.
     private void requireAll(String machine, UUID mdev, String value) {
         Answer checked =
                 api.run(
@@ -138,7 +139,7 @@ class TourNumbersTest extends HostTest {
         assertThat(view.numberAt("/regions/0/residentPages")).isEqualTo(resident);
     }
 
-    /// The driver was asked that often: each question is one record.
+    /// The number of requests to the driver: each request is one record.
     private void requireCallbacks(UUID mdev, long count) {
         Answer faults = api.get("/api/v1/mdevs/%s/faults?limit=256".formatted(mdev));
         assertThat(faults.numberAt("/outcomes/granted")).isEqualTo(count);

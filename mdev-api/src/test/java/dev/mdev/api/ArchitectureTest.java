@@ -14,7 +14,7 @@ import org.junit.jupiter.api.Test;
 import java.util.List;
 import java.util.regex.Pattern;
 
-/// Who may know whom in the driver interface.
+/// The dependency rules of the driver interface.
 class ArchitectureTest extends ArchitectureRules {
     ArchitectureTest() {
         super(

@@ -21,12 +21,12 @@ import org.jspecify.annotations.Nullable;
 import java.util.List;
 import java.util.Objects;
 
-/// A driver that does nothing but grant.
+/// A driver that only grants.
 ///
 /// @param kind as [FaultBench.Case] has it
-/// @param grant pages a grant
+/// @param grant pages per grant
 /// @param pages of a device
-/// @param devices that fit
+/// @param devices the number of devices that fit
 record BenchDriver(String kind, int grant, int pages, int devices) implements ParentDriver {
     static final String PARENT = "bench0";
     static final String TYPE = "bench";

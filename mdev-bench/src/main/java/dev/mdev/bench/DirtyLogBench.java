@@ -17,8 +17,8 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.concurrent.TimeUnit;
 
-/// What reading the log of a slot of 1 TiB costs: 32 MiB of bitmap. Write-protecting the pages
-/// again is the MMU's work and not part of it.
+/// The cost of reading the log of a slot of 1 TiB: 32 MiB of bitmap. This excludes write-protecting
+/// the pages again, which is the MMU's work.
 @BenchmarkMode(Mode.SingleShotTime)
 @OutputTimeUnit(TimeUnit.MILLISECONDS)
 @Warmup(iterations = 5)
@@ -48,7 +48,7 @@ public class DirtyLogBench {
         machine.dirty(0, dirtyPercent);
     }
 
-    /// The yardstick: as many bytes, copied.
+    /// The yardstick: a copy of as many bytes.
     @Benchmark
     public MemorySegment copyOfAsManyBytes() {
         return target.copyFrom(other);

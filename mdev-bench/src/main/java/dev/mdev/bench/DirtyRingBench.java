@@ -33,8 +33,8 @@ import java.lang.foreign.Arena;
 import java.util.Objects;
 import java.util.concurrent.TimeUnit;
 
-/// What an entry of a dirty ring costs in each part of its life. Pages are in order, so that a
-/// reset gathers 64 of them; write-protecting them again is not part of it.
+/// The cost of a dirty ring's entry in each part of its life. Pages are in order, so that a reset
+/// gathers 64 of them; this excludes write-protecting them again.
 @BenchmarkMode(Mode.SingleShotTime)
 @OutputTimeUnit(TimeUnit.NANOSECONDS)
 @Warmup(iterations = 300)

@@ -19,9 +19,8 @@ import org.openjdk.jmh.annotations.Warmup;
 
 import java.util.concurrent.TimeUnit;
 
-/// What the view by backing memory costs when it is collected, beside collecting slot by slot: 64
-/// GiB that two slots show, each with its own log. Write-protecting the pages again is not part of
-/// it.
+/// The cost of collecting the view by backing memory, compared with collecting slot by slot: 64 GiB
+/// that two slots show, each with its own log. This excludes write-protecting the pages again.
 @BenchmarkMode(Mode.SingleShotTime)
 @OutputTimeUnit(TimeUnit.MICROSECONDS)
 @Warmup(iterations = 20)

@@ -40,8 +40,8 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.regex.Pattern;
 
-/// What a fault costs, beside a C program that makes the same system calls: `lazy_fault.c` among
-/// the sources. The two take turns in one run.
+/// The cost of a fault, compared with a C program that makes the same system calls: `lazy_fault.c`
+/// among the sources. The two take turns in one run.
 ///
 /// ```
 /// mvn -Pbench -pl mdev-bench -am package -DskipTests -Dbench=REGEX -Dbench.main=dev.mdev.bench.FaultBench
@@ -49,9 +49,9 @@ import java.util.regex.Pattern;
 ///
 /// `REGEX` chooses among [#CASES]; a point chooses all.
 ///
-/// On our side everything is there that a guest of the host service has: slots, bus, driver, the
+/// The Java side has everything that a guest of the host service has: slots, bus, driver, the
 /// record of each fault. `-Dmdev.bench.source` names the C program, `-Dmdev.bench.garbage` the MiB
-/// a second that another thread throws away meanwhile.
+/// of garbage that another thread creates per second.
 public final class FaultBench {
     private static final int PAGES = Integer.getInteger("mdev.bench.pages", 4096);
     private static final int ROUNDS = Integer.getInteger("mdev.bench.rounds", 4);
@@ -63,9 +63,9 @@ public final class FaultBench {
 
     /// What is measured.
     ///
-    /// @param kind how pages are granted: `continue` in parallel to the BAR, `mmap` elsewhere,
-    ///   `eager` all at once before the guest runs, and left there
-    /// @param grant pages a grant
+    /// @param kind how pages are granted: `continue` linearly to the BAR, `mmap` elsewhere, `eager`
+    ///   all at once before the guest runs, permanently
+    /// @param grant pages per grant
     /// @param lanes virtual processors, each with a device of its own
     record Case(String kind, int grant, int lanes) {}
 
@@ -174,7 +174,7 @@ public final class FaultBench {
         return text;
     }
 
-    /// What a busy host service allocates beside.
+    /// The allocations of a busy host service.
     private static void startGarbage() {
         if (GARBAGE_MIB > 0) {
             Thread.ofPlatform().daemon().name("garbage").start(FaultBench::throwAway);
@@ -192,7 +192,7 @@ public final class FaultBench {
             if (kept.size() > 65_536) {
                 kept.clear();
             }
-            // Kept to the rate by waiting for the clock.
+            // Waits for the clock to keep to the rate.
             while (kib % 1024 == 0 && System.nanoTime() - begin < kib * 976_562 / GARBAGE_MIB) {
                 Thread.onSpinWait();
             }

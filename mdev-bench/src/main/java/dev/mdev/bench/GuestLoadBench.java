@@ -32,9 +32,9 @@ import java.time.Duration;
 import java.util.Objects;
 import java.util.concurrent.TimeUnit;
 
-/// What a guest's load costs in the software engine: by a TLB hit, and by a walk of the tables.
+/// The cost of a guest's load in the software engine: by a TLB hit, and by a walk of the tables.
 ///
-/// The slot logs, so that its leaves are of 4 KiB and the walk is as deep as it gets.
+/// The slot logs, so that its leaves are of 4 KiB and the walk has its full depth.
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.NANOSECONDS)
 @Warmup(iterations = 3, time = 1)

@@ -19,7 +19,7 @@ import org.openjdk.jmh.annotations.Warmup;
 
 import java.util.concurrent.TimeUnit;
 
-/// What it costs to create a slot and delete it again, in an address space that has many.
+/// The cost of creating and deleting a slot, in an address space with many slots.
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.MICROSECONDS)
 @Warmup(iterations = 3, time = 1)

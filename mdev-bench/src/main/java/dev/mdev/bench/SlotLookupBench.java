@@ -23,8 +23,8 @@ import org.openjdk.jmh.annotations.Warmup;
 import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
 
-/// What finding the slot of a guest frame costs. Slots are of 4 pages with holes of 4 between them,
-/// as in the table of `slot_lookup.c`.
+/// The cost of finding the slot of a guest frame. Slots are of 4 pages with holes of 4 between
+/// them, as in the table of `slot_lookup.c`.
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.NANOSECONDS)
 @Warmup(iterations = 3, time = 1)

@@ -1,4 +1,4 @@
-/// Benchmarks of the memory core, by JMH. How to run them and what they gave: `docs/benchmarks.md`.
+/// Benchmarks of the memory core, by JMH. Commands and results: `docs/benchmarks.md`.
 @NullMarked
 package dev.mdev.bench;
 

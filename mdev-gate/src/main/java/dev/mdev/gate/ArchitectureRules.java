@@ -18,9 +18,9 @@ import java.util.TreeSet;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
 
-/// Who may know whom in a module. A module's own test extends it and says what its packages are.
+/// The dependency rules of a module. A module's own test extends it and describes its packages.
 public abstract class ArchitectureRules {
-    /// A circle of up to so many classes is how a few types that belong together are written.
+    /// The maximum size of a circle of classes: a few types that belong together may form one.
     private static final int LARGEST_CIRCLE = 4;
 
     private final JavaClasses classes;

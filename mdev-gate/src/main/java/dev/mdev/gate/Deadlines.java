@@ -2,12 +2,12 @@ package dev.mdev.gate;
 
 import java.time.Duration;
 
-/// How long tests wait for what has to happen. A test that passes waits for a signal, so that a
-/// deadline passes only where something hangs: it allows for a machine with many times its load.
+/// How long tests wait for an event. A passing test waits for a signal, so a deadline passes only
+/// if something hangs: it allows for a machine with many times its load.
 public final class Deadlines {
-    /// In seconds; `-Dmdev.test.deadline-seconds` or the environment's `MDEV_TEST_DEADLINE_SECONDS`
-    /// is another one. JUnit's `@Timeout`, which is for what ignores this one, is three times as
-    /// long.
+    /// In seconds; `-Dmdev.test.deadline-seconds` or the environment variable
+    /// `MDEV_TEST_DEADLINE_SECONDS` overrides it. JUnit's `@Timeout`, which covers code that
+    /// ignores this deadline, is three times as long.
     public static final long HANG_SECONDS = seconds();
 
     /// The same as a duration.

@@ -38,7 +38,7 @@ public final class PackageTable {
                 .collect(Collectors.toCollection(TreeSet::new));
     }
 
-    /// What classes use although the table does not allow it.
+    /// The uses that the table does not allow.
     List<String> forbidden(JavaClasses classes) {
         return uses(classes)
                 .filter(use -> !mayUse.getOrDefault(from(use), Set.of()).contains(to(use)))
@@ -48,7 +48,7 @@ public final class PackageTable {
                 .toList();
     }
 
-    /// What the table allows although no class uses it, and rows of packages that are gone.
+    /// The table's entries without a use, and rows of packages that no longer exist.
     Set<String> unused(JavaClasses classes) {
         Set<String> used =
                 uses(classes).map(use -> edge(from(use), to(use))).collect(Collectors.toSet());

@@ -12,7 +12,7 @@ import dev.mdev.gate.sample.below.Below;
 
 import org.junit.jupiter.api.Test;
 
-/// The rules find what is against them.
+/// The rules find violations.
 final class GateTest {
     private static final JavaClasses SAMPLE =
             new ClassFileImporter()

@@ -49,7 +49,7 @@ class ObserversTest {
         assertThat(heard).containsExactly("event 7", "event 7", "scrubbed gpu0", "scrubbed gpu0");
     }
 
-    /// Of an event that is forgotten here, nobody would hear.
+    /// Every event must be reported, even a forgotten one.
     @Test
     void everyEventIsPassedOn() {
         assertThat(MdevObserver.class.getDeclaredMethods())

@@ -1,4 +1,4 @@
-/// Tests of how the core is put together.
+/// Tests of the core's configuration.
 @NullMarked
 package dev.mdev.host.bus;
 

@@ -16,7 +16,7 @@ class DriverTroubleTest {
         trouble.slowCallback(new CallReport(owner, "regions", 1_000_000, "main", true));
     }
 
-    /// Devices that were never made, and those that are gone, do not tell that they are.
+    /// Devices that were never created, and devices that are gone, do not report that.
     @Test
     void subjectsOfSlowCallbacksAreForgottenWhenThereAreTooMany() {
         slow("mdev=first");

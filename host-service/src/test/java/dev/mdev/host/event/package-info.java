@@ -1,4 +1,4 @@
-/// Tests of what is noted of the device bus.
+/// Tests of the records about the device bus.
 @NullMarked
 package dev.mdev.host.event;
 

@@ -18,7 +18,7 @@ import java.util.concurrent.atomic.AtomicLong;
 class TransferLimitTest {
     private static final Duration LIMIT = Duration.ofMinutes(10);
 
-    /// Near its end, so that it overflows meanwhile, as it may.
+    /// Near its end, so that it overflows during the test, as it may.
     private final AtomicLong clock = new AtomicLong(Long.MAX_VALUE - 5);
 
     private final TransferLimit limit = new TransferLimit(LIMIT, clock::get);

@@ -17,8 +17,8 @@ import org.openjdk.jmh.annotations.Warmup;
 
 import java.util.concurrent.TimeUnit;
 
-/// What it costs to take the right to write from pages again whose marks were collected, for each
-/// word of a dirty bitmap: 4 GiB, mapped by 4 KiB.
+/// The cost of taking write permission again from pages whose marks were collected, for each word
+/// of a dirty bitmap: 4 GiB, mapped by 4 KiB.
 @BenchmarkMode(Mode.SingleShotTime)
 @OutputTimeUnit(TimeUnit.NANOSECONDS)
 @Warmup(iterations = 30)

@@ -28,8 +28,8 @@ import java.util.TreeMap;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
 
-/// Runs the conformance suite on drivers with a known bug each: a suite that never fails is worth
-/// nothing.
+/// Runs the conformance suite on drivers with a known bug each: a suite that never fails is
+/// worthless.
 @Tag("slow")
 final class ConformanceFindsBugsTest {
     private static final int TESTS_OF_THE_SUITE = 28;
@@ -93,7 +93,7 @@ final class ConformanceFindsBugsTest {
     }
 
     /// @param tests which of the suite's tests to run, by name
-    /// @return how many ran
+    /// @return the number of tests
     private static int runSuite(
             Supplier<? extends ParentDriver> driver,
             Duration deadline,
@@ -138,7 +138,7 @@ final class ConformanceFindsBugsTest {
         }
     }
 
-    /// The suite on whatever driver is to be tried now.
+    /// The suite for the current driver.
     static final class Suite extends ParentDriverConformance {
         private static Supplier<? extends ParentDriver> driver = Variant::new;
         private static Duration deadline = InMemoryHost.Options.standard().deadline();

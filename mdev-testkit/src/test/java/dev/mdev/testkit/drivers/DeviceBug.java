@@ -22,7 +22,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
 
-/// Bugs in everything but the answers for pages: registers, life, state.
+/// Bugs outside the answers for pages: registers, life, state.
 @SuppressWarnings("ImmutableEnumChecker") // suppliers of fresh drivers
 enum DeviceBug implements SeededBug {
     BLOCKS_IN_A_REGISTER(

@@ -18,7 +18,7 @@ import java.util.Set;
 import java.util.function.BiFunction;
 import java.util.function.Supplier;
 
-/// Bugs in what a driver answers when a page is touched.
+/// Bugs in a driver's answers to accesses of pages.
 @SuppressWarnings("ImmutableEnumChecker") // suppliers of fresh drivers
 enum GrantBug implements SeededBug {
     GRANTS_MORE_THAN_ITS_SHARE(
@@ -88,7 +88,7 @@ enum GrantBug implements SeededBug {
                     new Variant() {
                         @Override
                         MdevDevice create(Aperture aperture, MdevContext context) {
-                            // Hands pages out in the order they are touched, and again after a
+                            // Hands pages out in the order of their accesses, and again after a
                             // revocation.
                             long[] next = new long[1];
                             Map<Long, Long> table = new HashMap<>();
@@ -171,7 +171,7 @@ enum GrantBug implements SeededBug {
         return null;
     }
 
-    /// Answers as it is told.
+    /// Answers as configured.
     private static final class Device extends Variant.VariantDevice {
         private final BiFunction<Device, MapRequest, MapDecision> answer;
 

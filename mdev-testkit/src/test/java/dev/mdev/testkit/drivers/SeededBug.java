@@ -6,7 +6,7 @@ import java.time.Duration;
 interface SeededBug {
     Variant newDriver();
 
-    /// The test that has to find it, whichever others do.
+    /// The test that must find it, whether others also do or not.
     String foundBy();
 
     /// A part of what the test has to say.

@@ -23,7 +23,7 @@ import java.util.Arrays;
 import java.util.Map;
 import java.util.SplittableRandom;
 
-/// The parts of the test kit that the conformance suite leans on.
+/// The parts of the test kit that the conformance suite relies on.
 final class TestKitTest {
     @Test
     void aTraceSurvivesItsTextForm() {

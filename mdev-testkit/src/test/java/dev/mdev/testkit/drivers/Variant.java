@@ -29,8 +29,8 @@ import java.util.concurrent.CountDownLatch;
 import java.util.function.BiFunction;
 import java.util.function.Supplier;
 
-/// A driver without a bug, made to be changed in one place: memory in region 0, a page of registers
-/// in region 2, the first 8 bytes of which keep what is stored.
+/// A driver without a bug, made for changes in one place: memory in region 0, a page of registers
+/// in region 2, whose first 8 bytes keep stored values.
 class Variant implements ParentDriver {
     static final int PAGES_A_DEVICE = 8;
     static final int DEVICES = 4;
@@ -46,7 +46,7 @@ class Variant implements ParentDriver {
                 };
     }
 
-    /// Hangs, as long as nobody interrupts.
+    /// Hangs until it is interrupted.
     static void waitForEver() {
         try {
             new CountDownLatch(1).await();

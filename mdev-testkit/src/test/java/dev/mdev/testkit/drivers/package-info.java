@@ -1,4 +1,4 @@
-/// Small drivers that the test kit is tested with: one that is right, and many with one bug each.
+/// Small drivers that test the test kit: one that is correct, and many with one bug each.
 @NullMarked
 package dev.mdev.testkit.drivers;
 
