@@ -221,7 +221,8 @@ class HostileDriverTest extends HostTest {
         Answer refused = api.put("/api/v1/machines/vm2/devices/" + mdev, "");
         assertThat(refused.status()).isGreaterThanOrEqualTo(400);
         assertThat(refused.at("/errno")).isEqualTo("EIO");
-        assertThat(refused.at("/detail")).contains("was not reset after its last holder", "cannot reset");
+        assertThat(refused.at("/detail"))
+                .contains("was not reset after its last holder", "cannot reset");
         assertThat(api.get("/api/v1/mdevs/" + mdev).requireStatus(200).at("/holder")).isEmpty();
     }
 

@@ -55,7 +55,8 @@ class BusMeters implements MdevObserver {
                     outcome,
                     Timer.builder("mdevhost.fault.duration")
                             .description(
-                                    "From the request to the driver to its checked answer, by outcome")
+                                    "From the request to the driver to its checked answer, by"
+                                        + " outcome")
                             .tag("outcome", outcome.name().toLowerCase(Locale.ROOT))
                             .serviceLevelObjectives(BUCKETS)
                             .register(registry));

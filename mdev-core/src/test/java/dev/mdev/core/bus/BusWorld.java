@@ -122,8 +122,8 @@ public final class BusWorld implements AutoCloseable {
                 .toList();
     }
 
-    /// What must hold whenever nothing is under way: no page has two owners or none, and what is
-    /// free is zero.
+    /// Holds whenever no verb is running: every page has exactly one owner, and free pages are
+    /// zero.
     void check() {
         assertThat(driver.leaks).isEmpty();
         for (Parent parent : bus.parents()) {

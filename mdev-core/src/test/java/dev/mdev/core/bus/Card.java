@@ -16,7 +16,7 @@ import java.util.concurrent.atomic.AtomicLong;
 public final class Card {
     static final String POOL = "vram";
 
-    /// Whoever maps a card's memory gets page numbers that nobody had.
+    /// A user who maps a card's memory gets new page numbers.
     private static final AtomicLong NEXT_PFN = new AtomicLong(0x1000);
 
     final String name;

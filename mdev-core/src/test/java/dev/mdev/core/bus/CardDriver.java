@@ -70,7 +70,7 @@ final class CardDriver implements ParentDriver {
     volatile Runnable onResume = () -> {};
     volatile Runnable onAdopt = () -> {};
 
-    /// After a parent looked which devices there are, and before it says so.
+    /// After a parent looked for its devices, and before it reports them.
     volatile Runnable onExisting = () -> {};
 
     volatile int extraStateBytes;

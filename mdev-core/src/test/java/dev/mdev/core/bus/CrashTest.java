@@ -26,9 +26,9 @@ import java.util.UUID;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
 
-/// Every verb, ended by a crash at every step that has an effect outside the process: files,
-/// devices, memory. What a new process finds is what was before the verb or what should be after
-/// it, no page is lost, and nobody is given a page with another's bytes.
+/// Every verb, ended by a crash at every step with an effect outside the process: files, devices,
+/// memory. A new process finds the old or the new state, no page is lost, and no device gets a page
+/// with another's bytes.
 @Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 @Tag("slow")
 class CrashTest {
@@ -43,7 +43,7 @@ class CrashTest {
         return new MdevDefinition(uuid, "gpu0", TYPE, autostart);
     }
 
-    /// A verb, and what must be there before it. TWO is always there, and must stay as it is.
+    /// A verb, and its initial state. TWO always exists, and must stay as it is.
     @SuppressWarnings("ImmutableEnumChecker") // what to do, which has no state
     enum Scenario {
         CREATE(bus -> {}, bus -> bus.create(ONE, "gpu0", TYPE)),
@@ -101,7 +101,7 @@ class CrashTest {
                                         List.of(new PfnRange(base + PAGES - 3, 3))))));
     }
 
-    /// What is true of the devices, by what a crash leaves of it.
+    /// The facts about the device, by the result of a crash.
     private record Facts(Set<String> defined, Set<UUID> active) {
         static Facts of(BusWorld world) {
             return new Facts(
@@ -227,8 +227,8 @@ class CrashTest {
         return world.bus.parents().isEmpty();
     }
 
-    /// Nothing is lost or shared, what is free is zero, each device has its bytes, and the whole
-    /// card can be given out with no leak.
+    /// No page is lost or shared, free pages are zero, each device has its bytes, and the whole
+    /// card can be handed out without a leak.
     private static void checkPages(BusWorld world, Scenario scenario, String what) {
         world.check();
         for (CardDriver.Device device : world.driver.devices.values()) {

@@ -145,7 +145,7 @@ class ForeignTest {
         world.close();
     }
 
-    /// It can be saved until somebody gets it; whoever gets it finds nothing of the one before.
+    /// It can be saved until its assignment; its next holder finds nothing of the last one.
     @Test
     void aDeviceThatWasTakenOverKeepsItsStateUntilItsFirstHolderGetsIt() throws Exception {
         BusWorld world = new BusWorld(card).plug();
@@ -351,7 +351,7 @@ class ForeignTest {
         MdevStatus meanwhile = world.bus.status(ALIEN).orElseThrow();
         assertThat(meanwhile.activity()).isEqualTo(Activity.STARTING);
         assertThat(meanwhile.heldPages()).isEqualTo(4);
-        // The driver handed it over, so it does not say that it is there, and then takes it back.
+        // The driver handed it over, so it does not report the device, and then takes it back.
         world.driver.onExisting =
                 () -> {
                     world.driver.onExisting = () -> {};

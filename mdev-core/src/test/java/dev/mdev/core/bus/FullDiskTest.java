@@ -15,8 +15,8 @@ import org.junit.jupiter.api.Test;
 
 import java.util.UUID;
 
-/// A bus that opens on a disk that takes nothing: it shows what is there, changes nothing, and goes
-/// on as soon as the disk takes something again.
+/// A bus that opens on a disk that refuses writes: it shows what exists, changes nothing, and
+/// continues when the disk accepts writes again.
 class FullDiskTest {
     private static final UUID ONE = UUID.fromString("f0000000-0000-4000-8000-000000000001");
     private static final UUID TWO = UUID.fromString("f0000000-0000-4000-8000-000000000002");

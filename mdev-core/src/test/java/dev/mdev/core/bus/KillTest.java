@@ -45,8 +45,8 @@ class KillTest {
                 });
     }
 
-    /// Runs the process until it printed a random number of lines, kills it in whatever it is doing
-    /// then, and reads what else it had printed.
+    /// Runs the process until it printed a random number of lines, kills it at that point, and
+    /// reads the rest of its output.
     private List<String> runAndKill(SplittableRandom random) {
         try {
             Process process =
@@ -70,7 +70,7 @@ class KillTest {
                 while (line != null) {
                     lines.add(line);
                     if (lines.size() == enough) {
-                        // Process itself would close the streams, too.
+                        // Process itself would also close the streams.
                         process.toHandle().destroyForcibly();
                     }
                     line = reader.readLine();

@@ -26,8 +26,8 @@ import java.util.SplittableRandom;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentLinkedQueue;
 
-/// Random verbs, crashes at random steps, restarts; against a model of what is defined and active.
-/// Devices fill their pages with bytes of their own and look whether anybody else's are there.
+/// Random verbs, crashes at random steps, restarts; against a model of the defined and active
+/// devices. Devices fill their pages with bytes of their own and check for bytes of others.
 @Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 @Tag("slow")
 class LifeCycleModelTest {

@@ -32,7 +32,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 
-/// Removal of devices that somebody has, and of devices whose driver does not let go.
+/// Removal of devices that have a holder, and of devices whose driver does not let go.
 @Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class RemovalTest {
     private static final UUID ONE = new UUID(2, 1);
@@ -244,7 +244,7 @@ class RemovalTest {
         create(ONE);
     }
 
-    /// The removal has deleted a definition; what is written down later is another one.
+    /// The removal has deleted a definition; a later definition is another one.
     @Test
     void aDefinitionThatIsWrittenWhileTheDeviceIsLostSurvivesARestart() {
         MdevDefinition definition = new MdevDefinition(ONE, "gpu0", TYPE, false);

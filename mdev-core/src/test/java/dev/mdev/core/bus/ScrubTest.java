@@ -181,7 +181,7 @@ class ScrubTest {
         world.close();
     }
 
-    /// The second finds none of the pages that the first is at, whosever they are by then.
+    /// The second repair finds none of the pages of the first, whoever owns them by then.
     @Test
     void twoRepairsAtATimeDoNotTouchPagesThatSomebodyGotInBetween() throws Exception {
         try (BusWorld world = new BusWorld(card).plug()) {

@@ -34,7 +34,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CountDownLatch;
 
-/// Removals of devices on which somebody works with the help of a driver that does not return.
+/// Removals of devices with a verb that is stuck in a driver.
 @Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class StuckVerbTest {
     private static final UUID ONE = new UUID(12, 1);
@@ -216,7 +216,7 @@ class StuckVerbTest {
         assertEndedMeanwhile(restore);
     }
 
-    /// Its pages may be written to as long as the sender is at it: nobody else gets them before.
+    /// The sender may still write to its pages: no other device gets them before it ends.
     @Test
     void aRestoreWhoseSenderStopsSendingIsOvertaken() throws Exception {
         create(ONE);

@@ -29,7 +29,7 @@ final class Vram {
         return Page.numberOf(content.length);
     }
 
-    /// Lets a page keep what it has, whatever is written.
+    /// Lets a page keep its content, regardless of writes.
     void stick(int page) {
         stuck.set(page);
     }

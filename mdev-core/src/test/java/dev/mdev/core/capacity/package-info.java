@@ -1,4 +1,4 @@
-/// Tests of who has which pages, and what fits.
+/// Tests of the tenants of pages, and of what fits.
 @NullMarked
 package dev.mdev.core.capacity;
 

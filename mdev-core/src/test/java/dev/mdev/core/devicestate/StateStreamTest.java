@@ -171,7 +171,7 @@ class StateStreamTest {
                 });
     }
 
-    /// Writes sections whose checks are right, whatever they say.
+    /// Writes sections with correct checksums, whatever their content.
     private static final class Forger {
         private final ByteArrayOutputStream out = new ByteArrayOutputStream();
 
@@ -303,7 +303,7 @@ class StateStreamTest {
             if (length == 0) {
                 return 0;
             }
-            // The first byte may begin a new part; then what is left of it.
+            // The first byte may begin a new part; then the rest of it.
             into[offset] = (byte) read();
             int more = Math.min(length - 1, part.length - at);
             System.arraycopy(part, at, into, offset + 1, more);

@@ -31,8 +31,8 @@ import java.util.SplittableRandom;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /// Real threads: two processors write memory through two slots that share it, one slot is deleted
-/// and created again all the time, and a VMM collects and copies. When all is over, the copy is
-/// what is in memory. Mistakes are planted to show that the test can fail.
+/// and created again all the time, and a VMM collects and copies. At the end, the copy equals
+/// memory. Planted bugs show that the test can fail.
 @Timeout(value = 900, threadMode = ThreadMode.SEPARATE_THREAD)
 @Tag("slow")
 class DirtyBackingViewRaceTest {
@@ -45,9 +45,9 @@ class DirtyBackingViewRaceTest {
     private enum Collector {
         /// By the view.
         VIEW,
-        /// Slot by slot: what a slot held when it was deleted is lost.
+        /// Slot by slot: the bits of a slot are lost with it.
         PER_SLOT,
-        /// The bits alone: the right to write stays, and what is written later is not logged.
+        /// The bits alone: write permission stays, and later writes are not logged.
         WITHOUT_PROTECTION
     }
 

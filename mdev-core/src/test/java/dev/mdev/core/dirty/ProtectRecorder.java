@@ -5,7 +5,7 @@ import dev.mdev.core.memslot.Memslot;
 import java.util.ArrayList;
 import java.util.List;
 
-/// Writes down what is asked to be write-protected.
+/// Records the requests for write protection.
 final class ProtectRecorder implements DirtyProtector {
     /// One request.
     record Batch(int slotNumber, long baseIndex, long bits) {}

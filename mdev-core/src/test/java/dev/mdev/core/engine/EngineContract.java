@@ -32,8 +32,8 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
-/// What a guest, a driver and an operator see, whatever engine runs the guest. Each engine has a
-/// test that extends this. What comes of a driver's answers is in [GrantContract].
+/// What a guest, a driver and an operator see, on every engine. Each engine has a test that extends
+/// this. [GrantContract] has the effects of a driver's answers.
 @Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 public abstract class EngineContract extends EngineMachine {
     /// Long enough for a busy machine to bring a program to its first fault.

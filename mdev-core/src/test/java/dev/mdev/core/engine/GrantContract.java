@@ -26,8 +26,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 
-/// What a driver is asked when a guest touches its pages, and what its answers come to, whatever
-/// engine runs the guest. Each engine has a test that extends this.
+/// The requests to a driver when a guest accesses its pages, and the effects of its answers, on
+/// every engine. Each engine has a test that extends this.
 @Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 public abstract class GrantContract extends EngineMachine {
     private static final int REVOCATIONS = Integer.getInteger("mdev.revocations", 2000);
@@ -384,7 +384,7 @@ public abstract class GrantContract extends EngineMachine {
         assertThat(device.mdev().faultCount()).isEqualTo(8);
     }
 
-    /// Seven is coprime to 64, so each page is touched once, and none after its neighbour below.
+    /// Seven is coprime to 64, so each page is accessed once, and none after its neighbour below.
     @Test
     void touchesOutOfOrderAskForNoPageThatIsNotTouched() {
         AttachedDevice device = attachWithAhead(16);

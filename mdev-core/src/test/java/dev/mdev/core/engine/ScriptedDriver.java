@@ -79,7 +79,7 @@ public final class ScriptedDriver implements ParentDriver {
         return Objects.requireNonNull(aperture);
     }
 
-    /// One device; remembers what it was asked.
+    /// One device; records the requests to it.
     public final class Device implements MdevDevice {
         public final MdevContext context;
         public final List<MapRequest> requests = new CopyOnWriteArrayList<>();

@@ -303,8 +303,8 @@ class HostMmTest {
         assertThat(order).containsExactly("start true", "end false");
     }
 
-    /// Whoever revokes pages while their range is taken away must not be told that they are gone
-    /// before they are.
+    /// A thread that revokes pages during the removal of their range must not return before they
+    /// are gone.
     @Test
     void aZapOfARangeThatIsBeingRemovedReturnsWhenThePagesAreGone() throws Exception {
         Vma vma = reserve(pageByPage(Prot.READ_WRITE));

@@ -1,4 +1,4 @@
-/// Tests of what is remembered over restarts.
+/// Tests of the records across restarts.
 @NullMarked
 package dev.mdev.core.ledger;
 

@@ -5,7 +5,7 @@ import dev.mdev.core.memslot.ReferenceSlots.Slot;
 
 import java.util.SplittableRandom;
 
-/// Draws requests to a machine, sensible ones and such as should be refused.
+/// Draws requests to a machine, valid ones and ones that should be refused.
 final class AnyRegion {
     static final int GFNS = 110;
     static final long HVA = 0x10_0000;

@@ -20,18 +20,18 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 
-/// Searches the interleavings of writers, who write a page and set its bit, and one collector, who
-/// takes bits and copies their pages, for one after which the copy is not what was written. Only
-/// one thread at a time harvests or clears, as the slots lock has it: two at once are outside the
-/// contract. What takes more turns than a search can follow is left to real threads. The planted
-/// mistakes show that search and threads find such things.
+/// Searches the interleavings of writers, which write a page and set its bit, and one collector,
+/// which takes bits and copies their pages, for one after which the copy differs from memory. Only
+/// one thread at a time harvests or clears, as under the slots lock: two at once violate the
+/// contract. Real threads cover what takes more turns than a search can follow. The planted bugs
+/// show that search and threads find such errors.
 @Timeout(value = 900, threadMode = ThreadMode.SEPARATE_THREAD)
 @Tag("slow")
 class DirtyBitmapRaceTest {
     private static final int STRESS_WRITES = 100_000 * Integer.getInteger("mdev.rounds", 1);
     private static final List<String> LAST = List.of("isCopyStale");
 
-    /// What two threads do, the first operation by the first of them; what is left is collected at
+    /// The operations of two threads, the first one by the first thread; the rest is collected at
     /// the end.
     enum Plan {
         WRITE_AND_COLLECT("write0", "write1", "collect"),
@@ -104,15 +104,15 @@ class DirtyBitmapRaceTest {
     }
 
     /// A setter sleeps while its half is taken away and comes back: more turns than a search can
-    /// follow, so they are told.
+    /// follow, so the test fixes them.
     @Test
     void aHalfThatComesBackUnnoticedIsFound() {
         assertThat(harvestedAfterTwoExchanges(Mistake.REUSES_HALVES)).isZero();
         assertThat(harvestedAfterTwoExchanges(Mistake.NONE)).isEqualTo(1);
     }
 
-    /// @return what is harvested after page 0 was set by a setter that came between the reading and
-    ///   the zeroing of its half, and slept through the next harvest
+    /// @return the harvest after a setter of page 0 came between the reading and the zeroing of its
+    ///   half, and slept through the next harvest
     private static long harvestedAfterTwoExchanges(Mistake mistake) {
         CountDownLatch wordRead = new CountDownLatch(1);
         CountDownLatch bitSet = new CountDownLatch(1);

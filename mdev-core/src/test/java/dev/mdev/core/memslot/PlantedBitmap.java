@@ -29,7 +29,7 @@ final class PlantedBitmap {
         WORD_READ
     }
 
-    /// Is told of places, and may wait there.
+    /// Receives places, and may wait there.
     @FunctionalInterface
     interface Script {
         void at(Place place);

@@ -8,7 +8,7 @@ import org.jspecify.annotations.Nullable;
 import java.util.ArrayList;
 import java.util.List;
 
-/// Writes down what it hears, and refuses when told to.
+/// Records its calls, and refuses on request.
 final class RecordingListener implements SlotListener {
     final List<String> heard = new ArrayList<>();
     private final String name;

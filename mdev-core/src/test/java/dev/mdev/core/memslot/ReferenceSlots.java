@@ -28,7 +28,7 @@ final class ReferenceSlots {
     private final List<Map<Integer, Slot>> byId = new ArrayList<>();
     private final long[] generations;
 
-    /// What new bitmaps hold: '0', '1', or '-' for none.
+    /// The content of new bitmaps: '0', '1', or '-' for none.
     char bitmapPolicy = '0';
 
     /// What a listener will refuse the next changes with.
@@ -93,7 +93,7 @@ final class ReferenceSlots {
                 .count();
     }
 
-    /// Carries out a request, or says why not.
+    /// Carries out a request, or returns the error.
     @Nullable Errno set(UserMemoryRegion region) {
         if (isMalformed(region)) {
             return Errno.EINVAL;

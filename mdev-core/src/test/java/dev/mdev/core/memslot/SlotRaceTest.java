@@ -24,8 +24,8 @@ import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.concurrent.ConcurrentHashMap;
 
-/// Real threads: one changes slots, two read them. Each rule is tried twice: with the code as it
-/// is, and with a mistake, which has to be found.
+/// Real threads: one changes slots, two read them. Each rule is tried twice: with the real code,
+/// and with a planted bug that must be found.
 @Timeout(value = 900, threadMode = ThreadMode.SEPARATE_THREAD)
 @Tag("slow")
 class SlotRaceTest {
@@ -121,7 +121,7 @@ class SlotRaceTest {
     private abstract static class Scenario {
         final AddressSpaces spaces = new AddressSpaces(SlotConfig.withoutSmm());
 
-        /// Slots that nobody may use any more.
+        /// Slots that are no longer valid.
         final Set<Memslot> gone = ConcurrentHashMap.newKeySet();
 
         volatile boolean wrong;
@@ -149,7 +149,7 @@ class SlotRaceTest {
             return Objects.requireNonNull(spaces.slotOf(1));
         }
 
-        /// Deletes the slot and creates it anew at other host memory.
+        /// Deletes the slot and creates it again at other host memory.
         final void replace(int number) {
             Memslot before = slot();
             spaces.setUserMemoryRegion(UserMemoryRegion.deletionOf(1));
@@ -257,7 +257,7 @@ class SlotRaceTest {
         }
     }
 
-    /// Trusts what it found once, as long as it has the frame.
+    /// Trusts its first result as long as it has the frame.
     private static final class StaleCache extends CachedReader {
         @Override
         Reader newReader(int reader) {
@@ -363,7 +363,7 @@ class SlotRaceTest {
                     return findsDifferentSlots(random);
                 } finally {
                     spaces.invalidateEnd();
-                    // Two who never leave a gap between them would keep the change out for ever.
+                    // Two threads without a gap between them would block the change forever.
                     Together.pause(random);
                 }
             };
@@ -421,7 +421,7 @@ class SlotRaceTest {
         }
     }
 
-    /// Looks at the guess, and then takes what the guess is by now.
+    /// Checks the guess, and then takes the current guess.
     private static final class GuessReadTwice extends Guesser {
         private volatile @Nullable Memslot guess;
 

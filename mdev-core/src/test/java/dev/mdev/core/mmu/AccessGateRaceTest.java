@@ -10,8 +10,9 @@ import org.junit.jupiter.api.Timeout.ThreadMode;
 
 import java.util.List;
 
-/// Searches interleavings of a vCPU and of one who takes its page away, for an access that reaches
-/// the page when it is somebody else's. The planted mistakes show that the search would find one.
+/// Searches interleavings of a vCPU and a thread that takes its page away, for an access that
+/// reaches the page when it has another owner. The planted bugs show that the search would find
+/// one.
 @Timeout(value = 900, threadMode = ThreadMode.SEPARATE_THREAD)
 @Tag("slow")
 class AccessGateRaceTest {
@@ -65,7 +66,7 @@ class AccessGateRaceTest {
         /// The table's entry.
         private volatile boolean mapped = true;
 
-        /// The page is somebody else's.
+        /// The page has another owner.
         private volatile boolean taken;
 
         /// The vCPU's own.

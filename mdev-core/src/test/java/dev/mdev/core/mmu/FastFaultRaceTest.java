@@ -11,9 +11,9 @@ import org.junit.jupiter.api.Timeout.ThreadMode;
 
 import java.util.List;
 
-/// Searches interleavings of a vCPU that takes back its right to write without a lock, and of a VMM
-/// that collects marks, takes rights and copies, for one after which the copy is not what was
-/// written: the parts of [Stage2Mmu]'s fast fault, put together as it does. The planted mistakes
+/// Searches interleavings of a vCPU that restores its write permission without a lock, and a VMM
+/// that collects marks, takes permissions and copies, for one after which the copy differs from
+/// memory: the parts of [Stage2Mmu]'s fast fault, put together in the same way. The planted bugs
 /// show that the search would find one.
 @Timeout(value = 900, threadMode = ThreadMode.SEPARATE_THREAD)
 @Tag("slow")
@@ -138,7 +138,7 @@ class FastFaultRaceTest {
         }
     }
 
-    /// The mark can be taken, and the right with it, before the right is there.
+    /// The mark can be taken, and the permission with it, before the permission exists.
     public static final class MarksFirst extends Scenario {
         @Override
         void fault() {

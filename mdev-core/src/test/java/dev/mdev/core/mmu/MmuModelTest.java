@@ -28,9 +28,8 @@ import java.util.Map;
 import java.util.Set;
 import java.util.SplittableRandom;
 
-/// Random slot changes, guest accesses, revocations and harvests, against a model that is a few
-/// maps. What the guest sees, what memory holds and what is reported dirty must be equal
-/// throughout.
+/// Random slot changes, guest accesses, revocations and harvests, against a model of a few maps.
+/// The guest's view, memory and the dirty reports must be equal throughout.
 @Tag("slow")
 class MmuModelTest {
     private static final int SLOTS = 6;

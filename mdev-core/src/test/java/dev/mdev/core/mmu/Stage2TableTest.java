@@ -9,7 +9,7 @@ import org.junit.jupiter.api.Test;
 
 import java.util.SplittableRandom;
 
-/// Protection of 64 frames at once, beside protection of each frame by itself.
+/// Protection of 64 frames at once, compared with protection of each frame by itself.
 class Stage2TableTest {
     /// Two leaves of 1 GiB before the border of two nodes of the level above.
     private static final long FIRST_GFN = (1L << 27) - (2L << 18);

@@ -253,7 +253,7 @@ class InterruptSetTest {
         set.requestRelease();
         assertThat(signals).hasSize(2);
         assertErrno(Errno.EINVAL, () -> set.setIrqs(IrqRequest.disable(REQUEST)));
-        // To take out what is not there is what a VMM does when it lets a device go.
+        // A VMM that releases a device also removes absent entries.
         set.setIrqs(IrqRequest.bind(REQUEST, 0, List.of(Optional.empty())));
     }
 

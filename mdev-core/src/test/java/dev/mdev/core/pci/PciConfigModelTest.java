@@ -16,7 +16,7 @@ import java.util.SplittableRandom;
 class PciConfigModelTest {
     private static final int STEPS = 1500;
 
-    /// A register: its place, first value, and the bits that take what is written.
+    /// A register: its place, initial value, and writable bits.
     private record Register(int offset, int width, long initial, long writable) {}
 
     private static final List<Register> REGISTERS =

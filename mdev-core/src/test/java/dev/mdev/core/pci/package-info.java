@@ -1,4 +1,4 @@
-/// Tests of what a PCI function shows its guest.
+/// Tests of a PCI function as its guest sees it.
 @NullMarked
 package dev.mdev.core.pci;
 

@@ -1,8 +1,8 @@
 package dev.mdev.core.store;
 
-/// Ends a simulated process at a chosen step. Everything that has an effect outside the process
-/// (files, devices, memory that outlives it) passes [#step] before and after the effect; from the
-/// crash on, each of them throws and does nothing, as if the process were not there any more.
+/// Ends a simulated process at a chosen step. Everything with an effect outside the process (files,
+/// devices, memory that outlives it) passes [#step] before and after the effect; from the crash on,
+/// each of them throws and does nothing, as if the process were gone.
 public final class CrashPlan {
     private int stepsLeft;
     private int steps;
@@ -30,8 +30,7 @@ public final class CrashPlan {
         armed = false;
     }
 
-    /// Does something that the process may die of. What is thrown by a process that is gone, and
-    /// whatever is made of that on the way, is nobody's to see.
+    /// Does something that may end the process. Exceptions of a process that has ended are dropped.
     ///
     /// @return whether the process lives
     public boolean survives(Runnable work) {

@@ -13,9 +13,9 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.SplittableRandom;
 
-/// Files that survive the process that wrote them, and that lose of what was not made durable what
-/// a real disk may lose. The content is shared by all processes that are opened on one [Disk]; each
-/// has its own [CrashPlan].
+/// Files that survive their process, and that may lose, of what was not made durable, what a real
+/// disk may lose. All processes that are opened on one [Disk] share the content; each has its own
+/// [CrashPlan].
 public final class CrashingFiles implements StateFiles {
     private final Disk disk;
     private final CrashPlan plan;
@@ -89,7 +89,7 @@ public final class CrashingFiles implements StateFiles {
             durable.clear();
         }
 
-        /// The content of a file that is there.
+        /// The content of an existing file.
         public synchronized String text(String name) {
             byte[] content = files.get(name);
             if (content == null) {

@@ -76,7 +76,7 @@ class DirectoryFilesTest {
         new DirectoryFiles(directory).close();
     }
 
-    /// Opens a directory, or ends with 3 if somebody else has it open.
+    /// Opens a directory, or exits with 3 if another process has it open.
     public static void main(String[] arguments) {
         try (DirectoryFiles _ = new DirectoryFiles(Path.of(arguments[0]))) {
             System.exit(0);

@@ -16,9 +16,9 @@ import java.util.concurrent.TimeoutException;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
 
-/// Runs the parts of a race, each on a thread of its own, and never waits for ever.
+/// Runs the parts of a race, each on a thread of its own, and always ends.
 public final class Together {
-    /// What a planted mistake has to be found in, and what a hang ends with.
+    /// The bound for finding a planted bug, and the end of a hang.
     public static final Duration LIMIT = Deadlines.HANG;
 
     private static final int SPINS = 64;

@@ -16,9 +16,9 @@ import java.util.List;
 ///
 /// Lincheck 3.4 switches threads before reads, writes, `getAndSet`, `getAndAdd` and
 /// `compareAndSet`, but not before the bitwise operations of a `VarHandle` or updates by a lambda:
-/// what is searched must not use those.
+/// searched code must not use those.
 public final class Interleavings {
-    /// How many interleavings a search looks at unless it finds what it searches for.
+    /// The number of interleavings of a search without a result.
     private static final int INVOCATIONS = Integer.getInteger("mdev.lincheck.invocations", 250);
 
     private final Class<?> scenario;
@@ -41,14 +41,14 @@ public final class Interleavings {
         check(INVOCATIONS, first, second, last);
     }
 
-    /// Succeeds if some interleaving gives such results. It ends with the first that does, so it
-    /// may look at more than a search that is to find none.
+    /// Succeeds if some interleaving gives such results. It ends with the first one, so its limit
+    /// may be higher than that of a search that must find none.
     public void searchPlanted(List<String> first, List<String> second, List<String> last) {
         assertThatThrownBy(() -> check(10 * INVOCATIONS, first, second, last))
                 .matches(Interleavings::isFind, "tells of an interleaving with wrong results");
     }
 
-    /// Lincheck 3.4 fails now and then to print the trace of what it found.
+    /// Lincheck 3.4 sometimes fails to print the trace of its result.
     private static boolean isFind(Throwable thrown) {
         return thrown instanceof LincheckAssertionError
                 || Arrays.stream(thrown.getStackTrace())

@@ -12,8 +12,8 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 import java.util.List;
 
-/// Searches interleavings of readers and one writer for a reader that meets a version after it was
-/// taken back. A search that overlooks planted mistakes proves nothing: it has to find those too.
+/// Searches interleavings of readers and one writer for a reader that meets a version after its
+/// removal. A search that overlooks planted bugs proves nothing: it must also find those.
 @Timeout(value = 900, threadMode = ThreadMode.SEPARATE_THREAD)
 @Tag("slow")
 class SrcuRaceTest {
@@ -83,7 +83,7 @@ class SrcuRaceTest {
         public void update() {}
     }
 
-    /// A version, replaced and then taken back as soon as the read sections allow.
+    /// A version, replaced and then removed as soon as the read sections allow.
     public abstract static class Scenario {
         private final ReadSections sections;
         private volatile Version current = new Version();

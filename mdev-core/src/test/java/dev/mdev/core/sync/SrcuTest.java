@@ -100,7 +100,7 @@ class SrcuTest {
     }
 
     private static final class Version {
-        // Plain: what the section does not order must be allowed to go wrong.
+        // Plain: unordered accesses must be able to go wrong.
         boolean takenBack;
     }
 

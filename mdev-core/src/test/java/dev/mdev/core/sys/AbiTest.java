@@ -20,8 +20,8 @@ import java.util.Objects;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 
-/// Compares every constant of the `*Abi` classes with what the C compiler and the headers of this
-/// machine say.
+/// Compares every constant of the `*Abi` classes with the C compiler and the headers of this
+/// machine.
 class AbiTest {
     private static final Path SOURCE = Path.of("src/test/c/abi.c");
     private static final String ABSENT = "absent";
@@ -103,7 +103,7 @@ class AbiTest {
 
     /// Runs a command.
     ///
-    /// @return what it printed, or null if there is no such command or it failed
+    /// @return its output, or null if there is no such command or it failed
     private static @Nullable String run(List<String> command) throws InterruptedException {
         try {
             Process process =

@@ -208,7 +208,8 @@ class MemslotListenerTest {
             edit.setOffset(a, 0x4000);
             edit.setOffset(b, 0x8000);
         });
-        // What b leaves is what a takes: between the two requests a guest would see nothing there.
+        // a takes the addresses that b leaves: between the two requests a guest would find nothing
+        // there.
         assertThat(bench.verbs()).containsExactly("hold", "move", "move", "release");
         assertThat(slotAt(4).hva()).isEqualTo(HVA);
         assertThat(slotAt(8).hva()).isEqualTo(HVA + 0x100000);

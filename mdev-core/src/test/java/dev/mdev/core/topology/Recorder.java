@@ -10,7 +10,7 @@ import java.util.NavigableMap;
 import java.util.Set;
 import java.util.TreeMap;
 
-/// Writes down what a listener hears, and keeps the ranges by what it hears alone.
+/// Records a listener's calls, and derives the ranges from these calls alone.
 final class Recorder implements TopologyListener {
     final List<String> heard = new ArrayList<>();
     private NavigableMap<Long, FlatRange> ranges = new TreeMap<>(Long::compareUnsigned);

@@ -89,7 +89,7 @@ final class TopologyWorld {
         Runnable undo = model.save();
         Backing[][] kept = after;
         List<FlatView> views = spaces.stream().map(TopologySpace::view).toList();
-        // While a refused change is taken back, a guest may see either state.
+        // While a refused change is undone, a guest may see either state.
         bench.whileRunning = () -> {};
         bench.refuseAfter = passed;
         boolean refused = false;

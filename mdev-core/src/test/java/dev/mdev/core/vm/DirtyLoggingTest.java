@@ -22,7 +22,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.stream.LongStream;
 
-/// Logging of all of a machine's memory, whatever slots come, go and move meanwhile.
+/// Logging of all of a machine's memory, while slots appear, disappear and move.
 @Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class DirtyLoggingTest {
     private static final long ELSEWHERE = 1L << 39;

@@ -21,7 +21,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 
-/// What `lspci` of the Linux pciutils makes of a function: somebody else's reading of the same
+/// The output of the Linux pciutils' `lspci` for a function: an independent reading of the same
 /// specification.
 @Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class LspciTest {

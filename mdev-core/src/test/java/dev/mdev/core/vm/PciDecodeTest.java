@@ -25,7 +25,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 
-/// Where a guest finds a device's BARs, and what it finds there.
+/// The places of a device's BARs for a guest, and their content.
 @Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class PciDecodeTest {
     private static final long ELSEWHERE = 1L << 39;
@@ -167,7 +167,7 @@ class PciDecodeTest {
         assertThat(machine.load(first, 8)).isEqualTo(1);
     }
 
-    /// A processor looks for who answers, and may be late: by then, decoding is off, or on again.
+    /// A processor looks up the target, and may be late: by then, decoding is off, or on again.
     @Test
     void anAccessThatIsLateWhileDecodingGoesOffAndOnNeverFails() {
         AttachedDevice device = machine.attach();
@@ -256,7 +256,7 @@ class PciDecodeTest {
         AttachedDevice device = machine.attach();
         machine.store(0x8000, 8, 99);
 
-        // 64 KiB inside RAM, except that address 0 is none.
+        // 64 KiB inside RAM, except that address 0 is no address.
         machine.store(device.configGpa() + 0x10, 8, 0x1_0000);
         assertThat(machine.load(0x8000, 8)).isEqualTo(99);
         machine.store(0x1_0000, 8, 5);

@@ -43,7 +43,7 @@ final class PciDriver implements ParentDriver {
                     List.of(new MdevType.Demand("memory", PAGES, 1, true)),
                     DEVICES);
 
-    /// What the next device says of itself.
+    /// The description of the next device.
     volatile List<RegionInfo> regions =
             List.of(
                     RegionInfo.of(0, "memory", Page.bytesOf(PAGES), RegionArea.Kind.LAZY),
@@ -77,7 +77,7 @@ final class PciDriver implements ParentDriver {
         return Objects.requireNonNull(aperture);
     }
 
-    /// One device; remembers what it was asked.
+    /// One device; records the requests to it.
     final class Device implements MdevDevice {
         final MdevContext context;
         final List<MapRequest> requests = new CopyOnWriteArrayList<>();

@@ -25,8 +25,8 @@ import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicBoolean;
 
-/// Guests that write anything anywhere into configuration space, compared with a model that asks
-/// for each address who was put there last.
+/// Guests that write anything anywhere into configuration space, compared with a model that decides
+/// for each address which BAR was placed there last.
 @Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class PciHostileGuestTest {
     private static final int ROUNDS = 6;
@@ -146,7 +146,7 @@ class PciHostileGuestTest {
             assertThat(result.end()).isEqualTo(ProgramResult.End.COMPLETED);
         }
 
-        /// What stayed where it was keeps its place; what is new comes last.
+        /// A window in its old place keeps its order; a new one comes last.
         private void follow() {
             List<Placed> now = new ArrayList<>();
             for (AttachedDevice device : devices) {

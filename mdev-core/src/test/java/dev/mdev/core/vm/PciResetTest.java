@@ -20,7 +20,7 @@ import org.junit.jupiter.api.Timeout;
 
 import java.lang.foreign.MemorySegment;
 
-/// What a reset of a function undoes, whoever asks for it.
+/// What a reset of a function undoes, for every kind of reset.
 @Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class PciResetTest {
     private final PciMachine machine = new PciMachine();

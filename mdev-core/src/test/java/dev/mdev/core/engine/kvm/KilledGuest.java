@@ -6,8 +6,8 @@ import dev.mdev.core.hostmm.VmaOps;
 
 import java.util.concurrent.CountDownLatch;
 
-/// A process to be killed: a machine whose guest faults all the time, or sleeps in a fault that
-/// nobody answers. Says so on its standard output when it has come that far.
+/// A process to be killed: a machine whose guest faults all the time, or sleeps in an unanswered
+/// fault. Reports on its standard output when it has come that far.
 final class KilledGuest {
     private static final int NPAGES = 4096;
 

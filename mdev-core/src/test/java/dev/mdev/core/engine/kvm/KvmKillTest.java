@@ -74,7 +74,7 @@ class KvmKillTest {
         try {
             return Files.readSymbolicLink(descriptor).toString();
         } catch (IOException e) {
-            // It was closed meanwhile.
+            // It has been closed in the meantime.
             return "";
         }
     }
@@ -89,8 +89,8 @@ class KvmKillTest {
         }
     }
 
-    /// The files without names that a process has open, by device and inode; those of others that
-    /// end meanwhile, or that we may not look at, are nobody's.
+    /// The files without names that a process has open, by device and inode; processes that end
+    /// concurrently, or that are inaccessible, are left out.
     private static Set<Object> memoryOf(ProcessHandle process) {
         Set<Object> files = new HashSet<>();
         try (Stream<Path> descriptors = Files.list(Path.of("/proc/" + process.pid() + "/fd"))) {

@@ -113,7 +113,7 @@ class KvmLeakTest {
         return held;
     }
 
-    /// Where a descriptor leads; nowhere if it was closed meanwhile, as that of this listing is.
+    /// The target of a descriptor; nothing if it has been closed, like the one of this listing.
     private static String targetOf(Path descriptor) throws IOException {
         try {
             return Files.readSymbolicLink(descriptor).toString();

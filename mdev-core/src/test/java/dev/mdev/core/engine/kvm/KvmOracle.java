@@ -26,8 +26,8 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
 
-/// The kernel itself, asked as a VMM asks it: what it answers is what our model must answer. Error
-/// numbers are values here, 0 for success.
+/// The kernel itself, called as a VMM calls it: our model must give the same answers. Error numbers
+/// are values here, 0 for success.
 final class KvmOracle implements AutoCloseable {
     private static final int MAX_EXITS = 64;
     private static final long KVM_SET_TSS_ADDR = 0xAE47;

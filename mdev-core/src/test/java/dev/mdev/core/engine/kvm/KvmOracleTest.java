@@ -124,8 +124,8 @@ class KvmOracleTest {
         }
     }
 
-    /// What is asked of a machine before and after it has its first processor. (A processor that
-    /// needs the pages would get them: such a one is not compared.)
+    /// Requests to a machine before and after its first processor. (A processor that needs the
+    /// pages would get them: such a processor is not compared.)
     @Test
     void addressesOfInternalSlotsAreRefusedAsInTheKernel() {
         AddressSpaces slots = new AddressSpaces(SlotConfig.withoutSmm());
@@ -220,8 +220,7 @@ class KvmOracleTest {
                         Page.addressOf(isMapped ? gfn : KernelAndModel.NPAGES + gfn)));
     }
 
-    /// Every refusal of a ring, in the order the kernel has them; none is ever enabled but the
-    /// last.
+    /// Every refusal of a ring, in the kernel's order; only the last one is enabled.
     @Test
     void ringSizesAreRefusedAsInTheKernel() {
         try (KernelAndModel pair = new KernelAndModel(0)) {
@@ -245,7 +244,7 @@ class KvmOracleTest {
                             -1,
                             Long.MIN_VALUE
                         }) {
-                    // A virtual processor is there, so the sizes that are good are too late.
+                    // There is a virtual processor, so valid sizes are too late.
                     pair.enable(capability, size);
                 }
             }
@@ -287,7 +286,7 @@ class KvmOracleTest {
                 Page.addressOf(random.nextLong(KernelAndModel.NPAGES)));
     }
 
-    /// Legal and nearly legal changes of a slot that is there.
+    /// Legal and nearly legal changes of an existing slot.
     private static UserMemoryRegion changeOf(UserMemoryRegion was, SplittableRandom random) {
         int flags = random.nextInt(2) == 0 ? was.flags() : was.flags() ^ 1;
         return switch (random.nextInt(8)) {

@@ -69,8 +69,8 @@ class KvmRevokeTest {
         }
     }
 
-    /// Each of two processors counts up its own cell of every page; each store must be there when
-    /// the processor says so, whatever was zapped meanwhile.
+    /// Each of two processors counts up its own cell of every page; each store must be in memory
+    /// when the processor reports it, regardless of zaps.
     @ParameterizedTest
     @EnumSource(Placement.class)
     void noStoreIsLostInAStormOfZaps(Placement placement) {
@@ -157,8 +157,8 @@ class KvmRevokeTest {
         }
     }
 
-    /// A page moves between two physical pages, each time by a zap; what was left behind must not
-    /// change any more, though a processor writes to the page all the time.
+    /// A page moves between two physical pages, each time by a zap; the old page must not change
+    /// any more, though a processor writes to the page all the time.
     @ParameterizedTest
     @EnumSource(
             value = Placement.class,
@@ -206,8 +206,8 @@ class KvmRevokeTest {
                 ValueLayout.JAVA_LONG.varHandle().getVolatile(machine.aperture.segment(), offset);
     }
 
-    /// A processor that sleeps in a store of 3 to page 0, whose owner was asked and does not answer
-    /// until it is told.
+    /// A processor that sleeps in a store of 3 to page 0, whose owner was asked and answers only on
+    /// the test's signal.
     private static final class Sleeper implements AutoCloseable {
         final CountDownLatch answer = new CountDownLatch(1);
         final Machine machine = new Machine(NPAGES);
@@ -244,8 +244,8 @@ class KvmRevokeTest {
         }
     }
 
-    /// A refusal comes when the processor was kicked out of its fault. What the processor does
-    /// after that is asked for anew, and is not refused for what was said then.
+    /// A refusal comes after the processor was kicked out of its fault. Its next access causes a
+    /// new request, and the old refusal does not apply.
     @Test
     void aRefusalThatComesTooLateIsNotKeptForLaterAccesses() {
         LateRefusal owner = new LateRefusal();
@@ -257,7 +257,7 @@ class KvmRevokeTest {
             cpu.vcpu.kick();
             assertThat(Machine.get(refused)).isEqualTo(new VcpuExit.Interrupted());
             owner.answer.get(0).countDown();
-            // One thread answers all faults of a range: after this, the refusal was told.
+            // One thread answers all faults of a range: after this, the refusal has been delivered.
             assertThat(machine.cpu().run(store(1, 1))).isEqualTo(new VcpuExit.Done());
 
             assertThat(cpu.run(store(0, 2))).isEqualTo(new VcpuExit.Done());
@@ -273,8 +273,8 @@ class KvmRevokeTest {
         }
     }
 
-    /// Refuses the first question about page 0, and answers the first and the third only when it is
-    /// told.
+    /// Refuses the first request for page 0, and answers the first and the third only on the test's
+    /// signal.
     private static final class LateRefusal {
         final List<CountDownLatch> asked = List.of(new CountDownLatch(1), new CountDownLatch(1));
         final List<CountDownLatch> answer = List.of(new CountDownLatch(1), new CountDownLatch(1));
@@ -392,9 +392,8 @@ class KvmRevokeTest {
         }
     }
 
-    /// The owner of the pages allocates and another thread collects garbage all the time: if
-    /// anybody slept in a page fault where the virtual machine cannot stop it, this would never
-    /// end.
+    /// The owner of the pages allocates and another thread collects garbage all the time: if a
+    /// thread slept in a page fault where the virtual machine cannot stop it, this would never end.
     @Test
     void faultsAreAnsweredWhileGarbageIsCollected() {
         try (Machine machine = new Machine(NPAGES)) {
@@ -458,7 +457,7 @@ class KvmRevokeTest {
     }
 
     /// A slot stays INVALID for as long as a deletion takes. A processor whose access the kernel
-    /// cannot make meanwhile tries again that long, and then finds no memory.
+    /// cannot make in that time retries until then, and then finds absent memory.
     @Test
     void anAccessToASlotThatIsBeingDeletedWaitsHoweverLongThatTakes() {
         FailingLibc counting = new FailingLibc(Syscalls.ofThisProcess().libc());
@@ -498,7 +497,7 @@ class KvmRevokeTest {
         }
     }
 
-    /// Drops the mappings of a deleted slot only when it is told.
+    /// Drops the mappings of a deleted slot only on the test's signal.
     private record SlowFlush(CountDownLatch deleting, CountDownLatch goOn) implements SlotListener {
         @Override
         public void prepare(SlotChange change) {}

@@ -183,7 +183,7 @@ class KvmVcpuTest {
     }
 
     /// The kernel's instruction emulator makes such an access, and a signal does not wake it from a
-    /// page fault. What memory cannot serve becomes an exit, for whatever reason.
+    /// page fault. Everything that memory cannot serve becomes an exit.
     @ParameterizedTest
     @ValueSource(booleans = {false, true})
     void anAccessFromAHoleIntoAPageThatIsRefusedIsServedByTwoExits(boolean trapped) {
@@ -218,7 +218,7 @@ class KvmVcpuTest {
                 .isEqualTo(0x08_0706_0504L);
     }
 
-    /// The kernel's emulator cannot store to what is mapped read-only, and does not ask for more.
+    /// The kernel's emulator cannot store to a read-only mapping, and does not ask for more rights.
     @Test
     void aStoreFromAHoleIntoAPageThatIsGrantedReadOnlyAsksForAnUpgradeAndIsLogged() {
         Vma vma =

@@ -138,8 +138,8 @@ public class MmapPageTableTest {
         pastTheBudgetPagesComeBack(page -> 2 * NPAGES - 1 - page);
     }
 
-    /// The first two pages are entered into the backdrop: they have no mapping to give back, but
-    /// lose their place when the backdrop is shown anew.
+    /// The first two pages are entered into the backdrop: they have no mapping to give up, but lose
+    /// their place when the backdrop is shown again.
     @Test
     void pastTheBudgetPagesInTheBackdropComeBackToo() {
         pastTheBudgetPagesComeBack(page -> page < 2 ? page : 2 * NPAGES - 1 - page);
@@ -502,7 +502,7 @@ public class MmapPageTableTest {
         }
     }
 
-    /// What the kernel says: lines of `/proc/self/maps` in the range.
+    /// The kernel's view: lines of `/proc/self/maps` in the range.
     private static int kernelMappings(Vma vma) {
         int count = 0;
         for (String line : lines(Path.of("/proc/self/maps"))) {

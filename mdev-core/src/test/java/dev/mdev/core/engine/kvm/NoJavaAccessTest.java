@@ -10,7 +10,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Stream;
 
-/// A Java thread that touches memory which faults into this process can stop the process for good.
+/// A Java thread that touches memory which faults into this process can stop the process forever.
 /// So addresses of such memory stay numbers: the one place that makes a segment of an address is
 /// for mappings that never fault.
 class NoJavaAccessTest {

@@ -16,8 +16,8 @@ import java.util.List;
 import java.util.stream.Collectors;
 
 /// For tests that need `/dev/kvm` and `/dev/userfaultfd`: skips the class where they are missing
-/// (or fails, if the environment's `MDEV_REQUIRE_KVM` says that they are there), and kills the
-/// whole process if the class hangs.
+/// (or fails, if the environment's `MDEV_REQUIRE_KVM` requires them), and kills the whole process
+/// if the class hangs.
 ///
 /// The killer is another process. A thread of this one could not do it: when a Java thread sleeps
 /// in a page fault, the next safepoint stops all others for good.
@@ -53,7 +53,7 @@ public final class RealKvm implements BeforeAllCallback, AfterAllCallback {
     public void afterAll(ExtensionContext context) {
         Process running = killer;
         if (running != null) {
-            // The shell first, so that it does not go on when its sleep ends.
+            // The shell first, so that it does not continue when its sleep ends.
             List<ProcessHandle> sleeps = running.descendants().toList();
             running.destroyForcibly();
             sleeps.forEach(ProcessHandle::destroyForcibly);

@@ -61,7 +61,7 @@ class CrossingStoreTest {
         }
     }
 
-    /// Linux's emulator makes an exit of whatever memory cannot serve.
+    /// Linux's emulator makes an exit of everything that memory cannot serve.
     @Test
     void besideNothingAFailingPageIsOneMoreExit() {
         try (Machine machine = new Machine()) {
@@ -174,7 +174,7 @@ class CrossingStoreTest {
 
         /// Takes a page away, and gives it back.
         ///
-        /// @return whether there was half a store meanwhile, or a store at all
+        /// @return whether there was half a store in the meantime, or a store at all
         boolean takeAndLook(SplittableRandom random) {
             int page = random.nextInt(2);
             refused.set(1 << page);
