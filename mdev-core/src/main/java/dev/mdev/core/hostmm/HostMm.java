@@ -202,8 +202,7 @@ public final class HostMm implements AutoCloseable {
     /// that always revokes its own grant must not hang its guest.
     private static FaultResult overtaken(long hva) {
         return new FaultResult.Failed(
-                Errno.EAGAIN,
-                "revoked repeatedly while being filled: hva=0x%x".formatted(hva));
+                Errno.EAGAIN, "revoked repeatedly while being filled: hva=0x%x".formatted(hva));
     }
 
     /// Removes the mappings in `range`, which stays reserved: the next access faults. When it
