@@ -21,10 +21,10 @@ import java.util.concurrent.atomic.AtomicLong;
 /// One device's command queue: a ring in guest memory, its registers, and the command in progress.
 ///
 /// Two threads meet here. The host calls the register methods, one at a time; the engine's thread
-/// calls [#step] and [#armIfIdle]. The engine works *without* this lock, since DMA and revocation
-/// may come back to this device; it takes its work under the lock, and writes down what it did
-/// under the lock again. All it does is a step ([MdevContext#runStep]), so that the host keeps it
-/// out of a reset, a save and the end.
+/// calls [#step] and [#armIfIdle]. The engine works *without* this lock, because DMA and revocation
+/// may call back to this device; it takes its work under the lock, and records the result under the
+/// lock again. All its work is a step ([MdevContext#runStep]), so that the host keeps it out of a
+/// reset, a save and the end.
 final class CommandQueue implements RegisterBlock {
     private static final System.Logger LOGGER = System.getLogger(CommandQueue.class.getName());
 
@@ -34,7 +34,7 @@ final class CommandQueue implements RegisterBlock {
     /// Units that fetching a command costs, so that empty commands have a cost.
     static final long COMMAND_UNITS = 16;
 
-    /// The most bytes of one step: how long a reset waits.
+    /// The maximum number of bytes of one step: it bounds the wait of a reset.
     private static final long STEP_BYTES = 1 << 16;
 
     private final MdevContext context;
@@ -48,7 +48,7 @@ final class CommandQueue implements RegisterBlock {
     @GuardedBy("this")
     private final QueueState state;
 
-    /// The start that the round under way works for.
+    /// The start that the current round works for.
     @GuardedBy("this")
     private int roundGeneration;
 
@@ -88,8 +88,8 @@ final class CommandQueue implements RegisterBlock {
 
     /// Does one step of work.
     ///
-    /// @param budgetUnits the most that moving bytes may cost
-    /// @return units of work done; 0 if there is nothing to do, or the device is to stand still
+    /// @param budgetUnits the maximum cost of moving bytes
+    /// @return units of work done; 0 if there is nothing to do, or the device must stand still
     long step(long budgetUnits) {
         AtomicLong used = new AtomicLong();
         var _ =
@@ -105,8 +105,8 @@ final class CommandQueue implements RegisterBlock {
 
     /// Arms the doorbell, so that the guest's next store to it wakes the engine.
     ///
-    /// @return whether there is nothing to do; false if the device is to stand still, and the
-    ///   engine is to look again
+    /// @return whether there is nothing to do; false if the device must stand still, and the engine
+    ///   must check again
     boolean armIfIdle() {
         beginRound();
         AtomicBoolean idle = new AtomicBoolean();
@@ -138,7 +138,7 @@ final class CommandQueue implements RegisterBlock {
             @Nullable Command job,
             long jobDoneBytes) {}
 
-    /// Where the queue is, or null if it has nothing to do in this round.
+    /// The position of the queue, or null if it has nothing to do in this round.
     private synchronized @Nullable Now now() {
         if (!state.isEnabled() || state.generation != roundGeneration) {
             return null;
@@ -172,7 +172,7 @@ final class CommandQueue implements RegisterBlock {
             return Math.ceilDiv(moved, UNIT_BYTES);
         } catch (MdevException e) {
             switch (e.errno()) {
-                // The device is to stand still. A later step begins this one anew.
+                // The device must stand still. A later step repeats this one.
                 case ECANCELED -> {}
                 case EIO -> fail(now, QueueError.INTERNAL);
                 default -> fail(now, QueueError.DMA_FAULT);
@@ -322,7 +322,7 @@ final class CommandQueue implements RegisterBlock {
         return state.get(QueueState.IRQ_STATUS) & state.get(QueueState.IRQ_MASK);
     }
 
-    /// Brings back the state after creation. No step runs.
+    /// Returns to the state after creation. No step runs.
     void reset() {
         doorbell.reset();
         fencePage.reset();
@@ -331,7 +331,7 @@ final class CommandQueue implements RegisterBlock {
         }
     }
 
-    /// No step runs, so that the command under way is as far as memory says.
+    /// No step runs, so the command's recorded progress matches memory.
     synchronized void save(DataOutput out) throws IOException {
         state.save(out);
     }

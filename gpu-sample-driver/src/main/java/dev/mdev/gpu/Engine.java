@@ -63,7 +63,7 @@ final class Engine implements AutoCloseable {
         }
     }
 
-    /// Lets a queue go, whose device does no step until it is taken in again.
+    /// Removes a queue, whose device does no step until it is added again.
     void remove(CommandQueue queue) {
         var _ = queues.remove(queue);
     }

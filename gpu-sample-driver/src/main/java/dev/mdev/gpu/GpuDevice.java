@@ -35,7 +35,7 @@ import java.util.Optional;
 /// | BAR 4 page 0 | the doorbell | [Doorbell], mapped straight through |
 /// | BAR 4 page 1 | a page of registers for the queue, and the MSI-X table, which is the host's | [CommandQueue], trapped |
 /// | BAR 4 page 2 | the last fence | [FencePage], mapped read-only |
-/// | BAR 4 page 3 | a guard: who runs past the end is told so | denied |
+/// | BAR 4 page 3 | a guard: accesses past the end fail | denied |
 ///
 /// The host may be unable to map, like some machine monitors: then accesses to mappable areas also
 /// come here.

@@ -38,27 +38,26 @@ public interface MdevContext {
     /// @param npages pages, at least 1; pages beyond the region are ignored
     void revoke(int region, long firstPage, long npages);
 
-    /// Runs a step of what the device does by itself, on the calling thread: all that a thread of
+    /// Runs a step of the device's own activity, on the calling thread: everything that a thread of
     /// the driver's own does with the device's pages, the guest's memory and interrupts.
     ///
-    /// The host keeps steps apart from the callbacks after which the device is another:
+    /// The host keeps steps apart from the callbacks that change the device as a whole:
     /// [MdevDevice#reset], [MdevDevice#shareMoved], [MdevDevice#close], and all from
     /// [DeviceState#stop] to [DeviceState#resume]. None of them runs while a step does, and no step
-    /// begins until it is over. A driver needs nothing of its own to keep its threads out.
+    /// begins before it ends. So a driver needs no lock of its own to keep its threads out.
     ///
-    /// A guest waits for the step under way when it resets its device. So keep steps short, a slice
-    /// of work rather than a job; one that takes longer than a callback may is shown as overdue.
-    /// Guest memory may be a region of this very device, for which the step has to wait for its
-    /// turn. If the device is to stand still meanwhile, the access ends with ECANCELED: leave the
-    /// work as if this access had not begun, return, and try again in a later step.
+    /// A guest that resets its device waits for the running step. So keep steps short, a slice of
+    /// work rather than a job; the host reports a step that exceeds the deadline of a callback as
+    /// overdue. Guest memory may be a region of this same device, and then the step waits for the
+    /// device's turn. If the device must stand still in that time, the access fails with ECANCELED:
+    /// leave the work as if this access had not begun, return, and try again in a later step.
     ///
-    /// Hold no lock that a callback takes. Steps of one device may run beside each other, and
-    /// beside all other callbacks.
+    /// Hold no lock that a callback takes. Steps of one device may run concurrently with each other
+    /// and with all other callbacks.
     ///
-    /// @param step the work; what it throws comes out of this method
-    /// @return whether it ran; if not, the device is to stand still: after [DeviceState#stop] until
-    ///   [DeviceState#resume] is called, else for the time of a callback, so try again a little
-    ///   later
+    /// @param step the work; this method passes its exceptions on
+    /// @return whether it ran; if not, the device must stand still: after [DeviceState#stop] until
+    ///   [DeviceState#resume] is called, otherwise during a callback, so try again a little later
     /// @throws MdevException EDEADLK from inside a step
     boolean runStep(Runnable step);
 

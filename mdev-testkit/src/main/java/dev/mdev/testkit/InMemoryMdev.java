@@ -58,7 +58,7 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
     private volatile boolean closed;
     private @Nullable BarLayout layout;
 
-    /// Whether the driver was told to stop and not yet to go on; changed in callbacks.
+    /// Whether the driver has been stopped and not yet resumed; changed in callbacks.
     private boolean stopped;
 
     /// Who a device is, and what belongs to it.
@@ -401,8 +401,8 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
                 });
     }
 
-    /// Runs a callback after which grants mean something else: what was mapped before goes while
-    /// nobody else is answered, and so does what is mapped meanwhile.
+    /// Runs a callback that changes the meaning of grants: mappings from before are removed while
+    /// no other fault is answered, and so are mappings made in the meantime.
     private <T> T unmapped(Supplier<T> callback) {
         mappings.clear();
         try {

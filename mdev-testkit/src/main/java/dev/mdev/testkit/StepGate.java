@@ -6,7 +6,7 @@ import java.time.Duration;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
-/// Keeps the steps of a device apart from the callbacks that find it standing still, as the host
+/// Separates the steps of a device from the callbacks that need it to stand still, as the host
 /// does: see [dev.mdev.api.MdevContext#runStep].
 final class StepGate {
     private final Duration deadline;
@@ -19,7 +19,7 @@ final class StepGate {
     @GuardedBy("lock")
     private int holds;
 
-    /// @param deadline how long a step may take
+    /// @param deadline the maximum time of a step
     StepGate(Duration deadline) {
         this.deadline = deadline;
     }
@@ -48,9 +48,9 @@ final class StepGate {
         return true;
     }
 
-    /// Lets no step begin until [#release], and waits for those that run.
+    /// Blocks new steps until [#release], and waits for running ones.
     ///
-    /// @param what the callback that comes next, for messages
+    /// @param what the next callback, for messages
     /// @throws ContractViolation if one does not end; there is nothing to release then
     void hold(String what) {
         lock.lock();
@@ -84,7 +84,7 @@ final class StepGate {
         }
     }
 
-    /// Runs something while no step does.
+    /// Runs an action while no step runs.
     void still(String what, Runnable body) {
         hold(what);
         try {

@@ -32,7 +32,7 @@ import java.util.UUID;
 /// Explains why a device does not fit, and moves idle devices out of the way.
 ///
 /// ```
-/// keep everybody else from getting the device; take the new pages   in memory
+/// block new holders of the device; take the new pages               in memory
 /// begin, and mark the new pages dirty                               durable
 /// copy and compare, MdevDevice.shareMoved                           in the device's turn
 /// end

@@ -16,8 +16,8 @@ import java.util.UUID;
 /// Ends devices.
 ///
 /// ```
-/// wait for who works on the device, or take over         in memory; may be given up
-/// let nobody get the device; ask its holder, and wait    in memory; may be given up
+/// wait for another verb on the device, or take over      in memory; may be given up
+/// block new holders; ask the holder, and wait            in memory; may be given up
 /// begin                                                  durable; from here on a crash ends new
 /// delete the definition, if that is to go too            durable
 /// revoke the mappings

@@ -16,7 +16,7 @@
 ///                           lock held
 ///   Registry.registry       which parents and devices there are
 ///     Capacity.extents      which pages are whose; a leaf
-///     Assignment.assignment who holds a device; a leaf
+///     Assignment.assignment the holder of a device; a leaf
 ///   Ledger.recording        what is remembered; held during I/O, taken with neither of the above
 ///   EventQueue.lock         events that were not told yet; a leaf
 /// ```

@@ -49,7 +49,7 @@ import java.util.concurrent.locks.ReentrantLock;
 /// time: a listener of slots calls [#markPinned] when a slot starts to log, and before its log is
 /// read (Linux `vfio_dma_populate_bitmap`).
 ///
-/// All methods may be called by any thread.
+/// Any thread may call all methods.
 public final class DmaWindow implements GuestMemory {
     private final AddressSpaces slots;
     private final DmaCopier copier;
@@ -198,8 +198,7 @@ public final class DmaWindow implements GuestMemory {
         }
     }
 
-    /// The device is to stand still, and its step would have to wait: it tries again when it goes
-    /// on.
+    /// The device must stand still, and its step would have to wait: the step retries later.
     private static MdevException cancelled(long iova) {
         return new MdevException(
                 Errno.ECANCELED, "the device is to stand still: iova=0x%x".formatted(iova));

@@ -11,12 +11,12 @@ import java.util.List;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
-/// What a device does by itself, step by step, and the host's way to make it stand still.
+/// The steps that a device does by itself, and the host's way to stop it between steps.
 ///
 /// A verb that needs the device to stand still [holds][#hold] it first, then [waits][#awaitNone],
-/// and only then takes the device's turn. A step that needs the turn, because its DMA met a region
-/// of this very device, therefore either gets it, or is cancelled by the hold: never do the two
-/// wait for each other.
+/// and only then takes the device's turn. A step that needs the turn, because its DMA reaches a
+/// region of this same device, either gets it, or is cancelled by the hold: so the two never wait
+/// for each other.
 final class DeviceSteps {
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition none = lock.newCondition();
@@ -24,13 +24,13 @@ final class DeviceSteps {
     @GuardedBy("lock")
     private final List<Step> running = new ArrayList<>();
 
-    /// Who wants the device to stand still.
+    /// The number of holds.
     @GuardedBy("lock")
     private int holds;
 
     private record Step(DriverCalls.Running call, Cancellation cancellation) {}
 
-    /// Runs a step, unless the device is to stand still.
+    /// Runs a step, unless the device must stand still.
     ///
     /// @return whether it ran
     /// @throws MdevException EDEADLK from inside a step
@@ -72,7 +72,7 @@ final class DeviceSteps {
         }
     }
 
-    /// Lets no step begin until [#release], and ends the waits of those that run.
+    /// Blocks new steps until [#release], and ends the waits of running ones.
     void hold() {
         lock.lock();
         try {
@@ -83,7 +83,7 @@ final class DeviceSteps {
         }
     }
 
-    /// Takes back one [#hold].
+    /// Undoes one [#hold].
     void release() {
         lock.lock();
         try {
@@ -95,7 +95,7 @@ final class DeviceSteps {
 
     /// Waits until no step runs. After [#hold].
     ///
-    /// @return false if one runs still after `timeoutNanos`
+    /// @return false if one is still running after `timeoutNanos`
     boolean awaitNone(long timeoutNanos) throws InterruptedException {
         lock.lock();
         try {
@@ -117,7 +117,7 @@ final class DeviceSteps {
         return running().stream().anyMatch(step -> step.thread().equals(Thread.currentThread()));
     }
 
-    /// The same, however long it takes.
+    /// The same, without a limit.
     void awaitNoneUninterruptibly() {
         lock.lock();
         try {
@@ -129,7 +129,7 @@ final class DeviceSteps {
         }
     }
 
-    /// The steps that run now.
+    /// The running steps.
     List<DriverCalls.Running> running() {
         lock.lock();
         try {

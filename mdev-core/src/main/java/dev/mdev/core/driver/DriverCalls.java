@@ -28,8 +28,8 @@ import java.util.stream.Stream;
 /// waits for the turn gives up after the deadline, and [#overdue] shows the call. Calls may nest,
 /// as when a device reads guest memory that is its own BAR.
 ///
-/// What a driver does on its own threads are [steps][#step]. A call that changes the device as a
-/// whole runs [while it stands still][#runStill]: no step runs either.
+/// A driver's work on its own threads is [steps][#step]. A call that changes the device as a whole
+/// runs [while it stands still][#runStill]: without any step.
 public final class DriverCalls {
     private final String owner;
     private final Duration deadline;
@@ -123,7 +123,7 @@ public final class DriverCalls {
         };
     }
 
-    /// Does what the device does by itself, unless it is to stand still.
+    /// Runs a step of the device, unless the device must stand still.
     ///
     /// @return whether `body` ran
     /// @throws MdevException EDEADLK from inside a step
@@ -131,29 +131,29 @@ public final class DriverCalls {
         return steps.run(body);
     }
 
-    /// Lets no step begin until [#releaseSteps]. Those that run get no more turns.
+    /// Blocks new steps until [#releaseSteps]. Running steps get no more turns.
     public void holdSteps() {
         steps.hold();
     }
 
-    /// Takes back one [#holdSteps].
+    /// Undoes one [#holdSteps].
     public void releaseSteps() {
         steps.release();
     }
 
-    /// Calls driver code that returns nothing while no other call and no step runs. No step begins
-    /// before it is over.
+    /// Calls driver code without a result while no other call and no step runs. No step begins
+    /// before it ends.
     ///
     /// @param callback the method's name, for messages
     /// @return why it failed, if it did: ETIMEDOUT if a step does not end within the deadline,
-    ///   EDEADLK from inside one; else as [#call]
+    ///   EDEADLK from inside one; otherwise as [#call]
     public Optional<Refusal> runStill(String callback, Runnable body) {
         if (steps.isMine()) {
             return Optional.of(refusal(Errno.EDEADLK, callback, "called by a step"));
         }
         steps.hold();
         try {
-            // Without the turn: a step may need it to end.
+            // Without the turn: a step may need the turn to end.
             return steps.awaitNone(deadline.toNanos())
                     ? run(callback, body)
                     : Optional.of(

@@ -12,7 +12,7 @@ import java.util.concurrent.TimeUnit;
 /// leaves its mark here, so that the vma discards an answer from before the zap.
 ///
 /// The zapped pages are kept as one hull per side of the accessed page: exact enough that an owner
-/// who evicts some pages to make room for others is not asked again forever.
+/// that evicts some pages to make room for others is not asked again forever.
 final class PendingFill {
     final long page;
     final Access access;

@@ -96,7 +96,7 @@ public final class RegionVmaOps implements VmaOps {
         if (answer.fill() instanceof FaultResult.Failed cancelled
                 && cancelled.refusal().errno() == Errno.ECANCELED
                 && Cancellation.isCancelled()) {
-            // The driver was not asked: a step of a device is to end, and no guest waits for it.
+            // The driver was not asked: a step of a device must end, and no guest waits for it.
             return cancelled;
         }
         boolean harmless =

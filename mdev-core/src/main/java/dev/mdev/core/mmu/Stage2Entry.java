@@ -5,7 +5,7 @@ package dev.mdev.core.mmu;
 /// ```
 /// bit 0        present
 /// bit 1        writable
-/// bit 2        MMU-writable: may be made writable by a write fault without asking anybody; write
+/// bit 2        MMU-writable: a write fault may make it writable without a request; write
 ///              access is only withheld to log it
 /// bit 3        accessed: went into a TLB since the bit was last cleared
 /// bit 4        MMIO: not present, and known to have no slot at the generation in bits 12 and up

@@ -6,11 +6,10 @@ import org.jspecify.annotations.Nullable;
 
 import java.util.concurrent.locks.ReentrantLock;
 
-/// Ends the waits of a thread from outside, as long as the thread does one piece of work.
+/// Ends the waits of a thread from outside, while the thread does one piece of work.
 ///
-/// A lock that is waited for takes no second signal but an interrupt. So the one who cancels
-/// interrupts the thread, but only while it waits here, and the interrupt is consumed here: code
-/// that knows nothing of this never sees it.
+/// Only an interrupt ends a wait for a lock. So the canceller interrupts the thread, but only while
+/// it waits here, and the interrupt is consumed here: other code never sees it.
 public final class Cancellation {
     private static final ScopedValue<Cancellation> CURRENT = ScopedValue.newInstance();
 
@@ -22,17 +21,17 @@ public final class Cancellation {
     @GuardedBy("lock")
     private boolean cancelled;
 
-    /// Whether the waiting thread was interrupted from here.
+    /// Whether [#cancel] interrupted the waiting thread.
     @GuardedBy("lock")
     private boolean signalled;
 
     /// How a wait ended.
     public enum Waited {
-        /// What was waited for is there.
+        /// The awaited condition holds.
         DONE,
-        /// It is not, and the time is over.
+        /// It does not hold, and the time is over.
         TIMED_OUT,
-        /// It may or may not be: the work is to end.
+        /// The work must end; the condition may or may not hold.
         CANCELLED
     }
 
@@ -48,7 +47,7 @@ public final class Cancellation {
         ScopedValue.where(CURRENT, this).run(work);
     }
 
-    /// Whether this thread does work that can be cancelled.
+    /// Whether this thread does cancellable work.
     public static boolean isBound() {
         return CURRENT.isBound();
     }
@@ -67,7 +66,7 @@ public final class Cancellation {
         }
     }
 
-    /// Ends the wait that is under way, and all that follow in the same work.
+    /// Ends the current wait, and all later ones in the same work.
     public void cancel() {
         lock.lock();
         try {
@@ -81,9 +80,9 @@ public final class Cancellation {
         }
     }
 
-    /// Waits, unless the work that this thread does is cancelled, or until it is.
+    /// Waits, unless or until this thread's work is cancelled.
     ///
-    /// @throws InterruptedException if the thread is interrupted by anybody else
+    /// @throws InterruptedException if the thread is interrupted for another reason
     public static Waited await(TimedWait wait) throws InterruptedException {
         if (!CURRENT.isBound()) {
             return wait.await() ? Waited.DONE : Waited.TIMED_OUT;
@@ -107,7 +106,7 @@ public final class Cancellation {
             var _ = leave();
             throw e;
         }
-        // What was got is kept, although the work is to end: to give it back is not ours.
+        // An acquired lock is kept, although the work must end: the caller releases it.
         var _ = leave();
         return done ? Waited.DONE : Waited.TIMED_OUT;
     }
@@ -130,7 +129,7 @@ public final class Cancellation {
             boolean ours = signalled;
             signalled = false;
             if (ours) {
-                // The signal may still be pending, if what was waited for came at the same time.
+                // The signal may still be pending, if the condition came true at the same time.
                 var _ = Thread.interrupted();
             }
             return ours;

@@ -31,7 +31,7 @@ import java.util.concurrent.atomic.AtomicReference;
 /// touches broken memory   SIGBUS with the address: EINTR
 /// the kernel touches it   no signal wakes it; refused again and again, the page is poisoned:
 ///   in its place          the kernel makes an MMIO exit of what it cannot reach
-/// nobody answers          the watchdog sends the signal: EINTR
+/// no answer in time       the watchdog sends the signal: EINTR
 /// ```
 ///
 /// An outcome may arrive after the processor has left that fault (it was kicked). The loop uses it

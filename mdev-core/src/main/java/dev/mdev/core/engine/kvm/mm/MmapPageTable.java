@@ -80,7 +80,7 @@ public final class MmapPageTable implements HostPageTable, AutoCloseable {
         this.nothing = sys.memfd("nothing", NOTHING_BYTES);
     }
 
-    /// Sets who answers faults; before the first range is reserved.
+    /// Sets the handler of faults; before the first range is reserved.
     public void connect(FaultHandler newHandler) {
         handler = newHandler;
     }
