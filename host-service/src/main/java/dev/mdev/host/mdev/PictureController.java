@@ -52,7 +52,7 @@ class PictureController {
                     Problem.UNAVAILABLE, MAX_CONCURRENT + " pictures are already in transfer");
         }
         try {
-            send(Png.encode(shownBy(mdev)), mdev, response);
+            send(Png.encode(pictureOf(mdev)), mdev, response);
         } finally {
             places.release();
         }
@@ -71,7 +71,7 @@ class PictureController {
         }
     }
 
-    private static Display.Picture shownBy(Mdev mdev) {
+    private static Display.Picture pictureOf(Mdev mdev) {
         return switch (mdev.scanout()) {
             case Scanout.Shown shown -> shown.picture();
             case Scanout.NoDisplay _ -> throw ProblemException.notFound(mdev + " is not a display");

@@ -101,7 +101,7 @@ final class DeviceRemover {
         return new RemovalReport(from.holder(), from.taken(), await(end, claim));
     }
 
-    private void tellGone(Mdev mdev, Optional<String> said) {
+    private void reportGone(Mdev mdev, Optional<String> said) {
         bus.observer().event(new MdevEvent.Stopped(mdev, said));
     }
 

@@ -51,7 +51,7 @@ final class EventQueue {
         deliverAll();
     }
 
-    private void tellAll() {
+    private void deliverAll() {
         while (true) {
             MdevEvent next = nextUndelivered();
             if (next == null) {

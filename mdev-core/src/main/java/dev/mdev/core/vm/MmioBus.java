@@ -61,7 +61,7 @@ final class MmioBus {
         while (done < widthBytes) {
             long at = gpa + done;
             Window window = all.find(at);
-            int rest = restIn(all, window, at, widthBytes - done);
+            int rest = bytesIn(all, window, at, widthBytes - done);
             if (window == null) {
                 value |= maskOf(rest) << (done * Byte.SIZE);
                 done += rest;
@@ -89,7 +89,7 @@ final class MmioBus {
         while (done < widthBytes) {
             long at = gpa + done;
             Window window = all.find(at);
-            int rest = restIn(all, window, at, widthBytes - done);
+            int rest = bytesIn(all, window, at, widthBytes - done);
             if (window == null) {
                 done += rest;
                 continue;
@@ -111,7 +111,7 @@ final class MmioBus {
 
     /// The number of the next `most` bytes that are in the window, or before the next window if
     /// there is none.
-    private static int restIn(RangeMap<Window> all, @Nullable Window window, long gpa, int most) {
+    private static int bytesIn(RangeMap<Window> all, @Nullable Window window, long gpa, int most) {
         long end = window == null ? all.startAbove(gpa) : window.endGpa();
         return (int) Math.min(most, end - gpa);
     }
