@@ -91,7 +91,7 @@ public record ParentLayout(
             for (ResourcePool other : seen) {
                 require(
                         !other.name().equals(pool.name()),
-                        "two pools of one name: parent=%s pool=%s",
+                        "two pools have the same name: parent=%s pool=%s",
                         name,
                         pool.name());
                 require(
