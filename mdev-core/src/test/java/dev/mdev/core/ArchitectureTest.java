@@ -81,10 +81,13 @@ class ArchitectureTest extends ArchitectureRules {
                                 "core.engine.kvm.mm",
                                 "core.memslot",
                                 "core.sys")
+                        .row("core.dma", "api", "api.page", "core.addr", "core.sync")
                         .row(
                                 "core.guestmem",
                                 "api",
                                 "api.page",
+                                "core.addr",
+                                "core.dma",
                                 "core.hostmm",
                                 "core.memslot",
                                 "core.sync")
@@ -111,15 +114,6 @@ class ArchitectureTest extends ArchitectureRules {
                                 "core.mapping",
                                 "core.pci",
                                 "core.store")
-                        .row(
-                                "core.dma",
-                                "api",
-                                "api.page",
-                                "core.addr",
-                                "core.guestmem",
-                                "core.hostmm",
-                                "core.memslot",
-                                "core.sync")
                         .row(
                                 "core.engine.kvm",
                                 "api",
@@ -154,6 +148,7 @@ class ArchitectureTest extends ArchitectureRules {
                                 "core.device",
                                 "core.dma",
                                 "core.engine",
+                                "core.guestmem",
                                 "core.hostmm",
                                 "core.memslot",
                                 "core.pci",

@@ -8,10 +8,6 @@ import dev.mdev.api.MdevException;
 import dev.mdev.api.page.Access;
 import dev.mdev.api.page.Page;
 import dev.mdev.core.addr.GfnRange;
-import dev.mdev.core.hostmm.HostMm;
-import dev.mdev.core.memslot.AddressSpaces;
-import dev.mdev.core.memslot.DirtySink;
-import dev.mdev.core.memslot.Memslot;
 import dev.mdev.core.sync.Cancellation;
 
 import java.lang.foreign.MemorySegment;
@@ -51,8 +47,7 @@ import java.util.concurrent.locks.ReentrantLock;
 ///
 /// Any thread may call all methods.
 public final class DmaWindow implements GuestMemory {
-    private final AddressSpaces slots;
-    private final DmaCopier copier;
+    private final DmaMemory memory;
     private final Gate gate;
     private final long pinLimitPages;
 
@@ -80,11 +75,10 @@ public final class DmaWindow implements GuestMemory {
         default void aborted() {}
     }
 
-    /// @param mm the memory of the slots
+    /// @param memory the machine's memory
     /// @param pinLimitPages the maximum number of pinned pages, counted once for each pin
-    public DmaWindow(AddressSpaces slots, HostMm mm, Gate gate, long pinLimitPages) {
-        this.slots = slots;
-        this.copier = new DmaCopier(slots, mm);
+    public DmaWindow(DmaMemory memory, Gate gate, long pinLimitPages) {
+        this.memory = memory;
         this.gate = gate;
         this.pinLimitPages = pinLimitPages;
     }
@@ -101,7 +95,7 @@ public final class DmaWindow implements GuestMemory {
 
     private void transfer(long iova, MemorySegment buffer, Access access) {
         requireOpen(iova);
-        requireAll(copier.copy(iova, buffer, access, () -> !closed), iova, access);
+        requireAll(memory.copy(iova, buffer, access, () -> !closed), iova, access);
     }
 
     private void requireOpen(long iova) {
@@ -111,7 +105,7 @@ public final class DmaWindow implements GuestMemory {
         }
     }
 
-    private void requireAll(DmaCopier.Copied copied, long iova, Access access) {
+    private void requireAll(DmaMemory.Copied copied, long iova, Access access) {
         if (copied.cancelled()) {
             throw cancelled(iova);
         }
@@ -137,9 +131,9 @@ public final class DmaWindow implements GuestMemory {
             throw noMemory(iova);
         }
         GfnRange gfns = new GfnRange(Page.numberOf(iova), npages);
-        long[] hvas = resolve(gfns, access);
+        long[] hvas = memory.resolve(gfns, access);
         for (int page = 0; page < hvas.length; page++) {
-            if (!copier.faultIn(hvas[page], access).isEmpty()) {
+            if (!memory.faultIn(hvas[page], access).isEmpty()) {
                 if (Cancellation.isCancelled()) {
                     throw cancelled(iova);
                 }
@@ -152,7 +146,14 @@ public final class DmaWindow implements GuestMemory {
     /// Keeps the pages if the slots are still the ones that were found.
     private PinnedPages register(GfnRange gfns, Access access, long[] hvas) {
         PinnedPages pin = new PinnedPages(gfns, access);
-        int section = slots.srcu().readLock();
+        memory.hold(() -> add(pin, hvas));
+        pin.mark();
+        return pin;
+    }
+
+    /// In a hold of the memory.
+    private void add(PinnedPages pin, long[] hvas) {
+        GfnRange gfns = pin.gfns;
         lock.lock();
         try {
             if (closed) {
@@ -162,39 +163,13 @@ public final class DmaWindow implements GuestMemory {
                 throw overLimit(gfns.npages());
             }
             if (leaving.stream().anyMatch(gfns::overlaps)
-                    || !Arrays.equals(hvas, resolve(gfns, access))) {
+                    || !Arrays.equals(hvas, memory.resolve(gfns, pin.access))) {
                 throw noMemory(Page.addressOf(gfns.firstGfn()));
             }
             pins.add(pin);
             pinnedPages += gfns.npages();
         } finally {
             lock.unlock();
-            slots.srcu().readUnlock(section);
-        }
-        pin.mark();
-        return pin;
-    }
-
-    /// The host address of each page.
-    private long[] resolve(GfnRange gfns, Access access) {
-        long[] hvas = new long[Math.toIntExact(gfns.npages())];
-        int section = slots.srcu().readLock();
-        try {
-            for (long gfn = gfns.firstGfn(); gfn < gfns.endGfn(); gfn++) {
-                Memslot slot = slots.find(gfn);
-                if (slot == null || slot.isInvalid()) {
-                    throw noMemory(Page.addressOf(gfn));
-                }
-                if (access == Access.WRITE && slot.isReadonly()) {
-                    throw new MdevException(
-                            Errno.EPERM,
-                            "read-only memory: iova=0x%x".formatted(Page.addressOf(gfn)));
-                }
-                hvas[(int) (gfn - gfns.firstGfn())] = slot.hvaOf(gfn);
-            }
-            return hvas;
-        } finally {
-            slots.srcu().readUnlock(section);
         }
     }
 
@@ -295,7 +270,7 @@ public final class DmaWindow implements GuestMemory {
         }
         all.forEach(PinnedPages::close);
         // Each page is copied in a section that begins with a check of `closed`.
-        slots.srcu().synchronize();
+        memory.awaitHolds();
     }
 
     /// One pin.
@@ -320,16 +295,8 @@ public final class DmaWindow implements GuestMemory {
             }
             long first = Math.max(gfns.firstGfn(), part.firstGfn());
             long end = Math.min(gfns.endGfn(), part.endGfn());
-            int section = slots.srcu().readLock();
-            try {
-                for (long gfn = first; gfn < end; gfn++) {
-                    Memslot slot = slots.find(gfn);
-                    if (slot != null) {
-                        slots.markDirty(slot, gfn, DirtySink.NO_VCPU);
-                    }
-                }
-            } finally {
-                slots.srcu().readUnlock(section);
+            if (first < end) {
+                memory.markDirty(new GfnRange(first, end - first));
             }
         }
 
@@ -353,7 +320,7 @@ public final class DmaWindow implements GuestMemory {
             }
             long iova = Page.addressOf(gfns.firstGfn()) + offsetBytes;
             requireOpen(iova);
-            DmaCopier.Copied copied = copier.copy(iova, buffer, kind, () -> !unpinned);
+            DmaMemory.Copied copied = memory.copy(iova, buffer, kind, () -> !unpinned);
             if (unpinned && !copied.isAll()) {
                 throw new MdevException(Errno.ENODEV, "no longer pinned: " + gfns);
             }

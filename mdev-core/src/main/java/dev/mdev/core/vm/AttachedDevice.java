@@ -8,6 +8,7 @@ import dev.mdev.core.device.Mdev;
 import dev.mdev.core.device.MdevAssignment;
 import dev.mdev.core.dma.DmaWindow;
 import dev.mdev.core.engine.GuestAccess;
+import dev.mdev.core.guestmem.SlotDmaMemory;
 import dev.mdev.core.hostmm.HostMm;
 import dev.mdev.core.memslot.AddressSpaces;
 import dev.mdev.core.pci.BarWindow;
@@ -57,7 +58,11 @@ public final class AttachedDevice {
         interrupts = new DeviceInterrupts(assignment.mdev().vectors());
         function = new PciFunction(assignment, new Owner(plug.windowsChanged));
         interrupts.connect(function.interrupts());
-        dma = new DmaWindow(plug.slots, plug.mm, new BusGate(), plug.options.pinLimitPages());
+        dma =
+                new DmaWindow(
+                        new SlotDmaMemory(plug.slots, plug.mm),
+                        new BusGate(),
+                        plug.options.pinLimitPages());
         config = new ConfigAccess(function, address());
         for (RegionInfo region : function.regions()) {
             targets.put(region.index(), new Target(region.index()));

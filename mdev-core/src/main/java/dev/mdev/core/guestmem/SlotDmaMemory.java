@@ -1,13 +1,15 @@
-package dev.mdev.core.dma;
+package dev.mdev.core.guestmem;
 
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
 import dev.mdev.api.page.Access;
 import dev.mdev.api.page.Page;
-import dev.mdev.core.guestmem.AccessOutcome;
-import dev.mdev.core.guestmem.GuestMemoryAccess;
-import dev.mdev.core.guestmem.MmHostMemory;
+import dev.mdev.core.addr.GfnRange;
+import dev.mdev.core.dma.DmaMemory;
 import dev.mdev.core.hostmm.FaultResult;
 import dev.mdev.core.hostmm.HostMm;
 import dev.mdev.core.memslot.AddressSpaces;
+import dev.mdev.core.memslot.DirtySink;
 import dev.mdev.core.memslot.Memslot;
 import dev.mdev.core.sync.Cancellation;
 
@@ -21,7 +23,7 @@ import java.util.function.BooleanSupplier;
 /// Mapped pages are copied in a read section of the slots, and a change of slots waits for that
 /// section. To fault a page in, the copy leaves the section: the memory may be a device's BAR with
 /// a slow driver, and a change of slots must not wait for a driver.
-final class DmaCopier {
+public final class SlotDmaMemory implements DmaMemory {
     /// The maximum number of bytes copied in one read section.
     private static final long CHUNK_BYTES = 1 << 20;
 
@@ -39,32 +41,14 @@ final class DmaCopier {
     private final HostMm mm;
     private final GuestMemoryAccess guest;
 
-    DmaCopier(AddressSpaces slots, HostMm mm) {
+    public SlotDmaMemory(AddressSpaces slots, HostMm mm) {
         this.slots = slots;
         this.mm = mm;
         this.guest = new GuestMemoryAccess(slots, MmHostMemory.withoutFaults(mm));
     }
 
-    /// How a copy ended.
-    ///
-    /// @param doneBytes the copied bytes
-    /// @param reason why the copy stopped; empty if it is complete
-    /// @param cancelled whether it stopped because the device must stand still
-    record Copied(long doneBytes, String reason, boolean cancelled) {
-        Copied(long doneBytes, String reason) {
-            this(doneBytes, reason, !reason.isEmpty() && Cancellation.isCancelled());
-        }
-
-        boolean isAll() {
-            return reason.isEmpty();
-        }
-    }
-
-    /// Copies `buffer.byteSize()` bytes from or to guest memory.
-    ///
-    /// @param allowed checked in each read section: after it becomes false, and the slots change
-    ///   afterwards or are waited for, no further byte is copied
-    Copied copy(long gpa, MemorySegment buffer, Access access, BooleanSupplier allowed) {
+    @Override
+    public Copied copy(long gpa, MemorySegment buffer, Access access, BooleanSupplier allowed) {
         long done = 0;
         int changing = 0;
         int faults = 0;
@@ -100,10 +84,62 @@ final class DmaCopier {
         return new Copied(done, "");
     }
 
-    /// Makes the page at a host address accessible. Calls driver code if it belongs to a device.
-    ///
-    /// @return why it failed, or nothing
-    String faultIn(long hva, Access access) {
+    @Override
+    public long[] resolve(GfnRange gfns, Access access) {
+        long[] hvas = new long[Math.toIntExact(gfns.npages())];
+        int section = slots.srcu().readLock();
+        try {
+            for (long gfn = gfns.firstGfn(); gfn < gfns.endGfn(); gfn++) {
+                Memslot slot = slots.find(gfn);
+                if (slot == null || slot.isInvalid()) {
+                    throw new MdevException(
+                            Errno.EFAULT, "no memory: gpa=0x%x".formatted(Page.addressOf(gfn)));
+                }
+                if (access == Access.WRITE && slot.isReadonly()) {
+                    throw new MdevException(
+                            Errno.EPERM,
+                            "read-only memory: gpa=0x%x".formatted(Page.addressOf(gfn)));
+                }
+                hvas[(int) (gfn - gfns.firstGfn())] = slot.hvaOf(gfn);
+            }
+            return hvas;
+        } finally {
+            slots.srcu().readUnlock(section);
+        }
+    }
+
+    @Override
+    public void markDirty(GfnRange gfns) {
+        int section = slots.srcu().readLock();
+        try {
+            for (long gfn = gfns.firstGfn(); gfn < gfns.endGfn(); gfn++) {
+                Memslot slot = slots.find(gfn);
+                if (slot != null) {
+                    slots.markDirty(slot, gfn, DirtySink.NO_VCPU);
+                }
+            }
+        } finally {
+            slots.srcu().readUnlock(section);
+        }
+    }
+
+    @Override
+    public void hold(Runnable action) {
+        int section = slots.srcu().readLock();
+        try {
+            action.run();
+        } finally {
+            slots.srcu().readUnlock(section);
+        }
+    }
+
+    @Override
+    public void awaitHolds() {
+        slots.srcu().synchronize();
+    }
+
+    @Override
+    public String faultIn(long hva, Access access) {
         return switch (mm.handleFault(hva, access)) {
             case FaultResult.Mapped _ -> "";
             case FaultResult.Trapped _ -> "registers, not memory";
