@@ -23,8 +23,10 @@ import java.util.stream.Stream;
 abstract class MappingRules extends Rules {
     private static final int PROCESSORS = 3;
 
-    /// Accesses of one processor.
-    private static final int MOST_ACCESSES = 1000;
+    /// Visits of pages by one processor.
+    private static final int MOST_VISITS = 400;
+
+    private static final int MOST_STORING_NANOS = 4_000_000;
 
     /// The host checks each grant: share, window, rights, the touched page.
     @Test
@@ -148,17 +150,31 @@ abstract class MappingRules extends Rules {
     private static void storeAndCheck(
             InMemoryMdev mdev, List<MappablePage> own, SplittableRandom random) {
         Map<MappablePage, Long> stored = new HashMap<>();
-        int accesses = Math.min(MOST_ACCESSES, 50 * own.size());
-        for (int i = 0; i < accesses; i++) {
+        int visits = Math.min(MOST_VISITS, 50 * own.size());
+        for (int i = 0; i < visits; i++) {
             MappablePage page = own.get(random.nextInt(own.size()));
             int region = page.region().index();
             long wanted = stored.getOrDefault(page, 0L);
             long seen = mdev.guest().load(region, page.offsetBytes(), 8);
             require(seen == wanted, "%s holds 0x%x, stored was 0x%x", page, seen, wanted);
-            long next = random.nextLong();
-            mdev.guest().store(region, page.offsetBytes(), 8, next);
-            stored.put(page, next);
+            stored.put(page, storeForAWhile(mdev, page, random));
         }
+    }
+
+    /// Now and then stores again and again, so that some stores fall into what the driver does for
+    /// the faults of the other processors.
+    ///
+    /// @return what was stored last
+    private static long storeForAWhile(
+            InMemoryMdev mdev, MappablePage page, SplittableRandom random) {
+        long nanos = random.nextInt(4) == 0 ? random.nextInt(MOST_STORING_NANOS) : 0;
+        long start = System.nanoTime();
+        long value;
+        do {
+            value = random.nextLong();
+            mdev.guest().store(page.region().index(), page.offsetBytes(), 8, value);
+        } while (System.nanoTime() - start < nanos);
+        return value;
     }
 
     /// An area is eager so that its pages are there before they are touched.

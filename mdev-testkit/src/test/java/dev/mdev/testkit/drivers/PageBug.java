@@ -192,6 +192,39 @@ enum PageBug implements SeededBug {
             "whatWasStoredIsThereAfterARevocation",
             "holds"),
 
+    COPIES_BEFORE_IT_REVOKES(
+            Variant.of((aperture, context) ->
+                    new PagingVariant(aperture, context) {
+                        @Override
+                        void evict(int frame) {
+                            byte[] content = read(frame);
+                            Variant.pause(2);
+                            context.revoke(MEMORY, pageIn[frame], 1);
+                            evicted.put(pageIn[frame], content);
+                        }
+                    }),
+            "pagesThatAreTouchedAtOnceDoNotGetMixedUp",
+            "stored was"),
+
+    IS_CONCURRENT_WITHOUT_A_LOCK(
+            Variant.of((aperture, context) ->
+                    new PagingVariant(aperture, context) {
+                        @Override
+                        public boolean isConcurrent() {
+                            return true;
+                        }
+
+                        @Override
+                        int takeFrame() {
+                            int frame = next;
+                            Variant.pause(1);
+                            next = (frame + 1) % FRAMES;
+                            return frame;
+                        }
+                    }),
+            "pagesThatAreTouchedAtOnceDoNotGetMixedUp",
+            ""),
+
     FORGETS_ITS_PAGES_AT_A_MOVE(
             Variant.of((aperture, context) ->
                     new PagingVariant(aperture, context) {

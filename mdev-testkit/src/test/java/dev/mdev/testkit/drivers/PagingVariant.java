@@ -25,7 +25,7 @@ class PagingVariant extends Variant.VariantDevice {
     final Aperture aperture;
     final Map<Integer, byte[]> evicted = new HashMap<>();
     final int[] pageIn = new int[FRAMES];
-    private int next;
+    int next;
 
     PagingVariant(Aperture aperture, MdevContext context) {
         super(aperture, context);
@@ -48,8 +48,7 @@ class PagingVariant extends Variant.VariantDevice {
                 return MapDecision.grantPage(request, pfnOf(frame), Prot.READ_WRITE);
             }
         }
-        int frame = next;
-        next = (frame + 1) % FRAMES;
+        int frame = takeFrame();
         if (pageIn[frame] >= 0) {
             evict(frame);
         }
@@ -57,6 +56,12 @@ class PagingVariant extends Variant.VariantDevice {
         memory().write(Page.addressOf(frame), MemorySegment.ofArray(content));
         pageIn[frame] = page;
         return MapDecision.grantPage(request, pfnOf(frame), Prot.READ_WRITE);
+    }
+
+    int takeFrame() {
+        int frame = next;
+        next = (frame + 1) % FRAMES;
+        return frame;
     }
 
     void evict(int frame) {
