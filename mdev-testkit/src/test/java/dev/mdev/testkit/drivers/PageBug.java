@@ -59,7 +59,7 @@ enum PageBug implements SeededBug {
                         }
                     }),
             "grantsKeepToTheShareTheWindowAndTheRights",
-            "not the device's"),
+            "not this device's"),
 
     MOVES_A_NEIGHBOUR_AT_AN_UPGRADE(
             Variant.of((aperture, context) ->
@@ -246,7 +246,7 @@ enum PageBug implements SeededBug {
                         }
                     }),
             "aMovedDeviceGoesOnInItsNewPages",
-            "not the device's"),
+            "not this device's"),
 
     STORES_TO_ITS_OLD_PAGES_AFTER_A_MOVE(
             Variant.of((aperture, context) ->
