@@ -6,10 +6,8 @@ import dev.mdev.core.engine.kvm.mm.MemfdMemory;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.gate.Deadlines;
 
-import org.junit.jupiter.api.extension.ExtendWith;
-
 /// Loads and stores are those of a real virtual processor.
-@ExtendWith(RealKvm.class)
+@RealKvm
 final class GpuOnKvmTest extends GpuMachineContract {
     @Override
     dev.mdev.core.engine.Engine guestEngine() {

@@ -2,14 +2,14 @@ package dev.mdev.core.sys;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.core.sys.LinuxAbi.Pollfd;
 
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -17,13 +17,9 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
 
+@EnabledOnOs(value = OS.LINUX, disabledReason = "system calls of Linux")
 class EventFdTest {
     private static final int POLL_MILLIS = 30_000;
-
-    @BeforeAll
-    static void onlyOnLinux() {
-        assumeTrue(System.getProperty("os.name").equals("Linux"), "system calls of Linux");
-    }
 
     @Test
     void signalsAreCountedAndTaken() {

@@ -2,26 +2,22 @@ package dev.mdev.core.sys;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
+@EnabledOnOs(value = OS.LINUX, disabledReason = "system calls of Linux")
 class SyscallsTest {
     private final FailingLibc failing = new FailingLibc(Syscalls.ofThisProcess().libc());
     private final Syscalls sys = new Syscalls(failing.libc());
-
-    @BeforeAll
-    static void onlyOnLinux() {
-        assumeTrue(System.getProperty("os.name").equals("Linux"), "system calls of Linux");
-    }
 
     @Test
     void aFailedCallNamesItsValuesAndTheErrorNumber() {

@@ -26,7 +26,6 @@ import dev.mdev.core.sys.Syscalls;
 
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -46,7 +45,7 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongSupplier;
 
 /// The kernel's dirty logs behind the machine's own.
-@ExtendWith(RealKvm.class)
+@RealKvm
 class KvmDirtyTest {
     private static final long NPAGES = 64;
 

@@ -8,12 +8,10 @@ import dev.mdev.core.engine.kvm.mm.MemfdMemory;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.vm.ProgramResult;
 
-import org.junit.jupiter.api.extension.ExtendWith;
-
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 
-@ExtendWith(RealKvm.class)
+@RealKvm
 class KvmEngineTest extends EngineContract {
     @Override
     protected Engine engine() {

@@ -5,9 +5,7 @@ import dev.mdev.core.engine.GrantContract;
 import dev.mdev.core.engine.kvm.mm.MemfdMemory;
 import dev.mdev.core.hostmm.HostMemory;
 
-import org.junit.jupiter.api.extension.ExtendWith;
-
-@ExtendWith(RealKvm.class)
+@RealKvm
 class KvmGrantTest extends GrantContract {
     @Override
     protected Engine engine() {

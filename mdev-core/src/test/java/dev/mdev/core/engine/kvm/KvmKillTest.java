@@ -3,7 +3,6 @@ package dev.mdev.core.engine.kvm;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import org.junit.jupiter.api.Tag;
-import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -20,7 +19,7 @@ import java.util.stream.Stream;
 
 /// What a process leaves that is killed in the middle of its guest's faults: nothing. All it has is
 /// held by descriptors, and sleeping in a fault is no hindrance to die.
-@ExtendWith(RealKvm.class)
+@RealKvm
 @Tag("slow")
 class KvmKillTest {
     private static final long PATIENCE_SECONDS = 30;

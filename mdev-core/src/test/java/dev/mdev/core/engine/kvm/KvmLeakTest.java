@@ -15,7 +15,6 @@ import dev.mdev.core.sys.Syscalls;
 import dev.mdev.gate.Deadlines;
 
 import org.jspecify.annotations.Nullable;
-import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -33,7 +32,7 @@ import java.util.stream.Stream;
 
 /// What is left of a machine whose making fails half-way: nothing. Each system call in turn is the
 /// one that fails.
-@ExtendWith(RealKvm.class)
+@RealKvm
 class KvmLeakTest {
     /// What gives things back does not fail.
     private static final Set<String> NEVER_FAILING = Set.of("close", "munmap");

@@ -25,13 +25,12 @@ import dev.mdev.gate.Deadlines;
 
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.extension.ExtendWith;
 
 import java.util.SplittableRandom;
 
 /// The same random requests and guest accesses to the kernel and to our model: every error number,
 /// every exit, every loaded value, every dirty bit and every ring entry must be the same.
-@ExtendWith(RealKvm.class)
+@RealKvm
 @Tag("slow")
 class KvmOracleTest {
     private static final int STEPS = Integer.getInteger("mdev.kvm.oracleSteps", 1500);

@@ -5,9 +5,7 @@ import dev.mdev.core.engine.ResetContract;
 import dev.mdev.core.engine.kvm.mm.MemfdMemory;
 import dev.mdev.core.hostmm.HostMemory;
 
-import org.junit.jupiter.api.extension.ExtendWith;
-
-@ExtendWith(RealKvm.class)
+@RealKvm
 class KvmResetTest extends ResetContract {
     @Override
     protected Engine engine() {

@@ -17,7 +17,6 @@ import dev.mdev.core.sys.Syscalls;
 
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -37,7 +36,7 @@ import java.util.concurrent.atomic.AtomicReferenceArray;
 ///
 /// `-Dmdev.kvm.revokes=200000 -Dmdev.kvm.killAfterSeconds=1200` is the run that the benchmarks
 /// quote.
-@ExtendWith(RealKvm.class)
+@RealKvm
 @Tag("slow")
 class KvmRevokeStormTest {
     private static final int NPAGES = 64;

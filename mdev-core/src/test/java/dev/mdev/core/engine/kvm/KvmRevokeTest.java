@@ -25,7 +25,6 @@ import dev.mdev.core.sys.KvmVcpuAbi;
 import dev.mdev.core.sys.Syscalls;
 
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -44,7 +43,7 @@ import java.util.concurrent.atomic.AtomicLongArray;
 import java.util.concurrent.locks.LockSupport;
 
 /// Zaps against virtual processors that write, and ends of everything in the middle of a fault.
-@ExtendWith(RealKvm.class)
+@RealKvm
 class KvmRevokeTest {
     private static final int NPAGES = 32;
     private static final int GC_PAGES = 4;

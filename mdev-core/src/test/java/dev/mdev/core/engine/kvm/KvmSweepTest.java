@@ -11,7 +11,6 @@ import dev.mdev.core.sys.Syscalls;
 
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.extension.ExtendWith;
 
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
@@ -24,7 +23,7 @@ import java.util.SplittableRandom;
 ///
 /// `-Dmdev.kvm.sweep.mib=1024 -Dmdev.kvm.sweep.mappings=49000 -Dmdev.kvm.killAfterSeconds=1200` is
 /// the walk that the benchmarks quote.
-@ExtendWith(RealKvm.class)
+@RealKvm
 @Tag("slow")
 class KvmSweepTest {
     private static final int NPAGES =

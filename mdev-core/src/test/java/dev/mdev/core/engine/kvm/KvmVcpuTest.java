@@ -19,7 +19,6 @@ import dev.mdev.core.memslot.SlotFlags;
 
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -29,7 +28,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
 
-@ExtendWith(RealKvm.class)
+@RealKvm
 class KvmVcpuTest {
     private static final long NPAGES = 64;
 

@@ -33,7 +33,6 @@ import dev.mdev.core.sys.UserfaultfdAbi;
 
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -54,7 +53,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Function;
 
-@ExtendWith(RealKvm.class)
+@RealKvm
 public class MmapPageTableTest {
     private static final long NPAGES = 64;
     private static final long LAST_PAGE_AT = Page.addressOf(2 * NPAGES - 1);
