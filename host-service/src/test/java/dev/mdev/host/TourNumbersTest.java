@@ -9,6 +9,9 @@ import java.util.UUID;
 /// Lazy mapping, counted: one fault per page at the first access, none afterwards, and again after
 /// a revocation.
 class TourNumbersTest extends HostTest {
+    /// What is looked at of a BAR of 128 MiB.
+    private static final int FILLED_BYTES = Integer.getInteger("mdev.tour.mib", 128) << 20;
+
     private static final String WRITE =
             """
             {"steps":[{"op":"write","at":{"mdev":"%s","bar":0},"count":64,"stride":%d,
@@ -113,7 +116,7 @@ class TourNumbersTest extends HostTest {
                                 """
                                 {"steps":[{"op":"fill","at":{"mdev":"%s","bar":0},"bytes":%d,"value":"%s"}]}\
                                 """
-                                        .formatted(mdev, 128 << 20, value))
+                                        .formatted(mdev, FILLED_BYTES, value))
                         .requireStatus(200);
         assertThat(filled.at("/end")).isEqualTo("completed");
     }
@@ -126,7 +129,7 @@ class TourNumbersTest extends HostTest {
                                 """
                                 {"steps":[{"op":"check","at":{"mdev":"%s","bar":0},"count":%d,"stride":512,"value":"%s"}]}\
                                 """
-                                        .formatted(mdev, (128 << 20) / 512, value))
+                                        .formatted(mdev, FILLED_BYTES / 512, value))
                         .requireStatus(200);
         assertThat(checked.at("/end")).isEqualTo("completed");
         assertThat(checked.numberAt("/steps/0/mismatches")).as(checked.text()).isZero();
