@@ -89,9 +89,12 @@ public final class Summary {
     }
 
     private void readAll() throws IOException {
+        // Profiles, which come later, may have more; every build has these.
+        String pom =
+                Files.readString(folder.resolve("pom.xml")).replaceFirst("(?s)</modules>.*", "");
         List<String> names =
                 Pattern.compile("<module>\\s*(.*?)\\s*</module>")
-                        .matcher(Files.readString(folder.resolve("pom.xml")))
+                        .matcher(pom)
                         .results()
                         .map(it -> it.group(1))
                         .toList();
