@@ -46,7 +46,7 @@ class ArchitectureTest extends ArchitectureRules {
                                 "core.engine",
                                 "core.ledger",
                                 "host.bus")
-                        .row("host.problem", "api", "core.store")
+                        .row("host.problem", "api", "core.device", "core.driver", "core.store")
                         .row("host.web", "host.problem")
                         .row(
                                 "host.event",
@@ -75,7 +75,6 @@ class ArchitectureTest extends ArchitectureRules {
                                 "core.bus",
                                 "core.capacity",
                                 "core.device",
-                                "core.driver",
                                 "core.ledger",
                                 "core.store",
                                 "host.mdev",
