@@ -64,7 +64,7 @@ final class CardDriver implements ParentDriver {
     volatile Runnable onAsked = () -> {};
 
     /// The page of the share that page 0 of the BAR shows; the others follow, round and round.
-    volatile int firstPage;
+    final AtomicInteger firstPage = new AtomicInteger();
 
     volatile Consumer<Device> onReset = device -> {};
     volatile Runnable onResume = () -> {};
@@ -287,7 +287,7 @@ final class CardDriver implements ParentDriver {
         /// The physical page that a page of the BAR shows now.
         long pfnOf(long page) {
             PoolShare pages = share.getFirst();
-            return pages.pfnOf((page + firstPage) % pages.npages());
+            return pages.pfnOf((page + firstPage.get()) % pages.npages());
         }
 
         private void note() {

@@ -88,8 +88,8 @@ class StaleGrantTest {
         held.add(assignment);
         RegionInfo bar = mdev.region(CardDriver.BAR);
         Vma vma = assignment.map(mm, bar, bar.areas().getFirst());
-        world.driver.onReset = _ -> world.driver.firstPage++;
-        world.driver.onRestore = () -> world.driver.firstPage++;
+        world.driver.onReset = _ -> world.driver.firstPage.incrementAndGet();
+        world.driver.onRestore = () -> world.driver.firstPage.incrementAndGet();
         touch(vma);
         mm.addNotifier(new FaultAfterZap(vma));
         armed = true;
@@ -184,7 +184,7 @@ class StaleGrantTest {
         world.bus.save(ONE, state);
         world.driver.onReset =
                 _ -> {
-                    world.driver.firstPage++;
+                    world.driver.firstPage.incrementAndGet();
                     armed = true;
                 };
 
