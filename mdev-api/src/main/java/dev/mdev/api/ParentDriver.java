@@ -9,7 +9,15 @@ import java.util.List;
 ///
 /// A driver jar should do all its work in [#probe]: the constructor runs at every listing of
 /// drivers.
+///
+/// The jar's manifest may declare the level of this interface that it was made for, as
+/// `Mdev-Api-Level: 1`. The host checks it before it loads a class; a jar without it counts as
+/// level 1.
 public interface ParentDriver {
+    /// The level of the driver interface. It goes up when drivers of the level before do not work
+    /// any more.
+    int API_LEVEL = 1;
+
     /// The driver's name: lower-case letters, digits and dashes, 1 to 32 characters. It stays the
     /// same over versions, because definitions of devices that survive a restart refer to it.
     String name();

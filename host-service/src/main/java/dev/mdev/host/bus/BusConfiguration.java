@@ -37,7 +37,10 @@ class BusConfiguration {
 
     @Bean
     DriverLoader plugins(BusProperties properties) {
-        return new DriverLoader(properties.pluginDir(), BusConfiguration.class.getClassLoader());
+        return new DriverLoader(
+                properties.pluginDir(),
+                BusConfiguration.class.getClassLoader(),
+                properties.driverDeadline());
     }
 
     /// Depends on the plugins so that it is closed before their jars are.

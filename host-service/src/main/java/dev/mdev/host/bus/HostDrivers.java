@@ -19,6 +19,8 @@ import java.util.List;
 import java.util.Objects;
 import java.util.ServiceConfigurationError;
 import java.util.ServiceLoader;
+import java.util.Set;
+import java.util.stream.Collectors;
 
 /// Finds the drivers on the class path and in the plugin folder, and lets each find its devices,
 /// before the first request. A driver that fails is recorded and left out; the others work.
@@ -73,7 +75,9 @@ public final class HostDrivers implements SmartInitializingSingleton {
             }
         }
         extra.orderedStream().map(this::load).forEach(loaded::add);
-        loaded.addAll(loadPlugins());
+        Set<String> builtIn =
+                loaded.stream().map(LoadedDriver::name).collect(Collectors.toUnmodifiableSet());
+        loaded.addAll(loadPlugins(builtIn));
         drivers = List.copyOf(loaded);
         List<String> unknown =
                 properties.drivers() == null
@@ -88,9 +92,9 @@ public final class HostDrivers implements SmartInitializingSingleton {
         }
     }
 
-    private List<LoadedDriver> loadPlugins() {
+    private List<LoadedDriver> loadPlugins(Set<String> builtIn) {
         try {
-            return plugins.addAll(bus, properties.settings()).stream()
+            return plugins.addAll(bus, properties.settings(), builtIn).stream()
                     .map(HostDrivers::plugin)
                     .toList();
         } catch (MdevException e) {

@@ -6,6 +6,7 @@ import dev.mdev.api.ParentDriver;
 import dev.mdev.api.layout.ParentLayout;
 import dev.mdev.core.bus.MdevBus;
 import dev.mdev.core.device.Parent;
+import dev.mdev.core.driver.DriverText;
 
 import org.jspecify.annotations.Nullable;
 
@@ -14,15 +15,22 @@ import java.net.URL;
 import java.net.URLClassLoader;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.ServiceConfigurationError;
 import java.util.ServiceLoader;
-import java.util.jar.JarFile;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.Supplier;
 import java.util.stream.Stream;
 
 /// Puts the drivers of a plugin folder on a bus. Each jar has a class loader of its own, so that
@@ -31,33 +39,83 @@ import java.util.stream.Stream;
 /// A driver is trusted with its whole process: its code runs as soon as its jar is loaded. Only
 /// trusted users may write to the folder.
 public final class DriverLoader implements AutoCloseable {
-    private static final String SERVICE = "META-INF/services/" + ParentDriver.class.getName();
+    /// What is told of a driver's name that is none.
+    private static final int MAX_NAME_CHARS = 64;
+
 
     private final @Nullable Path folder;
     private final ClassLoader framework;
-    private final List<URLClassLoader> loaders = new ArrayList<>();
+    private final Duration patience;
+
+    /// Changed by the threads that load, one after the other unless one does not return.
+    private final List<URLClassLoader> loaders = new CopyOnWriteArrayList<>();
 
     /// The jar of each driver on the bus.
-    private final Map<String, Path> loaded = new HashMap<>();
+    private final Map<String, Path> loaded = new ConcurrentHashMap<>();
 
-    /// @param folder where the jars are; null if there are none
-    /// @param framework the class loader that drivers see the framework by
-    public DriverLoader(@Nullable Path folder, ClassLoader framework) {
+    /// @param folder the folder of the jars; null if there is none
+    /// @param framework the class loader of the framework
+    /// @param patience how long to wait for the code of one jar
+    public DriverLoader(@Nullable Path folder, ClassLoader framework, Duration patience) {
         this.folder = folder;
         this.framework = framework;
+        this.patience = patience;
     }
 
     /// Loads every jar of the folder, in the order of their names, and puts its drivers on the bus.
     ///
+    /// Each jar is loaded on a thread of its own. A jar whose code does not return is reported and
+    /// left behind; if it returns later, its drivers are on the bus all the same.
+    ///
     /// @param settings the operator's settings, by the drivers' names
+    /// @param builtIn the names that no jar may use
     /// @return a report for each driver
     /// @throws MdevException ENOENT if there is no such folder, EIO if it is unreadable
-    public List<DriverReport> addAll(MdevBus bus, Map<String, Map<String, String>> settings) {
+    public List<DriverReport> addAll(
+            MdevBus bus, Map<String, Map<String, String>> settings, Set<String> builtIn) {
         List<DriverReport> reports = new ArrayList<>();
         for (Path jar : jars()) {
-            reports.addAll(addJar(jar, bus, settings));
+            Optional<String> trouble = DriverJar.trouble(jar);
+            reports.addAll(
+                    trouble.isPresent()
+                            ? List.of(DriverReport.failed(jar, Optional.empty(), trouble.get()))
+                            : await(jar, () -> addJar(jar, bus, settings, builtIn)));
         }
         return List.copyOf(reports);
+    }
+
+    private List<DriverReport> await(Path jar, Supplier<List<DriverReport>> load) {
+        CompletableFuture<List<DriverReport>> done = new CompletableFuture<>();
+        Thread thread =
+                Thread.ofPlatform()
+                        .daemon()
+                        .name("mdev-load-" + jar.getFileName())
+                        .start(() -> {
+                            try {
+                                done.complete(load.get());
+                            } catch (Throwable e) {
+                                done.complete(List.of(failed(jar, null, e)));
+                            }
+                        });
+        try {
+            return done.get(patience.toNanos(), TimeUnit.NANOSECONDS);
+        } catch (TimeoutException e) {
+            return List.of(
+                    DriverReport.failed(
+                            jar,
+                            Optional.empty(),
+                            "its code has not returned within %d ms, on thread %s"
+                                    .formatted(patience.toMillis(), thread.getName())));
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new MdevException(Errno.EINTR, "interrupted while loading " + jar, e);
+        } catch (ExecutionException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private static DriverReport failed(Path jar, @Nullable String name, Throwable thrown) {
+        return DriverReport.failed(jar, Optional.ofNullable(name), DriverText.of(thrown));
     }
 
     private List<Path> jars() {
@@ -77,10 +135,9 @@ public final class DriverLoader implements AutoCloseable {
     }
 
     private List<DriverReport> addJar(
-            Path jar, MdevBus bus, Map<String, Map<String, String>> settings) {
+            Path jar, MdevBus bus, Map<String, Map<String, String>> settings, Set<String> builtIn) {
         URLClassLoader loader;
         try {
-            requireDrivers(jar);
             loader =
                     new URLClassLoader(
                             jar.getFileName().toString(),
@@ -102,10 +159,13 @@ public final class DriverLoader implements AutoCloseable {
                 ServiceLoader.Provider<ParentDriver> provider = providers.next();
                 // The framework's own drivers are visible through every loader.
                 if (loader.equals(provider.type().getClassLoader())) {
-                    reports.add(add(jar, provider, bus, settings));
+                    reports.add(add(jar, provider, bus, settings, builtIn));
                 }
-            } catch (ServiceConfigurationError | LinkageError | RuntimeException e) {
-                reports.add(DriverReport.failed(jar, Optional.empty(), "does not load: " + e));
+            } catch (Throwable e) {
+                reports.add(failed(jar, null, e));
+                if (!(e instanceof ServiceConfigurationError)) {
+                    break;
+                }
             }
         }
         if (reports.isEmpty()) {
@@ -116,38 +176,37 @@ public final class DriverLoader implements AutoCloseable {
         return reports;
     }
 
-    private static void requireDrivers(Path jar) throws IOException {
-        try (JarFile file = new JarFile(jar.toFile())) {
-            if (file.getEntry(SERVICE) == null) {
-                throw new IOException("no " + SERVICE);
-            }
-        }
-    }
-
     private DriverReport add(
             Path jar,
             ServiceLoader.Provider<ParentDriver> provider,
             MdevBus bus,
-            Map<String, Map<String, String>> settings) {
+            Map<String, Map<String, String>> settings,
+            Set<String> builtIn) {
         String name = null;
         try {
             ParentDriver driver = provider.get();
             name = driver.name();
-            requireNew(name);
+            requireNew(name, builtIn);
             List<String> parents =
                     bus.addDriver(driver, settings.getOrDefault(name, Map.of())).stream()
                             .map(Parent::name)
                             .toList();
             loaded.put(name, jar);
             return new DriverReport(jar, Optional.of(name), parents, Optional.empty());
-        } catch (ServiceConfigurationError | LinkageError | RuntimeException e) {
-            return DriverReport.failed(jar, Optional.ofNullable(name), e.toString());
+        } catch (Throwable e) {
+            return failed(jar, name == null ? null : DriverText.cut(name, MAX_NAME_CHARS), e);
         }
     }
 
-    private void requireNew(@Nullable String name) {
+    private void requireNew(@Nullable String name, Set<String> builtIn) {
         if (name == null || !ParentLayout.isDriverName(name)) {
-            throw new MdevException(Errno.EINVAL, "not the name of a driver: " + name);
+            throw new MdevException(
+                    Errno.EINVAL,
+                    "not the name of a driver: " + DriverText.cut(name, MAX_NAME_CHARS));
+        }
+        if (builtIn.contains(name)) {
+            throw new MdevException(
+                    Errno.EEXIST, "driver=%s is one of the host's own".formatted(name));
         }
         Path other = loaded.get(name);
         if (other != null) {
