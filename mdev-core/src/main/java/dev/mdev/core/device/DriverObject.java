@@ -8,10 +8,12 @@ import dev.mdev.api.Refusal;
 import dev.mdev.core.driver.DriverCalls;
 import dev.mdev.core.driver.DriverException;
 import dev.mdev.core.driver.DriverOutcome;
+import dev.mdev.core.driver.DriverText;
 import dev.mdev.core.pci.PciProfile;
 
 import org.jspecify.annotations.Nullable;
 
+import java.util.Map;
 import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
@@ -24,6 +26,8 @@ import java.util.function.Function;
 ///
 /// Any thread may call all methods once the object is bound.
 public final class DriverObject {
+    private static final int MAX_COUNTER_NAME_CHARS = 128;
+
     private final UUID uuid;
     private final DriverCalls calls;
 
@@ -254,13 +258,17 @@ public final class DriverObject {
     /// @throws MdevException the driver's error, ETIMEDOUT if it is busy for too long, E2BIG if
     ///   there are more than [Mdev#MAX_COUNTERS]
     SortedMap<String, Long> counters() {
-        SortedMap<String, Long> counters = ask("counters", made -> new TreeMap<>(made.counters()));
+        return ask("counters", made -> bounded(made.counters()));
+    }
+
+    private static SortedMap<String, Long> bounded(Map<String, Long> counters) {
         if (counters.size() > Mdev.MAX_COUNTERS) {
-            throw new DriverException(
-                    new Refusal(
-                            Errno.E2BIG, "mdev=%s counters=%d".formatted(uuid, counters.size())));
+            throw new MdevException(Errno.E2BIG, "counters=" + counters.size());
         }
-        return counters;
+        SortedMap<String, Long> bounded = new TreeMap<>();
+        counters.forEach(
+                (name, value) -> bounded.put(DriverText.cut(name, MAX_COUNTER_NAME_CHARS), value));
+        return bounded;
     }
 
     /// The callback that exceeds its deadline, if any, with its duration.

@@ -18,6 +18,9 @@ import java.util.concurrent.locks.ReentrantLock;
 /// region of this same device, either gets it, or is cancelled by the hold: so the two never wait
 /// for each other.
 final class DeviceSteps {
+    /// Bound while the thread runs a step of any device.
+    private static final ScopedValue<Boolean> IN_STEP = ScopedValue.newInstance();
+
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition none = lock.newCondition();
 
@@ -35,18 +38,18 @@ final class DeviceSteps {
     /// @return whether it ran
     /// @throws MdevException EDEADLK from inside a step
     boolean run(Runnable body) {
-        if (Cancellation.isBound()) {
+        if (IN_STEP.isBound()) {
             throw new MdevException(Errno.EDEADLK, "a step begins no other");
         }
         Step step =
                 new Step(
                         new DriverCalls.Running("step", System.nanoTime(), Thread.currentThread()),
-                        new Cancellation());
+                        new Cancellation(Errno.ECANCELED));
         if (!enter(step)) {
             return false;
         }
         try {
-            step.cancellation.run(body);
+            ScopedValue.where(IN_STEP, true).run(() -> step.cancellation.run(body));
         } finally {
             leave(step);
         }

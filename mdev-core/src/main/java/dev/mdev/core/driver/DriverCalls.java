@@ -186,9 +186,9 @@ public final class DriverCalls {
                 case CANCELLED ->
                         Optional.of(
                                 failed(
-                                        Errno.ECANCELED,
+                                        Cancellation.errno(),
                                         callback,
-                                        "the step that needs it is to end"));
+                                        "not called: the waiting step or program must end"));
             };
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
@@ -244,17 +244,22 @@ public final class DriverCalls {
     }
 
     private <T> DriverOutcome<T> outcomeOf(String callback, Supplier<T> body) {
+        boolean before = Thread.currentThread().isInterrupted();
         try {
             T value = body.get();
             return value == null
                     ? failed(Errno.EIO, callback, "returned null")
                     : new DriverOutcome.Returned<>(value);
-        } catch (MdevException e) {
-            return failed(e.errno(), callback, e.getMessage());
         } catch (Throwable e) {
-            // Everything that a driver throws, including an Error, is its answer: the device and
-            // its parent must still come to their ends.
-            return failed(Errno.EIO, callback, "threw " + e);
+            // Every exception, even an Error, is an answer of the driver: the device and its parent
+            // must still reach their ends.
+            Refusal refusal = DriverText.refusalOf(e);
+            return failed(refusal.errno(), callback, refusal.reason());
+        } finally {
+            if (!before) {
+                // An interrupt that the driver left would end the next wait on this thread.
+                var _ = Thread.interrupted();
+            }
         }
     }
 

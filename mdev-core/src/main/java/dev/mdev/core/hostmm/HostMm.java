@@ -176,6 +176,7 @@ public final class HostMm implements AutoCloseable {
 
     private FaultResult handleFault(long hva, Access access, boolean populating) {
         long start = System.nanoTime();
+        int answers = 0;
         do {
             Vma vma = vmas.find(hva);
             if (vma == null) {
@@ -190,8 +191,10 @@ public final class HostMm implements AutoCloseable {
             if (result != null) {
                 return result;
             }
+            answers++;
         } while (System.nanoTime() - start < fillTimeoutNanos);
-        return overtaken(hva);
+        Vma last = vmas.find(hva);
+        return last == null ? noMapping(hva) : last.overtaken(hva, access, answers);
     }
 
     static FaultResult noMapping(long hva) {

@@ -193,7 +193,7 @@ public final class Vma {
             result = other.await(mm.fillTimeoutNanos());
             if (result == null && Cancellation.isCancelled()) {
                 return new FaultResult.Failed(
-                        Errno.ECANCELED, "the step that waits for another's fault is to end");
+                        Cancellation.errno(), "the step or program that waits must end");
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
@@ -248,6 +248,22 @@ public final class Vma {
             }
             mine.finish(outcome);
         }
+    }
+
+    /// Fails a fault whose answers were all zapped before their installation.
+    FaultResult overtaken(long hva, Access access, int answers) {
+        VmaOps owner = ops;
+        if (owner == null) {
+            return HostMm.noMapping(hva);
+        }
+        VmaFault fault =
+                new VmaFault(
+                        objectPage + Page.numberOf(hva - range.startHva()),
+                        objectPage,
+                        objectPage + range.npages(),
+                        access,
+                        VmaFault.Reason.ABSENT);
+        return new FaultResult.Failed(owner.overtaken(fault, answers));
     }
 
     /// The upgrade's own zap does not count as a concurrent zap.

@@ -6,10 +6,12 @@ import dev.mdev.api.MapDecision;
 import dev.mdev.api.MapDecision.Again;
 import dev.mdev.api.MapRequest;
 import dev.mdev.api.MdevDevice;
+import dev.mdev.api.Refusal;
 import dev.mdev.api.RegionArea;
 import dev.mdev.api.page.Page;
 import dev.mdev.core.driver.DriverCalls;
 import dev.mdev.core.driver.DriverOutcome;
+import dev.mdev.core.driver.DriverText;
 import dev.mdev.core.hostmm.FaultResult;
 import dev.mdev.core.hostmm.Fill;
 import dev.mdev.core.hostmm.VmaFault;
@@ -155,13 +157,15 @@ public final class RegionVmaOps implements VmaOps {
                         text,
                         new FaultResult.Failed(Errno.EAGAIN, text));
             }
-            case MapDecision.Deny deny ->
-                    new Answer(
-                            FaultRecord.Outcome.DENIED,
-                            "deny: " + deny.reason(),
-                            new FaultResult.Failed(
-                                    Errno.EACCES, "denied by the driver: " + deny.reason()));
+            case MapDecision.Deny deny -> denied(DriverText.cut(deny.reason()));
         };
+    }
+
+    private static Answer denied(String reason) {
+        return new Answer(
+                FaultRecord.Outcome.DENIED,
+                "deny: " + reason,
+                new FaultResult.Failed(Errno.EACCES, "denied by the driver: " + reason));
     }
 
     private Answer judgeGrant(MapRequest request, MapDecision.Grant grant) {
@@ -183,6 +187,30 @@ public final class RegionVmaOps implements VmaOps {
         Answer(FaultRecord.Outcome outcome, String words, Fill fill) {
             this(outcome, new FaultRecord.Reply.Words(words), fill);
         }
+    }
+
+    /// The driver revoked each of its answers for as long as a fault may take.
+    @Override
+    public Refusal overtaken(VmaFault fault, int answers) {
+        String text =
+                "%s revoked each of its %d answers: region=%d page=%d"
+                        .formatted(calls, answers, region, fault.page());
+        MapRequest request =
+                new MapRequest(
+                        region,
+                        fault.page(),
+                        fault.firstPage(),
+                        fault.endPage(),
+                        fault.access(),
+                        reasonOf(fault));
+        sink.faulted(
+                new FaultRecord(
+                        Instant.now(),
+                        request,
+                        FaultRecord.Outcome.FAILED,
+                        new FaultRecord.Reply.Words(text),
+                        0));
+        return new Refusal(Errno.EAGAIN, text);
     }
 
     @Override

@@ -2,6 +2,8 @@ package dev.mdev.core.sync;
 
 import com.google.errorprone.annotations.concurrent.GuardedBy;
 
+import dev.mdev.api.Errno;
+
 import org.jspecify.annotations.Nullable;
 
 import java.util.concurrent.locks.ReentrantLock;
@@ -13,6 +15,7 @@ import java.util.concurrent.locks.ReentrantLock;
 public final class Cancellation {
     private static final ScopedValue<Cancellation> CURRENT = ScopedValue.newInstance();
 
+    private final Errno errno;
     private final ReentrantLock lock = new ReentrantLock();
 
     @GuardedBy("lock")
@@ -24,6 +27,11 @@ public final class Cancellation {
     /// Whether [#cancel] interrupted the waiting thread.
     @GuardedBy("lock")
     private boolean signalled;
+
+    /// @param errno what an ended wait is told as
+    public Cancellation(Errno errno) {
+        this.errno = errno;
+    }
 
     /// How a wait ended.
     public enum Waited {
@@ -47,9 +55,11 @@ public final class Cancellation {
         ScopedValue.where(CURRENT, this).run(work);
     }
 
-    /// Whether this thread does cancellable work.
-    public static boolean isBound() {
-        return CURRENT.isBound();
+    /// What an ended wait of this thread is told as.
+    ///
+    /// @throws java.util.NoSuchElementException if the thread does no work that can be cancelled
+    public static Errno errno() {
+        return CURRENT.get().errno;
     }
 
     /// Whether the work of this thread was cancelled.

@@ -12,6 +12,7 @@ import dev.mdev.core.device.Mdev;
 import dev.mdev.core.device.MdevAssignment;
 import dev.mdev.core.engine.GuestEngine;
 import dev.mdev.core.engine.software.SoftwareEngine;
+import dev.mdev.core.hostmm.FaultResult;
 import dev.mdev.core.hostmm.HostMm;
 import dev.mdev.core.hostmm.HostPte;
 import dev.mdev.core.hostmm.MmuNotifier;
@@ -253,5 +254,33 @@ class StaleGrantTest {
         long pfn = HostPte.pfn(mm.lookup(vma.range().startHva()));
         assertThat(target.contains(new PfnRange(pfn, 1))).isTrue();
         next.close();
+    }
+
+    @Test
+    void aDriverThatRevokesEachOfItsAnswersIsNamedWithThePage() {
+        GuestEngine hasty =
+                new SoftwareEngine(Duration.ofMillis(100))
+                        .createGuest(new AddressSpaces(SlotConfig.withoutSmm()), world.memory());
+        Mdev mdev = world.bus.create(ONE, "gpu0", "t16");
+        MdevAssignment assignment = mdev.assign(HOLDER);
+        held.add(assignment);
+        RegionInfo bar = mdev.region(CardDriver.BAR);
+        Vma vma = assignment.map(hasty.hostMm(), bar, bar.areas().getFirst());
+        world.driver.onAsked =
+                () -> world.driver.device(ONE).context.revoke(CardDriver.BAR, 0, PAGES);
+
+        FaultResult result =
+                hasty.hostMm().handleFault(vma.range().startHva() + 3 * 4096, Access.WRITE);
+
+        assertThat(result.toString())
+                .contains("EAGAIN")
+                .contains("mdev=" + ONE)
+                .contains("revoked each of its")
+                .contains("page=3");
+        assertThat(mdev.recentFaults().getFirst().answer()).contains("revoked each of its");
+        assertThat(mdev.residentPages()).isZero();
+        world.driver.onAsked = () -> {};
+        assignment.unmap(vma);
+        hasty.close();
     }
 }
