@@ -6,7 +6,7 @@
 set -eu
 # Unquoted on purpose: options are separated by blanks.
 # shellcheck disable=SC2086
-exec java -XX:AOTCache=/opt/mdev/mdev-host.aot \
+exec java -XX:+ExitOnOutOfMemoryError -XX:AOTCache=/opt/mdev/mdev-host.aot \
     -Djna.boot.library.path=/opt/mdev/native -Djna.nounpack=true \
     --enable-native-access=ALL-UNNAMED ${JAVA_OPTS:-} \
     -cp "/opt/mdev/mdev-host.jar:/opt/mdev/drivers/*" dev.mdev.host.MdevHostApplication "$@"
