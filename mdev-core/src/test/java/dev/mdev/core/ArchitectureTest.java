@@ -24,7 +24,7 @@ class ArchitectureTest extends ArchitectureRules {
         super(
                 "dev.mdev.core",
                 new PackageTable()
-                        .row("core.sync")
+                        .row("core.sync", "api")
                         .row("core.addr", "api.page")
                         .row("core.range")
                         .row("core.capacity", "api", "api.page", "core.range")
@@ -139,7 +139,7 @@ class ArchitectureTest extends ArchitectureRules {
                                 "core.memslot",
                                 "core.mmu",
                                 "core.sync")
-                        .row("core.loader", "api", "core.bus", "core.device")
+                        .row("core.loader", "api", "core.bus", "core.device", "core.driver")
                         .row(
                                 "core.vm",
                                 "api",

@@ -5,7 +5,6 @@ import com.google.errorprone.annotations.concurrent.GuardedBy;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.core.engine.VcpuEngine;
-import dev.mdev.core.sync.Cancellation;
 
 import org.jspecify.annotations.Nullable;
 
@@ -42,9 +41,7 @@ public final class Vcpu {
         thread = Thread.ofPlatform().name(machine + "-vcpu" + id).daemon().start(this::loop);
     }
 
-    /// @param waits ends the waits for a driver, and interrupts no code of a driver
-    private record Task(
-            ProgramRun run, Cancellation waits, CompletableFuture<ProgramResult> result) {}
+    private record Task(ProgramRun run, CompletableFuture<ProgramResult> result) {}
 
     public int id() {
         return id;
@@ -61,11 +58,7 @@ public final class Vcpu {
     ///   the machine is closed
     public CompletableFuture<ProgramResult> execute(GuestProgram program, Duration deadline) {
         CompletableFuture<ProgramResult> result = new CompletableFuture<>();
-        Task mine =
-                new Task(
-                        new ProgramRun(engine, mmio, program),
-                        new Cancellation(Errno.EINTR),
-                        result);
+        Task mine = new Task(new ProgramRun(engine, mmio, program), result);
         lock.lock();
         try {
             if (closed) {
@@ -104,8 +97,8 @@ public final class Vcpu {
             if (mine.equals(task)) {
                 mine.run.stop();
                 engine.kick();
-                // A wait for a driver ends; the code of the driver does not notice.
-                mine.waits.cancel();
+                // A wait for a driver gives up; guest accesses ignore it.
+                thread.interrupt();
             }
         } finally {
             lock.unlock();
@@ -206,7 +199,7 @@ public final class Vcpu {
         ProgramResult result = null;
         Throwable failure = null;
         try {
-            result = current.waits.call(current.run::run);
+            result = current.run.run();
         } catch (Throwable e) {
             // Every failure belongs to the caller of the program; the processor itself continues.
             failure = e;
