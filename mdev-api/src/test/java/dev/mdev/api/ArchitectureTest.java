@@ -19,7 +19,11 @@ class ArchitectureTest extends ArchitectureRules {
     ArchitectureTest() {
         super(
                 "dev.mdev.api",
-                new PackageTable().row("api.page").row("api.register").row("api", "api.page"),
+                new PackageTable()
+                        .row("api.page")
+                        .row("api.register")
+                        .row("api", "api.page")
+                        .row("api.layout", "api", "api.page"),
                 List.of());
     }
 

@@ -30,7 +30,7 @@ class ArchitectureTest extends ArchitectureRules {
                         .row("core.capacity", "api", "api.page", "core.range")
                         .row("core.devicestate", "api", "api.page")
                         .row("core.driver", "api", "core.sync")
-                        .row("core.pci", "api")
+                        .row("core.pci", "api", "api.layout")
                         .row("core.store", "api")
                         .row("core.sys", "api")
                         .row(
@@ -54,6 +54,7 @@ class ArchitectureTest extends ArchitectureRules {
                         .row(
                                 "core.device",
                                 "api",
+                                "api.layout",
                                 "api.page",
                                 "core.capacity",
                                 "core.driver",
@@ -139,7 +140,13 @@ class ArchitectureTest extends ArchitectureRules {
                                 "core.memslot",
                                 "core.mmu",
                                 "core.sync")
-                        .row("core.loader", "api", "core.bus", "core.device", "core.driver")
+                        .row(
+                                "core.loader",
+                                "api",
+                                "api.layout",
+                                "core.bus",
+                                "core.device",
+                                "core.driver")
                         .row(
                                 "core.vm",
                                 "api",

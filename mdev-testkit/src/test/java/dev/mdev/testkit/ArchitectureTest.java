@@ -10,7 +10,7 @@ class ArchitectureTest extends ArchitectureRules {
     ArchitectureTest() {
         super(
                 "dev.mdev.testkit",
-                new PackageTable().row("testkit", "api", "api.page"),
+                new PackageTable().row("testkit", "api", "api.layout", "api.page"),
                 List.of(
                         Circle.of(
                                 "a host in memory, its devices and guests are one machine",
