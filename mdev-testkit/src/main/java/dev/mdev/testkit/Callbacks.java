@@ -100,7 +100,7 @@ final class Callbacks implements AutoCloseable {
         private volatile @Nullable Thread thread;
         private volatile boolean leftInterrupted;
 
-        /// Kept aside: whoever wraps it may ask it for its words, and they may throw.
+        /// Kept aside: a wrapper may call its getMessage, which may throw.
         private volatile @Nullable Throwable thrown;
 
         Call(Callable<T> body) {

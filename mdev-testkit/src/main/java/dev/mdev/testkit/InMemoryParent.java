@@ -126,11 +126,11 @@ public final class InMemoryParent {
     }
 
     /// Takes an existing device over as it is, with the content of its pages. Whatever comes of it,
-    /// the pages are nobody else's from now on.
+    /// no other device gets the pages from now on.
     ///
     /// @throws MdevException what the driver throws; the device is as it was then
     /// @throws ContractViolation if the device's pages are not what its type demands, outside the
-    ///   pools, or somebody else's
+    ///   pools, or belong to another device
     public InMemoryMdev adopt(ExistingDevice found) {
         MdevType type = type(found.typeId());
         claim(type, found.share());

@@ -141,7 +141,7 @@ abstract class LifeCycleRules extends Rules {
     }
 
     /// What is there without the host's doing has pages of its own, and content that an adoption
-    /// leaves alone. Once it is adopted, it is no longer told of.
+    /// leaves alone. Once it is adopted, it is no longer reported.
     @Test
     void existingDevicesAreSoundAndKeepTheirContent() {
         atHost(host -> host.parents().forEach(this::adoptAll));

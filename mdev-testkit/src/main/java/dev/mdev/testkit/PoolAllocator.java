@@ -70,7 +70,7 @@ final class PoolAllocator {
         return Optional.of(new PoolShare(pool.name(), merge(taken, chunk)));
     }
 
-    /// Sets aside the very pages that somebody has.
+    /// Reserves exactly the pages of an existing device.
     ///
     /// @return false if they are not all in the pool and free
     boolean claim(PoolShare share) {

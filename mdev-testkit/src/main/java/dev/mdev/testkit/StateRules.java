@@ -191,7 +191,7 @@ abstract class StateRules extends Rules {
         }
     }
 
-    /// The host gives a device that nobody has other pages, with the content of the old ones.
+    /// The host gives an idle device other pages, with the content of the old ones.
     @Test
     void aMovedDeviceGoesOnInItsNewPages() {
         atHosts(host -> {
@@ -214,7 +214,7 @@ abstract class StateRules extends Rules {
                     require(value == page.offsetBytes() + round, "%s holds 0x%x", page, value);
                 }
             }
-            // What the driver does to the pages of before hits pages of nobody.
+            // The driver's accesses to its old pages hit free pages.
             mdev.reset();
             pages.forEach(page -> requireZero(mdev, page));
         });

@@ -65,7 +65,7 @@ public final class RegisterFile implements RegisterBlock {
         return add(offset, new Register(widthBytes, Kind.STATUS, 0, bits));
     }
 
-    /// Is told that a guest stored to a register.
+    /// Called after a guest stored to a register.
     @FunctionalInterface
     public interface Stored {
         /// @param value what the register holds now

@@ -15,7 +15,7 @@ import java.util.function.Consumer;
 /// are added in the meantime. The listener is called without a lock, by one thread at a time, and
 /// only that thread waits for it.
 final class EventQueue {
-    /// Events that may wait to be told: a listener that is further behind misses the oldest.
+    /// Events that may wait for delivery: a listener that is further behind misses the oldest.
     static final int MAX_UNTOLD = 4096;
 
     private final Consumer<MdevEvent> listener;

@@ -18,7 +18,7 @@
 ///     Capacity.extents      which pages are whose; a leaf
 ///     Assignment.assignment the holder of a device; a leaf
 ///   Ledger.recording        what is remembered; held during I/O, taken with neither of the above
-///   EventQueue.lock         events that were not told yet; a leaf
+///   EventQueue.lock         events that were not delivered yet; a leaf
 /// ```
 ///
 /// The right to change a device is a claim, not a lock ([VerbLocks][dev.mdev.core.bus.VerbLocks]):

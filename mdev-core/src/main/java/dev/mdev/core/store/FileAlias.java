@@ -11,10 +11,10 @@ import java.util.HexFormat;
 import java.util.Objects;
 import java.util.Optional;
 
-/// How files are named whose names are none for [StateFiles]: a tilde, and the bytes of the name,
-/// of which all but letters, digits, dots, dashes and underscores are `~xx`. It is the same for the
-/// same file, of no other file, and can be written into a URL as it is: an operator who is told of
-/// a stray file in the folder of definitions deletes it by this name.
+/// The alias of a file whose name [StateFiles] does not accept: a tilde, and the bytes of the name,
+/// of which all except letters, digits, dots, dashes and underscores are `~xx`. The alias is stable,
+/// unique, and valid in a URL as it is: an operator deletes a stray file in the folder of
+/// definitions by this name.
 final class FileAlias {
     private static final char MARK = '~';
 

@@ -12,7 +12,7 @@ import java.util.List;
 ///
 /// @param start what is at the start of the range; the rest is parallel to it
 /// @param adopted whether it is the block of the grants. Its pages exist in the file, so that they
-///   are absent for nobody: it must be registered for minor faults too
+///   are never absent: it must also be registered for minor faults
 /// @param continuing whether all of an adopted backdrop is registered, so that `UFFDIO_CONTINUE`
 ///   works
 record Backdrop(HvaRange range, Target start, boolean adopted, boolean continuing) {
