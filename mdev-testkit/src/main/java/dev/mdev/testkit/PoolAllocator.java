@@ -48,7 +48,7 @@ final class PoolAllocator {
     /// Reserves pages, or nothing if they are not free.
     Optional<PoolShare> take(MdevType.Demand demand) {
         if (!scatters && !demand.contiguous()) {
-            Optional<PoolShare> whole = take(demand, Math.toIntExact(demand.npages()));
+            Optional<PoolShare> whole = take(demand, demand.npages());
             if (whole.isPresent()) {
                 return whole;
             }

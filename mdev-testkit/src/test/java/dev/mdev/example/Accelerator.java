@@ -225,7 +225,7 @@ final class Accelerator implements MdevDevice, DeviceState {
         inStep = true;
         long done = registers.get(DONE_BYTES);
         long left = registers.get(LENGTH) - done;
-        int length = (int) Math.clamp(left, 0, Page.SIZE);
+        int length = Math.clamp(left, 0, Page.SIZE);
         return new Step(
                 generation,
                 registers.get(SOURCE) + done,

@@ -7,6 +7,7 @@ import dev.mdev.api.ParentDriver;
 import dev.mdev.testkit.InMemoryHost;
 import dev.mdev.testkit.ParentDriverConformance;
 
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -77,7 +78,7 @@ final class DriverTemplateTest {
                 new URLClassLoader(new URL[] {jar.toUri().toURL()}, contract)) {
             List<ParentDriver> drivers =
                     ServiceLoader.load(ParentDriver.class, loader).stream()
-                            .filter(found -> found.type().getClassLoader() == loader)
+                            .filter(found -> loader.equals(found.type().getClassLoader()))
                             .map(ServiceLoader.Provider::get)
                             .toList();
             assertThat(drivers).hasSize(1);
@@ -106,7 +107,8 @@ final class DriverTemplateTest {
                         .formatted(users.toUri()));
     }
 
-    private void install(String artifact, String packaging, Class<?> from) throws IOException {
+    private void install(String artifact, String packaging, @Nullable Class<?> from)
+            throws IOException {
         Path folder =
                 home.resolve(".m2").resolve("repository/dev/mdev/" + artifact + "/" + VERSION);
         Files.createDirectories(folder);

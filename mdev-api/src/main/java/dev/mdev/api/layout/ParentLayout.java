@@ -140,6 +140,8 @@ public record ParentLayout(
                 MAX_TEXT_CHARS);
     }
 
+    @SuppressWarnings(
+            "AnnotateFormatMethod") // the annotation is of a library; this module has none
     private static void require(boolean holds, String message, Object... values) {
         if (!holds) {
             throw new MdevException(Errno.EINVAL, message.formatted(values));

@@ -215,7 +215,10 @@ final class Registry {
         leaving.forEach(parent -> before.put(parent, parent.presence()));
         // Every later assignment sees this, and this sees every earlier assignment.
         leaving.forEach(parent -> parent.setPresence(Parent.Presence.LEAVING));
-        List<String> held = leaving.stream().flatMap(it -> heldLocked(it).stream()).toList();
+        List<String> held = new ArrayList<>();
+        for (Parent parent : leaving) {
+            held.addAll(heldLocked(parent));
+        }
         if (!held.isEmpty()) {
             before.forEach(Parent::setPresence);
             throw new MdevException(

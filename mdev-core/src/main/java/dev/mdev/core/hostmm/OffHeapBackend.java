@@ -23,6 +23,7 @@ public final class OffHeapBackend implements MemoryBackend {
     private static final MethodHandle FREE =
             function("free", FunctionDescriptor.ofVoid(ValueLayout.ADDRESS));
 
+    @SuppressWarnings("restricted") // of the C library, which every process has
     private static MethodHandle function(String name, FunctionDescriptor descriptor) {
         Linker linker = Linker.nativeLinker();
         return linker.downcallHandle(linker.defaultLookup().findOrThrow(name), descriptor);
@@ -42,6 +43,7 @@ public final class OffHeapBackend implements MemoryBackend {
 
     /// Zeroes that take memory only where they are touched: `calloc` knows that fresh pages are
     /// zero, while [Arena#allocate] would write them all.
+    @SuppressWarnings("restricted") // of as many bytes as calloc gave
     private static MemorySegment zeroes(Arena arena, long sizeBytes) {
         long room = Math.addExact(sizeBytes, Page.SIZE);
         MemorySegment start;

@@ -74,6 +74,7 @@ enum HostileBug implements SeededBug {
             Variant.of((aperture, context) ->
                     new Variant.VariantDevice(aperture, context) {
                         @Override
+                        @SuppressWarnings("InfiniteRecursion") // that is the bug
                         public long read(int region, long offsetBytes, int widthBytes) {
                             return read(region, offsetBytes, widthBytes) + 1;
                         }
@@ -388,6 +389,7 @@ enum HostileBug implements SeededBug {
         return this == IS_ALWAYS_JUST_IN_TIME ? Duration.ofSeconds(1) : SeededBug.super.deadline();
     }
 
+    @SuppressWarnings("OverrideThrowableToString") // that is the bug
     private static final class Nameless extends RuntimeException {
         private static final long serialVersionUID = 1L;
 

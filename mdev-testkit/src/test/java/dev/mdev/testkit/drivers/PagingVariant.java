@@ -21,16 +21,12 @@ import java.util.Map;
 class PagingVariant extends Variant.VariantDevice {
     static final int FRAMES = Variant.PAGES_A_DEVICE;
 
-    final MdevContext context;
-    final Aperture aperture;
     final Map<Integer, byte[]> evicted = new HashMap<>();
     final int[] pageIn = new int[FRAMES];
     int next;
 
     PagingVariant(Aperture aperture, MdevContext context) {
         super(aperture, context);
-        this.aperture = aperture;
-        this.context = context;
         Arrays.fill(pageIn, -1);
     }
 
