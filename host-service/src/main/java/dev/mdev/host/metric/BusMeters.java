@@ -56,7 +56,7 @@ class BusMeters implements MdevObserver {
                     Timer.builder("mdevhost.fault.duration")
                             .description(
                                     "From the request to the driver to its checked answer, by"
-                                        + " outcome")
+                                            + " outcome")
                             .tag("outcome", outcome.name().toLowerCase(Locale.ROOT))
                             .serviceLevelObjectives(BUCKETS)
                             .register(registry));

@@ -1,7 +1,6 @@
 package dev.mdev.core.device;
 
 import dev.mdev.api.Aperture;
-import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.MdevType;
 import dev.mdev.api.ParentDevice;

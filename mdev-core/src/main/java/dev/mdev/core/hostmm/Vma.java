@@ -304,7 +304,8 @@ public final class Vma {
     /// Makes room for the neighbours of a page that gets more rights: those that the grant covers,
     /// that are mapped to the page it names, and with fewer rights than it has.
     ///
-    /// @return false if pages of the grant were zapped after the request to the owner, by another thread
+    /// @return false if pages of the grant were zapped after the request to the owner, by another
+    ///   thread
     private boolean zapNarrower(PendingFill mine, GrantedPages grant, Faults mm) {
         List<HvaRange> narrower;
         int zaps;

@@ -42,7 +42,6 @@ public final class DriverLoader implements AutoCloseable {
     /// What is told of a driver's name that is none.
     private static final int MAX_NAME_CHARS = 64;
 
-
     private final @Nullable Path folder;
     private final ClassLoader framework;
     private final Duration patience;

@@ -12,8 +12,8 @@ import java.util.Objects;
 import java.util.Optional;
 
 /// The alias of a file whose name [StateFiles] does not accept: a tilde, and the bytes of the name,
-/// of which all except letters, digits, dots, dashes and underscores are `~xx`. The alias is stable,
-/// unique, and valid in a URL as it is: an operator deletes a stray file in the folder of
+/// of which all except letters, digits, dots, dashes and underscores are `~xx`. The alias is
+/// stable, unique, and valid in a URL as it is: an operator deletes a stray file in the folder of
 /// definitions by this name.
 final class FileAlias {
     private static final char MARK = '~';
