@@ -112,8 +112,9 @@ final class MmioBus {
     /// The number of the next `most` bytes that are in the window, or before the next window if
     /// there is none.
     private static int bytesIn(RangeMap<Window> all, @Nullable Window window, long gpa, int most) {
-        long end = window == null ? all.startAbove(gpa) : window.endGpa();
-        return (int) Math.min(most, end - gpa);
+        long rest = (window == null ? all.startAbove(gpa) : window.endGpa()) - gpa;
+        // An address may be any 64 bits: from the last ones, the distance to no window wraps.
+        return rest <= 0 ? most : (int) Math.min(most, rest);
     }
 
     /// The width of the next piece: the whole access if it has a register width, otherwise the
