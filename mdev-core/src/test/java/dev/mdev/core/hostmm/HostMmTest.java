@@ -12,7 +12,6 @@ import dev.mdev.api.page.Prot;
 import dev.mdev.core.addr.HvaRange;
 import dev.mdev.gate.Deadlines;
 
-import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -27,7 +26,6 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.ObjIntConsumer;
-import java.util.function.Predicate;
 
 @Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class HostMmTest {
@@ -478,45 +476,6 @@ class HostMmTest {
             assertThat(latch.await(PATIENCE.toSeconds(), TimeUnit.SECONDS)).isTrue();
         } catch (InterruptedException e) {
             throw new AssertionError(e);
-        }
-    }
-
-    private static final class RecordingPageTable implements HostPageTable {
-        final List<HvaRange> reserved = new ArrayList<>();
-        final List<PfnRange> mapped = new ArrayList<>();
-        final List<HvaRange> zapped = new ArrayList<>();
-        Predicate<PfnRange> holds = _ -> true;
-        @Nullable Errno zapErrno;
-        private long next = 0x1000_0000;
-
-        @Override
-        public HvaRange reserve(long npages, Kind kind) {
-            HvaRange range = HvaRange.ofPages(next, npages);
-            next = range.endHva() + Page.SIZE;
-            reserved.add(range);
-            return range;
-        }
-
-        @Override
-        public void release(HvaRange range) {
-            assertThat(reserved.remove(range)).isTrue();
-        }
-
-        @Override
-        public void map(long hva, PfnRange pfns, Prot prot) {
-            if (!holds.test(pfns)) {
-                throw new MdevException(Errno.ENOMEM, "refused by the test");
-            }
-            mapped.add(pfns);
-        }
-
-        @Override
-        public void zap(HvaRange range) {
-            Errno errno = zapErrno;
-            if (errno != null) {
-                throw new MdevException(errno, "refused by the test");
-            }
-            zapped.add(range);
         }
     }
 }
