@@ -19,6 +19,7 @@ class ArchitectureTest extends ArchitectureRules {
                                 "InMemoryMdev",
                                 "InMemoryParent",
                                 "RecordedInterrupts",
+                                "SavedBytes",
                                 "SimulatedGuest",
                                 "SimulatedRam")));
     }
