@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -12,11 +13,13 @@ import java.io.RandomAccessFile;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 
 import javax.tools.ToolProvider;
 
 /// What `.ci/summary` says about a checkout with one module, `m`.
+@Tag("slow")
 class SummaryTest {
     private record Verdict(int code, String text) {}
 
@@ -225,8 +228,7 @@ class SummaryTest {
     private static void compile(Path classes, List<String> arguments) {
         String path = classes + ":" + System.getProperty("java.class.path");
         List<String> all =
-                new java.util.ArrayList<>(
-                        List.of("-proc:none", "-d", classes.toString(), "-cp", path));
+                new ArrayList<>(List.of("-proc:none", "-d", classes.toString(), "-cp", path));
         all.addAll(arguments);
         int code =
                 ToolProvider.getSystemJavaCompiler()
