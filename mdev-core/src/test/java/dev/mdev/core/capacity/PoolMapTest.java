@@ -17,6 +17,7 @@ import org.junit.jupiter.api.Test;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.UUID;
@@ -50,7 +51,7 @@ class PoolMapTest {
         PfnRange range = new PfnRange(BASE + first, end - first);
         Tenant before = tenants[first];
         for (int i = first; i < end; i++) {
-            if (tenants[i] != before) {
+            if (!Objects.equals(tenants[i], before)) {
                 return;
             }
         }
