@@ -222,7 +222,7 @@ enum LayoutBug implements SeededBug {
                         }
                     },
             "parentsAreWellFormedAndStayTheSame",
-            "two pools of one name"),
+            "two pools have the same name"),
 
     HAS_A_POOL_WITH_A_BAD_NAME(
             () ->
