@@ -11,8 +11,11 @@ import dev.mdev.api.MdevException;
 import dev.mdev.core.dirty.ProtectRecorder.Batch;
 import dev.mdev.core.memslot.AddressSpaces;
 import dev.mdev.core.memslot.DirtyBitmap;
+import dev.mdev.core.memslot.Memslot;
+import dev.mdev.core.memslot.SlotChange;
 import dev.mdev.core.memslot.SlotConfig;
 import dev.mdev.core.memslot.SlotIds;
+import dev.mdev.core.memslot.SlotListener;
 import dev.mdev.core.memslot.SlotRequests;
 import dev.mdev.core.memslot.UserMemoryRegion;
 
@@ -24,7 +27,9 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Objects;
 
 class DirtyLogTest {
@@ -67,6 +72,33 @@ class DirtyLogTest {
     private @Nullable Errno clearErrno(int slotNumber, int npages, long firstIndex) {
         MemorySegment named = MemorySegment.ofArray(new long[64]);
         return errno(() -> log.clear(new DirtyLogClear(slotNumber, npages, firstIndex), named));
+    }
+
+    /// Who knows of writes without a fault, such as by a device, marks them when a log is read.
+    @Test
+    void whatIsMarkedWhenTheLogIsReadIsInIt() {
+        logged(3, 200);
+        slots.addListener(
+                new SlotListener() {
+                    @Override
+                    public void prepare(SlotChange change) {}
+
+                    @Override
+                    public void flush(Memslot invalid) {}
+
+                    @Override
+                    public void commit(SlotChange change) {}
+
+                    @Override
+                    public void beforeHarvest(Memslot slot) {
+                        Objects.requireNonNull(slot.bitmap()).set(70);
+                    }
+                });
+
+        assertThat(get(3)[1]).isEqualTo(1L << 6);
+        List<Long> collected = new ArrayList<>();
+        assertThat(log.collect(3, (word, bits) -> collected.add(bits))).isTrue();
+        assertThat(collected).containsExactly(1L << 6);
     }
 
     @Test

@@ -63,6 +63,16 @@ class GuestMemoryCacheTest {
     }
 
     @Test
+    void afterARangeThatWrapsTheFormerPlaceIsNotUsedUntilTheSlotsChange() {
+        cache.init(0x10_100, 16);
+        assertThatThrownBy(() -> cache.init(-8, 16)).isInstanceOf(MdevException.class);
+
+        assertThat(cache.write(0, bytes(1)).isOk()).isFalse();
+        create(2, 0, 0x100, 1, HVA_2);
+        assertThat(cache.write(0, bytes(1)).isOk()).isTrue();
+    }
+
+    @Test
     void aStructureOfTwoPagesGoesTheSlowWayAlsoWithinOneSlot() {
         assertThat(cache.init(0x10_ffc, 8).isOk()).isTrue();
         assertThat(cache.write(0, bytes(1, 2, 3, 4, 5, 6, 7, 8)).isOk()).isTrue();

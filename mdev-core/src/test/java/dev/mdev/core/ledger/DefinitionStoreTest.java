@@ -229,7 +229,7 @@ class DefinitionStoreTest {
         assertThat(store.all()).containsExactly(definition(ONE));
         assertThat(store.quarantined())
                 .singleElement()
-                .satisfies(left -> assertThat(left.reason()).contains("left over"));
+                .satisfies(left -> assertThat(left.reason()).contains("leftover of a write"));
         disk.failToDelete(false);
         assertThat(open().quarantined()).isEmpty();
         assertThat(disk.names()).containsExactly(ONE + ".mdev");

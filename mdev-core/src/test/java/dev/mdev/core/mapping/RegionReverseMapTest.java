@@ -112,6 +112,15 @@ class RegionReverseMapTest {
     }
 
     @Test
+    void aRevocationThatGoesBeyondAMappingDoesNotReachItsNeighboursInTheGuest() {
+        mappings.zap(REGION, 14, 1L << 20);
+
+        assertThat(present(guest.hostMm(), low, 8)).hasSize(6);
+        assertThat(present(guest.hostMm(), high, 16)).isEmpty();
+        assertThat(present(guest.hostMm(), ofOtherRegion, 8)).hasSize(8);
+    }
+
+    @Test
     void onePageIsRevokedAtEitherEndOfAMapping() {
         mappings.zap(REGION, 8, 9);
         mappings.zap(REGION, 23, 24);

@@ -99,7 +99,11 @@ class MmioBusTest {
     }
 
     private static void compareRead(
-            MmioBus bus, MmioBus.@Nullable Window[] owner, int at, int width, SplittableRandom random) {
+            MmioBus bus,
+            MmioBus.@Nullable Window[] owner,
+            int at,
+            int width,
+            SplittableRandom random) {
         forget(owner);
         long expected = 0;
         boolean any = false;
