@@ -20,6 +20,7 @@ module dev.mdev.core {
     exports dev.mdev.core.ledger;
     exports dev.mdev.core.loader;
     exports dev.mdev.core.mapping;
+    exports dev.mdev.core.pci;
     exports dev.mdev.core.store;
     exports dev.mdev.core.vm;
 

@@ -87,6 +87,7 @@ class ArchitectureTest extends ArchitectureRules {
                                 "core.device",
                                 "core.engine",
                                 "core.hostmm",
+                                "core.pci",
                                 "core.vm",
                                 "host.event",
                                 "host.mdev",

@@ -38,7 +38,7 @@ class HostileInputTest extends HostTest {
                 "{}                                      | 422 | /parent | blank",
                 "{\"parent\":\" \",\"type\":\"t\"}       | 422 | /parent | blank",
                 "{\"parent\":null,\"type\":\"t\"}        | 422 | /parent | blank",
-                "{\"parent\":\"gpu9\",\"type\":\"t\"}    | 422 | /parent | no parent=gpu9",
+                "{\"parent\":\"gpu9\",\"type\":\"t\"}    | 422 | /parent | parent=gpu9 is",
                 "{\"parent\":\"gpu0\",\"type\":\"t\"}    | 422 | /type   | no type=t",
             })
     void aBodyThatMakesNoDevice(String body, int status, String pointer, String words) {
