@@ -12,16 +12,6 @@ FROM ${BUILD_IMAGE} AS build
 # For a build without a network: --build-arg MAVEN_FLAGS=-o
 ARG MAVEN_FLAGS=""
 WORKDIR /src
-# A layer of their own for the dependencies: it is made again only where a pom changes. The modules
-# are empty there, but for one with a few sources, whose compilation fetches the compiler's plugins.
-COPY pom.xml ./
-COPY mdev-gate/ mdev-gate/
-COPY mdev-api/pom.xml mdev-api/
-COPY mdev-testkit/pom.xml mdev-testkit/
-COPY mdev-core/pom.xml mdev-core/
-COPY gpu-sample-driver/pom.xml gpu-sample-driver/
-COPY host-service/pom.xml host-service/
-RUN mvn -B -ntp ${MAVEN_FLAGS} -DskipTests -Dspring-boot.repackage.skip=true package
 COPY . .
 RUN mvn -B -ntp ${MAVEN_FLAGS} -DskipTests package \
     && mkdir /out \
