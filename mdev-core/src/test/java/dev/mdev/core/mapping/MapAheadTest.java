@@ -95,6 +95,26 @@ final class MapAheadTest {
     }
 
     @Test
+    void aFifthSweepReplacesTheOneThatIsIdleLongest() {
+        MapAhead ahead = new MapAhead(16);
+        for (long sweep = 0; sweep < MapAhead.STREAMS; sweep++) {
+            touch(ahead, 10_000 * sweep);
+        }
+        touch(ahead, 1); // The first sweep goes on, so the second is idle longest.
+        touch(ahead, 50_000);
+        questions.clear();
+
+        touch(ahead, 3);
+        touch(ahead, 20_001);
+        touch(ahead, 30_001);
+        touch(ahead, 50_001);
+        touch(ahead, 10_001);
+
+        assertThat(questions)
+                .containsExactly("3+4", "20001+2", "30001+2", "50001+2", "10001+1");
+    }
+
+    @Test
     void aSweepThatEndsCostsAtMostOneQuestionsPages() {
         MapAhead ahead = new MapAhead(64);
         for (long page = 0; page < 200; page++) {

@@ -43,6 +43,20 @@ class BarSpaceTest {
     }
 
     @Test
+    void aBarFillsAGapOfExactlyItsSize() {
+        BarSpace space = new BarSpace(0);
+        long first = space.take(4096, false);
+        long second = space.take(4096, false);
+        long third = space.take(4096, false);
+        space.release(second);
+
+        assertThat(space.take(8192, false)).isEqualTo(third + 4096 + 4096);
+        assertThat(space.take(4096, false)).isEqualTo(second);
+        space.release(first);
+        assertThat(space.take(4096, false)).isEqualTo(first);
+    }
+
+    @Test
     void aBarThatDoesNotFitAtAllIsRefused() {
         BarSpace space = new BarSpace(0);
 

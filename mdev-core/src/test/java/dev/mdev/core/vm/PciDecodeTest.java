@@ -65,6 +65,18 @@ class PciDecodeTest {
     }
 
     @Test
+    void aBarThatIsTurnedOffGivesItsSlotBack() {
+        AttachedDevice device = machine.vm.attach(machine.create(), BARE);
+        machine.store(device.configGpa() + 0x10, 8, ELSEWHERE);
+        for (int i = 0; i < 3; i++) {
+            machine.store(device.configGpa() + COMMAND, 2, MEMORY);
+            assertThat(machine.vm.slots().slotOf(1)).as("its slot, time %d", i).isNotNull();
+            machine.store(device.configGpa() + COMMAND, 2, 0);
+            assertThat(machine.deviceSlots()).isEmpty();
+        }
+    }
+
+    @Test
     void aGuestProgramEnumeratesTheBusByMemoryAccesses() {
         AttachedDevice device = machine.attach();
 
