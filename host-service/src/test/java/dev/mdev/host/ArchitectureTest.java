@@ -47,7 +47,13 @@ class ArchitectureTest extends ArchitectureRules {
                                 "core.ledger",
                                 "host.bus")
                         .row("host.problem", "api", "core.device", "core.driver", "core.store")
-                        .row("host.web", "host.problem")
+                        .row(
+                                "host.web",
+                                "api",
+                                "core.bus",
+                                "core.driver",
+                                "host.bus",
+                                "host.problem")
                         .row(
                                 "host.event",
                                 "api",

@@ -2,6 +2,7 @@ package dev.mdev.host;
 
 import dev.mdev.api.Aperture;
 import dev.mdev.api.DeviceState;
+import dev.mdev.api.Display;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MapDecision;
 import dev.mdev.api.MapRequest;
@@ -28,6 +29,7 @@ import java.io.DataOutput;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 
@@ -155,6 +157,7 @@ final class HostileDriver implements ParentDriver {
         THROWS_AT_CLOSE,
         HANGS_AT_CREATE,
         HANGS_AT_CLOSE,
+        HANGS_WHEN_ASKED,
         REFUSES_STATE,
         MOVABLE,
         BIG;
@@ -278,6 +281,25 @@ final class HostileDriver implements ParentDriver {
         }
     }
 
+    /// A driver whose state cannot be restored in time.
+    private static final class Hanging implements DeviceState {
+        @Override
+        public int version() {
+            return 1;
+        }
+
+        @Override
+        public void save(DataOutput out) throws IOException {
+            out.writeInt(7);
+        }
+
+        @Override
+        public void restore(int version, DataInput in) throws IOException {
+            var _ = in.readInt();
+            Stuck.hang(true);
+        }
+    }
+
     private record Device(Vice vice, PfnRange aperture, MdevContext context) implements MdevDevice {
         private PfnRange share() {
             return context.share("pages").extents().getFirst();
@@ -285,7 +307,27 @@ final class HostileDriver implements ParentDriver {
 
         @Override
         public Optional<DeviceState> state() {
-            return vice == Vice.REFUSES_STATE ? Optional.of(new Refusing()) : Optional.empty();
+            return switch (vice) {
+                case REFUSES_STATE -> Optional.of(new Refusing());
+                case HANGS_WHEN_ASKED -> Optional.of(new Hanging());
+                default -> Optional.empty();
+            };
+        }
+
+        @Override
+        public Map<String, Long> counters() {
+            if (vice == Vice.HANGS_WHEN_ASKED) {
+                Stuck.hang(true);
+            }
+            return Map.of();
+        }
+
+        @Override
+        public Optional<Display> display() {
+            if (vice == Vice.HANGS_WHEN_ASKED) {
+                Stuck.hang(true);
+            }
+            return Optional.empty();
         }
 
         @Override
@@ -314,6 +356,7 @@ final class HostileDriver implements ParentDriver {
                         THROWS_AT_CLOSE,
                         HANGS_AT_CREATE,
                         HANGS_AT_CLOSE,
+                        HANGS_WHEN_ASKED,
                         REFUSES_STATE,
                         MOVABLE,
                         BIG ->

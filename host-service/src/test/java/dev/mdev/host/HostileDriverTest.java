@@ -243,8 +243,43 @@ class HostileDriverTest extends HostTest {
                 .as("a device that is not active yet")
                 .contains("parent=hostile create");
         HostileDriver.Stuck.releaseAll();
-        making.get().requireStatus(201);
+        making.get().requireProblem(504, "timed-out");
+        api.awaitEvent(last, "mdev_created");
         api.put(path, spec).requireStatus(200);
+    }
+
+    /// A request that its driver keeps: of its kind, the path is given with the device.
+    @ParameterizedTest
+    @CsvSource({
+        "GET, counters, counters",
+        "GET, picture,  picture",
+        "PUT, state,    restore",
+    })
+    void aRequestThatADriverKeepsIsAnsweredAtTheDeadline(
+            String method, String resource, String callback) throws Exception {
+        UUID stuck = api.createMdev(HostileDriver.PARENT, "hangs-when-asked");
+        UUID good = api.createMdev(HostileDriver.PARENT, "honest");
+        String path = "/api/v1/mdevs/%s/".formatted(stuck);
+        byte[] state = api.bytes(path + "state").body();
+
+        for (int i = 0; i < 3; i++) {
+            Answer answer =
+                    method.equals("GET")
+                            ? api.get(path + resource)
+                            : api.putBytes(path + resource, state);
+
+            answer.requireProblem(504, "timed-out");
+            assertThat(answer.at("/detail")).contains(stuck.toString(), callback);
+            // The others are served, also those of the same kind.
+            api.get("/api/v1/mdevs/%s/counters".formatted(good)).requireStatus(200);
+            api.get("/api/v1/mdevs/%s/picture".formatted(good)).requireProblem(404, "not-found");
+        }
+        assertThat(api.get("/api/v1/doctor").at("/overdue/0")).contains(stuck + " " + callback);
+
+        HostileDriver.Stuck.releaseAll();
+        while (!api.get("/api/v1/doctor").at("/overdue/0").isEmpty()) {
+            Thread.onSpinWait();
+        }
     }
 
     @Test

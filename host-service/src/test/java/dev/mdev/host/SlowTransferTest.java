@@ -183,8 +183,7 @@ class SlowTransferTest extends HostTest {
         assertThat(output.toString().substring(from).lines())
                 // A driver may be slow on a busy host: that is not the client's fault.
                 .filteredOn(line -> !line.contains("CALLBACK_SLOW"))
-                .anyMatch(line ->
-                        line.contains("a client left in the middle: the state of mdev=" + mdev))
+                .anyMatch(line -> line.contains("a client left in the middle: " + state(mdev)))
                 .noneMatch(line -> line.contains(" ERROR "))
                 .noneMatch(line -> line.contains(" WARN "))
                 .noneMatch(line -> line.contains("\tat "));

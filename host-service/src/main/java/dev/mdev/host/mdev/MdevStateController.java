@@ -1,7 +1,5 @@
 package dev.mdev.host.mdev;
 
-import dev.mdev.host.problem.BrokenStreamException;
-
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
 
@@ -31,15 +29,7 @@ class MdevStateController {
     @GetMapping(produces = MediaType.APPLICATION_OCTET_STREAM_VALUE)
     void save(@PathVariable UUID uuid, HttpServletResponse response) throws IOException {
         response.setContentType(MediaType.APPLICATION_OCTET_STREAM_VALUE);
-        try {
-            states.save(uuid, response.getOutputStream());
-        } catch (IOException | RuntimeException e) {
-            if (response.isCommitted()) {
-                throw new BrokenStreamException("the state of mdev=%s".formatted(uuid), e);
-            }
-            response.resetBuffer();
-            throw e;
-        }
+        states.save(uuid, response.getOutputStream());
     }
 
     @PutMapping(consumes = MediaType.APPLICATION_OCTET_STREAM_VALUE)

@@ -3,9 +3,9 @@ package dev.mdev.host.mdev;
 import dev.mdev.api.Display;
 import dev.mdev.core.device.Mdev;
 import dev.mdev.core.device.Scanout;
-import dev.mdev.host.problem.BrokenStreamException;
 import dev.mdev.host.problem.Problem;
 import dev.mdev.host.problem.ProblemException;
+import dev.mdev.host.web.RequestWork;
 import dev.mdev.host.web.TransferLimit;
 
 import jakarta.servlet.http.HttpServletResponse;
@@ -22,6 +22,7 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.util.UUID;
 import java.util.concurrent.Semaphore;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 /// `/api/v1/mdevs/{uuid}/picture`: the output of a display device.
 @RestController
@@ -40,8 +41,8 @@ class PictureController {
         this.limit = limit;
     }
 
-    /// A picture keeps its place until the client has all of it, or is given up: until then the
-    /// bytes are in memory.
+    /// A picture keeps its place until the client has all of it, or either is given up: until then
+    /// the bytes are in memory.
     ///
     /// @throws ProblemException if the device is not a display, shows nothing, or its driver failed
     @GetMapping(path = "/{uuid}/picture", produces = MediaType.IMAGE_PNG_VALUE)
@@ -51,24 +52,32 @@ class PictureController {
             throw new ProblemException(
                     Problem.UNAVAILABLE, MAX_CONCURRENT + " pictures are already in transfer");
         }
+        AtomicBoolean taken = new AtomicBoolean(true);
+        Runnable release =
+                () -> {
+                    if (taken.getAndSet(false)) {
+                        places.release();
+                    }
+                };
+        RequestWork.current().whenGivenUp(release);
         try {
-            send(Png.encode(pictureOf(mdev)), mdev, response);
+            send(Png.encode(pictureOf(mdev)), response);
         } finally {
-            places.release();
+            release.run();
         }
     }
 
-    private void send(byte[] png, Mdev mdev, HttpServletResponse response) throws IOException {
+    private void send(byte[] png, HttpServletResponse response) throws IOException {
+        OutputStream out = RequestWork.current().access(() -> headed(png, response));
+        out.write(png);
+        out.flush();
+    }
+
+    private OutputStream headed(byte[] png, HttpServletResponse response) throws IOException {
         response.setContentType(MediaType.IMAGE_PNG_VALUE);
         response.setHeader(HttpHeaders.CACHE_CONTROL, CacheControl.noStore().getHeaderValue());
         response.setContentLength(png.length);
-        try {
-            OutputStream out = limit.limited(response.getOutputStream());
-            out.write(png);
-            out.flush();
-        } catch (IOException e) {
-            throw new BrokenStreamException("the picture of " + mdev, e);
-        }
+        return limit.limited(response.getOutputStream());
     }
 
     private static Display.Picture pictureOf(Mdev mdev) {

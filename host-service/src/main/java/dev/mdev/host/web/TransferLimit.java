@@ -17,7 +17,8 @@ import java.util.function.LongSupplier;
 /// client must not prolong that at will.
 ///
 /// A stream fails at its first read or write after the limit. A running read or write then ends
-/// within the container's own limit for an idle client, `server.tomcat.connection-timeout`.
+/// within the container's own limit for an idle client, `server.tomcat.connection-timeout`. A
+/// stream also fails when the request has been answered without its [RequestWork].
 @Component
 public final class TransferLimit {
     /// The maximum number of bytes passed to a slow client between two checks of the clock.
@@ -52,11 +53,13 @@ public final class TransferLimit {
 
     private final class Deadline {
         private final long startNanos = nanoClock.getAsLong();
+        private final RequestWork work = RequestWork.current();
 
-        void check() throws TransferTooLongException {
+        <T> T access(RequestWork.Access<T> access) throws IOException {
             if (nanoClock.getAsLong() - startNanos >= limit.toNanos()) {
                 throw new TransferTooLongException(limit);
             }
+            return work.access(access);
         }
     }
 
@@ -70,14 +73,12 @@ public final class TransferLimit {
 
         @Override
         public int read() throws IOException {
-            deadline.check();
-            return in.read();
+            return deadline.access(in::read);
         }
 
         @Override
         public int read(byte[] bytes, int offset, int length) throws IOException {
-            deadline.check();
-            return in.read(bytes, offset, length);
+            return deadline.access(() -> in.read(bytes, offset, length));
         }
     }
 
@@ -91,16 +92,27 @@ public final class TransferLimit {
 
         @Override
         public void write(int value) throws IOException {
-            deadline.check();
-            out.write(value);
+            write(new byte[] {(byte) value}, 0, 1);
         }
 
         @Override
         public void write(byte[] bytes, int offset, int length) throws IOException {
             for (int done = 0; done < length; done += PART_BYTES) {
-                deadline.check();
-                out.write(bytes, offset + done, Math.min(PART_BYTES, length - done));
+                int from = offset + done;
+                int part = Math.min(PART_BYTES, length - done);
+                deadline.access(() -> {
+                    out.write(bytes, from, part);
+                    return part;
+                });
             }
+        }
+
+        @Override
+        public void flush() throws IOException {
+            deadline.access(() -> {
+                out.flush();
+                return 0;
+            });
         }
     }
 }
