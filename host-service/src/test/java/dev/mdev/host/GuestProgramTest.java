@@ -129,9 +129,10 @@ class GuestProgramTest extends HostTest {
         assertThat(api.get("/api/v1/machines/vm1").body().at("/vcpus/0/busy").asBoolean()).isTrue();
 
         api.post("/api/v1/machines/vm1/vcpus/0/interrupt", "").requireStatus(204);
+        HostileDriver.Stuck.releaseAll();
 
         Answer result = running.get().requireStatus(200);
-        assertThat(result.at("/end")).isIn("interrupted", "faulted");
+        assertThat(result.at("/end")).isEqualTo("interrupted");
         assertThat(api.get("/api/v1/machines/vm1").body().at("/vcpus/0/busy").asBoolean())
                 .isFalse();
     }

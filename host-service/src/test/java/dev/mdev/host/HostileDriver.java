@@ -27,6 +27,9 @@ import org.springframework.context.annotation.Bean;
 import java.io.DataInput;
 import java.io.DataOutput;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -378,7 +381,12 @@ final class HostileDriver implements ParentDriver {
                 case THROWS_ANYTHING -> throw new IllegalStateException("a bug");
                 case RECURSES -> validateMapRequest(request);
                 case HANGS -> {
-                    Stuck.hang(false);
+                    try (FileChannel file = FileChannel.open(self())) {
+                        Stuck.hang(false);
+                        var _ = file.read(ByteBuffer.allocate(1));
+                    } catch (IOException e) {
+                        throw new MdevException(Errno.EIO, "the file is closed", e);
+                    }
                     yield grant(page, share.firstPfn() + page, 1);
                 }
                 case HANGS_DEAF -> {
@@ -386,6 +394,11 @@ final class HostileDriver implements ParentDriver {
                     yield grant(page, share.firstPfn() + page, 1);
                 }
             };
+        }
+
+        /// Any file.
+        private static Path self() {
+            return Path.of(System.getProperty("java.home"), "release");
         }
 
         private static MapDecision grant(long page, long pfn, long npages) {

@@ -96,9 +96,9 @@ public final class RegionVmaOps implements VmaOps {
                                     new FaultResult.Failed(failed.refusal()));
                 };
         if (answer.fill() instanceof FaultResult.Failed cancelled
-                && cancelled.refusal().errno() == Errno.ECANCELED
-                && Cancellation.isCancelled()) {
-            // The driver was not asked: a step of a device must end, and no guest waits for it.
+                && Cancellation.isCancelled()
+                && cancelled.refusal().errno() == Cancellation.errno()) {
+            // The driver was not asked: a step or a program must end, and no guest waits.
             return cancelled;
         }
         boolean harmless =

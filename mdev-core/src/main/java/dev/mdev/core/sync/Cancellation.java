@@ -7,6 +7,7 @@ import dev.mdev.api.Errno;
 import org.jspecify.annotations.Nullable;
 
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Supplier;
 
 /// Ends the waits of a thread from outside, while the thread does one piece of work.
 ///
@@ -53,6 +54,11 @@ public final class Cancellation {
     /// Does the work whose waits [#cancel] ends.
     public void run(Runnable work) {
         ScopedValue.where(CURRENT, this).run(work);
+    }
+
+    /// The same, for work with a result.
+    public <R> R get(Supplier<R> work) {
+        return ScopedValue.where(CURRENT, this).call(work::get);
     }
 
     /// What an ended wait of this thread is told as.

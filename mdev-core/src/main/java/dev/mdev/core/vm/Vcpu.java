@@ -5,6 +5,7 @@ import com.google.errorprone.annotations.concurrent.GuardedBy;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.core.engine.VcpuEngine;
+import dev.mdev.core.sync.Cancellation;
 
 import org.jspecify.annotations.Nullable;
 
@@ -41,7 +42,8 @@ public final class Vcpu {
         thread = Thread.ofPlatform().name(machine + "-vcpu" + id).daemon().start(this::loop);
     }
 
-    private record Task(ProgramRun run, CompletableFuture<ProgramResult> result) {}
+    private record Task(
+            ProgramRun run, Cancellation waits, CompletableFuture<ProgramResult> result) {}
 
     public int id() {
         return id;
@@ -50,15 +52,19 @@ public final class Vcpu {
     /// Executes a program.
     ///
     /// The future completes with the program. At the deadline, the program is stopped, and ends as
-    /// interrupted. If it cannot be stopped within a second, because the processor is in a driver's
-    /// callback that does not return, the future fails with ETIMEDOUT, and the processor stays busy
-    /// until the callback returns.
+    /// interrupted; a wait for a driver's turn ends, too. Driver code is not interrupted: if the
+    /// processor is in a callback that does not return within another second, the future fails with
+    /// ETIMEDOUT, and the processor stays busy until the callback returns.
     ///
     /// @throws MdevException EBUSY if a program is running or the machine is paused, ESHUTDOWN if
     ///   the machine is closed
     public CompletableFuture<ProgramResult> execute(GuestProgram program, Duration deadline) {
         CompletableFuture<ProgramResult> result = new CompletableFuture<>();
-        Task mine = new Task(new ProgramRun(engine, mmio, program), result);
+        Task mine =
+                new Task(
+                        new ProgramRun(engine, mmio, program),
+                        new Cancellation(Errno.EINTR),
+                        result);
         lock.lock();
         try {
             if (closed) {
@@ -97,8 +103,7 @@ public final class Vcpu {
             if (mine.equals(task)) {
                 mine.run.stop();
                 engine.kick();
-                // A wait for a driver gives up; guest accesses ignore it.
-                thread.interrupt();
+                mine.waits.cancel();
             }
         } finally {
             lock.unlock();
@@ -196,27 +201,21 @@ public final class Vcpu {
     }
 
     private void perform(Task current) {
-        ProgramResult result = null;
-        Throwable failure = null;
+        Runnable report;
         try {
-            result = current.run.run();
+            ProgramResult ended = current.waits.get(current.run::run);
+            report = () -> current.result.complete(ended);
         } catch (Throwable e) {
             // Every failure belongs to the caller of the program; the processor itself continues.
-            failure = e;
+            report = () -> current.result.completeExceptionally(e);
         }
         lock.lock();
         try {
             task = null;
-            // The interrupt was meant for the program that just ended.
-            var _ = Thread.interrupted();
         } finally {
             lock.unlock();
         }
-        if (failure == null) {
-            current.result.complete(result);
-        } else {
-            current.result.completeExceptionally(failure);
-        }
+        report.run();
     }
 
     /// Ends the processor.
