@@ -153,6 +153,7 @@ final class HostileDriver implements ParentDriver {
         THROWS_ERRNO,
         THROWS_ANYTHING,
         RECURSES,
+        REVOKES,
         HANGS,
         HANGS_DEAF,
         THROWS_AT_CREATE,
@@ -380,6 +381,10 @@ final class HostileDriver implements ParentDriver {
                 case THROWS_ERRNO -> throw new MdevException(Errno.ENOMEM, "page tables are full");
                 case THROWS_ANYTHING -> throw new IllegalStateException("a bug");
                 case RECURSES -> validateMapRequest(request);
+                case REVOKES -> {
+                    context.revoke(0, page, 1);
+                    yield grant(page, share.firstPfn() + page, 1);
+                }
                 case HANGS -> {
                     try (FileChannel file = FileChannel.open(self())) {
                         Stuck.hang(false);

@@ -30,6 +30,7 @@ class HostileDriverTest extends HostTest {
         "throws-errno,                failed,  ENOMEM, page tables are full",
         "throws-anything,             failed,  EIO,    IllegalStateException: a bug",
         "recurses,                    failed,  EIO,    StackOverflowError",
+        "revokes,                     failed,  EAGAIN, revoked each of its",
     })
     void theGuestGetsAFaultAndTheOperatorARecord(
             String type, String outcome, String errno, String words) {
@@ -50,6 +51,7 @@ class HostileDriverTest extends HostTest {
 
         Answer faults = api.get("/api/v1/mdevs/%s/faults".formatted(bad)).requireStatus(200);
         assertThat(faults.numberAt("/outcomes/" + outcome)).isEqualTo(1);
+        assertThat(faults.numberAt("/outcomes/granted")).isZero();
         assertThat(faults.numberAt("/residentPages")).isZero();
         assertThat(faults.at("/recent/0/outcome")).isEqualTo(outcome);
         assertThat(faults.at("/recent/0/answer")).contains(words);
@@ -71,6 +73,28 @@ class HostileDriverTest extends HostTest {
         assertThat(again.numberAt("/steps/0/mismatches")).isZero();
         assertThat(again.numberAt("/devices/0/faults")).isZero();
         assertThat(again.numberAt("/devices/0/residentPages")).isEqualTo(1);
+    }
+
+    @Test
+    void grantsThatTheDriverRevokesAreNoGrantsInTheMetrics() {
+        UUID bad = api.createMdev(HostileDriver.PARENT, "revokes");
+        api.createMachine("vm1", bad);
+
+        Answer result = api.run("vm1", WRITE_TO_PAGE_3.formatted(bad)).requireStatus(200);
+
+        assertThat(result.at("/steps/0/fault/reason"))
+                .containsPattern(
+                        "mdev=%s revoked each of its \\d+ answers: region=0 page=0x3"
+                                .formatted(bad));
+        assertThat(api.get("/actuator/prometheus").text().lines())
+                .filteredOn(
+                        line -> line.startsWith("mdevhost_faults") && line.contains(bad.toString()))
+                .allSatisfy(line ->
+                        assertThat(line)
+                                .endsWith(
+                                        line.contains("outcome=\"failed\",prefetched=\"false\"")
+                                                ? " 1.0"
+                                                : " 0.0"));
     }
 
     @ParameterizedTest

@@ -281,7 +281,7 @@ public final class DriverCalls {
     }
 
     /// The object of these calls.
-    String owner() {
+    public String owner() {
         return owner;
     }
 

@@ -233,7 +233,7 @@ public final class Vma {
                             reason);
             FaultResult answered =
                     switch (owner.fault(fault)) {
-                        case Fill.Map map -> install(owner, mine, fault, map, mm);
+                        case Fill.Map map -> settle(map, install(owner, mine, fault, map, mm));
                         case FaultResult.NotMapped refused -> refused;
                     };
             // For waiting faults, a restart is as good as mapped: they look again.
@@ -248,6 +248,13 @@ public final class Vma {
             }
             mine.finish(outcome);
         }
+    }
+
+    private static @Nullable FaultResult settle(Fill.Map map, @Nullable FaultResult result) {
+        if (result != null) {
+            map.settled().accept(result);
+        }
+        return result;
     }
 
     /// Fails a fault whose answers were all zapped before their installation.

@@ -40,7 +40,7 @@ public record FaultRecord(
 
     /// The outcome of a fault.
     public enum Outcome {
-        /// Pages were granted, and passed the check.
+        /// Pages were granted, passed the check, and are mapped.
         GRANTED,
         /// The driver traps the access.
         TRAPPED,
@@ -48,7 +48,8 @@ public record FaultRecord(
         DENIED,
         /// The grant broke a rule: nothing was mapped.
         REFUSED,
-        /// The driver threw, or did not answer in time.
+        /// The driver threw, did not answer in time, or revoked each of its grants before they were
+        /// mapped; or the engine could not map the grant.
         FAILED
     }
 }

@@ -70,15 +70,17 @@ public final class RegionVmaOps implements VmaOps {
 
     @Override
     public Fill fault(VmaFault fault) {
-        MapRequest request =
-                new MapRequest(
-                        region,
-                        fault.page(),
-                        fault.firstPage(),
-                        fault.endPage(),
-                        fault.access(),
-                        reasonOf(fault));
-        return ahead.fault(request, this::ask);
+        return ahead.fault(requestOf(fault), this::ask);
+    }
+
+    private MapRequest requestOf(VmaFault fault) {
+        return new MapRequest(
+                region,
+                fault.page(),
+                fault.firstPage(),
+                fault.endPage(),
+                fault.access(),
+                reasonOf(fault));
     }
 
     /// @param isTrial whether a smaller request follows a failure, so that no guest fails
@@ -101,18 +103,30 @@ public final class RegionVmaOps implements VmaOps {
             // The driver was not asked: a step or a program must end, and no guest waits.
             return cancelled;
         }
-        boolean harmless =
-                isTrial
-                        && answer.fill() instanceof FaultResult.Failed failed
-                        && MapAhead.isWorthAnother(failed.refusal().errno());
+        long driverNanos = System.nanoTime() - start;
+        return switch (answer.fill()) {
+            // Told when it is mapped: a grant that is revoked before that is none.
+            case Fill.Map map ->
+                    new Fill.Map(
+                            map.firstPage(),
+                            map.pfns(),
+                            map.prot(),
+                            end -> tell(request, answer.asMapped(end), driverNanos));
+            case FaultResult.NotMapped refused -> {
+                boolean harmless =
+                        isTrial
+                                && refused instanceof FaultResult.Failed failed
+                                && MapAhead.isWorthAnother(failed.refusal().errno());
+                tell(harmless ? MapAhead.asPrefetch(request) : request, answer, driverNanos);
+                yield refused;
+            }
+        };
+    }
+
+    private void tell(MapRequest request, Answer answer, long driverNanos) {
         sink.faulted(
                 new FaultRecord(
-                        Instant.now(),
-                        harmless ? MapAhead.asPrefetch(request) : request,
-                        answer.outcome(),
-                        answer.reply(),
-                        System.nanoTime() - start));
-        return answer.fill();
+                        Instant.now(), request, answer.outcome(), answer.reply(), driverNanos));
     }
 
     /// Asks until the driver has made up its mind. The turn is free between two questions, and goes
@@ -187,30 +201,31 @@ public final class RegionVmaOps implements VmaOps {
         Answer(FaultRecord.Outcome outcome, String words, Fill fill) {
             this(outcome, new FaultRecord.Reply.Words(words), fill);
         }
+
+        /// This accepted grant after its installation, which may have failed in the engine.
+        Answer asMapped(FaultResult end) {
+            return end instanceof FaultResult.Failed failed
+                    ? new Answer(FaultRecord.Outcome.FAILED, failed.refusal().reason(), failed)
+                    : this;
+        }
     }
 
     /// The driver revoked each of its answers for as long as a fault may take.
     @Override
     public Refusal overtaken(VmaFault fault, int answers) {
-        String text =
-                "%s revoked each of its %d answers: region=%d page=%d"
-                        .formatted(calls, answers, region, fault.page());
-        MapRequest request =
-                new MapRequest(
-                        region,
-                        fault.page(),
-                        fault.firstPage(),
-                        fault.endPage(),
-                        fault.access(),
-                        reasonOf(fault));
-        sink.faulted(
-                new FaultRecord(
-                        Instant.now(),
-                        request,
+        Refusal refusal =
+                new Refusal(
+                        Errno.EAGAIN,
+                        "%s revoked each of its %d answers: region=%d page=0x%x"
+                                .formatted(calls.owner(), answers, region, fault.page()));
+        tell(
+                requestOf(fault),
+                new Answer(
                         FaultRecord.Outcome.FAILED,
-                        new FaultRecord.Reply.Words(text),
-                        0));
-        return new Refusal(Errno.EAGAIN, text);
+                        refusal.reason(),
+                        new FaultResult.Failed(refusal)),
+                0);
+        return refusal;
     }
 
     @Override
