@@ -8,5 +8,5 @@ set -eu
 # shellcheck disable=SC2086
 exec java -XX:+ExitOnOutOfMemoryError -XX:AOTCache=/opt/mdev/mdev-host.aot \
     -Djna.boot.library.path=/opt/mdev/native -Djna.nounpack=true \
-    --enable-native-access=ALL-UNNAMED ${JAVA_OPTS:-} \
-    -cp "/opt/mdev/mdev-host.jar:/opt/mdev/drivers/*" dev.mdev.host.MdevHostApplication "$@"
+    -Dmdev.plugin-dir=/opt/mdev/drivers --enable-native-access=ALL-UNNAMED ${JAVA_OPTS:-} \
+    -cp /opt/mdev/mdev-host.jar dev.mdev.host.MdevHostApplication "$@"

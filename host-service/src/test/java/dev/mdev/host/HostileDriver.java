@@ -21,6 +21,7 @@ import dev.mdev.api.page.Page;
 import dev.mdev.api.page.PfnRange;
 import dev.mdev.api.page.Prot;
 
+import org.springframework.boot.autoconfigure.condition.ConditionalOnProperty;
 import org.springframework.boot.test.context.TestConfiguration;
 import org.springframework.context.annotation.Bean;
 
@@ -67,6 +68,24 @@ final class HostileDriver implements ParentDriver {
         @Bean
         ParentDriver crooked() {
             return new Crooked();
+        }
+
+        /// Only where a test asks for it: each start waits for it.
+        @Bean
+        @ConditionalOnProperty("mdev.test.blocked")
+        ParentDriver blocked() {
+            return new ParentDriver() {
+                @Override
+                public String name() {
+                    return "blocked";
+                }
+
+                @Override
+                public List<ParentDevice> probe(ParentHost host) {
+                    Stuck.hang(true);
+                    return List.of();
+                }
+            };
         }
 
         @Bean

@@ -2,8 +2,13 @@ package dev.mdev.host;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static java.nio.file.StandardCopyOption.COPY_ATTRIBUTES;
+
 import dev.mdev.host.bus.BusProperties;
 
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.springframework.boot.context.properties.bind.Binder;
@@ -36,6 +41,31 @@ class ScriptsTest {
         }
 
         assertThat(bound(variables)).isEqualTo(bound(Map.of()));
+    }
+
+    /// A jar on the class path could replace classes of the framework.
+    @Test
+    void driversAreInThePluginFolderAndNotOnTheClassPath(@TempDir Path root) throws Exception {
+        Path script = Files.createDirectories(root.resolve("bin")).resolve("mdev-host");
+        Files.copy(Path.of("..", "bin", "mdev-host"), script, COPY_ATTRIBUTES);
+        Path drivers = Files.createDirectory(root.resolve("drivers"));
+        Path target = Files.createDirectories(root.resolve("host-service").resolve("target"));
+        Files.createFile(target.resolve("host-service-1.jar"));
+        Path java = Files.createDirectories(root.resolve("jdk").resolve("bin")).resolve("java");
+        Files.writeString(root.resolve("jdk").resolve("release"), "JAVA_VERSION=\"25\"\n");
+        Files.writeString(java, "#!/bin/sh\nprintf '%s\\n' \"$@\"\n");
+        assertThat(java.toFile().setExecutable(true)).isTrue();
+
+        ProcessBuilder builder = new ProcessBuilder(script.toString(), "--server.port=1");
+        builder.environment().put("JAVA_HOME", root.resolve("jdk").toString());
+        String options = new String(builder.start().getInputStream().readAllBytes(), UTF_8);
+
+        assertThat(options.lines())
+                .contains("-Dmdev.plugin-dir=" + drivers.toRealPath(), "--server.port=1")
+                .noneMatch(option -> option.contains("loader.path") || option.equals("-cp"));
+        assertThat(Files.readString(Path.of("..", "docker-entrypoint.sh")))
+                .contains(
+                        "-Dmdev.plugin-dir=/opt/mdev/drivers", "-cp /opt/mdev/mdev-host.jar dev.");
     }
 
     private static BusProperties bound(Map<String, Object> environment) {

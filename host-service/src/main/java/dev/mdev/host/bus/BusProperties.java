@@ -51,9 +51,4 @@ public record BusProperties(
     Map<String, Map<String, String>> settings() {
         return drivers == null ? Map.of() : drivers;
     }
-
-    /// The settings of one driver.
-    Map<String, String> settingsOf(String driver) {
-        return settings().getOrDefault(driver, Map.of());
-    }
 }

@@ -33,8 +33,12 @@ import java.util.concurrent.TimeoutException;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
 
-/// Puts the drivers of a plugin folder on a bus. Each jar has a class loader of its own, so that
-/// two drivers may bring different versions of a library; a broken driver does not affect others.
+/// Puts drivers on a bus: the host's own, and those of a plugin folder. Each jar has a class loader
+/// of its own, so that two drivers may bring different versions of a library; a broken driver does
+/// not affect others.
+///
+/// The code of each driver runs on a thread of its own. A driver that does not return in time is
+/// reported and left behind; if it returns later, its devices are on the bus all the same.
 ///
 /// A driver is trusted with its whole process: its code runs as soon as its jar is loaded. Only
 /// trusted users may write to the folder.
@@ -49,8 +53,11 @@ public final class DriverLoader implements AutoCloseable {
     /// Changed by the threads that load, one after the other unless one does not return.
     private final List<URLClassLoader> loaders = new CopyOnWriteArrayList<>();
 
-    /// The jar of each driver on the bus.
-    private final Map<String, Path> loaded = new ConcurrentHashMap<>();
+    /// The sources of the drivers, by their names.
+    private final Map<String, String> sources = new ConcurrentHashMap<>();
+
+    /// The names of the host's own drivers, also of those that failed.
+    private final Set<String> builtIn = ConcurrentHashMap.newKeySet();
 
     /// @param folder the folder of the jars; null if there is none
     /// @param framework the class loader of the framework
@@ -61,39 +68,47 @@ public final class DriverLoader implements AutoCloseable {
         this.patience = patience;
     }
 
-    /// Loads every jar of the folder, in the order of their names, and puts its drivers on the bus.
-    ///
-    /// Each jar is loaded on a thread of its own. A jar whose code does not return is reported and
-    /// left behind; if it returns later, its drivers are on the bus all the same.
+    /// Where drivers go.
     ///
     /// @param settings the operator's settings, by the drivers' names
-    /// @param builtIn the names that no jar may use
+    public record Target(MdevBus bus, Map<String, Map<String, String>> settings) {}
+
+    /// Puts a driver of the host's own on the bus. No jar may use its name.
+    ///
+    /// @param source its class, for messages
+    public DriverReport addBuiltIn(String source, Supplier<ParentDriver> driver, Target target) {
+        return await(source, () -> List.of(add(source, driver, true, target))).getFirst();
+    }
+
+    /// Loads every jar of the folder, in the order of their names, and puts its drivers on the bus.
+    /// After the host's own drivers.
+    ///
     /// @return a report for each driver
     /// @throws MdevException ENOENT if there is no such folder, EIO if it is unreadable
-    public List<DriverReport> addAll(
-            MdevBus bus, Map<String, Map<String, String>> settings, Set<String> builtIn) {
+    public List<DriverReport> addAll(Target target) {
         List<DriverReport> reports = new ArrayList<>();
         for (Path jar : jars()) {
+            String source = String.valueOf(jar.getFileName());
             Optional<String> trouble = DriverJar.trouble(jar);
             reports.addAll(
                     trouble.isPresent()
-                            ? List.of(DriverReport.failed(jar, Optional.empty(), trouble.get()))
-                            : await(jar, () -> addJar(jar, bus, settings, builtIn)));
+                            ? List.of(DriverReport.failed(source, Optional.empty(), trouble.get()))
+                            : await(source, () -> addJar(source, jar, target)));
         }
         return List.copyOf(reports);
     }
 
-    private List<DriverReport> await(Path jar, Supplier<List<DriverReport>> load) {
+    private List<DriverReport> await(String source, Supplier<List<DriverReport>> load) {
         CompletableFuture<List<DriverReport>> done = new CompletableFuture<>();
         Thread thread =
                 Thread.ofPlatform()
                         .daemon()
-                        .name("mdev-load-" + jar.getFileName())
+                        .name("mdev-load-" + source)
                         .start(() -> {
                             try {
                                 done.complete(load.get());
                             } catch (Throwable e) {
-                                done.complete(List.of(failed(jar, null, e)));
+                                done.complete(List.of(failed(source, null, e)));
                             }
                         });
         try {
@@ -101,20 +116,20 @@ public final class DriverLoader implements AutoCloseable {
         } catch (TimeoutException e) {
             return List.of(
                     DriverReport.failed(
-                            jar,
+                            source,
                             Optional.empty(),
                             "its code has not returned within %d ms, on thread %s"
                                     .formatted(patience.toMillis(), thread.getName())));
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            throw new MdevException(Errno.EINTR, "interrupted while loading " + jar, e);
+            throw new MdevException(Errno.EINTR, "interrupted while loading " + source, e);
         } catch (ExecutionException e) {
             throw new IllegalStateException(e);
         }
     }
 
-    private static DriverReport failed(Path jar, @Nullable String name, Throwable thrown) {
-        return DriverReport.failed(jar, Optional.ofNullable(name), DriverText.of(thrown));
+    private static DriverReport failed(String source, @Nullable String name, Throwable thrown) {
+        return DriverReport.failed(source, Optional.ofNullable(name), DriverText.of(thrown));
     }
 
     private List<Path> jars() {
@@ -133,17 +148,12 @@ public final class DriverLoader implements AutoCloseable {
         }
     }
 
-    private List<DriverReport> addJar(
-            Path jar, MdevBus bus, Map<String, Map<String, String>> settings, Set<String> builtIn) {
+    private List<DriverReport> addJar(String source, Path jar, Target target) {
         URLClassLoader loader;
         try {
-            loader =
-                    new URLClassLoader(
-                            jar.getFileName().toString(),
-                            new URL[] {jar.toUri().toURL()},
-                            framework);
+            loader = new URLClassLoader(source, new URL[] {jar.toUri().toURL()}, framework);
         } catch (IOException e) {
-            return List.of(DriverReport.failed(jar, Optional.empty(), "not a driver jar: " + e));
+            return List.of(DriverReport.failed(source, Optional.empty(), "not a driver jar: " + e));
         }
         loaders.add(loader);
         List<DriverReport> reports = new ArrayList<>();
@@ -158,10 +168,10 @@ public final class DriverLoader implements AutoCloseable {
                 ServiceLoader.Provider<ParentDriver> provider = providers.next();
                 // The framework's own drivers are visible through every loader.
                 if (loader.equals(provider.type().getClassLoader())) {
-                    reports.add(add(jar, provider, bus, settings, builtIn));
+                    reports.add(add(source, provider, false, target));
                 }
             } catch (Throwable e) {
-                reports.add(failed(jar, null, e));
+                reports.add(failed(source, null, e));
                 if (!(e instanceof ServiceConfigurationError)) {
                     break;
                 }
@@ -170,34 +180,37 @@ public final class DriverLoader implements AutoCloseable {
         if (reports.isEmpty()) {
             reports.add(
                     DriverReport.failed(
-                            jar, Optional.empty(), "names no driver that it brings itself"));
+                            source, Optional.empty(), "names no driver that it brings itself"));
         }
         return reports;
     }
 
     private DriverReport add(
-            Path jar,
-            ServiceLoader.Provider<ParentDriver> provider,
-            MdevBus bus,
-            Map<String, Map<String, String>> settings,
-            Set<String> builtIn) {
+            String source, Supplier<ParentDriver> made, boolean isBuiltIn, Target target) {
         String name = null;
         try {
-            ParentDriver driver = provider.get();
+            ParentDriver driver = made.get();
             name = driver.name();
-            requireNew(name, builtIn);
+            if (isBuiltIn) {
+                builtIn.add(name);
+            } else {
+                requireNew(name);
+            }
             List<String> parents =
-                    bus.addDriver(driver, settings.getOrDefault(name, Map.of())).stream()
+                    target
+                            .bus()
+                            .addDriver(driver, target.settings().getOrDefault(name, Map.of()))
+                            .stream()
                             .map(Parent::name)
                             .toList();
-            loaded.put(name, jar);
-            return new DriverReport(jar, Optional.of(name), parents, Optional.empty());
+            sources.put(name, source);
+            return new DriverReport(source, Optional.of(name), parents, Optional.empty());
         } catch (Throwable e) {
-            return failed(jar, name == null ? null : DriverText.cut(name, MAX_NAME_CHARS), e);
+            return failed(source, name == null ? null : DriverText.cut(name, MAX_NAME_CHARS), e);
         }
     }
 
-    private void requireNew(@Nullable String name, Set<String> builtIn) {
+    private void requireNew(@Nullable String name) {
         if (name == null || !ParentLayout.isDriverName(name)) {
             throw new MdevException(
                     Errno.EINVAL,
@@ -207,7 +220,7 @@ public final class DriverLoader implements AutoCloseable {
             throw new MdevException(
                     Errno.EEXIST, "driver=%s is one of the host's own".formatted(name));
         }
-        Path other = loaded.get(name);
+        String other = sources.get(name);
         if (other != null) {
             throw new MdevException(
                     Errno.EEXIST, "driver=%s is already loaded, from %s".formatted(name, other));

@@ -5,7 +5,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
+import dev.mdev.api.ParentDevice;
 import dev.mdev.api.ParentDriver;
+import dev.mdev.api.ParentHost;
 import dev.mdev.api.page.Page;
 import dev.mdev.core.bus.MdevBus;
 import dev.mdev.core.bus.MdevObserver;
@@ -18,8 +20,6 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 import java.io.IOException;
-import java.io.OutputStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.FileSystem;
 import java.nio.file.FileSystems;
 import java.nio.file.Files;
@@ -28,17 +28,9 @@ import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
-import java.util.jar.JarEntry;
-import java.util.jar.JarOutputStream;
-import java.util.stream.Stream;
-
-import javax.tools.JavaCompiler;
-import javax.tools.ToolProvider;
+import java.util.concurrent.CountDownLatch;
 
 class DriverLoaderTest {
-    private static final String SERVICE = "META-INF/services/" + ParentDriver.class.getName();
-
     private static final Duration PATIENCE = Duration.ofSeconds(20);
 
     @TempDir Path folder;
@@ -49,10 +41,13 @@ class DriverLoaderTest {
     private final HostMemory memory =
             new HostMemory(new OffHeapBackend(), Page.bytesOf(MEMORY_PAGES));
     private final MdevBus bus = new MdevBus(memory, Duration.ofSeconds(10), MdevObserver.NONE);
+    private final DriverLoader.Target target = new DriverLoader.Target(bus, Map.of());
+    private DriverJars jars;
     private DriverLoader loader;
 
     @BeforeEach
     void start() {
+        jars = new DriverJars(folder, sources);
         loader = new DriverLoader(folder, getClass().getClassLoader(), PATIENCE);
     }
 
@@ -63,73 +58,9 @@ class DriverLoaderTest {
         memory.close();
     }
 
-    /// Compiles a driver and puts it into a jar.
-    ///
-    /// @param body the statements of `probe`
-    private void jar(String file, String className, String name, String extra, String body)
-            throws IOException {
-        Path source = sources.resolve(className + ".java");
-        Files.writeString(
-                source,
-                """
-                import dev.mdev.api.*;
-                import dev.mdev.api.page.*;
-                import java.util.*;
-                public class %s implements ParentDriver {
-                    %s
-                    public String name() { return "%s"; }
-                    public List<ParentDevice> probe(ParentHost host) { %s }
-                    static ParentDevice parent(String name, Aperture aperture) {
-                        return new ParentDevice() {
-                            public String name() { return name; }
-                            public String description() { return ""; }
-                            public Aperture aperture() { return aperture; }
-                            public List<ResourcePool> pools() { return List.of(); }
-                            public List<MdevType> types() { return List.of(); }
-                            public MdevDevice create(MdevContext context) { return null; }
-                            public void close() {}
-                        };
-                    }
-                }
-                """
-                        .formatted(className, extra, name, body));
-        Path classes = Files.createDirectories(sources.resolve(file));
-        JavaCompiler compiler = ToolProvider.getSystemJavaCompiler();
-        int result =
-                compiler.run(
-                        null,
-                        null,
-                        null,
-                        "-proc:none",
-                        "-cp",
-                        System.getProperty("java.class.path"),
-                        "-d",
-                        classes.toString(),
-                        source.toString());
-        assertThat(result).as("javac").isZero();
-        pack(file, classes, className);
-    }
-
-    private void pack(String file, Path classes, String service) throws IOException {
-        try (OutputStream out = Files.newOutputStream(folder.resolve(file));
-                JarOutputStream jar = new JarOutputStream(out);
-                Stream<Path> all = Files.list(classes)) {
-            jar.putNextEntry(new JarEntry(SERVICE));
-            jar.write(service.getBytes(StandardCharsets.UTF_8));
-            for (Path path : all.toList()) {
-                jar.putNextEntry(new JarEntry(path.getFileName().toString()));
-                jar.write(Files.readAllBytes(path));
-            }
-        }
-    }
-
-    private static String goodProbe(String parent) {
-        return "return List.of(parent(\"%s\", host.allocateAperture(\"a\", 4)));".formatted(parent);
-    }
-
     @Test
     void aDriverOfAJarGetsItsSettingsAndItsParentsAreOnTheBus() throws IOException {
-        jar(
+        jars.jar(
                 "a.jar",
                 "Good",
                 "good",
@@ -139,9 +70,13 @@ class DriverLoaderTest {
 
         List<DriverReport> reports =
                 loader.addAll(
-                        bus,
-                        Map.of("good", Map.of("parent", "gpu7"), "other", Map.of("x", "y")),
-                        Set.of());
+                        new DriverLoader.Target(
+                                bus,
+                                Map.of(
+                                        "good",
+                                        Map.of("parent", "gpu7"),
+                                        "other",
+                                        Map.of("x", "y"))));
 
         assertThat(reports)
                 .singleElement()
@@ -159,32 +94,39 @@ class DriverLoaderTest {
         Files.write(folder.resolve("b-empty.jar"), new byte[0]);
         Files.createDirectory(folder.resolve("b-folder.jar"));
         Files.writeString(folder.resolve("readme.txt"), "no jar at all");
-        jar("c-good.jar", "Good", "good", "", goodProbe("gpu0"));
-        pack("d-missing.jar", Files.createDirectories(sources.resolve("none")), "no.such.Driver");
-        pack("d-wrong.jar", Files.createDirectories(sources.resolve("none")), "java.lang.String");
-        jar(
+        jars.jar("c-good.jar", "Good", "good", "", DriverJars.goodProbe("gpu0"));
+        jars.pack(
+                "d-missing.jar",
+                Files.createDirectories(sources.resolve("none")),
+                "no.such.Driver");
+        jars.pack(
+                "d-wrong.jar",
+                Files.createDirectories(sources.resolve("none")),
+                "java.lang.String");
+        jars.jar(
                 "e-constructor.jar",
                 "Throws",
                 "throws",
                 "public Throws() { throw new IllegalStateException(\"constructor\"); }",
                 "return List.of();");
-        jar(
+        jars.jar(
                 "f-static.jar",
                 "Static",
                 "static",
                 "static { if (true) throw new IllegalStateException(\"static\"); }",
                 "return List.of();");
-        jar("g-probe.jar", "Probe", "probe", "", "throw new IllegalStateException(\"probe\");");
-        jar("h-name.jar", "Name", "Not A Name", "", "return List.of();");
-        jar("i-again.jar", "Again", "good", "", goodProbe("gpu1"));
-        jar("j-parent.jar", "Clash", "clash", "", goodProbe("gpu0"));
-        jar("z-good.jar", "Last", "last", "", goodProbe("gpu9"));
+        jars.jar(
+                "g-probe.jar", "Probe", "probe", "", "throw new IllegalStateException(\"probe\");");
+        jars.jar("h-name.jar", "Name", "Not A Name", "", "return List.of();");
+        jars.jar("i-again.jar", "Again", "good", "", DriverJars.goodProbe("gpu1"));
+        jars.jar("j-parent.jar", "Clash", "clash", "", DriverJars.goodProbe("gpu0"));
+        jars.jar("z-good.jar", "Last", "last", "", DriverJars.goodProbe("gpu9"));
 
-        List<DriverReport> reports = loader.addAll(bus, Map.of(), Set.of("host-own"));
+        List<DriverReport> reports = loader.addAll(target);
 
         assertThat(reports)
                 .filteredOn(report -> report.trouble().isEmpty())
-                .extracting(report -> report.jar().getFileName().toString())
+                .extracting(report -> report.source())
                 .containsExactly("c-good.jar", "z-good.jar");
         assertTrouble(reports, "b-text.jar", "not a driver jar");
         assertTrouble(reports, "b-empty.jar", "not a driver jar");
@@ -202,36 +144,17 @@ class DriverLoaderTest {
 
     private static void assertTrouble(List<DriverReport> reports, String jar, String words) {
         assertThat(reports)
-                .filteredOn(report -> report.jar().getFileName().toString().equals(jar))
+                .filteredOn(report -> report.source().equals(jar))
                 .singleElement()
                 .satisfies(report -> assertThat(report.trouble().orElseThrow()).contains(words));
     }
 
     @Test
     void twoJarsMayBringClassesOfOneName() throws IOException {
-        jar("a.jar", "Same", "one", "", goodProbe("gpu1"));
-        jar("b.jar", "Same", "two", "", goodProbe("gpu2"));
+        jars.jar("a.jar", "Same", "one", "", DriverJars.goodProbe("gpu1"));
+        jars.jar("b.jar", "Same", "two", "", DriverJars.goodProbe("gpu2"));
 
-        assertThat(loader.addAll(bus, Map.of(), Set.of("host-own")))
-                .allMatch(report -> report.trouble().isEmpty())
-                .hasSize(2);
-    }
-
-    private void add(String file, String entry, byte[] content) throws IOException {
-        try (FileSystem jar = FileSystems.newFileSystem(folder.resolve(file))) {
-            Path path = jar.getPath(entry);
-            if (path.getParent() != null) {
-                Files.createDirectories(path.getParent());
-            }
-            Files.write(path, content);
-        }
-    }
-
-    private void manifest(String file, String line) throws IOException {
-        add(
-                file,
-                "META-INF/MANIFEST.MF",
-                ("Manifest-Version: 1.0\n" + line + "\n").getBytes(StandardCharsets.UTF_8));
+        assertThat(loader.addAll(target)).allMatch(report -> report.trouble().isEmpty()).hasSize(2);
     }
 
     /// What can be seen without running any code of the jar is seen before.
@@ -239,13 +162,13 @@ class DriverLoaderTest {
     void whatIsWrongWithAJarIsFoundBeforeItsCodeRuns() throws Exception {
         String runs = "static { System.setProperty(\"mdev.test.ran\", \"yes\"); }";
         for (String file : List.of("a-level.jar", "b-level.jar", "c-huge.jar", "d-class.jar")) {
-            jar(file, "Good", "good", runs, goodProbe("gpu0"));
+            jars.jar(file, "Good", "good", runs, DriverJars.goodProbe("gpu0"));
         }
-        manifest("a-level.jar", "Mdev-Api-Level: 2");
-        manifest("b-level.jar", "Mdev-Api-Level: new");
-        manifest("c-huge.jar", "X-Big: x\n".repeat(20_000));
-        add("d-class.jar", "dev/mdev/core/bus/MdevBus.class", new byte[8]);
-        jar("e-cut.jar", "Good", "good", runs, goodProbe("gpu0"));
+        jars.manifest("a-level.jar", "Mdev-Api-Level: 2");
+        jars.manifest("b-level.jar", "Mdev-Api-Level: new");
+        jars.manifest("c-huge.jar", "X-Big: x\n".repeat(20_000));
+        jars.add("d-class.jar", "dev/mdev/core/bus/MdevBus.class", new byte[8]);
+        jars.jar("e-cut.jar", "Good", "good", runs, DriverJars.goodProbe("gpu0"));
         byte[] whole = Files.readAllBytes(folder.resolve("e-cut.jar"));
         Files.write(folder.resolve("e-cut.jar"), Arrays.copyOf(whole, whole.length / 2));
         assertThat(
@@ -254,7 +177,7 @@ class DriverLoaderTest {
                                 .waitFor())
                 .isZero();
 
-        List<DriverReport> reports = loader.addAll(bus, Map.of(), Set.of());
+        List<DriverReport> reports = loader.addAll(target);
 
         assertTrouble(
                 reports, "a-level.jar", "made for Mdev-Api-Level 2, and this host has level 1");
@@ -269,10 +192,10 @@ class DriverLoaderTest {
 
     @Test
     void aJarThatDeclaresThisHostsLevelIsLoaded() throws IOException {
-        jar("a.jar", "Good", "good", "", goodProbe("gpu0"));
-        manifest("a.jar", "Mdev-Api-Level: 1");
+        jars.jar("a.jar", "Good", "good", "", DriverJars.goodProbe("gpu0"));
+        jars.manifest("a.jar", "Mdev-Api-Level: 1");
 
-        assertThat(loader.addAll(bus, Map.of(), Set.of()))
+        assertThat(loader.addAll(target))
                 .singleElement()
                 .satisfies(report -> assertThat(report.trouble()).isEmpty());
     }
@@ -282,30 +205,30 @@ class DriverLoaderTest {
         String evil =
                 "static class Evil extends Error {"
                         + " public String toString() { throw new IllegalStateException(); } }";
-        jar("a-own.jar", "Own", "host-own", "", goodProbe("gpu1"));
-        jar("b-evil.jar", "EvilProbe", "evil", evil, "throw new Evil();");
-        jar("c-null.jar", "NullProbe", "null-probe", "", "return null;");
-        jar("d-hidden.jar", "Hidden", "hidden", "private Hidden() {}", "return List.of();");
-        jar("e-long.jar", "Long", "x\".repeat(9000000) + \"", "", "return List.of();");
-        jar(
+        jars.jar("a-own.jar", "Own", "host-own", "", DriverJars.goodProbe("gpu1"));
+        jars.jar("b-evil.jar", "EvilProbe", "evil", evil, "throw new Evil();");
+        jars.jar("c-null.jar", "NullProbe", "null-probe", "", "return null;");
+        jars.jar("d-hidden.jar", "Hidden", "hidden", "private Hidden() {}", "return List.of();");
+        jars.jar("e-long.jar", "Long", "x\".repeat(9000000) + \"", "", "return List.of();");
+        jars.jar(
                 "f-memory.jar",
                 "Memory",
                 "memory",
                 "",
                 "host.allocateAperture(\"lost\", 100); throw new OutOfMemoryError(\"mine\");");
-        jar("g-deep.jar", "Deep", "deep", "", "return probe(host);");
-        jar("h-parent.jar", "Blank", "blank", "", goodProbe(" "));
-        jar(
+        jars.jar("g-deep.jar", "Deep", "deep", "", "return probe(host);");
+        jars.jar("h-parent.jar", "Blank", "blank", "", DriverJars.goodProbe(" "));
+        jars.jar(
                 "i-null.jar",
                 "NullParent",
                 "null-parent",
                 "",
                 "return Arrays.asList((ParentDevice) null);");
-        jar("j-newer.jar", "Newer", "newer", "", "return List.of();");
+        jars.jar("j-newer.jar", "Newer", "newer", "", "return List.of();");
         byte[] newer = Files.readAllBytes(sources.resolve("j-newer.jar").resolve("Newer.class"));
         newer[7] = (byte) 200;
-        add("j-newer.jar", "Newer.class", newer);
-        jar(
+        jars.add("j-newer.jar", "Newer.class", newer);
+        jars.jar(
                 "k-needs.jar",
                 "Needs",
                 "needs",
@@ -314,10 +237,12 @@ class DriverLoaderTest {
         try (FileSystem jar = FileSystems.newFileSystem(folder.resolve("k-needs.jar"))) {
             Files.delete(jar.getPath("Needs$Other.class"));
         }
-        jar("z-good.jar", "Last", "last", "", goodProbe("gpu9"));
+        jars.jar("z-good.jar", "Last", "last", "", DriverJars.goodProbe("gpu9"));
 
-        List<DriverReport> reports = loader.addAll(bus, Map.of(), Set.of("host-own"));
+        DriverReport own = loader.addBuiltIn("Own", () -> new BuiltIn("host-own"), target);
+        List<DriverReport> reports = loader.addAll(target);
 
+        assertThat(own.trouble().orElseThrow()).contains("no card");
         assertTrouble(reports, "a-own.jar", "one of the host's own");
         assertTrouble(reports, "b-evil.jar", "throws when it is asked for its text");
         assertTrouble(reports, "c-null.jar", "returned null");
@@ -339,28 +264,60 @@ class DriverLoaderTest {
 
     @Test
     void aJarThatBlocksHoldsUpOnlyItself() throws IOException {
-        jar(
+        jars.jar(
                 "a.jar",
                 "Blocks",
                 "blocks",
                 "",
                 "try { Thread.sleep(Long.MAX_VALUE); } catch (InterruptedException e) {}"
                         + " return List.of();");
-        jar("b.jar", "Good", "good", "", goodProbe("gpu0"));
+        jars.jar("b.jar", "Good", "good", "", DriverJars.goodProbe("gpu0"));
         DriverLoader hasty =
                 new DriverLoader(folder, getClass().getClassLoader(), Duration.ofSeconds(2));
 
-        List<DriverReport> reports = hasty.addAll(bus, Map.of(), Set.of());
+        List<DriverReport> reports = hasty.addAll(target);
 
         assertTrouble(reports, "a.jar", "on thread mdev-load-a.jar");
         assertThat(bus.parents()).extracting(p -> p.name()).containsExactly("gpu0");
     }
 
     @Test
+    void aBuiltInDriverThatBlocksHoldsUpOnlyItself() {
+        CountDownLatch gate = new CountDownLatch(1);
+        DriverLoader hasty =
+                new DriverLoader(null, getClass().getClassLoader(), Duration.ofMillis(200));
+
+        DriverReport report =
+                hasty.addBuiltIn(
+                        "Slow",
+                        () -> {
+                            try {
+                                gate.await();
+                            } catch (InterruptedException e) {
+                                throw new IllegalStateException(e);
+                            }
+                            return new BuiltIn("slow");
+                        },
+                        target);
+
+        assertThat(report.source()).isEqualTo("Slow");
+        assertThat(report.trouble().orElseThrow()).contains("on thread mdev-load-Slow");
+        gate.countDown();
+    }
+
+    /// A driver of the host's own, whose card is missing.
+    private record BuiltIn(String name) implements ParentDriver {
+        @Override
+        public List<ParentDevice> probe(ParentHost host) {
+            throw new MdevException(Errno.ENODEV, "no card");
+        }
+    }
+
+    @Test
     void aFolderThatIsNotThereIsNamed() {
         Path none = folder.resolve("none");
         try (DriverLoader missing = new DriverLoader(none, getClass().getClassLoader(), PATIENCE)) {
-            assertThatThrownBy(() -> missing.addAll(bus, Map.of(), Set.of("host-own")))
+            assertThatThrownBy(() -> missing.addAll(target))
                     .isInstanceOfSatisfying(
                             MdevException.class, e -> assertThat(e.errno()).isEqualTo(Errno.ENOENT))
                     .hasMessageContaining(none.toString());
