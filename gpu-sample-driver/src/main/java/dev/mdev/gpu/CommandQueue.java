@@ -26,7 +26,6 @@ import java.util.concurrent.atomic.AtomicLong;
 /// lock again. All its work is a step ([MdevContext#runStep]), so that the host keeps it out of a
 /// reset, a save and the end.
 final class CommandQueue implements RegisterBlock {
-    private static final System.Logger LOGGER = System.getLogger(CommandQueue.class.getName());
 
     /// Bytes that one unit of work moves.
     static final int UNIT_BYTES = 64;
@@ -174,15 +173,19 @@ final class CommandQueue implements RegisterBlock {
             switch (e.errno()) {
                 // The device must stand still. A later step repeats this one.
                 case ECANCELED -> {}
-                case EIO -> fail(now, QueueError.INTERNAL);
+                case EIO -> failInside(now, e);
                 default -> fail(now, QueueError.DMA_FAULT);
             }
         } catch (RuntimeException e) {
             // A bug, which must stop this device and not the engine.
-            LOGGER.log(System.Logger.Level.ERROR, "the engine failed at " + now, e);
-            fail(now, QueueError.INTERNAL);
+            failInside(now, e);
         }
         return COMMAND_UNITS;
+    }
+
+    private void failInside(Now now, RuntimeException e) {
+        context.report("the engine failed at %s: %s".formatted(now, e));
+        fail(now, QueueError.INTERNAL);
     }
 
     private long fetch(Now now) {

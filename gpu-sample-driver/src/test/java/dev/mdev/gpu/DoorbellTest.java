@@ -57,6 +57,11 @@ final class DoorbellTest {
         }
 
         @Override
+        public void report(String text) {
+            throw new UnsupportedOperationException();
+        }
+
+        @Override
         public GuestMemory guestMemory() {
             throw new UnsupportedOperationException();
         }

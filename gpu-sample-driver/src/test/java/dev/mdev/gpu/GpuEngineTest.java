@@ -23,8 +23,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.logging.Level;
-import java.util.logging.Logger;
 
 /// The engine's work, round by round, on the test's own thread.
 final class GpuEngineTest {
@@ -362,11 +360,9 @@ final class GpuEngineTest {
                 });
         other.put(GpuGuest.fence(6));
         other.ring();
-        Logger logger = Logger.getLogger(CommandQueue.class.getName());
-        logger.setLevel(Level.OFF);
         run(GpuGuest.fence(5));
-        logger.setLevel(null);
         assertThat(guest.error()).isEqualTo(QueueError.INTERNAL);
+        assertThat(mdev.lastReport().orElseThrow()).contains("a bug, for a test");
         assertThat(other.queueLong(QueueState.FENCE)).isEqualTo(6);
     }
 
@@ -378,6 +374,7 @@ final class GpuEngineTest {
         drain();
         host.faults().disarm();
         assertThat(guest.error()).isEqualTo(QueueError.INTERNAL);
+        assertThat(mdev.lastReport().orElseThrow()).contains("EIO");
     }
 
     @Test

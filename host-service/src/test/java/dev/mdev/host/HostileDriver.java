@@ -172,6 +172,7 @@ final class HostileDriver implements ParentDriver {
         THROWS_ERRNO,
         THROWS_ANYTHING,
         RECURSES,
+        REPORTS,
         REVOKES,
         HANGS,
         HANGS_DEAF,
@@ -400,6 +401,12 @@ final class HostileDriver implements ParentDriver {
                 case THROWS_ERRNO -> throw new MdevException(Errno.ENOMEM, "page tables are full");
                 case THROWS_ANYTHING -> throw new IllegalStateException("a bug");
                 case RECURSES -> validateMapRequest(request);
+                case REPORTS -> {
+                    for (int i = 0; i < 1000; i++) {
+                        context.report("smoke\nERROR all is lost " + "!".repeat(100_000));
+                    }
+                    yield grant(page, share.firstPfn() + page, 1);
+                }
                 case REVOKES -> {
                     context.revoke(0, page, 1);
                     yield grant(page, share.firstPfn() + page, 1);

@@ -131,6 +131,27 @@ class HostileDriverTest extends HostTest {
     }
 
     @Test
+    void aDriverThatReportsWithoutEndGetsOneEventWithOneShortLine() {
+        UUID mdev = api.createMdev(HostileDriver.PARENT, "reports");
+        api.createMachine("vm1", mdev);
+        long last = api.get("/api/v1/events").numberAt("/lastId");
+
+        api.run("vm1", WRITE_TO_PAGE_3.formatted(mdev)).requireStatus(200);
+
+        api.awaitEvent(last, "driver_report");
+        Answer events = api.get("/api/v1/events?after=" + last).requireStatus(200);
+        assertThat(events.body().at("/items"))
+                .filteredOn(event -> event.at("/kind").asString().equals("driver_report"))
+                .hasSizeLessThan(100)
+                .allSatisfy(event -> {
+                    assertThat(event.at("/subject").asString()).isEqualTo("mdevs/" + mdev);
+                    assertThat(event.at("/detail").asString())
+                            .startsWith("smoke ERROR all is lost !")
+                            .hasSizeLessThan(1100);
+                });
+    }
+
+    @Test
     void aDriverThatTrapsServesTheAccessItself() {
         UUID mdev = api.createMdev(HostileDriver.PARENT, "traps");
         api.createMachine("vm1", mdev);

@@ -61,6 +61,15 @@ public interface MdevContext {
     /// @throws MdevException EDEADLK from inside a step
     boolean runStep(Runnable step);
 
+    /// Tells the operator of a trouble with this device that no exception tells of, such as a
+    /// failure in a step. What a guest can cause at will is no trouble.
+    ///
+    /// The host records at most one text per second, with the number of the others, and the first
+    /// 1000 characters of it. Any thread may call this; it does not block.
+    ///
+    /// @param text one line
+    void report(String text);
+
     /// The guest's memory.
     GuestMemory guestMemory();
 

@@ -56,6 +56,7 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
     private volatile BooleanSupplier overtaken = () -> false;
     private volatile boolean made;
     private volatile boolean closed;
+    private volatile @Nullable String lastReport;
     private @Nullable BarLayout layout;
 
     /// Whether the driver has been stopped and not yet resumed; changed in callbacks.
@@ -152,6 +153,25 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
     @Override
     public boolean runStep(Runnable step) {
         return steps.run(step);
+    }
+
+    @Override
+    public void report(String text) {
+        if (closed) {
+            throw parent.host().violation("report after close of " + uuid);
+        }
+        if (text.length() > Callbacks.MOST_TEXT_CHARS || text.indexOf('\n') >= 0) {
+            throw parent.host()
+                    .violation(
+                            "a report of %d characters: one line of at most %d is taken"
+                                    .formatted(text.length(), Callbacks.MOST_TEXT_CHARS));
+        }
+        lastReport = text;
+    }
+
+    /// What the driver reported last.
+    public Optional<String> lastReport() {
+        return Optional.ofNullable(lastReport);
     }
 
     @Override

@@ -80,6 +80,7 @@ final class BusEvents implements MdevObserver {
                             it.parent(),
                             "firstPage=%d pages=%d %s"
                                     .formatted(it.firstPage(), it.npages(), it.reason()));
+            case MdevEvent.Reported it -> mdev(Event.Kind.DRIVER_REPORT, it.uuid(), it.text());
             case MdevEvent.CallbackOverdue it ->
                     events.add(Event.Kind.CALLBACK_OVERDUE, subjectOf(it.call()), words(it.call()));
             case MdevEvent.Resolved it ->

@@ -6,6 +6,7 @@ import dev.mdev.core.bus.MdevEvent;
 import dev.mdev.core.bus.MdevObserver;
 import dev.mdev.core.device.Mdev;
 import dev.mdev.core.driver.CallReport;
+import dev.mdev.core.driver.Throttle;
 import dev.mdev.core.mapping.FaultRecord;
 
 import org.springframework.stereotype.Component;

@@ -73,7 +73,9 @@ public record Event(long id, Instant time, Kind kind, String subject, String det
         /// A driver's grant broke a rule; nothing was mapped.
         GRANT_REFUSED(true),
         /// A driver threw, or did not answer in time.
-        DRIVER_FAILED(true);
+        DRIVER_FAILED(true),
+        /// A driver told of a trouble with a device.
+        DRIVER_REPORT(true);
 
         private final boolean trouble;
 

@@ -33,9 +33,9 @@ final class Adoption {
     /// Lets the driver hand over a device that existed before this process.
     ///
     /// @throws MdevException the driver's error
-    static void ask(Mdev mdev) {
+    static void ask(BusContext bus, Mdev mdev) {
         Parent parent = mdev.parent();
-        MdevContext context = BusContext.context(mdev);
+        MdevContext context = bus.context(mdev);
         mdev.driver()
                 .own(parent.calls().call("adopt", () -> parent.device().adopt(context)).orThrow());
         BusContext.bind(mdev);
@@ -53,7 +53,7 @@ final class Adoption {
             mdev.markTakenOver();
             try {
                 bus.registry().beginAdoption(mdev);
-                ask(mdev);
+                ask(bus, mdev);
                 bus.ledger().commit(op);
             } catch (RuntimeException | Error e) {
                 bus.watch().remove(mdev.calls());

@@ -12,6 +12,8 @@ import dev.mdev.core.device.Mdev;
 import dev.mdev.core.device.Parent;
 import dev.mdev.core.device.ParentException;
 import dev.mdev.core.driver.CallWatchdog;
+import dev.mdev.core.driver.DriverText;
+import dev.mdev.core.driver.Throttle;
 import dev.mdev.core.ledger.DefinitionStore;
 import dev.mdev.core.ledger.Ledger;
 import dev.mdev.core.ledger.Owner;
@@ -99,7 +101,8 @@ public record BusContext(
                 PoolRuns.of(share, parent.aperturePfns()));
     }
 
-    static MdevContext context(Mdev mdev) {
+    MdevContext context(Mdev mdev) {
+        Throttle reports = new Throttle();
         return new MdevContext() {
             @Override
             public UUID uuid() {
@@ -124,6 +127,16 @@ public record BusContext(
             @Override
             public boolean runStep(Runnable step) {
                 return mdev.calls().step(step);
+            }
+
+            @Override
+            public void report(String text) {
+                long leftOut = reports.admit();
+                if (leftOut >= 0) {
+                    String line = DriverText.cut(text).replaceAll("\\p{Cntrl}", " ");
+                    observer.event(
+                            new MdevEvent.Reported(mdev.uuid(), line + Throttle.words(leftOut)));
+                }
             }
 
             @Override

@@ -142,7 +142,7 @@ final class DeviceCreator {
         Parent parent = mdev.parent();
         MdevDevice made =
                 parent.calls()
-                        .call("create", () -> parent.device().create(BusContext.context(mdev)))
+                        .call("create", () -> parent.device().create(bus.context(mdev)))
                         .orThrow();
         mdev.driver().own(made);
         bus.ledger().step(op, "created");

@@ -85,6 +85,9 @@ public record MdevEvent(long sequence, Instant time, Fact fact) {
     public record PagesQuarantined(String parent, long firstPage, long npages, String reason)
             implements Fact {}
 
+    /// A driver tells of a trouble with a device.
+    public record Reported(UUID uuid, String text) implements Fact {}
+
     /// A callback exceeds its deadline.
     public record CallbackOverdue(CallReport call) implements Fact {}
 

@@ -160,7 +160,7 @@ final class ParentScan {
         Mdev mdev = newMdev(parent, device);
         boolean handedOver = false;
         try {
-            Adoption.ask(mdev);
+            Adoption.ask(bus, mdev);
             handedOver = true;
             mdev.markTakenOver();
             bus.registry().add(Registry.Entry.of(mdev, owner, Activity.ACTIVE));
@@ -189,7 +189,7 @@ final class ParentScan {
         boolean handedOver = false;
         try {
             end = DeviceTeardown.prepare(bus, exits, mdev);
-            Adoption.ask(mdev);
+            Adoption.ask(bus, mdev);
             handedOver = true;
             bus.registry().add(Registry.Entry.of(mdev, Owner.OURS, Activity.STOPPING));
         } catch (RuntimeException | Error e) {

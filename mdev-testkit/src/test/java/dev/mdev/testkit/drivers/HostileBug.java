@@ -37,6 +37,18 @@ enum HostileBug implements SeededBug {
             "grantsKeepToTheShareTheWindowAndTheRights",
             "has 7000000 characters"),
 
+    REPORTS_A_NOVEL(
+            Variant.of((aperture, context) ->
+                    new Variant.VariantDevice(aperture, context) {
+                        @Override
+                        public long read(int region, long offsetBytes, int widthBytes) {
+                            context.report("x".repeat(7_000_000));
+                            return 0;
+                        }
+                    }),
+            "registersBearAnyWidthAtAnyOffset",
+            "a report of 7000000 characters"),
+
     FAILS_WITH_A_NOVEL(
             Variant.of((aperture, context) ->
                     new Variant.VariantDevice(aperture, context) {

@@ -1,9 +1,9 @@
-package dev.mdev.host.event;
+package dev.mdev.core.driver;
 
 import java.util.concurrent.atomic.AtomicLong;
 
-/// Lets one event per second through, and counts the others.
-final class Throttle {
+/// Lets one text per second through, and counts the others. Any thread may call it.
+public final class Throttle {
     private static final long PAUSE_NANOS = 1_000_000_000;
 
     private final AtomicLong nextNanos = new AtomicLong(System.nanoTime());
@@ -11,7 +11,7 @@ final class Throttle {
 
     /// @return the number suppressed since the last one let through, or -1 to suppress this one as
     ///   well
-    long admit() {
+    public long admit() {
         long nowNanos = System.nanoTime();
         long next = nextNanos.get();
         if (nowNanos - next >= 0 && nextNanos.compareAndSet(next, nowNanos + PAUSE_NANOS)) {
@@ -21,8 +21,8 @@ final class Throttle {
         return -1;
     }
 
-    /// The number of suppressed events, as text.
-    static String words(long leftOut) {
+    /// The number of suppressed texts, as text.
+    public static String words(long leftOut) {
         return leftOut == 0 ? "" : " (" + leftOut + " more before this one)";
     }
 }
