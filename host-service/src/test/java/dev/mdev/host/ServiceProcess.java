@@ -2,8 +2,6 @@ package dev.mdev.host;
 
 import dev.mdev.gate.Deadlines;
 
-import org.springframework.boot.SpringApplication;
-
 import java.io.IOException;
 import java.net.ServerSocket;
 import java.nio.file.Files;
@@ -12,6 +10,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 
 /// The service in a process of its own, on a state directory, which can be killed.
 final class ServiceProcess implements AutoCloseable {
@@ -27,12 +26,13 @@ final class ServiceProcess implements AutoCloseable {
 
     /// The content of the process: the service, and drivers of the tests.
     static void main(String[] arguments) {
-        new SpringApplication(MdevHostApplication.class, HostileDriver.Beans.class).run(arguments);
+        MdevHostApplication.run(arguments, MdevHostApplication.class, HostileDriver.Beans.class);
     }
 
     /// Starts the service and waits until it answers.
     ///
     /// @param folder the folder of its state and its log
+    /// @param options of the service, or (`-D`) of the Java runtime
     static ServiceProcess start(Path folder, String... options)
             throws IOException, InterruptedException {
         int port;
@@ -43,12 +43,13 @@ final class ServiceProcess implements AutoCloseable {
         command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
         command.addAll(List.of("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto"));
         command.add("--enable-native-access=ALL-UNNAMED");
+        Stream.of(options).filter(ServiceProcess::isForJava).forEach(command::add);
         command.addAll(List.of("-cp", System.getProperty("java.class.path")));
         command.add(ServiceProcess.class.getName());
         command.add("--server.port=" + port);
         command.add("--mdev.state-dir=" + folder.resolve("state"));
         command.add("--mdev.drivers.gpu-sample.vram-mib=32");
-        command.addAll(List.of(options));
+        Stream.of(options).filter(it -> !isForJava(it)).forEach(command::add);
         Path log = folder.resolve("service.log");
         Process process =
                 new ProcessBuilder(command)
@@ -63,6 +64,10 @@ final class ServiceProcess implements AutoCloseable {
             throw e;
         }
         return service;
+    }
+
+    private static boolean isForJava(String option) {
+        return option.startsWith("-D");
     }
 
     private void awaitReady(Path log) throws IOException, InterruptedException {

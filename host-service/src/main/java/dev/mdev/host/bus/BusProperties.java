@@ -2,6 +2,7 @@ package dev.mdev.host.bus;
 
 import dev.mdev.core.bus.BusOptions;
 import dev.mdev.core.bus.MdevObserver;
+import dev.mdev.host.problem.Setting;
 
 import org.jspecify.annotations.Nullable;
 import org.springframework.boot.context.properties.ConfigurationProperties;
@@ -36,6 +37,15 @@ public record BusProperties(
         @DefaultValue("4096") int maxDefinitions,
         @Nullable Path pluginDir,
         @Nullable Map<String, Map<String, String>> drivers) {
+    public BusProperties {
+        Setting.require(driverDeadline.isPositive(), "mdev.driver-deadline", driverDeadline);
+        Setting.require(
+                slowCallback == null || slowCallback.isPositive(),
+                "mdev.slow-callback",
+                String.valueOf(slowCallback));
+        Setting.require(!maxMemory.isNegative(), "mdev.max-memory", maxMemory);
+        Setting.require(maxDefinitions >= 0, "mdev.max-definitions", maxDefinitions);
+    }
 
     /// The options of the bus.
     BusOptions options(MdevObserver observer) {

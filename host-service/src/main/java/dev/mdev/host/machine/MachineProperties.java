@@ -1,5 +1,7 @@
 package dev.mdev.host.machine;
 
+import dev.mdev.host.problem.Setting;
+
 import org.springframework.boot.context.properties.ConfigurationProperties;
 import org.springframework.boot.context.properties.bind.DefaultValue;
 import org.springframework.util.unit.DataSize;
@@ -18,4 +20,13 @@ record MachineProperties(
         @DefaultValue("16") int maxMachines,
         @DefaultValue("2GB") DataSize maxRam,
         @DefaultValue("60s") Duration maxProgramTime,
-        @DefaultValue("65536") int maxProgramValues) {}
+        @DefaultValue("65536") int maxProgramValues) {
+    MachineProperties {
+        Setting.require(maxMachines >= 0, "mdev.machines.max-machines", maxMachines);
+        Setting.require(!maxRam.isNegative(), "mdev.machines.max-ram", maxRam);
+        Setting.require(
+                maxProgramTime.isPositive(), "mdev.machines.max-program-time", maxProgramTime);
+        Setting.require(
+                maxProgramValues >= 0, "mdev.machines.max-program-values", maxProgramValues);
+    }
+}

@@ -15,8 +15,10 @@ import org.jspecify.annotations.Nullable;
 record NewMachine(
         @NotNull
                 @Pattern(
-                        regexp = "[A-Za-z0-9._-]{1,64}",
-                        message = "letters, digits, dots, underscores and dashes, 1 to 64")
+                        regexp = "(?=.*[A-Za-z0-9])[A-Za-z0-9._-]{1,64}",
+                        message =
+                                "letters, digits, dots, underscores and dashes, 1 to 64, with a"
+                                        + " letter or a digit")
                 String name,
         @Nullable @Min(0) @Max(1024 * 1024) Integer ramMib,
         @Nullable @Min(1) @Max(64) Integer vcpus) {}

@@ -5,6 +5,7 @@ import dev.mdev.core.driver.DriverException;
 import dev.mdev.core.store.StoreException;
 
 import org.apache.catalina.connector.ClientAbortException;
+import org.apache.tomcat.util.http.InvalidParameterException;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -50,6 +51,13 @@ class ProblemAdvice extends ResponseEntityExceptionHandler {
     @ExceptionHandler
     ResponseEntity<Object> onProblem(ProblemException e) {
         return answer(Problems.of(e), new HttpHeaders());
+    }
+
+    /// The query, or a body that the container reads as one, has broken escapes.
+    @ExceptionHandler
+    ResponseEntity<Object> onParameter(InvalidParameterException e) {
+        return answer(
+                Problems.of(Problem.MALFORMED, "a parameter cannot be decoded"), new HttpHeaders());
     }
 
     @ExceptionHandler

@@ -12,6 +12,8 @@ import org.springframework.http.ResponseEntity;
 import org.springframework.web.bind.annotation.RequestMapping;
 import org.springframework.web.bind.annotation.RestController;
 
+import java.util.UUID;
+
 /// Answers requests that the servlet container forwards after an error outside all controllers. The
 /// container also forwards a response that is already in transit: then nothing more can be sent.
 @RestController
@@ -25,13 +27,12 @@ class ProblemErrorController implements ErrorController {
         Object status = request.getAttribute(RequestDispatcher.ERROR_STATUS_CODE);
         // A direct request has no error to report, and the page does not exist.
         Problem problem = Problem.ofStatus(status instanceof Integer code ? code : 404);
-        Object id = request.getAttribute(Problems.REQUEST_ID);
+        Object known = request.getAttribute(Problems.REQUEST_ID);
+        String id = known instanceof String text ? text : UUID.randomUUID().toString();
+        // The container has cleared the headers.
         return ResponseEntity.status(problem.status())
+                .header(Problems.REQUEST_ID_HEADER, id)
                 .contentType(MediaType.APPLICATION_PROBLEM_JSON)
-                .body(
-                        Problems.of(
-                                problem,
-                                problem.title() + ".",
-                                id instanceof String text ? text : null));
+                .body(Problems.of(problem, problem.title() + ".", id));
     }
 }

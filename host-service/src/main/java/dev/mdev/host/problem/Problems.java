@@ -15,6 +15,9 @@ public final class Problems {
     /// The name under which the log has the id of the current request.
     public static final String REQUEST_ID = "requestId";
 
+    /// The header of a response that has the id.
+    public static final String REQUEST_ID_HEADER = "X-Request-Id";
+
     private Problems() {}
 
     /// A problem detail.

@@ -1,6 +1,7 @@
 package dev.mdev.host.web;
 
 import dev.mdev.host.problem.Problem;
+import dev.mdev.host.problem.Problems;
 
 import org.apache.catalina.connector.Request;
 import org.apache.catalina.connector.Response;
@@ -9,6 +10,7 @@ import org.springframework.http.MediaType;
 
 import java.io.IOException;
 import java.io.Writer;
+import java.util.UUID;
 
 /// Answers requests that Tomcat refuses before they reach the application, such as a malformed
 /// request line. Tomcat creates it by its class name.
@@ -20,11 +22,18 @@ public final class ProblemValve extends ErrorReportValve {
             return;
         }
         Problem problem = Problem.ofStatus(status);
+        // RequestIdFilter has not run, or its id is known already.
+        String id = response.getHeader(Problems.REQUEST_ID_HEADER);
+        if (id == null) {
+            id = UUID.randomUUID().toString();
+            response.setHeader(Problems.REQUEST_ID_HEADER, id);
+        }
         String body =
                 """
-                {"type":"%s","title":"%s","status":%d,"code":"%s","retryable":%b}\
+                {"instance":"urn:uuid:%s","type":"%s","title":"%s","status":%d,"code":"%s","retryable":%b}\
                 """
                         .formatted(
+                                id,
                                 problem.type(),
                                 problem.title(),
                                 status,

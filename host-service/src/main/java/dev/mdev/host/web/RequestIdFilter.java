@@ -27,7 +27,7 @@ final class RequestIdFilter extends OncePerRequestFilter {
             HttpServletRequest request, HttpServletResponse response, FilterChain chain)
             throws ServletException, IOException {
         String id = UUID.randomUUID().toString();
-        response.setHeader("X-Request-Id", id);
+        response.setHeader(Problems.REQUEST_ID_HEADER, id);
         request.setAttribute(Problems.REQUEST_ID, id);
         MDC.put(Problems.REQUEST_ID, id);
         try {

@@ -1,5 +1,7 @@
 package dev.mdev.host.web;
 
+import dev.mdev.host.problem.Setting;
+
 import org.springframework.boot.context.properties.ConfigurationProperties;
 import org.springframework.boot.context.properties.bind.DefaultValue;
 import org.springframework.util.unit.DataSize;
@@ -19,4 +21,10 @@ record WebProperties(
         @DefaultValue("1MB") DataSize maxBody,
         @DefaultValue("64GB") DataSize maxState,
         @DefaultValue("10m") Duration maxTransfer,
-        @DefaultValue List<String> allowedOrigins) {}
+        @DefaultValue List<String> allowedOrigins) {
+    WebProperties {
+        Setting.require(!maxBody.isNegative(), "mdev.web.max-body", maxBody);
+        Setting.require(!maxState.isNegative(), "mdev.web.max-state", maxState);
+        Setting.require(maxTransfer.isPositive(), "mdev.web.max-transfer", maxTransfer);
+    }
+}

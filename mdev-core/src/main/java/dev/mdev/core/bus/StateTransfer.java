@@ -189,8 +189,8 @@ final class StateTransfer {
                         });
     }
 
-    /// Restores a state into a device. On a failure half-way, the device is reset and its pages are
-    /// zero, as after its creation.
+    /// Restores a state into a device; the stream ends with the state. On a failure half-way, the
+    /// device is reset and its pages are zero, as after its creation.
     ///
     /// The header is read first: a stream with a wrong beginning, or for another device, neither
     /// blocks the device nor pauses its guest.
@@ -261,6 +261,7 @@ final class StateTransfer {
                 }
                 case StateSection.Driver part -> driver.writeBytes(part.content());
                 case StateSection.End _ -> {
+                    reader.requireEndOfStream();
                     cursor.finish();
                     return driver.toByteArray();
                 }

@@ -24,8 +24,8 @@ import java.util.zip.CheckedInputStream;
 /// current position. The reader needs at most the memory of one section, even for a hostile stream.
 ///
 /// A stream that [StateWriter] cannot have written ends in [MdevException] EPROTO, and so does a
-/// truncated one; a different format or page size ends in EOPNOTSUPP. The reader reads nothing
-/// beyond the end of the state. The stream decides how long a read may take.
+/// truncated one; a different format or page size ends in EOPNOTSUPP. [#next] reads nothing beyond
+/// the end of the state. The stream decides how long a read may take.
 public final class StateReader {
     private final CRC32C crc = new CRC32C();
     private final DataInputStream in;
@@ -131,6 +131,17 @@ public final class StateReader {
             };
         } catch (EOFException e) {
             throw truncated(e);
+        }
+    }
+
+    /// Checks that nothing follows the state, for a stream that carries nothing else. Called after
+    /// the end.
+    ///
+    /// @throws MdevException EPROTO if the stream goes on
+    /// @throws IOException if the stream fails
+    public void requireEndOfStream() throws IOException {
+        if (in.read() >= 0) {
+            throw malformed("bytes after the end of the state");
         }
     }
 

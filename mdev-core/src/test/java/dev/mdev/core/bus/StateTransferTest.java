@@ -130,6 +130,9 @@ class StateTransferTest {
         assertFails(
                 () -> target.bus.restore(TWO, in(Arrays.copyOf(state, state.length - 9))),
                 Errno.EPROTO);
+        assertFails(
+                () -> target.bus.restore(TWO, in(Arrays.copyOf(state, state.length + 1))),
+                Errno.EPROTO);
 
         assertThat(source.driver.calls)
                 .containsExactly("create " + ONE, "stop " + ONE, "save " + ONE, "resume " + ONE);
@@ -139,6 +142,8 @@ class StateTransferTest {
                         "stop " + TWO,
                         "reset " + TWO,
                         "restore " + TWO,
+                        "reset " + TWO,
+                        "reset " + TWO,
                         "reset " + TWO,
                         "reset " + TWO);
         target.driver.calls.clear();
