@@ -42,9 +42,10 @@ public interface MdevContext {
     /// the driver's own does with the device's pages, the guest's memory and interrupts.
     ///
     /// The host keeps steps apart from the callbacks that change the device as a whole:
-    /// [MdevDevice#reset], [MdevDevice#shareMoved], [MdevDevice#close], and all from
-    /// [DeviceState#stop] to [DeviceState#resume]. None of them runs while a step does, and no step
-    /// begins before it ends. So a driver needs no lock of its own to keep its threads out.
+    /// [MdevDevice#assigned], [MdevDevice#reset], [MdevDevice#dmaUnmapped],
+    /// [MdevDevice#shareMoved], [MdevDevice#close], and all from [DeviceState#stop] to
+    /// [DeviceState#resume]. None of them runs while a step does, and no step begins before it
+    /// ends. So a driver needs no lock of its own to keep its threads out.
     ///
     /// A guest that resets its device waits for the running step. So keep steps short, a slice of
     /// work rather than a job; the host reports a step that exceeds the deadline of a callback as

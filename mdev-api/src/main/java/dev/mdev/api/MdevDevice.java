@@ -71,9 +71,22 @@ public interface MdevDevice extends AutoCloseable {
         return PciOptions.DEFAULT;
     }
 
+    /// Tells the device that a holder, usually a machine, gets it or has released it: to take and
+    /// release what only a device in use needs, such as a thread.
+    ///
+    /// `true` comes before the first access of the holder; if it throws, the holder does not get
+    /// the device. `false` comes after the last access, before the [#reset] for the next holder;
+    /// that follows in any case. If the device is taken away by force, [#close] comes instead. No
+    /// step of the device runs meanwhile: see [MdevContext#runStep].
+    ///
+    /// @param held whether the device has a holder from now on; alternates, from false at the
+    ///   creation
+    default void assigned(boolean held) {}
+
     /// Announces the removal of guest memory: the driver must close its pins in the range before
     /// this returns; the host closes remaining pins by force. From the call on, no page of the
-    /// range can be pinned. Called only while pages of the range are pinned.
+    /// range can be pinned. Called only while pages of the range are pinned, and, like [#reset],
+    /// while no step of the device runs: see [MdevContext#runStep].
     ///
     /// @param iova first address
     /// @param lengthBytes bytes

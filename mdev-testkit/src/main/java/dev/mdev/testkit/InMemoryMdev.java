@@ -88,6 +88,7 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
             if (callbacks.call("isConcurrent", device::isConcurrent)) {
                 callbacks.allowConcurrency();
             }
+            assigned(true);
         } catch (RuntimeException | Error e) {
             endUnusable();
             throw e;
@@ -289,7 +290,9 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
     /// @return the pins that the driver left open
     public int unmapDma(long iova, long lengthBytes) {
         ram.remove(Page.numberOf(iova), Page.countFor(lengthBytes));
-        callbacks.run("dmaUnmapped", () -> device.dmaUnmapped(iova, lengthBytes));
+        steps.still(
+                "dmaUnmapped",
+                () -> callbacks.run("dmaUnmapped", () -> device.dmaUnmapped(iova, lengthBytes)));
         return ram.forceUnpin(iova, lengthBytes);
     }
 
@@ -406,6 +409,19 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
             resume();
         }
         return true;
+    }
+
+    /// Gives the device to its next holder: it is released, reset, and assigned again. A new device
+    /// has a holder.
+    public void reassign() {
+        mappings.clear();
+        assigned(false);
+        reset();
+        assigned(true);
+    }
+
+    private void assigned(boolean held) {
+        steps.still("assigned", () -> callbacks.run("assigned", () -> device.assigned(held)));
     }
 
     /// Resets the device, as a guest or the host may at any time.

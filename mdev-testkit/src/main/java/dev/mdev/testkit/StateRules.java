@@ -32,6 +32,29 @@ abstract class StateRules extends Rules {
         });
     }
 
+    /// A holder finds the device as after its creation, and all of it works.
+    @Test
+    void theNextHolderGetsADeviceLikeTheFirst() {
+        atDevices(mdev -> {
+            SplittableRandom random = random();
+            AccessTrace fresh = registers(mdev);
+            List<MappablePage> pages = mappablePages(mdev, random.split());
+            for (int round = 0; round < ROUNDS; round++) {
+                scribble(mdev, random);
+                List<MappablePage> marked = mark(mdev, pages, round);
+                mdev.reassign();
+                requireSame(fresh, mdev, "registers of the next holder");
+                pages.forEach(page -> requireZero(mdev, page));
+                List<MappablePage> again = mark(mdev, marked, round);
+                require(
+                        again.equals(marked),
+                        "the next holder can store to %d pages, and the first to %d",
+                        again.size(),
+                        marked.size());
+            }
+        });
+    }
+
     private static void tryStore(InMemoryMdev mdev, MappablePage page, long value) {
         mdev.guest().tryStore(page.region().index(), page.offsetBytes(), 8, value);
     }

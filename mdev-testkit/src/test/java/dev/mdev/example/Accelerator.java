@@ -39,8 +39,7 @@ import java.util.concurrent.locks.LockSupport;
 ///
 /// Callbacks and the worker's thread share the state under one lock. The worker copies guest memory
 /// in steps of a page, without the lock and through [MdevContext#runStep], so that the host keeps
-/// it out where the device is to stand still. A callback that ends a job waits for the end of a
-/// step.
+/// it out where the device is to stand still. Only a device with a holder has a worker.
 final class Accelerator implements MdevDevice, DeviceState {
     static final int REGISTERS = 0;
     static final int RESULT = 2;
@@ -63,7 +62,6 @@ final class Accelerator implements MdevDevice, DeviceState {
 
     private final MdevContext context;
     private final ShareMemory result;
-    private final Thread worker;
 
     @GuardedBy("this")
     private final RegisterFile registers =
@@ -76,22 +74,16 @@ final class Accelerator implements MdevDevice, DeviceState {
                     .readOnly(HASH, 8, FNV_OFFSET)
                     .readOnly(DONE_BYTES, 4, 0);
 
-    /// The page behind TARGET, while a job runs.
-    @GuardedBy("this")
-    private GuestMemory.@Nullable Pin target;
-
-    /// Raised by everything that makes the step under way worthless.
+    /// Raised by a guest's store that makes the step under way worthless.
     @GuardedBy("this")
     private int generation;
 
     @GuardedBy("this")
-    private boolean inStep;
-
-    @GuardedBy("this")
     private boolean stopped;
 
+    /// Null if the worker has ended, or is to end.
     @GuardedBy("this")
-    private boolean closed;
+    private @Nullable Thread worker;
 
     @GuardedBy("this")
     private long jobs;
@@ -99,15 +91,9 @@ final class Accelerator implements MdevDevice, DeviceState {
     Accelerator(Aperture aperture, MdevContext context) {
         this.context = context;
         this.result = ShareMemory.inOrder(aperture, context.share("result"));
-        this.worker =
-                Thread.ofPlatform()
-                        .daemon()
-                        .name("checksum-" + context.uuid())
-                        .unstarted(this::work);
         synchronized (this) {
             var _ = registers.afterStore(CONTROL, (value, stored) -> control(stored));
         }
-        worker.start();
     }
 
     @Override
@@ -171,16 +157,6 @@ final class Accelerator implements MdevDevice, DeviceState {
     private void cancelLocked() {
         generation++;
         registers.set(CONTROL, 0);
-        unpinLocked();
-    }
-
-    @GuardedBy("this")
-    private void unpinLocked() {
-        GuestMemory.Pin pin = target;
-        target = null;
-        if (pin != null) {
-            pin.close();
-        }
     }
 
     // The worker.
@@ -208,21 +184,18 @@ final class Accelerator implements MdevDevice, DeviceState {
         }
     }
 
-    /// Waits for something to do. Null when the device has ended.
+    /// Waits for something to do. Null when the worker is to end.
     private synchronized @Nullable Step next() {
-        inStep = false;
-        notifyAll();
-        while (!closed && (stopped || registers.get(CONTROL) == 0)) {
+        while (worker != null && (stopped || registers.get(CONTROL) == 0)) {
             try {
                 wait();
             } catch (InterruptedException e) {
-                // Nobody interrupts this thread; `closed` ends it.
+                // Nothing interrupts this thread; without a `worker` it ends.
             }
         }
-        if (closed) {
+        if (worker == null) {
             return null;
         }
-        inStep = true;
         long done = registers.get(DONE_BYTES);
         long left = registers.get(LENGTH) - done;
         int length = Math.clamp(left, 0, Page.SIZE);
@@ -253,13 +226,7 @@ final class Accelerator implements MdevDevice, DeviceState {
         synchronized (this) {
             iova = registers.get(TARGET);
         }
-        GuestMemory.Pin pin = context.guestMemory().pin(Page.baseOf(iova), 1, Access.WRITE);
-        synchronized (this) {
-            if (step.generation() == generation) {
-                target = pin;
-            }
-        }
-        try (pin) {
+        try (GuestMemory.Pin pin = context.guestMemory().pin(Page.baseOf(iova), 1, Access.WRITE)) {
             pin.store(Page.offsetOf(iova), Long.BYTES, hash);
         }
         result.store(0, Long.BYTES, hash);
@@ -299,15 +266,35 @@ final class Accelerator implements MdevDevice, DeviceState {
         return context.interrupts().isEnabled(Interrupts.Kind.LINE);
     }
 
-    // What needs the worker to stand still.
+    // Callbacks beside which the host runs no step.
 
-    /// Waits for the end of a step: one page at most.
-    @GuardedBy("this")
-    private void awaitStepLocked() {
+    @Override
+    public void assigned(boolean held) {
+        if (!held) {
+            endWorker();
+            return;
+        }
+        synchronized (this) {
+            worker =
+                    Thread.ofPlatform()
+                            .daemon()
+                            .name("checksum-" + context.uuid())
+                            .start(this::work);
+        }
+    }
+
+    private void endWorker() {
+        Thread ending;
+        synchronized (this) {
+            ending = worker;
+            worker = null;
+            cancelLocked();
+            notifyAll();
+        }
         boolean interrupted = false;
-        while (inStep) {
+        while (ending != null && ending.isAlive()) {
             try {
-                wait();
+                ending.join();
             } catch (InterruptedException e) {
                 interrupted = true;
             }
@@ -322,13 +309,11 @@ final class Accelerator implements MdevDevice, DeviceState {
         if (registers.get(CONTROL) != 0) {
             endLocked(STATUS_FAULT);
         }
-        awaitStepLocked();
     }
 
     @Override
     public synchronized void reset() {
         cancelLocked();
-        awaitStepLocked();
         registers.reset();
         context.interrupts().setLine(false);
         result.fill(0, result.sizeBytes(), (byte) 0);
@@ -336,22 +321,7 @@ final class Accelerator implements MdevDevice, DeviceState {
 
     @Override
     public void close() {
-        synchronized (this) {
-            closed = true;
-            cancelLocked();
-            notifyAll();
-        }
-        boolean interrupted = false;
-        while (worker.isAlive()) {
-            try {
-                worker.join();
-            } catch (InterruptedException e) {
-                interrupted = true;
-            }
-        }
-        if (interrupted) {
-            Thread.currentThread().interrupt();
-        }
+        endWorker();
     }
 
     @Override
@@ -377,7 +347,6 @@ final class Accelerator implements MdevDevice, DeviceState {
     @Override
     public synchronized void stop() {
         stopped = true;
-        awaitStepLocked();
     }
 
     @Override

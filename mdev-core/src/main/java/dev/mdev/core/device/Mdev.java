@@ -49,8 +49,8 @@ public final class Mdev {
 
     private final Assignment assignment;
 
-    /// Its holder, while it is assigned.
-    private volatile @Nullable MdevAssignment current;
+    private final UnmappedCalls unmapped;
+    private final Handover handover;
 
     public Mdev(
             UUID uuid, Parent parent, MdevType type, List<PoolShare> share, MdevListener listener) {
@@ -68,6 +68,8 @@ public final class Mdev {
                                 parent.callDeadline(),
                                 (owner, callback, nanos) ->
                                         listener.called(this, callback, nanos)));
+        this.unmapped = new UnmappedCalls(driver, mappings);
+        this.handover = new Handover(this, assignment, unmapped, listener);
     }
 
     /// The driver's object for it.
@@ -154,39 +156,10 @@ public final class Mdev {
     ///
     /// @return the assignment, until the machine closes it
     /// @throws MdevException EBUSY if it has a holder, or the host works on it, ENODEV if it is
-    ///   being removed or its parent is leaving, EIO if its last reset failed
+    ///   being removed or its parent is leaving, EIO if its last reset failed; the driver's error
+    ///   if it does not take the holder
     public MdevAssignment assign(DeviceHolder who) {
-        assignment.take(who);
-        try {
-            requireParent();
-            if (assignment.mayHoldOthers()) {
-                resetForFirstHolder();
-            }
-            MdevAssignment assigned = new MdevAssignment(this);
-            current = assigned;
-            listener.assigned(this, who.name());
-            return assigned;
-        } catch (RuntimeException | Error e) {
-            current = null;
-            var _ = assignment.giveBack();
-            throw e;
-        }
-    }
-
-    /// Either a leaving parent sees the assignment, or the assignment sees that the parent is
-    /// leaving.
-    private void requireParent() {
-        if (parent.presence() == Parent.Presence.LEAVING) {
-            throw ParentException.notPresent(parent.name(), "leaving");
-        }
-    }
-
-    /// The content of a device that was taken over is unknown: its first assignment resets it, and
-    /// nothing does so earlier, so that it can be saved until then.
-    private void resetForFirstHolder() {
-        resetBetweenHolders();
-        driver.requireAlive();
-        assignment.requireClean();
+        return handover.assign(who);
     }
 
     /// Records that the device was created and used before this process had it.
@@ -209,49 +182,8 @@ public final class Mdev {
 
     /// Takes the device back: see [MdevAssignment#close].
     void takeBack() {
-        current = null;
         guest.connect(null);
-        try {
-            mappings.clear();
-            if (!driver.hasEnded()) {
-                resetBetweenHolders();
-            }
-        } catch (RuntimeException | Error e) {
-            assignment.markUnclean("it was not reset: " + e);
-            throw e;
-        } finally {
-            assignment.giveBack().ifPresent(who -> listener.unassigned(this, who.name()));
-        }
-    }
-
-    /// Resets the device, or blocks its assignment.
-    private void resetBetweenHolders() {
-        // For every end of the call, including a rethrown error.
-        assignment.markUnclean("its reset did not end");
-        driver.runStill("reset", this::resetInTurn)
-                .ifPresent(refusal -> assignment.markUnclean(refusal.reason()));
-    }
-
-    /// In the device's turn: the device cannot be used between its reset and the record of it.
-    private void resetInTurn(MdevDevice made) {
-        unmapped(made::reset);
-        assignment.markClean();
-    }
-
-    /// Runs a callback that changes the meaning of the device's grants, in the device's turn.
-    /// Nothing is mapped while it runs, and no earlier grant survives it.
-    ///
-    /// Only inside the turn is no fault answered. An earlier grant is either installed, and removed
-    /// here; or it is not yet installed, and its fault finds the page zapped and asks again. A
-    /// driver that accesses a region of its own as guest memory may map pages on this thread
-    /// meanwhile; they are removed at the end.
-    private void unmapped(Runnable callback) {
-        mappings.zapAll();
-        try {
-            callback.run();
-        } finally {
-            mappings.zapAll();
-        }
+        handover.takeBack();
     }
 
     /// The holder, and whether assignments are allowed.
@@ -320,7 +252,7 @@ public final class Mdev {
     ///
     /// @throws MdevException ENODEV if the device has ended, otherwise the driver's error
     public void reset() {
-        driver.orThrow(reset(current));
+        driver.orThrow(reset(handover.current()));
     }
 
     /// Lets the holder's machine set the device up again after a [#reset], as firmware does: BARs
@@ -342,20 +274,12 @@ public final class Mdev {
         if (port != null) {
             port.reset();
         }
-        return driver.runStill(
-                "reset",
-                made -> {
-                    requireHolder(holder);
-                    resetInTurn(made);
-                });
+        return handover.reset(holder);
     }
 
     /// @throws MdevException ENODEV unless `holder` has the device
-    @SuppressWarnings("ReferenceEquality") // an assignment is one, whatever it says
     void requireHolder(@Nullable MdevAssignment holder) {
-        if (current != holder) {
-            throw new MdevException(Errno.ENODEV, "mdev=%s changed hands".formatted(uuid));
-        }
+        handover.requireHolder(holder);
     }
 
     /// Notifies the driver of guest memory that is about to be removed. The memory is removed even
@@ -364,7 +288,7 @@ public final class Mdev {
     /// @param iova first address
     /// @param lengthBytes bytes
     public void dmaUnmapped(long iova, long lengthBytes) {
-        var _ = driver.run("dmaUnmapped", made -> made.dmaUnmapped(iova, lengthBytes));
+        var _ = driver.runStill("dmaUnmapped", made -> made.dmaUnmapped(iova, lengthBytes));
     }
 
     /// Resumes a device that was restored while idle: its work needs a guest. For its new holder,
@@ -384,7 +308,7 @@ public final class Mdev {
     ///
     /// @throws MdevException the driver's error
     public void resetDriver() {
-        changeUnmapped("reset", MdevDevice::reset);
+        driver.orThrow(unmapped.run("reset", MdevDevice::reset));
     }
 
     /// Runs a callback that changes the meaning of the device's grants: while the device stands
@@ -392,7 +316,7 @@ public final class Mdev {
     ///
     /// @throws MdevException ENODEV if the device has ended, otherwise the driver's error
     public void changeUnmapped(String callback, Consumer<MdevDevice> change) {
-        driver.orThrow(driver.runStill(callback, made -> unmapped(() -> change.accept(made))));
+        driver.orThrow(unmapped.run(callback, change));
     }
 
     /// Gives the device other pages. The device must be idle.
@@ -409,9 +333,7 @@ public final class Mdev {
         Optional<Refusal> moved;
         Optional<MdevException> stands;
         try {
-            moved =
-                    driver.runStill(
-                            "shareMoved", made -> unmapped(() -> moveInTurn(made, target, copy)));
+            moved = unmapped.run("shareMoved", made -> moveInTurn(made, target, copy));
         } finally {
             stands = running.flatMap(driver::tryResume);
         }

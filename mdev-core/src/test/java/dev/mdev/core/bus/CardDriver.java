@@ -68,6 +68,7 @@ final class CardDriver implements ParentDriver {
 
     volatile Consumer<Device> onReset = device -> {};
     volatile Runnable onResume = () -> {};
+    volatile Consumer<Boolean> onAssigned = held -> {};
     volatile Runnable onAdopt = () -> {};
 
     /// After a parent looked for its devices, and before it reports them.
@@ -306,6 +307,11 @@ final class CardDriver implements ParentDriver {
         public void write(int region, long offsetBytes, int widthBytes, long value) {
             note();
             register = (int) value;
+        }
+
+        @Override
+        public void assigned(boolean held) {
+            onAssigned.accept(held);
         }
 
         @Override

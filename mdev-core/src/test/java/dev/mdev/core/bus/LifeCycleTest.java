@@ -413,4 +413,61 @@ public class LifeCycleTest {
         assertThat(again.leaks).isEmpty();
         assertFails(() -> world.bus.removeParent("none", Duration.ZERO), Errno.ENODEV);
     }
+
+    @Test
+    void aDriverHearsOfItsHolderBeforeTheFirstAccessAndBeforeTheReset() {
+        Mdev mdev = world.bus.create(ONE, "gpu0", TYPE);
+        world.driver.onAssigned = held -> world.driver.calls.add("assigned " + held);
+        world.driver.calls.clear();
+
+        mdev.assign("vm").close();
+
+        assertThat(world.driver.calls)
+                .containsExactly("assigned true", "assigned false", "reset " + ONE);
+    }
+
+    @Test
+    void aHolderThatTheDriverDoesNotTakeDoesNotGetTheDevice() {
+        Mdev mdev = world.bus.create(ONE, "gpu0", TYPE);
+        world.driver.onAssigned =
+                held -> {
+                    throw new MdevException(Errno.EMFILE, "no thread is left");
+                };
+
+        assertFails(() -> mdev.assign("vm"), Errno.EMFILE);
+
+        assertThat(mdev.holder()).isEmpty();
+        world.driver.onAssigned = held -> {};
+        mdev.assign("vm").close();
+    }
+
+    /// Whatever the driver says to the end of a holder, the next one finds a device that was reset.
+    @Test
+    void aDriverThatFailsWhenItsHolderGoesIsResetAllTheSame() {
+        Mdev mdev = world.bus.create(ONE, "gpu0", TYPE);
+        world.driver.onAssigned =
+                held -> {
+                    if (!held) {
+                        throw new IllegalStateException("still busy");
+                    }
+                };
+
+        mdev.assign("one").close();
+
+        assertThat(world.driver.device(ONE).resets).hasValue(1);
+        mdev.assign("two").close();
+    }
+
+    @Test
+    void aDeviceThatIsTakenAwayHearsOnlyOfItsEnd() {
+        Mdev mdev = world.bus.create(ONE, "gpu0", TYPE);
+        world.driver.onAssigned = held -> world.driver.calls.add("assigned " + held);
+        var assignment = mdev.assign("vm");
+        world.driver.calls.clear();
+
+        world.bus.remove(ONE, Removal.forcing(Duration.ZERO));
+        assignment.close();
+
+        assertThat(world.driver.calls).containsExactly("close " + ONE);
+    }
 }

@@ -276,7 +276,7 @@ class StaleGrantTest {
                 .contains("EAGAIN")
                 .contains("mdev=" + ONE)
                 .contains("revoked each of its")
-                .contains("page=3");
+                .contains("page=0x3");
         assertThat(mdev.recentFaults().getFirst().answer()).contains("revoked each of its");
         assertThat(mdev.residentPages()).isZero();
         world.driver.onAsked = () -> {};

@@ -32,7 +32,7 @@ import java.util.function.Supplier;
 /// worthless.
 @Tag("slow")
 final class ConformanceFindsBugsTest {
-    private static final int TESTS_OF_THE_SUITE = 28;
+    private static final int TESTS_OF_THE_SUITE = 29;
 
     @ParameterizedTest
     @EnumSource

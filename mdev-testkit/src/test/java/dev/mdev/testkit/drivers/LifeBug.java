@@ -3,6 +3,8 @@ package dev.mdev.testkit.drivers;
 import dev.mdev.api.Aperture;
 import dev.mdev.api.ExistingDevice;
 import dev.mdev.api.IrqInfo;
+import dev.mdev.api.MapDecision;
+import dev.mdev.api.MapRequest;
 import dev.mdev.api.MdevContext;
 import dev.mdev.api.MdevDevice;
 import dev.mdev.api.PoolShare;
@@ -18,6 +20,43 @@ import java.util.function.Supplier;
 /// Bugs in how devices come, are saved, and are handed over.
 @SuppressWarnings("ImmutableEnumChecker") // suppliers of fresh drivers
 enum LifeBug implements SeededBug {
+    ENDS_WITH_ITS_FIRST_HOLDER(
+            Variant.of((aperture, context) ->
+                    new Variant.VariantDevice(aperture, context) {
+                        private boolean over;
+
+                        @Override
+                        public void assigned(boolean held) {
+                            over |= !held;
+                        }
+
+                        @Override
+                        public MapDecision validateMapRequest(MapRequest request) {
+                            return over
+                                    ? new MapDecision.Deny("it is over")
+                                    : super.validateMapRequest(request);
+                        }
+                    }),
+            "theNextHolderGetsADeviceLikeTheFirst",
+            "can store to 0 pages"),
+
+    TELLS_THE_NEXT_HOLDER(
+            Variant.of((aperture, context) ->
+                    new Variant.VariantDevice(aperture, context) {
+                        private byte left;
+
+                        @Override
+                        public void assigned(boolean held) {
+                            if (held) {
+                                scratch[0] = left;
+                            } else {
+                                left = scratch[0];
+                            }
+                        }
+                    }),
+            "theNextHolderGetsADeviceLikeTheFirst",
+            "registers of the next holder differ"),
+
     REVOKES_BEFORE_THERE_IS_A_DEVICE(
             () ->
                     new Variant() {

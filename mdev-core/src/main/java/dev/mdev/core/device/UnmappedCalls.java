@@ -1,0 +1,45 @@
+package dev.mdev.core.device;
+
+import dev.mdev.api.MdevDevice;
+import dev.mdev.api.Refusal;
+import dev.mdev.core.mapping.RegionReverseMap;
+
+import java.util.Optional;
+import java.util.function.Consumer;
+
+/// Callbacks that change the meaning of a device's grants: they run in the device's turn, while the
+/// device stands still and nothing is mapped. No earlier grant survives them.
+///
+/// Only inside the turn is no fault answered. An earlier grant is either installed, and removed
+/// here; or it is not yet installed, and its fault finds the page zapped and asks again. A driver
+/// that accesses a region of its own as guest memory may map pages on this thread meanwhile; they
+/// are removed at the end.
+final class UnmappedCalls {
+    private final DriverObject driver;
+    private final RegionReverseMap mappings;
+
+    UnmappedCalls(DriverObject driver, RegionReverseMap mappings) {
+        this.driver = driver;
+        this.mappings = mappings;
+    }
+
+    /// @return why it failed, if it did; ETIMEDOUT if a step of the device does not end
+    Optional<Refusal> run(String callback, Consumer<MdevDevice> change) {
+        return driver.runStill(callback, made -> around(() -> change.accept(made)));
+    }
+
+    /// In the device's turn.
+    void around(Runnable change) {
+        mappings.zapAll();
+        try {
+            change.run();
+        } finally {
+            mappings.zapAll();
+        }
+    }
+
+    /// Removes every mapping for good.
+    void clear() {
+        mappings.clear();
+    }
+}
