@@ -14,7 +14,6 @@ import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.api.ResourcePool;
 import dev.mdev.api.page.Page;
-import dev.mdev.api.page.PfnRange;
 import dev.mdev.api.page.Prot;
 
 import java.util.List;
@@ -55,11 +54,11 @@ public final class MyDriver implements ParentDriver {
 
         @Override
         public MdevDevice create(MdevContext context) {
-            return new MyDevice(aperture, context.share("memory"));
+            return new MyDevice(context.share("memory"));
         }
     }
 
-    record MyDevice(Aperture aperture, PoolShare share) implements MdevDevice {
+    record MyDevice(PoolShare share) implements MdevDevice {
         @Override
         public List<RegionInfo> regions() {
             long sizeBytes = Page.bytesOf(share.npages());
@@ -73,11 +72,11 @@ public final class MyDriver implements ParentDriver {
         }
 
         @Override
-        public void reset() {
-            for (PfnRange extent : share.extents()) {
-                long offsetBytes = aperture.offsetOf(extent.firstPfn());
-                aperture.fill(offsetBytes, Page.bytesOf(extent.npages()), (byte) 0);
-            }
+        public boolean clearedByHost() {
+            return true;
         }
+
+        @Override
+        public void reset() {}
     }
 }

@@ -129,7 +129,15 @@ public interface MdevDevice extends AutoCloseable {
         throw new MdevException(Errno.EOPNOTSUPP, "the device cannot be moved");
     }
 
-    /// Returns the device to its state after creation. The host has revoked all mappings.
+    /// Whether the host sets the device's pages to zero before each [#reset], and reads them back,
+    /// so that the driver need not touch them. That takes as long as it takes: the deadline of a
+    /// callback counts from the call of `reset`. Constant.
+    default boolean clearedByHost() {
+        return false;
+    }
+
+    /// Returns the device to its state after creation, including the content of its pages. The host
+    /// has revoked all mappings.
     void reset();
 
     /// Ends the device. Its guest is gone and all mappings are revoked. The driver must release

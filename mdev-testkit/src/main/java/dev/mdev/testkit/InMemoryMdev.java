@@ -432,9 +432,16 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
     private void resetUnmapped() {
         var _ =
                 unmapped(() -> {
+                    if (device.clearedByHost()) {
+                        extents().forEach(this::clear);
+                    }
                     device.reset();
                     return true;
                 });
+    }
+
+    private void clear(PfnRange extent) {
+        aperture().fill(offsetOf(extent), Page.bytesOf(extent.npages()), (byte) 0);
     }
 
     /// Runs a callback that changes the meaning of grants: mappings from before are removed while

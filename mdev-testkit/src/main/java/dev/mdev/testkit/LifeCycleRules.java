@@ -101,6 +101,8 @@ abstract class LifeCycleRules extends Rules {
             requireSame("irqs", mdev::irqs);
             requireSame("pci", () -> mdev.ask("pci", MdevDevice::pci));
             requireSame("isConcurrent", () -> mdev.ask("isConcurrent", MdevDevice::isConcurrent));
+            requireSame(
+                    "clearedByHost", () -> mdev.ask("clearedByHost", MdevDevice::clearedByHost));
             requireSame("isMovable", () -> mdev.ask("isMovable", MdevDevice::isMovable));
             require(
                     mdev.ask("regions", MdevDevice::regions).equals(mdev.regions()),

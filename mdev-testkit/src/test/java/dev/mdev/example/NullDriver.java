@@ -14,7 +14,6 @@ import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.api.ResourcePool;
 import dev.mdev.api.page.Page;
-import dev.mdev.api.page.PfnRange;
 import dev.mdev.api.page.Prot;
 
 import java.util.List;
@@ -56,11 +55,11 @@ public final class NullDriver implements ParentDriver {
 
         @Override
         public MdevDevice create(MdevContext context) {
-            return new NullDevice(aperture, context.share("memory"));
+            return new NullDevice(context.share("memory"));
         }
     }
 
-    record NullDevice(Aperture aperture, PoolShare share) implements MdevDevice {
+    record NullDevice(PoolShare share) implements MdevDevice {
         @Override
         public List<RegionInfo> regions() {
             long sizeBytes = Page.bytesOf(share.npages());
@@ -74,11 +73,11 @@ public final class NullDriver implements ParentDriver {
         }
 
         @Override
-        public void reset() {
-            for (PfnRange extent : share.extents()) {
-                long offsetBytes = aperture.offsetOf(extent.firstPfn());
-                aperture.fill(offsetBytes, Page.bytesOf(extent.npages()), (byte) 0);
-            }
+        public boolean clearedByHost() {
+            return true;
         }
+
+        @Override
+        public void reset() {}
     }
 }

@@ -38,7 +38,7 @@ final class Adoption {
         MdevContext context = bus.context(mdev);
         mdev.driver()
                 .own(parent.calls().call("adopt", () -> parent.device().adopt(context)).orThrow());
-        BusContext.bind(mdev);
+        bus.bind(mdev);
     }
 
     /// Adopts a foreign device for the operator.

@@ -54,11 +54,14 @@ public record BusContext(
     /// Asks the driver's new object, which the device owns, for its regions.
     ///
     /// @throws MdevException if that fails or is invalid; ENODEV if the device has ended
-    static void bind(Mdev mdev) {
+    void bind(Mdev mdev) {
         DriverObject driver = mdev.driver();
         driver.bind(driver.ask("regions", PciProfile::of));
         if (driver.ask("isConcurrent", MdevDevice::isConcurrent)) {
             mdev.calls().allowConcurrency();
+        }
+        if (driver.ask("clearedByHost", MdevDevice::clearedByHost)) {
+            mdev.clearBeforeReset(() -> scrubber.clear(mdev));
         }
     }
 

@@ -146,7 +146,7 @@ final class DeviceCreator {
                         .orThrow();
         mdev.driver().own(made);
         bus.ledger().step(op, "created");
-        BusContext.bind(mdev);
+        bus.bind(mdev);
     }
 
     /// A removal took the device over, and writes its own records of the device's end. The

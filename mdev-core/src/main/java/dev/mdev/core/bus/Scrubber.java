@@ -1,10 +1,13 @@
 package dev.mdev.core.bus;
 
 import dev.mdev.api.Aperture;
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
 import dev.mdev.api.PoolShare;
 import dev.mdev.api.page.Page;
 import dev.mdev.api.page.PfnRange;
 import dev.mdev.core.capacity.Tenant;
+import dev.mdev.core.device.Mdev;
 import dev.mdev.core.device.Parent;
 import dev.mdev.core.device.ScrubReport;
 import dev.mdev.core.driver.CallWatchdog;
@@ -68,6 +71,43 @@ final class Scrubber {
         }
     }
 
+    /// Sets the pages of a device to zero; they stay the device's.
+    ///
+    /// @throws MdevException EIO if some do not read back as zero, or cannot be accessed
+    void clear(Mdev mdev) {
+        byte[] buffer = new byte[CHUNK_PAGES * Page.SIZE];
+        DriverCalls calls = callsFor(mdev.parent());
+        try {
+            for (PoolShare pool : mdev.share()) {
+                for (PfnRange extent : pool.extents()) {
+                    for (PfnRange chunk : chunksOf(extent)) {
+                        Verdict verdict = tryScrub(mdev.parent(), chunk, buffer, calls);
+                        if (!verdict.clean()) {
+                            throw new MdevException(
+                                    Errno.EIO,
+                                    "%s: %s %s".formatted(mdev, verdict.pfns(), verdict.reason()));
+                        }
+                    }
+                }
+            }
+        } finally {
+            watch.remove(calls);
+        }
+    }
+
+    private DriverCalls callsFor(Parent parent) {
+        return watch.add(
+                new DriverCalls("aperture of parent=" + parent.name(), callDeadline, NO_OBSERVER));
+    }
+
+    private static List<PfnRange> chunksOf(PfnRange pfns) {
+        List<PfnRange> chunks = new ArrayList<>();
+        for (long pfn = pfns.firstPfn(); pfn < pfns.endPfn(); pfn += CHUNK_PAGES) {
+            chunks.add(new PfnRange(pfn, Math.min(CHUNK_PAGES, pfns.endPfn() - pfn)));
+        }
+        return chunks;
+    }
+
     /// Scrubs a device's pages and frees them.
     ///
     /// @param progress is run from time to time
@@ -82,10 +122,7 @@ final class Scrubber {
     /// An aperture may be a driver's code: it is called like a driver, so that a call that does not
     /// return is reported.
     void scrub(Parent parent, PfnRange pfns, Tenant tenant, Runnable progress) {
-        DriverCalls calls =
-                watch.add(
-                        new DriverCalls(
-                                "aperture of parent=" + parent.name(), callDeadline, NO_OBSERVER));
+        DriverCalls calls = callsFor(parent);
         try {
             scrub(parent, pfns, new Work(calls, tenant, progress));
         } finally {
@@ -103,8 +140,7 @@ final class Scrubber {
         long failedPages = 0;
         byte[] buffer = new byte[CHUNK_PAGES * Page.SIZE];
         Verdict open = null;
-        for (long pfn = pfns.firstPfn(); pfn < pfns.endPfn(); pfn += CHUNK_PAGES) {
-            PfnRange chunk = new PfnRange(pfn, Math.min(CHUNK_PAGES, pfns.endPfn() - pfn));
+        for (PfnRange chunk : chunksOf(pfns)) {
             for (Verdict verdict : scrubChunk(parent, chunk, buffer, work.calls())) {
                 failedPages += verdict.clean() ? 0 : verdict.pfns().npages();
                 if (open != null && open.goesOn(verdict)) {

@@ -133,6 +133,12 @@ public final class DriverObject {
         return calls.runStill(callback, () -> body.accept(get()));
     }
 
+    /// The same, after work of the host's own: see [DriverCalls#runStill(String, Runnable,
+    /// Runnable)].
+    Optional<Refusal> runStill(String callback, Runnable hostsWork, Consumer<MdevDevice> body) {
+        return calls.runStill(callback, hostsWork, () -> body.accept(get()));
+    }
+
     /// The exception for a failed call: that the device has ended, or the driver's error.
     MdevException exceptionFor(Refusal refusal) {
         return ended ? removed() : new DriverException(refusal);

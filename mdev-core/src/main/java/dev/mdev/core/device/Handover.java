@@ -1,7 +1,6 @@
 package dev.mdev.core.device;
 
 import dev.mdev.api.Errno;
-import dev.mdev.api.MdevDevice;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.Refusal;
 
@@ -89,24 +88,14 @@ final class Handover {
     private void resetBetweenHolders() {
         // For every end of the call, including a rethrown error.
         assignment.markUnclean("its reset did not end");
-        driver.runStill("reset", this::resetInTurn)
+        // In the device's turn: it cannot be used between its reset and the record of it.
+        unmapped.reset(() -> {}, assignment::markClean)
                 .ifPresent(refusal -> assignment.markUnclean(refusal.reason()));
-    }
-
-    /// In the device's turn: the device cannot be used between its reset and the record of it.
-    private void resetInTurn(MdevDevice made) {
-        unmapped.around(made::reset);
-        assignment.markClean();
     }
 
     /// See [Mdev#reset(MdevAssignment)].
     Optional<Refusal> reset(@Nullable MdevAssignment holder) {
-        return driver.runStill(
-                "reset",
-                made -> {
-                    requireHolder(holder);
-                    resetInTurn(made);
-                });
+        return unmapped.reset(() -> requireHolder(holder), assignment::markClean);
     }
 
     /// @throws MdevException ENODEV unless `holder` has the device

@@ -304,11 +304,16 @@ public final class Mdev {
         mappings.zapAll();
     }
 
+    /// Lets the host clear the device's pages before each reset, outside of the driver's deadline.
+    public void clearBeforeReset(Runnable work) {
+        unmapped.clearBeforeReset(work);
+    }
+
     /// Lets the driver reset the device.
     ///
     /// @throws MdevException the driver's error
     public void resetDriver() {
-        driver.orThrow(unmapped.run("reset", MdevDevice::reset));
+        driver.orThrow(unmapped.reset(() -> {}, () -> {}));
     }
 
     /// Runs a callback that changes the meaning of the device's grants: while the device stands

@@ -18,6 +18,9 @@ final class UnmappedCalls {
     private final DriverObject driver;
     private final RegionReverseMap mappings;
 
+    /// Sets the device's pages to zero, if the host is to do that.
+    private volatile Runnable clearing = () -> {};
+
     UnmappedCalls(DriverObject driver, RegionReverseMap mappings) {
         this.driver = driver;
         this.mappings = mappings;
@@ -28,8 +31,31 @@ final class UnmappedCalls {
         return driver.runStill(callback, made -> around(() -> change.accept(made)));
     }
 
-    /// In the device's turn.
-    void around(Runnable change) {
+    /// Lets the host clear the device's pages before each reset.
+    void clearBeforeReset(Runnable work) {
+        clearing = work;
+    }
+
+    /// Resets the device.
+    ///
+    /// @param check throws if the device is not to be reset after all
+    /// @param done what is to happen in the same turn, after the reset
+    Optional<Refusal> reset(Runnable check, Runnable done) {
+        return driver.runStill(
+                "reset",
+                () -> {
+                    check.run();
+                    driver.requireAlive();
+                    mappings.zapAll();
+                    clearing.run();
+                },
+                made -> {
+                    around(made::reset);
+                    done.run();
+                });
+    }
+
+    private void around(Runnable change) {
         mappings.zapAll();
         try {
             change.run();

@@ -148,6 +148,12 @@ public final class DriverCalls {
     /// @return why it failed, if it did: ETIMEDOUT if a step does not end within the deadline,
     ///   EDEADLK from inside one; otherwise as [#call]
     public Optional<Refusal> runStill(String callback, Runnable body) {
+        return runStill(callback, () -> {}, body);
+    }
+
+    /// The same, after work of the host's own in the same turn: its time does not count as the
+    /// callback's. If it throws, the callback is not called.
+    public Optional<Refusal> runStill(String callback, Runnable hostsWork, Runnable body) {
         if (steps.isMine()) {
             return Optional.of(refusal(Errno.EDEADLK, callback, "called by a step"));
         }
@@ -155,7 +161,7 @@ public final class DriverCalls {
         try {
             // Without the turn: a step may need the turn to end.
             return steps.awaitNone(deadline.toNanos())
-                    ? run(callback, body)
+                    ? runAfter(callback, hostsWork, body)
                     : Optional.of(
                             refusal(
                                     Errno.ETIMEDOUT,
@@ -167,6 +173,22 @@ public final class DriverCalls {
         } finally {
             steps.release();
         }
+    }
+
+    private Optional<Refusal> runAfter(String callback, Runnable hostsWork, Runnable body) {
+        if (concurrent && serial.getReadHoldCount() > 0) {
+            return run(callback, body);
+        }
+        Optional<DriverOutcome<Boolean>> refused = await(serial.writeLock(), callback);
+        if (refused.isPresent()) {
+            return refused.get().failure();
+        }
+        Optional<Refusal> failure = outcomeOf(callback, asSupplier(hostsWork)).failure();
+        if (failure.isPresent()) {
+            serial.writeLock().unlock();
+            return failure;
+        }
+        return callInTurn(callback, asSupplier(body)).failure();
     }
 
     private String stepsInWords() {

@@ -76,6 +76,7 @@ final class CardDriver implements ParentDriver {
 
     volatile int extraStateBytes;
     volatile boolean movable = true;
+    volatile boolean clearedByHost;
     volatile boolean adopts = true;
     volatile boolean marksPages = true;
 
@@ -307,6 +308,11 @@ final class CardDriver implements ParentDriver {
         public void write(int region, long offsetBytes, int widthBytes, long value) {
             note();
             register = (int) value;
+        }
+
+        @Override
+        public boolean clearedByHost() {
+            return clearedByHost;
         }
 
         @Override

@@ -470,4 +470,32 @@ public class LifeCycleTest {
 
         assertThat(world.driver.calls).containsExactly("close " + ONE);
     }
+
+    @Test
+    void aDriverThatLetsTheHostClearFindsZeroesAtItsReset() {
+        world.driver.clearedByHost = true;
+        Mdev mdev = world.bus.create(ONE, "gpu0", TYPE);
+        assertThat(world.driver.device(ONE).hasItsMarks()).isTrue();
+        world.driver.onReset = device -> world.driver.calls.add("zero " + card.vram.isZero(0, 16));
+        world.driver.calls.clear();
+
+        mdev.assign("vm").close();
+
+        assertThat(world.driver.calls).containsExactly("zero true", "reset " + ONE);
+    }
+
+    @Test
+    void aDeviceWhosePagesCannotBeClearedGoesToNoOtherHolder() {
+        world.driver.clearedByHost = true;
+        Mdev mdev = world.bus.create(ONE, "gpu0", TYPE);
+        card.vram.stick(1);
+
+        mdev.assign("one").close();
+
+        assertThat(world.driver.device(ONE).resets).hasValue(0);
+        assertFails(() -> mdev.assign("two"), Errno.EIO);
+        card.vram.heal();
+        mdev.reset();
+        mdev.assign("two").close();
+    }
 }

@@ -3,12 +3,16 @@ package dev.mdev.core.driver;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.api.Refusal;
 import dev.mdev.core.bus.LifeCycleTest;
 
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.BrokenBarrierException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
@@ -101,5 +105,45 @@ final class DriverCallsTest {
 
         assertThat(errno).isEqualTo(new DriverOutcome.Returned<>(Errno.EDEADLK));
         assertThat(calls.call("reset", () -> 1)).isEqualTo(new DriverOutcome.Returned<>(1));
+    }
+
+    @Test
+    void workOfTheHostsOwnIsInTheTurnAndNoPartOfTheCall() {
+        DriverCalls calls = calls(Duration.ofHours(1));
+        List<String> seen = new ArrayList<>();
+
+        assertThat(
+                        calls.runStill(
+                                "reset",
+                                () -> seen.add("host " + calls.running()),
+                                () ->
+                                        seen.add(
+                                                "driver "
+                                                        + calls.running()
+                                                                .orElseThrow()
+                                                                .callback())))
+                .isEmpty();
+
+        assertThat(seen).containsExactly("host Optional.empty", "driver reset");
+    }
+
+    @Test
+    void afterWorkOfTheHostThatFailsTheCallIsNotMadeAndTheTurnIsFree() {
+        DriverCalls calls = calls(Duration.ofHours(1));
+
+        Refusal refusal =
+                calls.runStill(
+                                "reset",
+                                () -> {
+                                    throw new MdevException(Errno.EHWPOISON, "a bad page");
+                                },
+                                () -> {
+                                    throw new AssertionError("called");
+                                })
+                        .orElseThrow();
+
+        assertThat(refusal.errno()).isEqualTo(Errno.EHWPOISON);
+        assertThat(CompletableFuture.supplyAsync(() -> calls.call("read", () -> 1)).join())
+                .isEqualTo(new DriverOutcome.Returned<>(1));
     }
 }

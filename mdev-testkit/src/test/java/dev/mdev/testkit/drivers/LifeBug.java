@@ -40,6 +40,36 @@ enum LifeBug implements SeededBug {
             "theNextHolderGetsADeviceLikeTheFirst",
             "can store to 0 pages"),
 
+    KEEPS_WHAT_THE_HOST_CLEARED(
+            Variant.of((aperture, context) ->
+                    new Variant.VariantDevice(aperture, context) {
+                        @Override
+                        public boolean clearedByHost() {
+                            return true;
+                        }
+
+                        @Override
+                        void clearMemory() {
+                            aperture.fill(aperture.offsetOf(share.pfnOf(0)), 8, (byte) 1);
+                        }
+                    }),
+            "resetBringsBackTheFirstState",
+            "holds 0x101010101010101 after a reset"),
+
+    LETS_THE_HOST_CLEAR_AT_TIMES(
+            Variant.of((aperture, context) ->
+                    new Variant.VariantDevice(aperture, context) {
+                        private boolean cleared;
+
+                        @Override
+                        public boolean clearedByHost() {
+                            cleared = !cleared;
+                            return cleared;
+                        }
+                    }),
+            "whatADeviceSaysOfItselfStaysTheSame",
+            "clearedByHost is"),
+
     TELLS_THE_NEXT_HOLDER(
             Variant.of((aperture, context) ->
                     new Variant.VariantDevice(aperture, context) {
