@@ -4,7 +4,6 @@ import dev.mdev.api.page.Page;
 import dev.mdev.api.page.PfnRange;
 
 import java.lang.foreign.MemorySegment;
-import java.util.Objects;
 
 /// The physical pages of a parent device. Its driver grants them to guests in ranges.
 ///
@@ -40,18 +39,6 @@ public interface Aperture extends LinearMemory {
     ///
     /// @throws IndexOutOfBoundsException if some bytes are outside the aperture
     void fill(long offsetBytes, long lengthBytes, byte value);
-
-    /// Copies bytes within the aperture, as if all were read before any is written: the ranges may
-    /// overlap.
-    ///
-    /// @throws IndexOutOfBoundsException if the bytes are not all inside the aperture; nothing is
-    ///   copied then
-    default void copy(long fromBytes, long toBytes, long lengthBytes) {
-        long sizeBytes = Page.bytesOf(pfns().npages());
-        Objects.checkFromIndexSize(fromBytes, lengthBytes, sizeBytes);
-        Objects.checkFromIndexSize(toBytes, lengthBytes, sizeBytes);
-        LinearCopy.within(this, fromBytes, toBytes, lengthBytes);
-    }
 
     /// Where a physical page begins: its offset in bytes from the aperture's first byte.
     ///

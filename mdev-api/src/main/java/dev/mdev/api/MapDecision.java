@@ -32,15 +32,6 @@ public sealed interface MapDecision {
         }
     }
 
-    /// Map nothing yet: give the device's turn up, so that callbacks that wait for it run, and ask
-    /// the same question again. For an answer that depends on what another callback does, as when
-    /// [MdevDevice#dmaUnmapped] is due. The guest's processor waits meanwhile. After [#MOST_ASKED]
-    /// questions in a row the access fails with EAGAIN.
-    record Again() implements MapDecision {
-        /// How often the host asks before the access fails.
-        public static final int MOST_ASKED = 8;
-    }
-
     /// Grants one page for the accessed page.
     static MapDecision grantPage(MapRequest request, long pfn, Prot prot) {
         return new Grant(request.page(), new PfnRange(pfn, 1), prot);

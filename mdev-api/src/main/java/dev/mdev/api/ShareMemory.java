@@ -7,7 +7,6 @@ import dev.mdev.api.page.Prot;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Objects;
 
 /// A device's share of a pool as one piece of memory: its pages are 0, 1, 2..., at any place in the
 /// aperture.
@@ -192,17 +191,6 @@ public final class ShareMemory implements LinearMemory {
                 offsetBytes,
                 lengthBytes,
                 (inAperture, _, length) -> aperture.fill(inAperture, length, value));
-    }
-
-    /// Copies bytes within the share, as if all were read before any is written: the ranges may
-    /// overlap.
-    ///
-    /// @throws IndexOutOfBoundsException if the bytes are not all in the share; nothing is copied
-    ///   then
-    public void copy(long fromBytes, long toBytes, long lengthBytes) {
-        Objects.checkFromIndexSize(fromBytes, lengthBytes, sizeBytes());
-        Objects.checkFromIndexSize(toBytes, lengthBytes, sizeBytes());
-        LinearCopy.within(this, fromBytes, toBytes, lengthBytes);
     }
 
     private interface Piece {

@@ -513,30 +513,16 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
     MapDecision ask(MapRequest request) {
         GuestMappings.Ticket ticket = mappings.ask(request.region());
         try {
-            MapDecision decision = askInTurns(request);
+            MapDecision decision =
+                    callbacks.access(request.toString(), () -> device.validateMapRequest(request));
             return switch (decision) {
                 case MapDecision.Grant grant -> install(ticket, request, grant);
                 case MapDecision.Trap trap -> trap;
                 case MapDecision.Deny deny -> deny;
-                case MapDecision.Again again -> again;
             };
         } finally {
             mappings.drop(ticket);
         }
-    }
-
-    private MapDecision askInTurns(MapRequest request) {
-        for (int i = 0; i < MapDecision.Again.MOST_ASKED; i++) {
-            MapDecision decision =
-                    callbacks.access(request.toString(), () -> device.validateMapRequest(request));
-            if (!(decision instanceof MapDecision.Again)) {
-                return decision;
-            }
-        }
-        throw parent.host()
-                .violation(
-                        "Again %d times in a row: %s"
-                                .formatted(MapDecision.Again.MOST_ASKED, request));
     }
 
     private MapDecision install(

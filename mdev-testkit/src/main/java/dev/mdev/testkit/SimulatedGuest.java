@@ -184,9 +184,6 @@ public final class SimulatedGuest {
                 case MapDecision.Trap _ -> {
                     return trap(info, offsetBytes, widthBytes, access, value);
                 }
-                case MapDecision.Again _ -> {
-                    return new AccessResult.Failed("the driver wants to be asked again each time");
-                }
                 case MapDecision.Deny(String reason) -> {
                     return new AccessResult.Failed(reason);
                 }

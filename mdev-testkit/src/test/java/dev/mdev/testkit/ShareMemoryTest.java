@@ -102,35 +102,6 @@ final class ShareMemoryTest {
                 .isInstanceOf(IndexOutOfBoundsException.class);
     }
 
-    /// Overlaps in both directions, over the ends of extents, and longer than a piece of the copy.
-    @Test
-    void aCopyReadsEverythingBeforeItWrites() {
-        SplittableRandom random = new SplittableRandom(Long.getLong("mdev.seed", 2));
-        byte[] model = new byte[64 * Page.SIZE];
-        random.nextBytes(model);
-        aperture.write(0, MemorySegment.ofArray(model));
-        for (int i = 0; i < 100; i++) {
-            int length = random.nextInt(40 * Page.SIZE);
-            int from = random.nextInt(model.length - length);
-            int to = random.nextInt(model.length - length);
-            aperture.copy(from, to, length);
-            System.arraycopy(model, from, model, to, length);
-        }
-        byte[] seen = new byte[model.length];
-        aperture.read(0, MemorySegment.ofArray(seen));
-        assertThat(Arrays.mismatch(seen, model)).isEqualTo(-1);
-        assertThatThrownBy(() -> aperture.copy(0, model.length - 8, 9))
-                .isInstanceOf(IndexOutOfBoundsException.class);
-        assertThatThrownBy(() -> aperture.copy(-1, 0, 1))
-                .isInstanceOf(IndexOutOfBoundsException.class);
-
-        memory.store(Page.SIZE - 4L, 8, 0x1122_3344_5566_7788L);
-        memory.copy(Page.SIZE - 4L, 6L * Page.SIZE - 4, 8);
-        assertThat(memory.load(6L * Page.SIZE - 4, 8)).isEqualTo(0x1122_3344_5566_7788L);
-        assertThatThrownBy(() -> memory.copy(0, memory.sizeBytes() - 8, 9))
-                .isInstanceOf(IndexOutOfBoundsException.class);
-    }
-
     /// Every window and limit: the grant covers the page, keeps to window, run and limit, and is no
     /// shorter than these allow.
     @Test

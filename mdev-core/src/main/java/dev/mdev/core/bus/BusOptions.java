@@ -30,11 +30,6 @@ public record BusOptions(
         this(callDeadline, slowCallback, observer, MAX_DEFINITIONS);
     }
 
-    /// These options with this number of definitions.
-    public BusOptions withMaxDefinitions(int most) {
-        return new BusOptions(callDeadline, slowCallback, observer, most);
-    }
-
     /// Reports callbacks that take more than a tenth of the deadline, and allows 4096 definitions.
     public static BusOptions of(Duration callDeadline, MdevObserver observer) {
         return new BusOptions(callDeadline, callDeadline.dividedBy(10), observer);

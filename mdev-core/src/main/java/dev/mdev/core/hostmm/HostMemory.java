@@ -205,11 +205,6 @@ public final class HostMemory implements AutoCloseable {
         }
 
         @Override
-        public void copy(long fromBytes, long toBytes, long lengthBytes) {
-            MemorySegment.copy(segment(), fromBytes, segment(), toBytes, lengthBytes);
-        }
-
-        @Override
         public String toString() {
             return name + pfns;
         }

@@ -3,7 +3,6 @@ package dev.mdev.core.mapping;
 import dev.mdev.api.Errno;
 import dev.mdev.api.GrantCheck;
 import dev.mdev.api.MapDecision;
-import dev.mdev.api.MapDecision.Again;
 import dev.mdev.api.MapRequest;
 import dev.mdev.api.MdevDevice;
 import dev.mdev.api.Refusal;
@@ -86,7 +85,8 @@ public final class RegionVmaOps implements VmaOps {
     /// @param isTrial whether a smaller request follows a failure, so that no guest fails
     private Fill ask(MapRequest request, boolean isTrial) {
         long start = System.nanoTime();
-        DriverOutcome<MapDecision> outcome = askInTurns(request);
+        DriverOutcome<MapDecision> outcome =
+                calls.access(CALLBACK, () -> device.get().validateMapRequest(request));
         Answer answer =
                 switch (outcome) {
                     case DriverOutcome.Returned<MapDecision> returned ->
@@ -129,25 +129,6 @@ public final class RegionVmaOps implements VmaOps {
                         Instant.now(), request, answer.outcome(), answer.reply(), driverNanos));
     }
 
-    /// Asks until the driver has made up its mind. The turn is free between two questions, and goes
-    /// to the thread that has waited for it the longest.
-    private DriverOutcome<MapDecision> askInTurns(MapRequest request) {
-        DriverOutcome<MapDecision> outcome = askOnce(request);
-        for (int asked = 1; asked < Again.MOST_ASKED && isAgain(outcome); asked++) {
-            outcome = askOnce(request);
-        }
-        return outcome;
-    }
-
-    private DriverOutcome<MapDecision> askOnce(MapRequest request) {
-        return calls.access(CALLBACK, () -> device.get().validateMapRequest(request));
-    }
-
-    private static boolean isAgain(DriverOutcome<MapDecision> outcome) {
-        return outcome instanceof DriverOutcome.Returned<MapDecision> returned
-                && returned.value() instanceof Again;
-    }
-
     private MapRequest.Reason reasonOf(VmaFault fault) {
         return switch (fault.reason()) {
             case POPULATE -> MapRequest.Reason.PREFETCH;
@@ -164,13 +145,6 @@ public final class RegionVmaOps implements VmaOps {
             case MapDecision.Grant grant -> judgeGrant(request, grant);
             case MapDecision.Trap _ ->
                     new Answer(FaultRecord.Outcome.TRAPPED, "trap", new FaultResult.Trapped());
-            case Again _ -> {
-                String text = "the driver wanted to be asked again each time";
-                yield new Answer(
-                        FaultRecord.Outcome.FAILED,
-                        text,
-                        new FaultResult.Failed(Errno.EAGAIN, text));
-            }
             case MapDecision.Deny deny -> denied(DriverText.cut(deny.reason()));
         };
     }

@@ -178,37 +178,6 @@ public abstract class GrantContract extends EngineMachine {
     }
 
     @Test
-    void aDriverThatWantsToBeAskedAgainIsAskedAgain() {
-        AtomicLong asked = new AtomicLong();
-        driver.answer =
-                (device, request) ->
-                        asked.incrementAndGet() % 3 != 0
-                                ? new MapDecision.Again()
-                                : MapDecision.grantPage(
-                                        request, device.pfnOf(request.page()), Prot.READ_WRITE);
-        AttachedDevice device = attach();
-
-        assertCompleted(run(write(pages(bar(device, 0), 4), 1, 1)));
-
-        assertThat(asked).hasValue(12);
-        assertThat(device.mdev().faultCount()).isEqualTo(4);
-    }
-
-    @Test
-    void aDriverThatNeverMakesUpItsMindFailsTheAccess() {
-        driver.answer = (device, request) -> new MapDecision.Again();
-        AttachedDevice device = attach();
-
-        ProgramResult result = run(write(pages(bar(device, 0), 1), 1, 1));
-
-        assertThat(result.end()).isEqualTo(ProgramResult.End.FAULTED);
-        assertThat(result.steps().getFirst().fault().orElseThrow().refusal().reason())
-                .contains("asked again each time");
-        assertThat(driverDevice(0).requests).hasSize(MapDecision.Again.MOST_ASKED);
-        assertThat(device.mdev().recentFaults()).hasSize(1);
-    }
-
-    @Test
     void aDeniedPageFaultsTheGuestWithTheDriversReasonAndTheNextPageWorks() {
         driver.answer =
                 (device, request) ->

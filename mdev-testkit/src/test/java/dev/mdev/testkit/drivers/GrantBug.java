@@ -24,9 +24,8 @@ enum GrantBug implements SeededBug {
     GRANTS_MORE_THAN_ITS_SHARE(
             Device.with((d, request) -> {
                 PfnRange run = d.share.extentFrom(request.page());
-                long npages = Math.min(run.npages() + 1, request.endPage() - request.page());
-                return new MapDecision.Grant(
-                        request.page(), new PfnRange(run.firstPfn(), npages), Prot.READ_WRITE);
+                PfnRange more = new PfnRange(run.firstPfn(), run.npages() + 1);
+                return new MapDecision.Grant(request.page(), more, Prot.READ_WRITE);
             }),
             "grantsKeepToTheShareTheWindowAndTheRights"),
 

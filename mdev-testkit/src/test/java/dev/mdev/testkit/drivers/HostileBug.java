@@ -129,17 +129,6 @@ enum HostileBug implements SeededBug {
             "grantsKeepToTheShareTheWindowAndTheRights",
             "left its thread interrupted"),
 
-    NEVER_MAKES_UP_ITS_MIND(
-            Variant.of((aperture, context) ->
-                    new Variant.VariantDevice(aperture, context) {
-                        @Override
-                        public MapDecision validateMapRequest(MapRequest request) {
-                            return new MapDecision.Again();
-                        }
-                    }),
-            "grantsKeepToTheShareTheWindowAndTheRights",
-            "in a row"),
-
     SAVES_WITHOUT_END(
             Variant.of((aperture, context) ->
                     new Variant.VariantDevice(aperture, context) {
