@@ -2,6 +2,7 @@ package dev.mdev.testkit;
 
 import com.google.errorprone.annotations.FormatMethod;
 
+import dev.mdev.api.MdevException;
 import dev.mdev.api.MdevType;
 import dev.mdev.api.ParentDriver;
 import dev.mdev.api.RegionArea;
@@ -55,12 +56,21 @@ abstract class Rules {
         InMemoryHost.Options options = options().withScatteredShares(scattersShares);
         try (InMemoryHost host = new InMemoryHost(newDriver(), options)) {
             test.accept(host);
+        } catch (MdevException e) {
+            // Where a rule expects a failure, it catches it.
+            var verdict = new ContractViolation("the driver fails where it may not: " + e, e);
+            addSeed(verdict, scattersShares);
+            throw verdict;
         } catch (RuntimeException | Error e) {
-            e.addSuppressed(
-                    new AssertionError(
-                            "-Dmdev.seed=%d scattersShares=%b".formatted(seed, scattersShares)));
+            addSeed(e, scattersShares);
             throw e;
         }
+    }
+
+    private void addSeed(Throwable thrown, boolean scattersShares) {
+        thrown.addSuppressed(
+                new AssertionError(
+                        "-Dmdev.seed=%d scattersShares=%b".formatted(seed, scattersShares)));
     }
 
     /// Runs a test twice: at a host with scattered shares, and at one with shares in one piece.

@@ -15,6 +15,8 @@ import dev.mdev.api.ResourcePool;
 
 import java.io.DataOutput;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.Pipe;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -104,6 +106,21 @@ enum HostileBug implements SeededBug {
                     }),
             "resetBringsBackTheFirstState",
             "not now"),
+
+    BLOCKS_IN_THE_KERNEL(
+            Variant.of((aperture, context) ->
+                    new Variant.VariantDevice(aperture, context) {
+                        @Override
+                        public long read(int region, long offsetBytes, int widthBytes) {
+                            try {
+                                return Pipe.open().source().read(ByteBuffer.allocate(1));
+                            } catch (IOException e) {
+                                return 0;
+                            }
+                        }
+                    }),
+            "registersBearAnyWidthAtAnyOffset",
+            "has not come back"),
 
     LEAVES_THE_THREAD_INTERRUPTED(
             Variant.of((aperture, context) ->
