@@ -3,7 +3,6 @@ package com.example.driver;
 import dev.mdev.api.Aperture;
 import dev.mdev.api.MapDecision;
 import dev.mdev.api.MapRequest;
-import dev.mdev.api.MdevContext;
 import dev.mdev.api.MdevDevice;
 import dev.mdev.api.MdevType;
 import dev.mdev.api.ParentDevice;
@@ -13,6 +12,7 @@ import dev.mdev.api.PoolShare;
 import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.api.ResourcePool;
+import dev.mdev.api.SimpleParent;
 import dev.mdev.api.page.Page;
 import dev.mdev.api.page.Prot;
 
@@ -27,35 +27,17 @@ public final class MyDriver implements ParentDriver {
 
     @Override
     public List<ParentDevice> probe(ParentHost host) {
-        return List.of(new MyParent(host.allocateAperture("my0", 16)));
-    }
-
-    record MyParent(Aperture aperture) implements ParentDevice {
-        @Override
-        public String name() {
-            return "my0";
-        }
-
-        @Override
-        public String description() {
-            return "My device";
-        }
-
-        @Override
-        public List<ResourcePool> pools() {
-            return List.of(new ResourcePool("memory", aperture.pfns()));
-        }
-
-        @Override
-        public List<MdevType> types() {
-            var demand = new MdevType.Demand("memory", 4, 1, false);
-            return List.of(new MdevType("my-4", "Mine", "4 pages", "vfio-pci", List.of(demand), 4));
-        }
-
-        @Override
-        public MdevDevice create(MdevContext context) {
-            return new MyDevice(context.share("memory"));
-        }
+        Aperture aperture = host.allocateAperture("my0", 16);
+        var demand = new MdevType.Demand("memory", 4, 1, false);
+        var type = new MdevType("my-4", "Mine", "4 pages", "vfio-pci", List.of(demand), 4);
+        return List.of(
+                new SimpleParent(
+                        "my0",
+                        "My device",
+                        aperture,
+                        List.of(new ResourcePool("memory", aperture.pfns())),
+                        List.of(type),
+                        context -> new MyDevice(context.share("memory"))));
     }
 
     record MyDevice(PoolShare share) implements MdevDevice {

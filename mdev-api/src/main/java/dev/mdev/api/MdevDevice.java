@@ -27,8 +27,12 @@ public interface MdevDevice extends AutoCloseable {
     /// A mapped page keeps its physical page until it is revoked: a grant that covers mapped
     /// neighbours of the accessed page must name the physical page of each of them.
     ///
+    /// A device without lazy or eager areas keeps the default.
+    ///
     /// @return the pages to map, or a trap or a denial of the access
-    MapDecision validateMapRequest(MapRequest request);
+    default MapDecision validateMapRequest(MapRequest request) {
+        return new MapDecision.Trap();
+    }
 
     /// A load from a trapped area. A device without registers keeps the default: everything reads
     /// as zero.

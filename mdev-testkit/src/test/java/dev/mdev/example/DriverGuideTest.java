@@ -43,10 +43,10 @@ final class DriverGuideTest {
     }
 
     @Test
-    void theDriverHasAboutFiftyLines() throws IOException {
-        assertThat(linesOf("NullDriver.java")).isLessThanOrEqualTo(56);
-        assertThat(linesOf("SerialDriver.java")).isLessThanOrEqualTo(260);
-        assertThat(linesOf("PagingDriver.java")).isLessThanOrEqualTo(230);
+    void theExamplesAreShort() throws IOException {
+        assertThat(linesOf("NullDriver.java")).isLessThanOrEqualTo(40);
+        assertThat(linesOf("SerialDriver.java")).isLessThanOrEqualTo(190);
+        assertThat(linesOf("PagingDriver.java")).isLessThanOrEqualTo(190);
     }
 
     private static long linesOf(String file) throws IOException {

@@ -28,6 +28,7 @@ import java.util.Map;
 import java.util.ServiceLoader;
 import java.util.concurrent.TimeUnit;
 import java.util.jar.JarEntry;
+import java.util.jar.JarFile;
 import java.util.jar.JarOutputStream;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -82,6 +83,10 @@ final class DriverTemplateTest {
                             .map(ServiceLoader.Provider::get)
                             .toList();
             assertThat(drivers).hasSize(1);
+            try (JarFile file = new JarFile(jar.toFile())) {
+                assertThat(file.getManifest().getMainAttributes().getValue("Mdev-Api-Level"))
+                        .isEqualTo(Integer.toString(ParentDriver.API_LEVEL));
+            }
             try (InMemoryHost host = new InMemoryHost(drivers.getFirst(), Map.of())) {
                 assertThat(host.parent().name()).isEqualTo("my0");
             }

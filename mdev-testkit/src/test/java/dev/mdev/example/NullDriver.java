@@ -3,7 +3,6 @@ package dev.mdev.example;
 import dev.mdev.api.Aperture;
 import dev.mdev.api.MapDecision;
 import dev.mdev.api.MapRequest;
-import dev.mdev.api.MdevContext;
 import dev.mdev.api.MdevDevice;
 import dev.mdev.api.MdevType;
 import dev.mdev.api.ParentDevice;
@@ -13,6 +12,7 @@ import dev.mdev.api.PoolShare;
 import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.api.ResourcePool;
+import dev.mdev.api.SimpleParent;
 import dev.mdev.api.page.Page;
 import dev.mdev.api.page.Prot;
 
@@ -27,36 +27,17 @@ public final class NullDriver implements ParentDriver {
 
     @Override
     public List<ParentDevice> probe(ParentHost host) {
-        return List.of(new NullParent(host.allocateAperture("null0", 16)));
-    }
-
-    record NullParent(Aperture aperture) implements ParentDevice {
-        @Override
-        public String name() {
-            return "null0";
-        }
-
-        @Override
-        public String description() {
-            return "A device without a function";
-        }
-
-        @Override
-        public List<ResourcePool> pools() {
-            return List.of(new ResourcePool("memory", aperture.pfns()));
-        }
-
-        @Override
-        public List<MdevType> types() {
-            var demand = new MdevType.Demand("memory", 4, 1, false);
-            return List.of(
-                    new MdevType("null-4", "Null", "4 pages", "vfio-pci", List.of(demand), 4));
-        }
-
-        @Override
-        public MdevDevice create(MdevContext context) {
-            return new NullDevice(context.share("memory"));
-        }
+        Aperture aperture = host.allocateAperture("null0", 16);
+        var demand = new MdevType.Demand("memory", 4, 1, false);
+        var type = new MdevType("null-4", "Null", "4 pages", "vfio-pci", List.of(demand), 4);
+        return List.of(
+                new SimpleParent(
+                        "null0",
+                        "A device without a function",
+                        aperture,
+                        List.of(new ResourcePool("memory", aperture.pfns())),
+                        List.of(type),
+                        context -> new NullDevice(context.share("memory"))));
     }
 
     record NullDevice(PoolShare share) implements MdevDevice {

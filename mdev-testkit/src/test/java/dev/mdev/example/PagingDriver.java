@@ -17,6 +17,7 @@ import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.api.ResourcePool;
 import dev.mdev.api.ShareMemory;
+import dev.mdev.api.SimpleParent;
 import dev.mdev.api.page.Page;
 import dev.mdev.api.page.Prot;
 
@@ -45,42 +46,24 @@ public final class PagingDriver implements ParentDriver {
 
     @Override
     public List<ParentDevice> probe(ParentHost host) {
-        return List.of(new PagingParent(host.allocateAperture("paging0", 4 * FRAMES)));
-    }
-
-    record PagingParent(Aperture aperture) implements ParentDevice {
-        @Override
-        public String name() {
-            return "paging0";
-        }
-
-        @Override
-        public String description() {
-            return "Eight pages that look like 64";
-        }
-
-        @Override
-        public List<ResourcePool> pools() {
-            return List.of(new ResourcePool("frames", aperture.pfns()));
-        }
-
-        @Override
-        public List<MdevType> types() {
-            var demand = new MdevType.Demand("frames", FRAMES, 1, false);
-            return List.of(
-                    new MdevType(
-                            "paging-64",
-                            "Paging",
-                            "64 pages in 8",
-                            MdevType.VFIO_PCI,
-                            List.of(demand),
-                            4));
-        }
-
-        @Override
-        public MdevDevice create(MdevContext context) {
-            return new Paged(aperture, context);
-        }
+        Aperture aperture = host.allocateAperture("paging0", 4 * FRAMES);
+        var demand = new MdevType.Demand("frames", FRAMES, 1, false);
+        var type =
+                new MdevType(
+                        "paging-64",
+                        "Paging",
+                        "64 pages in 8",
+                        MdevType.VFIO_PCI,
+                        List.of(demand),
+                        4);
+        return List.of(
+                new SimpleParent(
+                        "paging0",
+                        "Eight pages that look like 64",
+                        aperture,
+                        List.of(new ResourcePool("frames", aperture.pfns())),
+                        List.of(type),
+                        context -> new Paged(aperture, context)));
     }
 
     static final class Paged implements MdevDevice, DeviceState {

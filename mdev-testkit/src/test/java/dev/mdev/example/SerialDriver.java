@@ -1,10 +1,7 @@
 package dev.mdev.example;
 
-import dev.mdev.api.Aperture;
 import dev.mdev.api.DeviceState;
 import dev.mdev.api.IrqInfo;
-import dev.mdev.api.MapDecision;
-import dev.mdev.api.MapRequest;
 import dev.mdev.api.MdevContext;
 import dev.mdev.api.MdevDevice;
 import dev.mdev.api.MdevType;
@@ -14,7 +11,7 @@ import dev.mdev.api.ParentHost;
 import dev.mdev.api.PciIdentity;
 import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
-import dev.mdev.api.ResourcePool;
+import dev.mdev.api.SimpleParent;
 import dev.mdev.api.register.RegisterBlock;
 import dev.mdev.api.register.RegisterFile;
 
@@ -36,48 +33,26 @@ public final class SerialDriver implements ParentDriver {
     @Override
     public List<ParentDevice> probe(ParentHost host) {
         int ports = host.number("ports", 4, 1, 64);
-        return List.of(new Card(host.allocateAperture("serial0", 1), ports));
-    }
-
-    /// A card without memory to hand out: no pools, and types that demand nothing of them. How many
-    /// ports there are is all that limits the devices.
-    record Card(Aperture aperture, int ports) implements ParentDevice {
-        @Override
-        public String name() {
-            return "serial0";
-        }
-
-        @Override
-        public String description() {
-            return "A card with " + ports + " serial ports";
-        }
-
-        @Override
-        public List<ResourcePool> pools() {
-            return List.of();
-        }
-
-        @Override
-        public List<MdevType> types() {
-            return List.of(
-                    new MdevType(
-                            "serial-16550",
-                            "Serial port",
-                            "A 16550A with a loop-back plug",
-                            MdevType.VFIO_PCI,
-                            List.of(),
-                            ports));
-        }
-
-        @Override
-        public MdevDevice create(MdevContext context) {
-            return new Port(context);
-        }
+        var type =
+                new MdevType(
+                        "serial-16550",
+                        "Serial port",
+                        "A 16550A with a loop-back plug",
+                        MdevType.VFIO_PCI,
+                        List.of(),
+                        ports);
+        return List.of(
+                new SimpleParent(
+                        "serial0",
+                        "A card with " + ports + " serial ports",
+                        host.allocateAperture("serial0", 1),
+                        List.of(),
+                        List.of(type),
+                        Port::new));
     }
 
     /// A 16550A (National Semiconductor PC16550D, section 8): eight registers of a byte each.
     static final class Port implements MdevDevice, DeviceState, RegisterBlock {
-        // Two registers each: what is read and what is written, or what LCR's highest bit chooses.
         static final int DATA = 0;
         static final int IER = 1;
         static final int IIR = 2;
@@ -87,29 +62,40 @@ public final class SerialDriver implements ParentDriver {
         static final int MSR = 6;
         static final int SCRATCH = 7;
 
+        // Bits of IER, LSR and LCR.
+        private static final int RECEIVED = 1;
+        private static final int SENT = 2;
+        private static final int LINE_STATUS = 4;
+        private static final int OVERRUN = 2;
+        private static final int EMPTY = 0x60;
         private static final int DIVISOR_ACCESS = 0x80;
+
         private static final int FIFO_BYTES = 16;
 
-        private static final int IER_RECEIVED = 1;
-        private static final int IER_SENT = 2;
-        private static final int IER_LINE_STATUS = 4;
-
-        private static final int LSR_RECEIVED = 1;
-        private static final int LSR_OVERRUN = 2;
-        private static final int LSR_SENT = 0x60;
-
         private final MdevContext context;
-        private final RegisterFile plain =
+        private final ArrayDeque<Byte> received = new ArrayDeque<>();
+
+        /// What happened and was not told yet: SENT and OVERRUN, where guests do not reach it.
+        private final RegisterFile pending =
+                new RegisterFile().plain(IIR, 1, SENT).plain(LSR, 1, OVERRUN);
+
+        /// What guests reach in place of DATA and IER while DIVISOR_ACCESS is set.
+        private final RegisterFile divisor =
+                new RegisterFile().plain(DATA, 1, 0xFF).plain(IER, 1, 0xFF);
+
+        private final RegisterFile registers =
                 new RegisterFile()
+                        .computed(DATA, 1, this::receive)
                         .plain(IER, 1, 0x0F)
+                        .computed(IIR, 1, this::identify)
                         .plain(LCR, 1, 0xFF)
                         .plain(MCR, 1, 0x1F)
+                        .computed(LSR, 1, this::lineStatus)
+                        .constant(MSR, 1, 0xB0) // carrier, ready, clear to send: a plug is in
                         .plain(SCRATCH, 1, 0xFF)
-                        .plain(8, 2, 0xFFFF) // the divisor, which guests reach through 0 and 1
-                        .afterStore(IER, (enabled, stored) -> sent = (enabled & IER_SENT) != 0);
-        private final ArrayDeque<Byte> received = new ArrayDeque<>();
-        private boolean sent;
-        private boolean overrun;
+                        .afterStore(DATA, (value, stored) -> send((byte) stored))
+                        .afterStore(IER, (enabled, stored) -> pending.set(IIR, enabled & SENT))
+                        .afterStore(IIR, (value, stored) -> control(stored));
 
         Port(MdevContext context) {
             this.context = context;
@@ -131,11 +117,6 @@ public final class SerialDriver implements ParentDriver {
         }
 
         @Override
-        public MapDecision validateMapRequest(MapRequest request) {
-            return new MapDecision.Trap();
-        }
-
-        @Override
         public long read(int region, long offsetBytes, int widthBytes) {
             long value = read((int) offsetBytes, widthBytes);
             context.interrupts().setLine(source() != 0);
@@ -148,6 +129,11 @@ public final class SerialDriver implements ParentDriver {
             context.interrupts().setLine(source() != 0);
         }
 
+        private RegisterFile bank(int offset) {
+            boolean latched = (registers.get(LCR) & DIVISOR_ACCESS) != 0;
+            return latched && offset <= IER ? divisor : registers;
+        }
+
         @Override
         public int widthAt(int offset) {
             return 1;
@@ -155,71 +141,25 @@ public final class SerialDriver implements ParentDriver {
 
         @Override
         public long load(int offset) {
-            return switch (offset) {
-                case DATA, IER -> isDivisor() ? divisor(offset) : loadDataOrIer(offset);
-                case IIR -> loadIir();
-                case LSR -> loadLsr();
-                case MSR -> 0xB0; // carrier, ready, clear to send: a plug is in
-                default -> offset < 8 ? plain.load(offset) : 0;
-            };
-        }
-
-        private long loadDataOrIer(int offset) {
-            if (offset == IER) {
-                return plain.load(IER);
-            }
-            return received.isEmpty() ? 0 : received.remove() & 0xFF;
-        }
-
-        /// What interrupts, the most urgent first. To read that the transmitter is empty clears it.
-        private long loadIir() {
-            int source = source();
-            if (source == 0x2) {
-                sent = false;
-            }
-            return 0xC0 | (source == 0 ? 0x1 : source);
-        }
-
-        private int source() {
-            long enabled = plain.get(IER);
-            if (overrun && (enabled & IER_LINE_STATUS) != 0) {
-                return 0x6;
-            }
-            if (!received.isEmpty() && (enabled & IER_RECEIVED) != 0) {
-                return 0x4;
-            }
-            return sent && (enabled & IER_SENT) != 0 ? 0x2 : 0;
-        }
-
-        private long loadLsr() {
-            int status = LSR_SENT | (received.isEmpty() ? 0 : LSR_RECEIVED);
-            status |= overrun ? LSR_OVERRUN : 0;
-            overrun = false;
-            return status;
+            return bank(offset).load(offset);
         }
 
         @Override
         public void store(int offset, long value, long mask) {
-            if (offset <= IER && isDivisor()) {
-                int shift = 8 * offset;
-                long kept = plain.get(8) & ~(mask << shift);
-                plain.set(8, kept | (value << shift));
-            } else if (offset == DATA) {
-                send((byte) value);
-            } else if (offset == IIR) {
-                control(value);
-            } else if (offset < 8) {
-                plain.store(offset, value, mask);
-            }
+            bank(offset).store(offset, value, mask);
+        }
+
+        private long receive() {
+            return received.isEmpty() ? 0 : received.remove() & 0xFF;
         }
 
         private void send(byte value) {
             if (received.size() == FIFO_BYTES) {
-                overrun = true;
+                pending.set(LSR, OVERRUN);
             } else {
                 received.add(value);
             }
-            sent = true;
+            pending.set(IIR, SENT);
         }
 
         /// The FIFO control register; only clearing what was received does something here.
@@ -229,20 +169,37 @@ public final class SerialDriver implements ParentDriver {
             }
         }
 
-        private boolean isDivisor() {
-            return (plain.get(LCR) & DIVISOR_ACCESS) != 0;
+        /// What interrupts, the most urgent first, as IIR names it; 0 if nothing does.
+        private int source() {
+            long enabled = registers.get(IER);
+            if (pending.get(LSR) != 0 && (enabled & LINE_STATUS) != 0) {
+                return 0x6;
+            }
+            if (!received.isEmpty() && (enabled & RECEIVED) != 0) {
+                return 0x4;
+            }
+            return pending.get(IIR) != 0 && (enabled & SENT) != 0 ? 0x2 : 0;
         }
 
-        private long divisor(int offset) {
-            return (plain.get(8) >>> (8 * offset)) & 0xFF;
+        /// To read that the transmitter is empty clears it.
+        private long identify() {
+            int source = source();
+            if (source == 0x2) {
+                pending.set(IIR, 0);
+            }
+            return 0xC0 | (source == 0 ? 0x1 : source);
+        }
+
+        private long lineStatus() {
+            long status = EMPTY | pending.get(LSR) | (received.isEmpty() ? 0 : RECEIVED);
+            pending.set(LSR, 0);
+            return status;
         }
 
         @Override
         public void reset() {
-            plain.reset();
+            List.of(registers, divisor, pending).forEach(RegisterFile::reset);
             received.clear();
-            sent = false;
-            overrun = false;
             context.interrupts().setLine(false);
         }
 
@@ -258,8 +215,9 @@ public final class SerialDriver implements ParentDriver {
 
         @Override
         public void save(DataOutput out) throws IOException {
-            plain.save(out);
-            out.writeByte((sent ? 1 : 0) | (overrun ? 2 : 0));
+            registers.save(out);
+            divisor.save(out);
+            pending.save(out);
             out.writeByte(received.size());
             for (byte value : received) {
                 out.writeByte(value);
@@ -268,14 +226,12 @@ public final class SerialDriver implements ParentDriver {
 
         @Override
         public void restore(int version, DataInput in) throws IOException {
-            plain.restore(in);
-            int flags = in.readUnsignedByte();
-            sent = (flags & 1) != 0;
-            overrun = (flags & 2) != 0;
+            registers.restore(in);
+            divisor.restore(in);
+            pending.restore(in);
             int length = in.readUnsignedByte();
-            if (version != 1 || flags > 3 || length > FIFO_BYTES) {
-                throw new IOException(
-                        "version=%d flags=%d length=%d".formatted(version, flags, length));
+            if (version != 1 || length > FIFO_BYTES) {
+                throw new IOException("version=%d length=%d".formatted(version, length));
             }
             received.clear();
             for (int i = 0; i < length; i++) {

@@ -6,6 +6,7 @@ import java.io.DataInput;
 import java.io.DataOutput;
 import java.io.IOException;
 import java.util.TreeMap;
+import java.util.function.LongSupplier;
 
 /// Registers that are declared one by one, in the manner of QEMU's `RegisterAccessInfo`; they are
 /// reset, saved and restored together. Offsets between them read as zero and ignore stores.
@@ -17,7 +18,8 @@ public final class RegisterFile implements RegisterBlock {
         CONSTANT,
         READ_ONLY,
         PLAIN,
-        STATUS
+        STATUS,
+        COMPUTED
     }
 
     private static final class Register {
@@ -27,6 +29,7 @@ public final class RegisterFile implements RegisterBlock {
         final long guestBits;
         long value;
         @Nullable Stored afterStore;
+        @Nullable LongSupplier onLoad;
 
         Register(int widthBytes, Kind kind, long resetValue, long guestBits) {
             this.widthBytes = widthBytes;
@@ -63,6 +66,16 @@ public final class RegisterFile implements RegisterBlock {
     /// Adds a register whose bits the device sets, and guests clear by storing ones.
     public RegisterFile status(int offset, int widthBytes, long bits) {
         return add(offset, new Register(widthBytes, Kind.STATUS, 0, bits));
+    }
+
+    /// Adds a register that the device answers at each load by a guest: the load may change the
+    /// device, as that of a FIFO. It keeps nothing, and is not saved.
+    ///
+    /// @param onLoad called at each load that touches the register
+    public RegisterFile computed(int offset, int widthBytes, LongSupplier onLoad) {
+        Register register = new Register(widthBytes, Kind.COMPUTED, 0, 0);
+        register.onLoad = onLoad;
+        return add(offset, register);
     }
 
     /// Called after a guest stored to a register.
@@ -140,7 +153,11 @@ public final class RegisterFile implements RegisterBlock {
     @Override
     public long load(int offset) {
         Register register = registers.get(offset);
-        return register == null ? 0 : register.value;
+        if (register == null) {
+            return 0;
+        }
+        LongSupplier onLoad = register.onLoad;
+        return onLoad == null ? register.value : onLoad.getAsLong() & register.widthMask();
     }
 
     @Override
@@ -153,7 +170,7 @@ public final class RegisterFile implements RegisterBlock {
         switch (register.kind) {
             case PLAIN -> register.value = RegisterBlock.merge(register.value, value, bits);
             case STATUS -> register.value &= ~(value & bits);
-            case CONSTANT, READ_ONLY -> {
+            case CONSTANT, READ_ONLY, COMPUTED -> {
                 // Set by the device only.
             }
         }
@@ -168,11 +185,14 @@ public final class RegisterFile implements RegisterBlock {
         registers.values().forEach(register -> register.value = register.resetValue);
     }
 
-    /// Writes all registers except constants, 8 bytes each, by ascending offsets.
+    /// Writes all registers except constant and computed ones, 8 bytes each, by ascending offsets.
     public void save(DataOutput out) throws IOException {
         for (Register register : registers.values()) {
-            if (register.kind != Kind.CONSTANT) {
-                out.writeLong(register.value);
+            switch (register.kind) {
+                case PLAIN, STATUS, READ_ONLY -> out.writeLong(register.value);
+                case CONSTANT, COMPUTED -> {
+                    // Nothing to keep.
+                }
             }
         }
     }
@@ -184,7 +204,7 @@ public final class RegisterFile implements RegisterBlock {
             switch (register.kind) {
                 case PLAIN, STATUS -> register.value = in.readLong() & register.guestBits;
                 case READ_ONLY -> register.value = in.readLong() & register.widthMask();
-                case CONSTANT -> {
+                case CONSTANT, COMPUTED -> {
                     // Not saved.
                 }
             }

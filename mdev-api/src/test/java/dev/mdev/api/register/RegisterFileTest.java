@@ -112,4 +112,18 @@ final class RegisterFileTest {
     private void restore(byte[] bytes) throws IOException {
         file.restore(new DataInputStream(new ByteArrayInputStream(bytes)));
     }
+
+    @Test
+    void aComputedRegisterIsAnsweredAtEachLoadAndNotSaved() throws IOException {
+        int[] loads = new int[1];
+        RegisterFile file = new RegisterFile().computed(0, 2, () -> 0xA_0000 + ++loads[0]);
+
+        assertThat(file.read(0, 2)).isEqualTo(1);
+        file.write(0, 2, 0x7777);
+        assertThat(file.read(0, 4)).as("within its width").isEqualTo(2);
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        file.save(new DataOutputStream(bytes));
+        assertThat(bytes.size()).isZero();
+        assertThat(loads[0]).isEqualTo(2);
+    }
 }
