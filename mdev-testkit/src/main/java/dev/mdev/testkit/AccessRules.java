@@ -13,7 +13,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 
-/// What guests may do to registers and pages without harm: anything.
+/// Registers and pages take any access of a guest without harm.
 abstract class AccessRules extends Rules {
     private static final int[] WIDTHS = {1, 2, 4, 8};
     private static final int ACCESSES = Integer.getInteger("mdev.testkit.accesses", 3000);

@@ -33,7 +33,7 @@ final class Callbacks implements AutoCloseable {
     /// Calls that may take more than a tenth of the deadline: a busy machine delays some.
     private static final int MOST_LATE_CALLS = 20;
 
-    /// What a call may always take, however short the deadline.
+    /// A call that takes no longer is never late, even under a short deadline.
     private static final long NEVER_LATE_NANOS = 100_000_000;
 
     /// Deadlines that a call may take on a machine that is too busy for it.
@@ -116,7 +116,7 @@ final class Callbacks implements AutoCloseable {
         }
 
         @Override
-        @SuppressWarnings("NullAway") // who asks looks at `thrown` first
+        @SuppressWarnings("NullAway") // the caller checks `thrown` first
         public T call() {
             startCpuNanos = THREADS.getCurrentThreadCpuTime();
             thread = Thread.currentThread();
@@ -212,7 +212,7 @@ final class Callbacks implements AutoCloseable {
         };
     }
 
-    /// What was thrown is the cause, unless it throws itself when it is asked for its words.
+    /// The violation has the exception as its cause, unless its `toString` throws.
     private static ContractViolation withCause(String what, Throwable thrown) {
         try {
             return new ContractViolation(what + cut(thrown.toString()), thrown);

@@ -6,7 +6,7 @@ import dev.mdev.api.RegionInfo;
 import java.time.Duration;
 import java.util.Map;
 
-/// What the conformance suite needs to know about a driver.
+/// A driver, and the properties that the conformance suite must know.
 public interface DriverUnderTest {
     /// A new driver object.
     ParentDriver newDriver();

@@ -2,7 +2,9 @@ package dev.mdev.testkit;
 
 import com.google.errorprone.annotations.concurrent.GuardedBy;
 
+import dev.mdev.api.GrantCheck;
 import dev.mdev.api.MapDecision;
+import dev.mdev.api.MapRequest;
 import dev.mdev.api.page.Access;
 import dev.mdev.api.page.PfnRange;
 import dev.mdev.api.page.Prot;
@@ -15,7 +17,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
+import java.util.function.BooleanSupplier;
 import java.util.function.LongFunction;
+import java.util.function.Supplier;
 
 /// One guest's mappings of one device: for each page of each region, a physical page and rights.
 ///
@@ -29,7 +33,7 @@ final class GuestMappings {
     private record Key(int region, long page) {}
 
     /// A request that the driver is answering; concurrent revocations are recorded here.
-    static final class Ticket {
+    private static final class Ticket {
         private final int region;
         private final List<PfnRange> revokedPages = new ArrayList<>();
 
@@ -39,7 +43,7 @@ final class GuestMappings {
     }
 
     /// The result of an attempt to install a grant.
-    enum Installed {
+    private enum Installed {
         /// It is mapped.
         YES,
         /// A revocation overtook it: ask again.
@@ -47,6 +51,10 @@ final class GuestMappings {
         /// A neighbour is mapped to another physical page and was not revoked.
         CONFLICT
     }
+
+    private final InMemoryHost host;
+
+    private volatile BooleanSupplier overtaken = () -> false;
 
     private final ReentrantReadWriteLock lock = new ReentrantReadWriteLock();
 
@@ -58,6 +66,48 @@ final class GuestMappings {
 
     @GuardedBy("lock")
     private final List<Ticket> open = new ArrayList<>();
+
+    GuestMappings(InMemoryHost host) {
+        this.host = host;
+    }
+
+    /// See [InMemoryMdev#setOvertaken].
+    void setOvertaken(BooleanSupplier when) {
+        overtaken = when;
+    }
+
+    /// Sends a request to the driver, checks the answer, and maps the grant.
+    MapDecision answer(MapRequest request, GrantCheck check, Supplier<MapDecision> driver) {
+        Ticket ticket = ask(request.region());
+        try {
+            MapDecision decision = driver.get();
+            if (decision instanceof MapDecision.Grant grant) {
+                install(ticket, request, grant, check);
+            }
+            return decision;
+        } finally {
+            drop(ticket);
+        }
+    }
+
+    private void install(
+            Ticket ticket, MapRequest request, MapDecision.Grant grant, GrantCheck check) {
+        check.violation(request, grant)
+                .ifPresent(rule -> {
+                    throw host.violation(rule + ": " + request + " " + grant);
+                });
+        if (overtaken.getAsBoolean()) {
+            revoke(request.region(), grant.firstPage(), grant.pfns().npages());
+        }
+        long mayMove = request.reason() == MapRequest.Reason.UPGRADE ? request.page() : -1;
+        if (install(ticket, grant, mayMove) == Installed.CONFLICT) {
+            throw host.violation(
+                    "the grant moves a page that is mapped and was not revoked: "
+                            + request
+                            + " "
+                            + grant);
+        }
+    }
 
     /// Does an access through the mapping of a page, if there is one with sufficient rights.
     <T> Optional<T> access(int region, long page, Access access, LongFunction<T> body) {
@@ -91,7 +141,7 @@ final class GuestMappings {
     }
 
     /// Begins a request to the driver. End it with [#install] or [#drop].
-    Ticket ask(int region) {
+    private Ticket ask(int region) {
         Ticket ticket = new Ticket(region);
         lock.writeLock().lock();
         try {
@@ -102,7 +152,7 @@ final class GuestMappings {
         return ticket;
     }
 
-    void drop(Ticket ticket) {
+    private void drop(Ticket ticket) {
         lock.writeLock().lock();
         try {
             open.remove(ticket);
@@ -116,7 +166,7 @@ final class GuestMappings {
     ///
     /// @param mayMove the page that may change its physical page, because it becomes writable; -1
     ///   for none
-    Installed install(Ticket ticket, MapDecision.Grant grant, long mayMove) {
+    private Installed install(Ticket ticket, MapDecision.Grant grant, long mayMove) {
         lock.writeLock().lock();
         try {
             open.remove(ticket);

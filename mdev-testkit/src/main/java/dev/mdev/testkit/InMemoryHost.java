@@ -40,7 +40,7 @@ public final class InMemoryHost implements ParentHost, AutoCloseable {
 
     /// The options of a host.
     ///
-    /// @param settings what the operator set for the driver
+    /// @param settings the operator's settings for the driver
     /// @param deadline how long a callback may take
     /// @param seed of everything that is random
     /// @param scattersShares whether devices get their pages in as many extents as their types

@@ -1,6 +1,5 @@
 package dev.mdev.testkit;
 
-import dev.mdev.api.DeviceState;
 import dev.mdev.api.Display;
 import dev.mdev.api.GrantCheck;
 import dev.mdev.api.IrqInfo;
@@ -13,20 +12,13 @@ import dev.mdev.api.MdevType;
 import dev.mdev.api.PciIdentity;
 import dev.mdev.api.PciOptions;
 import dev.mdev.api.PoolShare;
-import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.api.layout.BarLayout;
 import dev.mdev.api.page.Access;
 import dev.mdev.api.page.Page;
-import dev.mdev.api.page.PfnRange;
 
 import org.jspecify.annotations.Nullable;
 
-import java.io.ByteArrayInputStream;
-import java.io.DataInputStream;
-import java.io.DataOutputStream;
-import java.io.IOException;
-import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -46,26 +38,23 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
     private final MdevType type;
     private volatile List<PoolShare> share;
     private final Callbacks callbacks;
-    private final GuestMappings mappings = new GuestMappings();
+    private final GuestMappings mappings;
     private final StepGate steps;
     private final SimulatedGuest guest = new SimulatedGuest(this);
     private final SimulatedRam ram;
     private final RecordedInterrupts interrupts;
     private final MdevDevice device;
+    private final StateCalls state;
     private final List<RegionInfo> regions;
-    private volatile BooleanSupplier overtaken = () -> false;
     private volatile boolean made;
     private volatile boolean closed;
     private volatile @Nullable String lastReport;
     private @Nullable BarLayout layout;
 
-    /// Whether the driver has been stopped and not yet resumed; changed in callbacks.
-    private boolean stopped;
-
-    /// Who a device is, and what belongs to it.
+    /// A device's identity and pages.
     record Identity(UUID uuid, MdevType type, List<PoolShare> share) {}
 
-    /// @param what how the driver is asked for the device, for messages
+    /// @param what the call that makes the device, for messages
     InMemoryMdev(
             InMemoryParent parent,
             Identity identity,
@@ -75,11 +64,13 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
         this.uuid = identity.uuid();
         this.type = identity.type();
         this.share = List.copyOf(identity.share());
+        this.mappings = new GuestMappings(parent.host());
         this.ram = new SimulatedRam(parent.host(), RAM_PAGES);
         this.interrupts = new RecordedInterrupts(parent.host());
         this.steps = parent.host().newStepGate();
         this.callbacks = parent.host().newCallbacks("mdev-" + uuid);
         this.device = parent.callbacks().call(what, () -> maker.apply(this));
+        this.state = new StateCalls(parent.host(), device, callbacks, steps);
         made = true;
         try {
             this.regions = List.copyOf(callbacks.call("regions", device::regions));
@@ -170,7 +161,7 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
         lastReport = text;
     }
 
-    /// What the driver reported last.
+    /// The driver's last report.
     public Optional<String> lastReport() {
         return Optional.ofNullable(lastReport);
     }
@@ -222,34 +213,6 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
         return Objects.requireNonNull(layout);
     }
 
-    /// Maps every page of the eager areas, as far as the driver grants it: what the host does when
-    /// a guest can reach them.
-    ///
-    /// @return pages of eager areas that are not mapped
-    public long populate() {
-        long unmapped = 0;
-        for (RegionInfo region : regions) {
-            for (RegionArea area : region.areas()) {
-                if (area.kind() == RegionArea.Kind.EAGER) {
-                    unmapped += populate(region, area);
-                }
-            }
-        }
-        return unmapped;
-    }
-
-    private long populate(RegionInfo region, RegionArea area) {
-        long unmapped = 0;
-        long end = Page.numberOf(area.endBytes());
-        for (long page = Page.numberOf(area.offsetBytes()); page < end; page++) {
-            if (!isMapped(region.index(), page)) {
-                guest.tryPrefetch(region.index(), page);
-            }
-            unmapped += isMapped(region.index(), page) ? 0 : 1;
-        }
-        return unmapped;
-    }
-
     /// The host.
     public InMemoryHost host() {
         return parent.host();
@@ -281,7 +244,7 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
     /// the granted pages are revoked before they are mapped, as another thread's revocation would
     /// do.
     public void setOvertaken(BooleanSupplier when) {
-        overtaken = when;
+        mappings.setOvertaken(when);
     }
 
     /// Removes guest memory from the device: notifies the driver, then closes remaining pins by
@@ -305,46 +268,13 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
     /// Stops the device and saves it, if it supports that. The guest must be paused until
     /// [#resume].
     public Optional<Saved> save() {
-        stop();
-        return callbacks.call(
-                "save",
-                () -> {
-                    var state = device.state();
-                    if (state.isEmpty()) {
-                        return Optional.empty();
-                    }
-                    SavedBytes bytes = new SavedBytes(parent.host());
-                    state.get().save(new DataOutputStream(bytes));
-                    return Optional.of(
-                            new Saved(state.get().version(), bytes.toByteArray(), readPages()));
-                });
-    }
-
-    /// Stops the device, if it has a state and is not stopped yet.
-    private void stop() {
-        steps.still(
-                "stop", () -> callbacks.run("stop", () -> device.state().ifPresent(this::stop)));
-    }
-
-    private void stop(DeviceState state) {
-        if (!stopped) {
-            state.stop();
-            stopped = true;
-            steps.hold("stop");
-        }
+        state.stop();
+        return state.save(pages());
     }
 
     /// Lets a saved device continue here.
     public void resume() {
-        callbacks.run("resume", () -> device.state().ifPresent(this::resume));
-    }
-
-    private void resume(DeviceState state) {
-        if (stopped) {
-            stopped = false;
-            steps.release();
-            state.resume();
-        }
+        state.resume();
     }
 
     /// Restores a saved state, including the pages. If the device refuses, it is reset, as by the
@@ -356,10 +286,10 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
     public boolean restore(Saved saved) {
         boolean taken;
         try {
-            stop();
+            state.stop();
             reset();
-            writePages(saved.pages());
-            taken = callbacks.call("restore", () -> unmapped(() -> tryRestore(saved)));
+            pages().write(saved.pages());
+            taken = callbacks.call("restore", () -> unmapped(() -> state.tryRestore(saved)));
         } catch (MdevException e) {
             taken = false;
         }
@@ -367,16 +297,6 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
             reset();
         }
         return taken;
-    }
-
-    private boolean tryRestore(Saved saved) {
-        ByteArrayInputStream bytes = new ByteArrayInputStream(saved.state());
-        try {
-            device.state().orElseThrow().restore(saved.version(), new DataInputStream(bytes));
-            return bytes.available() == 0;
-        } catch (IOException e) {
-            return false;
-        }
     }
 
     /// Gives the device other pages with the content of its old ones, as the host does to make room
@@ -393,12 +313,12 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
         List<PoolShare> old = share;
         List<PoolShare> target = parent.take(type);
         mappings.clear();
-        stop();
-        byte[] content = readPages();
+        state.stop();
+        byte[] content = pages().read();
         share = target;
         boolean moved = false;
         try {
-            writePages(content);
+            pages().write(content);
             steps.still(
                     "shareMoved",
                     () -> callbacks.run("shareMoved", () -> device.shareMoved(target)));
@@ -433,15 +353,11 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
         var _ =
                 unmapped(() -> {
                     if (device.clearedByHost()) {
-                        extents().forEach(this::clear);
+                        pages().clear();
                     }
                     device.reset();
                     return true;
                 });
-    }
-
-    private void clear(PfnRange extent) {
-        aperture().fill(offsetOf(extent), Page.bytesOf(extent.npages()), (byte) 0);
     }
 
     /// Runs a callback that changes the meaning of grants: mappings from before are removed while
@@ -511,78 +427,16 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
 
     /// Sends a request to the driver, checks the answer, and maps the grant.
     MapDecision ask(MapRequest request) {
-        GuestMappings.Ticket ticket = mappings.ask(request.region());
-        try {
-            MapDecision decision =
-                    callbacks.access(request.toString(), () -> device.validateMapRequest(request));
-            return switch (decision) {
-                case MapDecision.Grant grant -> install(ticket, request, grant);
-                case MapDecision.Trap trap -> trap;
-                case MapDecision.Deny deny -> deny;
-            };
-        } finally {
-            mappings.drop(ticket);
-        }
+        return mappings.answer(
+                request,
+                new GrantCheck(share),
+                () ->
+                        callbacks.access(
+                                request.toString(), () -> device.validateMapRequest(request)));
     }
 
-    private MapDecision install(
-            GuestMappings.Ticket ticket, MapRequest request, MapDecision.Grant grant) {
-        new GrantCheck(share)
-                .violation(request, grant)
-                .ifPresent(rule -> {
-                    throw parent.host().violation(rule + ": " + request + " " + grant);
-                });
-        if (overtaken.getAsBoolean()) {
-            mappings.revoke(request.region(), grant.firstPage(), grant.pfns().npages());
-        }
-        long mayMove = request.reason() == MapRequest.Reason.UPGRADE ? request.page() : -1;
-        return switch (mappings.install(ticket, grant, mayMove)) {
-            case YES, REVOKED_MEANWHILE -> grant;
-            case CONFLICT ->
-                    throw parent.host()
-                            .violation(
-                                    "the grant moves a page that is mapped and was not revoked: "
-                                            + request
-                                            + " "
-                                            + grant);
-        };
-    }
-
-    private byte[] readPages() {
-        long npages = share.stream().mapToLong(PoolShare::npages).sum();
-        byte[] pages = new byte[Math.toIntExact(Page.bytesOf(npages))];
-        int at = 0;
-        for (PfnRange extent : extents()) {
-            int length = Math.toIntExact(Page.bytesOf(extent.npages()));
-            aperture().read(offsetOf(extent), MemorySegment.ofArray(pages).asSlice(at, length));
-            at += length;
-        }
-        return pages;
-    }
-
-    private void writePages(byte[] pages) {
-        MemorySegment all = MemorySegment.ofArray(pages);
-        long at = 0;
-        for (PfnRange extent : extents()) {
-            long first = offsetOf(extent);
-            for (long done = 0; done < Page.bytesOf(extent.npages()); done += Page.SIZE) {
-                MemorySegment page = all.asSlice(at + done, Page.SIZE);
-                aperture().fill(first + done, Page.SIZE, (byte) 0);
-                // Pages of zeroes stay without memory, as they were.
-                if (page.mismatch(SparseAperture.ZEROES) >= 0) {
-                    aperture().write(first + done, page);
-                }
-            }
-            at += Page.bytesOf(extent.npages());
-        }
-    }
-
-    private List<PfnRange> extents() {
-        return share.stream().flatMap(part -> part.extents().stream()).toList();
-    }
-
-    private long offsetOf(PfnRange extent) {
-        return Page.bytesOf(extent.firstPfn() - aperture().pfns().firstPfn());
+    private SharePages pages() {
+        return new SharePages(aperture(), share);
     }
 
     @Override

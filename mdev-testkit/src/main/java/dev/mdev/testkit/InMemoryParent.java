@@ -10,11 +10,8 @@ import dev.mdev.api.ParentDevice;
 import dev.mdev.api.PoolShare;
 import dev.mdev.api.ResourcePool;
 import dev.mdev.api.layout.ParentLayout;
-import dev.mdev.api.page.Page;
 import dev.mdev.api.page.PfnRange;
 
-import java.io.ByteArrayOutputStream;
-import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -58,7 +55,7 @@ public final class InMemoryParent {
         return layout.name();
     }
 
-    /// What the driver said of it when it was found.
+    /// The driver's first description of it.
     public ParentLayout layout() {
         return layout;
     }
@@ -73,25 +70,19 @@ public final class InMemoryParent {
         return aperture;
     }
 
-    /// What the driver says of it now.
+    /// The driver's description of it now.
     ParentLayout layoutNow() {
         return layoutOf(device);
     }
 
-    /// What pages of a device hold.
+    /// The content of a device's pages.
     byte[] contentOf(List<PoolShare> share) {
-        ByteArrayOutputStream content = new ByteArrayOutputStream();
         for (PoolShare part : share) {
-            for (PfnRange extent : part.extents()) {
-                if (!aperture.pfns().contains(extent)) {
-                    throw host.violation("pages leave the pool and the aperture: " + part);
-                }
-                byte[] bytes = new byte[Math.toIntExact(Page.bytesOf(extent.npages()))];
-                aperture.read(aperture.offsetOf(extent.firstPfn()), MemorySegment.ofArray(bytes));
-                content.writeBytes(bytes);
+            if (!part.extents().stream().allMatch(aperture.pfns()::contains)) {
+                throw host.violation("pages leave the pool and the aperture: " + part);
             }
         }
-        return content.toByteArray();
+        return new SharePages(aperture, share).read();
     }
 
     /// Makes a device.
@@ -125,12 +116,12 @@ public final class InMemoryParent {
         return callbacks.call("existing", () -> List.copyOf(device.existing()));
     }
 
-    /// Takes an existing device over as it is, with the content of its pages. Whatever comes of it,
-    /// no other device gets the pages from now on.
+    /// Takes an existing device over as it is, with the content of its pages. From now on, no other
+    /// device gets the pages, even after a failure.
     ///
-    /// @throws MdevException what the driver throws; the device is as it was then
-    /// @throws ContractViolation if the device's pages are not what its type demands, outside the
-    ///   pools, or belong to another device
+    /// @throws MdevException the driver's error; the device is unchanged
+    /// @throws ContractViolation if the device's pages do not match the demand of its type, are
+    ///   outside the pools, or belong to another device
     public InMemoryMdev adopt(ExistingDevice found) {
         MdevType type = type(found.typeId());
         claim(type, found.share());
@@ -162,7 +153,7 @@ public final class InMemoryParent {
         }
     }
 
-    /// How many more devices of a type could be made now, by what is really free.
+    /// The number of further devices of a type for which there are free pages now.
     public int available(String typeId) {
         MdevType type = type(typeId);
         synchronized (this) {
@@ -276,14 +267,7 @@ public final class InMemoryParent {
 
     /// Scrubs pages and frees them.
     void giveBack(List<PoolShare> share) {
-        for (PoolShare part : share) {
-            for (PfnRange extent : part.extents()) {
-                aperture.fill(
-                        Page.bytesOf(extent.firstPfn() - aperture.pfns().firstPfn()),
-                        Page.bytesOf(extent.npages()),
-                        (byte) 0);
-            }
-        }
+        new SharePages(aperture, share).clear();
         synchronized (this) {
             share.forEach(part -> allocator(part.pool()).giveBack(part));
         }

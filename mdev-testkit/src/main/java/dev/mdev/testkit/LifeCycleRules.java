@@ -55,7 +55,7 @@ abstract class LifeCycleRules extends Rules {
         });
     }
 
-    /// The second time shows what a removed device left behind.
+    /// The second round finds leftovers of removed devices.
     private static void fillTwice(InMemoryParent parent, String type) {
         int available = parent.available(type);
         require(available >= 1, "no device of type %s can be made on an empty parent", type);
@@ -142,8 +142,8 @@ abstract class LifeCycleRules extends Rules {
         });
     }
 
-    /// What is there without the host's doing has pages of its own, and content that an adoption
-    /// leaves alone. Once it is adopted, it is no longer reported.
+    /// A device that the host did not create has pages of its own, and an adoption leaves their
+    /// content alone. The driver no longer reports an adopted device.
     @Test
     void existingDevicesAreSoundAndKeepTheirContent() {
         atHost(host -> host.parents().forEach(this::adoptAll));

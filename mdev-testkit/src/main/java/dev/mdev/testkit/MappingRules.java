@@ -19,7 +19,7 @@ import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
 
-/// What may be mapped, and the effect of a revocation.
+/// The grants that a driver may give, and the effect of a revocation.
 abstract class MappingRules extends Rules {
     private static final int PROCESSORS = 3;
 
@@ -164,7 +164,7 @@ abstract class MappingRules extends Rules {
     /// Now and then stores again and again, so that some stores fall into what the driver does for
     /// the faults of the other processors.
     ///
-    /// @return what was stored last
+    /// @return the value of the last store
     private static long storeForAWhile(
             InMemoryMdev mdev, MappablePage page, SplittableRandom random) {
         long nanos = random.nextInt(4) == 0 ? random.nextInt(MOST_STORING_NANOS) : 0;
@@ -185,7 +185,7 @@ abstract class MappingRules extends Rules {
                     mappablePagesOfKind(mdev, RegionArea.Kind.EAGER)
                             .filter(page -> subject().keepsContent(page.region(), page.page()))
                             .count();
-            long unmapped = mdev.populate();
+            long unmapped = mdev.guest().populate();
             require(
                     eager == 0 || unmapped < eager,
                     "no page of an eager area can be mapped ahead, of %d",
@@ -244,7 +244,7 @@ abstract class MappingRules extends Rules {
             long value = mdev.guest().load(page.region().index(), page.offsetBytes(), 8);
             require(
                     value == page.offsetBytes() + 1,
-                    "%s holds 0x%x instead of what was stored",
+                    "%s holds 0x%x instead of the stored value",
                     page,
                     value);
         }

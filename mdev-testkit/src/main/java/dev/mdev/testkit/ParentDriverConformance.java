@@ -2,7 +2,7 @@ package dev.mdev.testkit;
 
 import org.junit.jupiter.api.Nested;
 
-/// The conformance suite: the rules for every parent driver, whatever its device.
+/// The conformance suite: the rules for every parent driver.
 ///
 /// A driver's tests extend this class and supply the driver:
 ///
@@ -26,7 +26,7 @@ public abstract class ParentDriverConformance implements DriverUnderTest {
         }
     }
 
-    /// What may be mapped, and the effect of a revocation.
+    /// The grants that a driver may give, and the effect of a revocation.
     @Nested
     final class Mappings extends MappingRules {
         @Override
@@ -35,7 +35,7 @@ public abstract class ParentDriverConformance implements DriverUnderTest {
         }
     }
 
-    /// What guests may do to registers and pages without harm.
+    /// Registers and pages take any access of a guest without harm.
     @Nested
     final class Accesses extends AccessRules {
         @Override

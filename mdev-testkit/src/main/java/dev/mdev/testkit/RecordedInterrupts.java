@@ -38,7 +38,7 @@ public final class RecordedInterrupts implements Interrupts {
     }
 
     /// Chooses the kind of interrupt that the guest uses; at first the most modern one that the
-    /// device announced. What is triggered is recorded whichever it is.
+    /// device announced. It records valid and invalid triggers.
     public synchronized void enable(@Nullable Kind kind) {
         enabled = kind;
     }

@@ -47,7 +47,7 @@ abstract class Rules {
         }
     }
 
-    /// Runs a test at a fresh host with scattered shares; what it throws names the seed.
+    /// Runs a test at a fresh host with scattered shares. Its exceptions name the seed.
     void atHost(Consumer<InMemoryHost> test) {
         atHost(true, test);
     }
@@ -167,7 +167,7 @@ abstract class Rules {
         pages.addLast(new MappablePage(region, end - 1));
     }
 
-    /// What a guest loads from the start of every trapped page, word by word: a fingerprint of
+    /// A guest's loads from the start of every trapped page, word by word: a fingerprint of
     /// registers. Reads only pages that their area traps, at most 16 per region.
     static AccessTrace registers(InMemoryMdev mdev) {
         AccessTrace trace = mdev.guest().record();

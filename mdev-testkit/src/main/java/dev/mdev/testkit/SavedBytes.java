@@ -6,7 +6,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
 
-/// What a driver saves: as many bytes as the host takes.
+/// The saved bytes of a driver, up to the host's limit.
 final class SavedBytes extends OutputStream {
     private final InMemoryHost host;
     private final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
@@ -29,7 +29,7 @@ final class SavedBytes extends OutputStream {
 
     private void requireRoom(int length) throws IOException {
         if (length > DeviceState.MAX_BYTES - bytes.size()) {
-            // On record, whatever the driver makes of the exception.
+            // On record, even if the driver swallows the exception.
             throw new IOException(
                     host.violation(
                             "the state has more than %d bytes".formatted(DeviceState.MAX_BYTES)));

@@ -213,8 +213,36 @@ public final class SimulatedGuest {
         return ask(info, area, page, Access.READ, Reason.PREFETCH);
     }
 
-    /// The same, of a page where the driver may also fail.
-    void tryPrefetch(int region, long page) {
+    /// Maps every page of the eager areas, as far as the driver grants it. The host does this when
+    /// a guest can reach them.
+    ///
+    /// @return pages of eager areas that are not mapped
+    public long populate() {
+        long unmapped = 0;
+        for (RegionInfo region : mdev.regions()) {
+            for (RegionArea area : region.areas()) {
+                if (area.kind() == RegionArea.Kind.EAGER) {
+                    unmapped += populate(region, area);
+                }
+            }
+        }
+        return unmapped;
+    }
+
+    private long populate(RegionInfo region, RegionArea area) {
+        long unmapped = 0;
+        long end = Page.numberOf(area.endBytes());
+        for (long page = Page.numberOf(area.offsetBytes()); page < end; page++) {
+            if (!mdev.isMapped(region.index(), page)) {
+                tryPrefetch(region.index(), page);
+            }
+            unmapped += mdev.isMapped(region.index(), page) ? 0 : 1;
+        }
+        return unmapped;
+    }
+
+    /// Maps ahead a page where the driver may also fail.
+    private void tryPrefetch(int region, long page) {
         try {
             var _ = prefetch(region, page);
         } catch (MdevException e) {

@@ -234,7 +234,7 @@ abstract class StateRules extends Rules {
                 require(
                         !subject().isDeterministic() || Arrays.equals(before, stateOf(mdev)),
                         "registers after a move differ");
-                // What a driver does meanwhile to the pages of before hits pages of nobody.
+                // A driver that still uses its old pages writes to free pages.
                 var _ = registers(mdev);
                 for (MappablePage page : marked) {
                     long value = mdev.guest().load(page.region().index(), page.offsetBytes(), 8);
@@ -247,7 +247,7 @@ abstract class StateRules extends Rules {
         });
     }
 
-    /// What the device saves, if it saves something. Loads from registers would change some.
+    /// The saved state of the device, if it has one. Loads from registers would change some.
     private static byte[] stateOf(InMemoryMdev mdev) {
         Optional<InMemoryMdev.Saved> saved = mdev.save();
         mdev.resume();

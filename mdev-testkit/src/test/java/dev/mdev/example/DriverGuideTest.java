@@ -10,7 +10,7 @@ import java.nio.file.Path;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 
-/// The guide shows drivers; what it shows has to be what passes the conformance suite.
+/// The drivers in the guide are the drivers that pass the conformance suite.
 final class DriverGuideTest {
     private static final Path DOCS = Path.of("..", "docs");
     private static final Path GUIDE = DOCS.resolve("driver-guide.md");

@@ -130,8 +130,8 @@ public final class PagingDriver implements ParentDriver {
             return NONE;
         }
 
-        /// Puts a page into a frame, if it is in none. What throws leaves every page's content in a
-        /// frame or among the evicted ones.
+        /// Puts a page into a frame, if it is in none. An exception leaves every page's content in
+        /// a frame or among the evicted ones.
         private int bringIn(int page) {
             int there = frameOf(page);
             if (there != NONE) {
@@ -194,7 +194,7 @@ public final class PagingDriver implements ParentDriver {
             return 1;
         }
 
-        /// The host carries what is in the frames.
+        /// The host carries the content of the frames.
         @Override
         public void save(DataOutput out) throws IOException {
             out.writeByte(nextVictim);

@@ -22,8 +22,8 @@ import java.util.ArrayDeque;
 import java.util.List;
 import java.util.Optional;
 
-/// A card with serial ports, one a device. Each port wears a loop-back plug: what it sends, it
-/// receives.
+/// A card with serial ports, one a device. Each port has a loop-back plug: it receives the bytes
+/// that it sends.
 public final class SerialDriver implements ParentDriver {
     @Override
     public String name() {
@@ -75,11 +75,12 @@ public final class SerialDriver implements ParentDriver {
         private final MdevContext context;
         private final ArrayDeque<Byte> received = new ArrayDeque<>();
 
-        /// What happened and was not told yet: SENT and OVERRUN, where guests do not reach it.
+        /// Events that the guest has not read yet: SENT and OVERRUN. Guests do not reach these
+        /// registers.
         private final RegisterFile pending =
                 new RegisterFile().plain(IIR, 1, SENT).plain(LSR, 1, OVERRUN);
 
-        /// What guests reach in place of DATA and IER while DIVISOR_ACCESS is set.
+        /// The registers in place of DATA and IER while DIVISOR_ACCESS is set.
         private final RegisterFile divisor =
                 new RegisterFile().plain(DATA, 1, 0xFF).plain(IER, 1, 0xFF);
 
@@ -162,14 +163,14 @@ public final class SerialDriver implements ParentDriver {
             pending.set(IIR, SENT);
         }
 
-        /// The FIFO control register; only clearing what was received does something here.
+        /// The FIFO control register. Only its bit that clears the received bytes has an effect.
         private void control(long value) {
             if ((value & 2) != 0) {
                 received.clear();
             }
         }
 
-        /// What interrupts, the most urgent first, as IIR names it; 0 if nothing does.
+        /// The most urgent source of an interrupt, by its number in IIR; 0 if there is none.
         private int source() {
             long enabled = registers.get(IER);
             if (pending.get(LSR) != 0 && (enabled & LINE_STATUS) != 0) {

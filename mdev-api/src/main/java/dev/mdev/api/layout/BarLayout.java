@@ -19,8 +19,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 
-/// Which base address registers a device has, and where its MSI-X table is: what follows from what
-/// a driver says of its regions and interrupts, and the rules that this has to keep to.
+/// The base address registers of a device, and the place of its MSI-X table. They follow from the
+/// driver's description of its regions and interrupts, which this class checks.
 ///
 /// @param bars BARs in ascending order, then the ROM
 /// @param msix where the MSI-X table is, if there is one
@@ -65,9 +65,9 @@ public record BarLayout(
 
     /// Lays a device out.
     ///
-    /// @param regions as [dev.mdev.api.MdevDevice#regions] says
-    /// @param irqs as [dev.mdev.api.MdevDevice#irqs] says
-    /// @param options as [dev.mdev.api.MdevDevice#pci] says
+    /// @param regions the answer of [dev.mdev.api.MdevDevice#regions]
+    /// @param irqs the answer of [dev.mdev.api.MdevDevice#irqs]
+    /// @param options the answer of [dev.mdev.api.MdevDevice#pci]
     /// @throws MdevException EINVAL if two regions have one index, the regions do not fit six
     ///   registers, or one breaks a rule of its kind
     public static BarLayout of(List<RegionInfo> regions, IrqInfo irqs, PciOptions options) {
@@ -119,7 +119,7 @@ public record BarLayout(
                     "a ROM is not mapped");
         }
 
-        /// Whether a register is free for other uses, as far as drivers decide.
+        /// Whether the driver leaves a register free.
         private boolean isFree(int index) {
             RegionInfo below = bars.get(index - 1);
             boolean upperHalf = below != null && below.bar().width() == BarInfo.Width.BITS_64;

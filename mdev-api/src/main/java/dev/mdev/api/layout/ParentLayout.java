@@ -15,20 +15,20 @@ import java.util.Map;
 import java.util.Set;
 import java.util.regex.Pattern;
 
-/// What a driver says of a parent device, taken once and checked.
+/// A driver's description of a parent device, read once and checked.
 ///
-/// @param name as [ParentDevice#name] says
-/// @param description as [ParentDevice#description] says
+/// @param name the answer of [ParentDevice#name]
+/// @param description the answer of [ParentDevice#description]
 /// @param aperture the pages of [ParentDevice#aperture]
-/// @param pools as [ParentDevice#pools] says
-/// @param types as [ParentDevice#types] says
+/// @param pools the answer of [ParentDevice#pools]
+/// @param types the answer of [ParentDevice#types]
 public record ParentLayout(
         String name,
         String description,
         PfnRange aperture,
         List<ResourcePool> pools,
         List<MdevType> types) {
-    /// The most characters of a text for people: a description, a type's name.
+    /// The maximum number of characters of a text for people, such as a description.
     public static final int MAX_TEXT_CHARS = 256;
 
     private static final Pattern DRIVER_NAME = Pattern.compile("[a-z0-9-]{1,32}");
@@ -43,7 +43,7 @@ public record ParentLayout(
 
     /// Asks a parent device.
     ///
-    /// @throws MdevException EINVAL if what it says breaks a rule
+    /// @throws MdevException EINVAL if its description breaks a rule
     public static ParentLayout of(ParentDevice device) {
         ParentLayout layout =
                 new ParentLayout(
@@ -56,7 +56,7 @@ public record ParentLayout(
         return layout;
     }
 
-    /// Whether a driver may be called so.
+    /// Whether this is a valid name of a driver.
     public static boolean isDriverName(String name) {
         return DRIVER_NAME.matcher(name).matches();
     }

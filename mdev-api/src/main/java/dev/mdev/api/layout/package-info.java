@@ -1,5 +1,5 @@
-/// The rules that what a driver says of its devices has to keep to, in the one form that the host
-/// and the conformance suite check them by.
+/// The rules for a driver's descriptions of its devices. The host and the conformance suite check
+/// them by this code.
 @NullMarked
 package dev.mdev.api.layout;
 

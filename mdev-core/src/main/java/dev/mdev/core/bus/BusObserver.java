@@ -6,7 +6,7 @@ import dev.mdev.core.device.ScrubReport;
 import dev.mdev.core.driver.CallReport;
 import dev.mdev.core.mapping.FaultRecord;
 
-/// What the parts of a bus tell of, and who hears it.
+/// Passes the reports of the parts of a bus to its observer, and events to its queue.
 public final class BusObserver implements MdevListener {
     private final MdevObserver observer;
     private final EventQueue events;

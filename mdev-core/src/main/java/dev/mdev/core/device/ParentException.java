@@ -3,7 +3,7 @@ package dev.mdev.core.device;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 
-/// A request that needs something of a parent, which the parent cannot give.
+/// A request cannot be served: its parent is absent, arriving or leaving, or lacks the type.
 public final class ParentException extends MdevException {
     private static final long serialVersionUID = 1L;
 
@@ -14,12 +14,12 @@ public final class ParentException extends MdevException {
         this.reason = reason;
     }
 
-    /// @param state that it is arriving or leaving
+    /// @param state `arriving` or `leaving`
     public static ParentException notPresent(String parent, String state) {
         return new ParentException(Reason.NOT_PRESENT, "parent=%s is %s".formatted(parent, state));
     }
 
-    /// Why not.
+    /// The reasons.
     public enum Reason {
         /// There is no parent of that name (ENODEV).
         NO_SUCH_PARENT(Errno.ENODEV),

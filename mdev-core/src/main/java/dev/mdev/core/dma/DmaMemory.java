@@ -26,30 +26,30 @@ public interface DmaMemory {
         }
     }
 
-    /// Copies `buffer.byteSize()` bytes from or to guest memory, in ascending order. What is
-    /// written is recorded as dirty if dirty pages are logged.
+    /// Copies `buffer.byteSize()` bytes from or to guest memory, in ascending order, and records
+    /// the written pages as dirty if the memory logs dirty pages.
     ///
-    /// @param allowed looked at under each hold of the memory: once it is false, and the memory
-    ///   changed after that or [#awaitHolds] returned, no byte is copied any more
+    /// @param allowed checked in each hold of the memory: no byte is copied after it became false,
+    ///   and after the next change of the memory, or the next return of [#awaitHolds]
     Copied copy(long gpa, MemorySegment buffer, Access access, BooleanSupplier allowed);
 
-    /// The host address of each page: as long as these are the same, so is the memory.
+    /// The host address of each page. Equal addresses mean equal memory.
     ///
-    /// @throws dev.mdev.api.MdevException EFAULT where there is no memory, or it is just going;
-    ///   EPERM to write where it is read-only
+    /// @throws dev.mdev.api.MdevException EFAULT for absent memory, or memory that is being
+    ///   removed; EPERM for a write to read-only memory
     long[] resolve(GfnRange gfns, Access access);
 
-    /// Makes the page at a host address accessible. Calls driver code if it is a device's.
+    /// Makes the page at a host address accessible. Calls driver code if the page is a device's.
     ///
-    /// @return why it is not, or nothing
+    /// @return the reason of a failure, or an empty text
     String faultIn(long hva, Access access);
 
-    /// Records pages as written by nobody in particular. Those that are no memory are left out.
+    /// Records pages as written, by no particular vCPU. Skips pages without memory.
     void markDirty(GfnRange gfns);
 
-    /// Runs `action` while whoever takes memory away waits. It must be short.
+    /// Runs `action` in a hold of the memory: a removal of memory waits for it. It must be short.
     void hold(Runnable action);
 
-    /// Waits for every copy and every hold that began before. Must not be called in a hold.
+    /// Waits for all copies and holds that have begun. Must not be called in a hold.
     void awaitHolds();
 }

@@ -3,6 +3,8 @@ package dev.mdev.core.hostmm;
 import dev.mdev.api.page.PfnRange;
 import dev.mdev.api.page.Prot;
 
+import org.jspecify.annotations.Nullable;
+
 import java.util.function.Consumer;
 
 /// How the owner of a vma answers a [VmaFault].
@@ -17,6 +19,14 @@ public sealed interface Fill permits Fill.Map, FaultResult.NotMapped {
             implements Fill {
         public Map(long firstPage, PfnRange pfns, Prot prot) {
             this(firstPage, pfns, prot, _ -> {});
+        }
+
+        /// @param result null if the pages were zapped before their installation
+        @Nullable FaultResult settle(@Nullable FaultResult result) {
+            if (result != null) {
+                settled.accept(result);
+            }
+            return result;
         }
 
         boolean covers(VmaFault fault) {

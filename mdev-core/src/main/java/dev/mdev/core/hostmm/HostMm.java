@@ -45,8 +45,8 @@ public final class HostMm implements AutoCloseable {
     /// They never block, and a zap waits for them.
     private final Srcu copies = new Srcu();
 
-    private final Vma.Faults faults =
-            new Vma.Faults() {
+    private final VmaFaults faults =
+            new VmaFaults() {
                 @Override
                 public void zap(HvaRange range) {
                     HostMm.this.zap(range);

@@ -1,5 +1,8 @@
 package dev.mdev.core.hostmm;
 
+import dev.mdev.api.page.Page;
+import dev.mdev.core.addr.HvaRange;
+
 import org.jspecify.annotations.Nullable;
 
 import java.lang.invoke.MethodHandles;
@@ -68,5 +71,38 @@ final class PteTable {
 
     long present() {
         return present;
+    }
+
+    /// Whether the leaf of entries from `firstPage` on maps physical pages in order, with equal
+    /// rights, from a page of the same alignment.
+    boolean isWhole(long firstPage) {
+        long npages = 1L << LEAF_SHIFT;
+        long first = getAcquire(firstPage);
+        if (!HostPte.isPresent(first) || (HostPte.pfn(first) & (npages - 1)) != 0) {
+            return false;
+        }
+        for (long i = 1; i < npages; i++) {
+            long wanted = HostPte.of(HostPte.pfn(first) + i, HostPte.prot(first));
+            if (getAcquire(firstPage + i) != wanted) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /// The size of the largest aligned piece around `hva` of a range that maps physical pages in
+    /// order: 3 for 1 GiB, 2 for 2 MiB, 1 for less.
+    static int levelOf(HvaRange range, long firstPfn, long hva) {
+        for (int level = 3; level > 1; level--) {
+            long npages = 1L << (LEAF_SHIFT * (level - 1));
+            long start = hva & -Page.bytesOf(npages);
+            boolean inside =
+                    start >= range.startHva() && start + Page.bytesOf(npages) <= range.endHva();
+            long skew = Page.numberOf(range.startHva()) ^ firstPfn;
+            if (inside && (skew & (npages - 1)) == 0) {
+                return level;
+            }
+        }
+        return 1;
     }
 }

@@ -96,49 +96,27 @@ public final class Vma {
     /// a large piece if all of it is present and in order.
     int mappingLevel(long hva) {
         PfnRange eager = eagerPfns;
-        if (eager == null) {
-            return isWhole(hva) ? 2 : 1;
+        if (eager != null) {
+            return PteTable.levelOf(range, eager.firstPfn(), hva);
         }
-        for (int level = 3; level > 1; level--) {
-            long npages = 1L << (PteTable.LEAF_SHIFT * (level - 1));
-            long start = hva & -Page.bytesOf(npages);
-            boolean inside =
-                    start >= range.startHva() && start + Page.bytesOf(npages) <= range.endHva();
-            long skew = Page.numberOf(range.startHva()) ^ eager.firstPfn();
-            if (inside && (skew & (npages - 1)) == 0) {
-                return level;
-            }
-        }
-        return 1;
+        return isWhole(hva) ? 2 : 1;
     }
 
     /// Whether the 2 MiB around `hva` are mapped in order, from a physical page of the same
     /// alignment.
     private boolean isWhole(long hva) {
-        long npages = 1L << PteTable.LEAF_SHIFT;
-        long start = hva & -Page.bytesOf(npages);
-        if (start < range.startHva() || start + Page.bytesOf(npages) > range.endHva()) {
-            return false;
-        }
-        long firstPage = Page.numberOf(start - range.startHva());
-        long first = table.getAcquire(firstPage);
-        if (!HostPte.isPresent(first) || (HostPte.pfn(first) & (npages - 1)) != 0) {
-            return false;
-        }
-        for (long i = 1; i < npages; i++) {
-            long wanted = HostPte.of(HostPte.pfn(first) + i, HostPte.prot(first));
-            if (table.getAcquire(firstPage + i) != wanted) {
-                return false;
-            }
-        }
-        return true;
+        long bytes = Page.bytesOf(1L << PteTable.LEAF_SHIFT);
+        long start = hva & -bytes;
+        return start >= range.startHva()
+                && start + bytes <= range.endHva()
+                && table.isWhole(Page.numberOf(start - range.startHva()));
     }
 
     /// Answers a fault at `hva`, which lies in the range and for which the vma has the right.
     ///
     /// @param populating true if no guest waits
     /// @return the outcome, or null to start again
-    @Nullable FaultResult fault(long hva, Access access, boolean populating, Faults mm) {
+    @Nullable FaultResult fault(long hva, Access access, boolean populating, VmaFaults mm) {
         VmaOps owner = ops;
         if (owner == null) {
             long pte = lookup(hva);
@@ -187,7 +165,7 @@ public final class Vma {
 
     /// Waits for a fault on the same page. The next try finds its grant in the table; a refusal of
     /// the same access also applies to this one.
-    private @Nullable FaultResult awaitOther(PendingFill other, Access access, Faults mm) {
+    private @Nullable FaultResult awaitOther(PendingFill other, Access access, VmaFaults mm) {
         FaultResult result;
         try {
             result = other.await(mm.fillTimeoutNanos());
@@ -205,15 +183,12 @@ public final class Vma {
                     "another fault on the page was not answered: page="
                             + (objectPage + other.page));
         }
-        return switch (result) {
-            case FaultResult.Mapped _ -> null;
-            case FaultResult.Trapped trapped -> other.access == access ? trapped : null;
-            case FaultResult.Failed failed -> other.access == access ? failed : null;
-        };
+        boolean applies = !(result instanceof FaultResult.Mapped) && other.access == access;
+        return applies ? result : null;
     }
 
     private @Nullable FaultResult fill(
-            VmaOps owner, PendingFill mine, VmaFault.Reason reason, Faults mm) {
+            VmaOps owner, PendingFill mine, VmaFault.Reason reason, VmaFaults mm) {
         // In every case below, waiting faults must get a result.
         FaultResult outcome =
                 new FaultResult.Failed(Errno.EIO, "the fault was not answered: internal error");
@@ -233,7 +208,7 @@ public final class Vma {
                             reason);
             FaultResult answered =
                     switch (owner.fault(fault)) {
-                        case Fill.Map map -> settle(map, install(owner, mine, fault, map, mm));
+                        case Fill.Map map -> map.settle(install(owner, mine, fault, map, mm));
                         case FaultResult.NotMapped refused -> refused;
                     };
             // For waiting faults, a restart is as good as mapped: they look again.
@@ -248,13 +223,6 @@ public final class Vma {
             }
             mine.finish(outcome);
         }
-    }
-
-    private static @Nullable FaultResult settle(Fill.Map map, @Nullable FaultResult result) {
-        if (result != null) {
-            map.settled().accept(result);
-        }
-        return result;
     }
 
     /// Fails a fault whose answers were all zapped before their installation.
@@ -285,7 +253,7 @@ public final class Vma {
 
     /// @return the outcome, or null if the pages were zapped after the request to the owner
     private @Nullable FaultResult install(
-            VmaOps owner, PendingFill mine, VmaFault fault, Fill.Map map, Faults mm) {
+            VmaOps owner, PendingFill mine, VmaFault fault, Fill.Map map, VmaFaults mm) {
         if (!map.covers(fault)) {
             throw new IllegalStateException("fill does not fit its fault: " + fault + " " + map);
         }
@@ -313,7 +281,7 @@ public final class Vma {
     ///
     /// @return false if pages of the grant were zapped after the request to the owner, by another
     ///   thread
-    private boolean zapNarrower(PendingFill mine, GrantedPages grant, Faults mm) {
+    private boolean zapNarrower(PendingFill mine, GrantedPages grant, VmaFaults mm) {
         List<HvaRange> narrower;
         int zaps;
         entries.lock();
@@ -471,15 +439,6 @@ public final class Vma {
 
     private long hvaOf(long page) {
         return range.startHva() + Page.addressOf(page);
-    }
-
-    /// What a fault needs from its [HostMm].
-    interface Faults {
-        /// A complete zap, with all notifiers.
-        void zap(HvaRange range);
-
-        /// The maximum wait for another fault on the same page.
-        long fillTimeoutNanos();
     }
 
     @Override

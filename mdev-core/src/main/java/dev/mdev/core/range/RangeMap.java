@@ -9,8 +9,8 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.function.ToLongFunction;
 
-/// Values that have disjoint ranges, found by a number. Never changes, so that it is read without a
-/// lock; a change makes a new map.
+/// Values with disjoint ranges of numbers; a number finds its value. A map never changes, so
+/// readers need no lock; a change returns a new map.
 public final class RangeMap<V> {
     /// Ascending by their starts.
     private final List<V> values;
@@ -45,7 +45,7 @@ public final class RangeMap<V> {
                 values.stream().sorted(Comparator.comparingLong(startOf)).toList(), startOf, endOf);
     }
 
-    /// The same with one more.
+    /// This map with one more value.
     ///
     /// @throws IllegalStateException if its range overlaps another
     public RangeMap<V> with(V added) {
@@ -54,20 +54,20 @@ public final class RangeMap<V> {
         return new RangeMap<>(next, startOf, endOf);
     }
 
-    /// The same without one.
+    /// This map without a value.
     @SuppressWarnings("ReferenceEquality") // that very value
     public RangeMap<V> without(V gone) {
         return new RangeMap<>(
                 values.stream().filter(value -> value != gone).toList(), startOf, endOf);
     }
 
-    /// The value whose range has the number, or null.
+    /// The value whose range contains the number, or null.
     public @Nullable V find(long at) {
         int index = lastStartingAtOrBelow(at);
         return index >= 0 && at < ends[index] ? values.get(index) : null;
     }
 
-    /// The values whose ranges share numbers with `[start, end)`, ascending.
+    /// The values whose ranges overlap `[start, end)`, ascending.
     public List<V> overlapping(long start, long end) {
         int below = lastStartingAtOrBelow(start);
         int from = below >= 0 && ends[below] > start ? below : below + 1;

@@ -5,7 +5,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 
-/// A set of whole numbers, kept as few ranges as possible. Not safe for use by several threads.
+/// A set of whole numbers, kept as the smallest number of ranges. Not thread-safe.
 public final class RangeSet {
     /// The end of each range, by its start. Ranges neither overlap nor touch.
     private final TreeMap<Long, Long> ends = new TreeMap<>();
@@ -14,7 +14,7 @@ public final class RangeSet {
     ///
     /// @param end more than `start`
     public record Range(long start, long end) {
-        /// How many numbers.
+        /// The number of its elements.
         public long size() {
             return end - start;
         }
@@ -68,7 +68,7 @@ public final class RangeSet {
         return start >= end || (range != null && range.getValue() >= end);
     }
 
-    /// What of `[start, end)` is in the set, ascending.
+    /// The parts of `[start, end)` that are in the set, ascending.
     public List<Range> within(long start, long end) {
         List<Range> found = new ArrayList<>();
         Long first = ends.floorKey(start);
@@ -82,7 +82,7 @@ public final class RangeSet {
         return found;
     }
 
-    /// What of `[start, end)` is not in the set, ascending.
+    /// The parts of `[start, end)` that are not in the set, ascending.
     public List<Range> gaps(long start, long end) {
         List<Range> gaps = new ArrayList<>();
         long at = start;
@@ -107,7 +107,7 @@ public final class RangeSet {
         return ranges;
     }
 
-    /// How many numbers are in the set.
+    /// The number of elements of the set.
     public long size() {
         return ranges().stream().mapToLong(Range::size).sum();
     }

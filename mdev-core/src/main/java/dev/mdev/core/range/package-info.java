@@ -1,5 +1,4 @@
-/// Sets and maps of ranges of whole numbers, whatever they count: pages, frames, addresses. A range
-/// is `[start, end)`.
+/// Sets and maps of ranges of whole numbers: pages, frames, addresses. A range is `[start, end)`.
 @NullMarked
 package dev.mdev.core.range;
 

@@ -43,7 +43,7 @@ class ScrubTest {
     }
 
     @Test
-    void memoryThatNobodyKnowsIsScrubbedBeforeAnyoneGetsItAndThenNotAgain() {
+    void unknownMemoryIsScrubbedOnceBeforeItsFirstUse() {
         dirtyAll();
 
         try (BusWorld world = new BusWorld(card).plug()) {
@@ -82,7 +82,7 @@ class ScrubTest {
     }
 
     @Test
-    void whatADeviceLeftIsGoneBeforeTheNextGetsItAndIsCounted() {
+    void theContentOfADeviceIsGoneAndCountedBeforeTheNextDeviceGetsItsPages() {
         try (BusWorld world = new BusWorld(card).plug()) {
             world.scrubs.clear();
             world.bus.create(ONE, "gpu0", "t150");
@@ -138,7 +138,7 @@ class ScrubTest {
     }
 
     @Test
-    void memoryThatDoesNotAnswerIsSeenAndKeepsNobodyWaiting() throws Exception {
+    void memoryThatDoesNotAnswerIsReportedAndDelaysNoOtherDevice() throws Exception {
         CountDownLatch letGo = new CountDownLatch(1);
         try (BusWorld world =
                 new BusWorld(new SplittableRandom(1), Duration.ofSeconds(1), card).plug()) {
@@ -181,7 +181,7 @@ class ScrubTest {
         world.close();
     }
 
-    /// The second repair finds none of the pages of the first, whoever owns them by then.
+    /// The second repair leaves the pages of the first alone, whether they are free or a device's.
     @Test
     void twoRepairsAtATimeDoNotTouchPagesThatSomebodyGotInBetween() throws Exception {
         try (BusWorld world = new BusWorld(card).plug()) {

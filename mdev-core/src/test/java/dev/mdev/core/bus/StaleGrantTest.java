@@ -35,9 +35,9 @@ import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 
-/// A fault that comes at the worst moment, just after a verb removed the mappings, must not bring
-/// back a grant that the verb makes meaningless. Who puts the removal before the device's turn
-/// again is caught by each of these at once.
+/// A fault at the worst moment, just after a verb removed the mappings, must not bring back a grant
+/// that the verb makes meaningless. A host that removes the mappings before the device's turn fails
+/// these tests.
 @Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class StaleGrantTest {
     private static final UUID ONE = new UUID(12, 1);
@@ -65,7 +65,7 @@ class StaleGrantTest {
         world.close();
     }
 
-    /// What stands still when it is asked to.
+    /// A holder that stands still on request.
     private static final DeviceHolder HOLDER =
             new DeviceHolder() {
                 @Override
@@ -133,7 +133,7 @@ class StaleGrantTest {
         }
     }
 
-    /// What is mapped now, after the fault that came in between, is what the device grants now.
+    /// After the fault in between, the mapped page is the page that the device grants now.
     private void assertNothingStale(Guest guest) {
         assertThat(faults).as("faults just after the removal").isNotEmpty();
         faults.forEach(CompletableFuture::join);

@@ -25,7 +25,8 @@ import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
-/// Drivers that harm who asks them: they block, overflow, or say too much. Each gets a verdict.
+/// Drivers that harm their caller: they block, overflow, or answer at too great length. Each gets a
+/// verdict.
 @SuppressWarnings("ImmutableEnumChecker") // suppliers of fresh drivers
 enum HostileBug implements SeededBug {
     DENIES_WITH_A_NOVEL(

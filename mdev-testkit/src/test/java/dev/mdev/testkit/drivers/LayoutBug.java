@@ -16,7 +16,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.function.Supplier;
 
-/// Bugs in what a driver says of itself, its parents and its devices.
+/// Bugs in a driver's description of itself, its parents and its devices.
 @SuppressWarnings("ImmutableEnumChecker") // suppliers of fresh drivers
 enum LayoutBug implements SeededBug {
     HAS_A_BAR_OF_EIGHT_BYTES(

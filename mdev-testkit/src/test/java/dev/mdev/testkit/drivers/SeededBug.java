@@ -9,7 +9,7 @@ interface SeededBug {
     /// The test that must find it, whether others also do or not.
     String foundBy();
 
-    /// A part of what the test has to say.
+    /// A part of the test's message.
     default String says() {
         return "";
     }
