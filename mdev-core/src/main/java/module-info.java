@@ -13,6 +13,7 @@ module dev.mdev.core {
     exports dev.mdev.core.device;
     exports dev.mdev.core.driver;
     exports dev.mdev.core.engine;
+    exports dev.mdev.core.engine.barfile;
     exports dev.mdev.core.engine.kvm;
     exports dev.mdev.core.engine.kvm.mm;
     exports dev.mdev.core.engine.software;

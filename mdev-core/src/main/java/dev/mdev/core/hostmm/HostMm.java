@@ -307,17 +307,24 @@ public final class HostMm implements AutoCloseable {
             long hva, Access access, boolean mayFault, PageAction action) {
         long start = System.nanoTime();
         do {
+            long pte;
             int section = copies.readLock();
             try {
-                long pte = lookup(hva);
-                if (HostPte.isPresent(pte) && HostPte.prot(pte).allows(access)) {
-                    HostMemory.Block block = memory.blockOf(HostPte.pfn(pte));
-                    action.run(
-                            block.segment(), block.offsetOf(HostPte.pfn(pte)) + Page.offsetOf(hva));
+                pte = lookup(hva);
+                if (HostPte.isPresent(pte)
+                        && HostPte.prot(pte).allows(access)
+                        && memory.blockOf(HostPte.pfn(pte))
+                                .tryWithPage(
+                                        HostPte.pfn(pte), access, Page.offsetOf(hva), action)) {
                     return null;
                 }
             } finally {
                 copies.readUnlock(section);
+            }
+            if (HostPte.isPresent(pte) && HostPte.prot(pte).allows(access)) {
+                // A zap, or another access, is at the page, and may wait for this section.
+                memory.blockOf(HostPte.pfn(pte)).settle(HostPte.pfn(pte));
+                continue;
             }
             if (!mayFault) {
                 return new FaultResult.Failed(

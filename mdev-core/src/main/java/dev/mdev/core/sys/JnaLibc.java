@@ -25,6 +25,16 @@ final class JnaLibc implements Libc {
 
         static native long write(int fd, long buffer, long length);
 
+        static native long pread(int fd, long buffer, long length, long offset);
+
+        static native int sync_file_range(int fd, long offset, long length, int flags);
+
+        static native int posix_fadvise(int fd, long offset, long length, int advice);
+
+        static native int mount(long source, long target, long type, long flags, long data);
+
+        static native int umount2(long target, int flags);
+
         static native int poll(long fds, long count, int timeout);
 
         static native long mmap(long addr, long length, int prot, int flags, int fd, long offset);
@@ -82,6 +92,31 @@ final class JnaLibc implements Libc {
     @Override
     public long write(int fd, long buffer, long lengthBytes) {
         return Calls.write(fd, buffer, lengthBytes);
+    }
+
+    @Override
+    public long pread(int fd, long buffer, long lengthBytes, long offsetBytes) {
+        return Calls.pread(fd, buffer, lengthBytes, offsetBytes);
+    }
+
+    @Override
+    public int syncFileRange(int fd, long offsetBytes, long lengthBytes, int flags) {
+        return Calls.sync_file_range(fd, offsetBytes, lengthBytes, flags);
+    }
+
+    @Override
+    public int posixFadvise(int fd, long offsetBytes, long lengthBytes, int advice) {
+        return Calls.posix_fadvise(fd, offsetBytes, lengthBytes, advice);
+    }
+
+    @Override
+    public int mount(long source, long target, long type, long flags, long options) {
+        return Calls.mount(source, target, type, flags, options);
+    }
+
+    @Override
+    public int umount2(long target, int flags) {
+        return Calls.umount2(target, flags);
     }
 
     @Override

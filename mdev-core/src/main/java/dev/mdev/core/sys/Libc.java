@@ -36,6 +36,30 @@ public interface Libc {
     /// @return bytes written, or -1
     long write(int fd, long buffer, long lengthBytes);
 
+    /// `pread(2)`.
+    ///
+    /// @return bytes read, or -1
+    long pread(int fd, long buffer, long lengthBytes, long offsetBytes);
+
+    /// `sync_file_range(2)`: unlike `fsync(2)`, it takes no lock that another user of the file can
+    /// hold.
+    int syncFileRange(int fd, long offsetBytes, long lengthBytes, int flags);
+
+    /// `posix_fadvise(3)`.
+    ///
+    /// @return 0 or an error number; it does not set [#errno]
+    int posixFadvise(int fd, long offsetBytes, long lengthBytes, int advice);
+
+    /// `mount(2)`.
+    ///
+    /// @param source address of a NUL-terminated string, as are `target`, `type` and `options`
+    int mount(long source, long target, long type, long flags, long options);
+
+    /// `umount2(2)`.
+    ///
+    /// @param target address of a NUL-terminated string
+    int umount2(long target, int flags);
+
     /// `poll(2)`.
     ///
     /// @param fds address of an array of `struct pollfd`

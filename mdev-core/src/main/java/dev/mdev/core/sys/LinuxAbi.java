@@ -2,6 +2,7 @@ package dev.mdev.core.sys;
 
 /// Numbers of the C library and the kernel outside the subsystems (Linux, x86-64).
 public final class LinuxAbi {
+    public static final int O_RDONLY = 0;
     public static final int O_RDWR = 2;
     public static final int O_NONBLOCK = 0x800;
     public static final int O_SYNC = 0x101000;
@@ -25,6 +26,17 @@ public final class LinuxAbi {
 
     public static final int EFD_CLOEXEC = 0x80000;
     public static final int EFD_NONBLOCK = 0x800;
+
+    public static final int POSIX_FADV_RANDOM = 1;
+    public static final int SYNC_FILE_RANGE_WAIT_BEFORE = 1;
+    public static final int SYNC_FILE_RANGE_WRITE = 2;
+    public static final int SYNC_FILE_RANGE_WAIT_AFTER = 4;
+
+    public static final int MS_NOSUID = 2;
+    public static final int MS_NODEV = 4;
+    public static final int MS_NOEXEC = 8;
+    public static final int MNT_FORCE = 1;
+    public static final int MNT_DETACH = 2;
 
     public static final int POLLIN = 1;
     public static final int SIGBUS = 7;

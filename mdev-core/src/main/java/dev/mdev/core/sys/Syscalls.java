@@ -129,6 +129,39 @@ public final class Syscalls {
         return address;
     }
 
+    /// Mounts a file system.
+    ///
+    /// @param flags `LinuxAbi.MS_...`
+    /// @param options its own options
+    public void mount(String source, String target, String type, long flags, String options) {
+        try (Arena arena = Arena.ofConfined()) {
+            if (libc.mount(
+                            arena.allocateFrom(source).address(),
+                            arena.allocateFrom(target).address(),
+                            arena.allocateFrom(type).address(),
+                            flags,
+                            arena.allocateFrom(options).address())
+                    < 0) {
+                throw failure(
+                        libc.errno(),
+                        "mount source=%s target=%s type=%s options=%s"
+                                .formatted(source, target, type, options));
+            }
+        }
+    }
+
+    /// Unmounts a file system.
+    ///
+    /// @param flags `LinuxAbi.MNT_...`
+    public void unmount(String target, int flags) {
+        try (Arena arena = Arena.ofConfined()) {
+            if (libc.umount2(arena.allocateFrom(target).address(), flags) < 0) {
+                throw failure(
+                        libc.errno(), "umount2 target=%s flags=%d".formatted(target, flags));
+            }
+        }
+    }
+
     public void munmap(long address, long lengthBytes) {
         if (libc.munmap(address, lengthBytes) < 0) {
             throw failure(

@@ -1,0 +1,164 @@
+package dev.mdev.core.engine.barfile;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.page.Page;
+import dev.mdev.core.engine.barfile.BarFileOptions.Refused;
+import dev.mdev.core.sys.FuseAbi.OutHeader;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Consumer;
+
+/// The reads of one file that wait for an answer: first accesses, and reads of held pages. Guarded
+/// by the lock of [BarPages].
+final class Waiting {
+    private final FuseConnection connection;
+    private final BarFileOptions options;
+    private final Map<Long, Touch> touches = new HashMap<>();
+    private final Map<Long, List<Long>> parked = new HashMap<>();
+
+    /// Requests in both.
+    private int count;
+
+    Waiting(FuseConnection connection, BarFileOptions options) {
+        this.connection = connection;
+        this.options = options;
+    }
+
+    /// Whether a refused page reads as ones.
+    boolean refusesWithOnes() {
+        return options.refused() == Refused.ONES;
+    }
+
+    /// Lets a read wait for the driver.
+    BarPages.Found touch(long page, long unique) {
+        if (count >= options.maxTouches()) {
+            return BarPages.Found.BUSY;
+        }
+        count++;
+        Touch touch = touches.get(page);
+        if (touch != null) {
+            touch.uniques.add(unique);
+            return BarPages.Found.WAITS;
+        }
+        long deadline = System.nanoTime() + options.answerWithin().toNanos();
+        touches.put(page, new Touch(page, unique, deadline));
+        return BarPages.Found.ASK;
+    }
+
+    boolean hasTouch(long page) {
+        return touches.containsKey(page);
+    }
+
+    /// Lets a read wait for the end of a hold.
+    ///
+    /// @return false if too many wait
+    boolean park(long page, long unique) {
+        if (count >= options.maxTouches()) {
+            return false;
+        }
+        count++;
+        parked.computeIfAbsent(page, _ -> new ArrayList<>()).add(unique);
+        return true;
+    }
+
+    /// Takes the reads that wait for the driver, to be answered with content.
+    ///
+    /// @param content writes the page
+    /// @return whether there were any
+    boolean takeTouch(long page, Answers answers, Consumer<MemorySegment> content) {
+        Touch touch = touches.remove(page);
+        if (touch == null) {
+            return false;
+        }
+        count -= touch.uniques.size();
+        answers.add(touch.uniques, content);
+        return true;
+    }
+
+    /// Takes the reads that wait for the driver, to be refused.
+    ///
+    /// @return whether there were any
+    boolean refuse(long page, Answers answers) {
+        if (refusesWithOnes()) {
+            return takeTouch(page, answers, into -> into.fill((byte) -1));
+        }
+        return fail(page, Errno.EIO, answers);
+    }
+
+    /// Takes the reads that wait for the driver, to be failed.
+    ///
+    /// @return whether there were any
+    boolean fail(long page, Errno errno, Answers answers) {
+        Touch touch = touches.remove(page);
+        if (touch == null) {
+            return false;
+        }
+        count -= touch.uniques.size();
+        answers.addFailures(touch.uniques, errno);
+        return true;
+    }
+
+    /// Takes the reads that wait for the end of a hold.
+    ///
+    /// @return whether there were any
+    boolean takeParked(long page, Answers answers, Consumer<MemorySegment> content) {
+        List<Long> uniques = parked.isEmpty() ? null : parked.remove(page);
+        if (uniques == null) {
+            return false;
+        }
+        count -= uniques.size();
+        answers.add(uniques, content);
+        return true;
+    }
+
+    /// The pages of first accesses that wait for too long.
+    List<Long> overdue(long nowNanos) {
+        return touches.values().stream()
+                .filter(touch -> touch.deadlineNanos - nowNanos <= 0)
+                .map(touch -> touch.page)
+                .toList();
+    }
+
+    /// The pages of all first accesses.
+    List<Long> touched() {
+        return List.copyOf(touches.keySet());
+    }
+
+    Answers answers() {
+        return new Answers(connection);
+    }
+
+    /// Answers that are made under the lock, and sent without it.
+    static final class Answers {
+        private final FuseConnection connection;
+        private final List<Runnable> ready = new ArrayList<>(1);
+
+        private Answers(FuseConnection connection) {
+            this.connection = connection;
+        }
+
+        private void add(List<Long> uniques, Consumer<MemorySegment> content) {
+            MemorySegment message =
+                    Arena.ofAuto().allocate(OutHeader.SIZE + Page.SIZE, Long.BYTES);
+            content.accept(message.asSlice(OutHeader.SIZE, Page.SIZE));
+            for (long unique : uniques) {
+                ready.add(() -> connection.answer(unique, message, Page.SIZE));
+            }
+        }
+
+        private void addFailures(List<Long> uniques, Errno errno) {
+            for (long unique : uniques) {
+                ready.add(() -> connection.fail(unique, errno));
+            }
+        }
+
+        void send() {
+            ready.forEach(Runnable::run);
+        }
+    }
+}

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.mdev.core.engine.barfile;
+
+import org.jspecify.annotations.NullMarked;
