@@ -8,6 +8,7 @@ import dev.mdev.core.sync.Srcu;
 
 import org.jspecify.annotations.Nullable;
 
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Objects;
 import java.util.concurrent.TimeUnit;
@@ -123,8 +124,7 @@ public final class HomedPages {
         each(
                 offsetBytes,
                 source.byteSize(),
-                (Holding)
-                        (at, done, length) -> MemorySegment.copy(source, done, own, at, length));
+                (Holding) (at, done, length) -> MemorySegment.copy(source, done, own, at, length));
     }
 
     void fill(long offsetBytes, long lengthBytes, byte value) {
@@ -162,21 +162,29 @@ public final class HomedPages {
         return true;
     }
 
-    /// Copies one page as its users see it, unless it is on its way; otherwise as [#tryHolding].
-    boolean tryCopy(long pfn, MemorySegment destination) {
+    /// Runs a short action that reads one page: on its own memory, or on a copy of what its users
+    /// see; otherwise as [#tryHolding].
+    boolean tryReading(long pfn, long offsetInPage, HostMm.PageAction action) {
         long page = pfn - pfns.firstPfn();
         int section = direct.readLock();
         Place place;
         try {
             place = placeOf(page);
             if (place == null) {
-                MemorySegment.copy(own, Page.addressOf(page), destination, 0, Page.SIZE);
+                action.run(own, Page.addressOf(page) + offsetInPage);
                 return true;
             }
         } finally {
             direct.readUnlock(section);
         }
-        return place.home.read(new PfnRange(pfn, 1), place.page, 0, destination);
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment copy = arena.allocate(Page.SIZE, Long.BYTES);
+            if (!place.home.read(new PfnRange(pfn, 1), place.page, 0, copy)) {
+                return false;
+            }
+            action.run(copy, offsetInPage);
+            return true;
+        }
     }
 
     /// Waits until a page is not on its way.

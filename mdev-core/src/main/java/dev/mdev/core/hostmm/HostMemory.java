@@ -11,7 +11,6 @@ import dev.mdev.api.page.PfnRange;
 
 import org.jspecify.annotations.Nullable;
 
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.concurrent.locks.ReentrantLock;
@@ -256,18 +255,10 @@ public final class HostMemory implements AutoCloseable {
                 action.run(segment(), offsetOf(pfn) + offsetInPage);
                 return true;
             }
-            if (access == Access.WRITE) {
-                return homed.tryHolding(
-                        pfn, () -> action.run(segment(), offsetOf(pfn) + offsetInPage));
-            }
-            try (Arena arena = Arena.ofConfined()) {
-                MemorySegment copy = arena.allocate(Page.SIZE, Long.BYTES);
-                if (!homed.tryCopy(pfn, copy)) {
-                    return false;
-                }
-                action.run(copy, offsetInPage);
-                return true;
-            }
+            return access == Access.WRITE
+                    ? homed.tryHolding(
+                            pfn, () -> action.run(segment(), offsetOf(pfn) + offsetInPage))
+                    : homed.tryReading(pfn, offsetInPage, action);
         }
 
         /// Waits until a page is not on its way.

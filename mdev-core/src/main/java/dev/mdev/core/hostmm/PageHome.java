@@ -17,8 +17,7 @@ public interface PageHome {
     /// @param offsetBytes of the first byte, from the start of the pages
     /// @return false if not all pages are here, or some are on their way; nothing is copied then
     /// @throws dev.mdev.api.MdevException EIO if the content cannot be had
-    boolean read(
-            PfnRange pfns, long firstHomePage, long offsetBytes, MemorySegment destination);
+    boolean read(PfnRange pfns, long firstHomePage, long offsetBytes, MemorySegment destination);
 
     /// Brings the newest content into the pages' own memory and keeps outside users away until
     /// [#release]. They wait meanwhile, so the holder must be quick and wait for nothing.

@@ -156,8 +156,7 @@ public final class Syscalls {
     public void unmount(String target, int flags) {
         try (Arena arena = Arena.ofConfined()) {
             if (libc.umount2(arena.allocateFrom(target).address(), flags) < 0) {
-                throw failure(
-                        libc.errno(), "umount2 target=%s flags=%d".formatted(target, flags));
+                throw failure(libc.errno(), "umount2 target=%s flags=%d".formatted(target, flags));
             }
         }
     }

@@ -1,6 +1,5 @@
 package dev.mdev.core.engine.barfile;
 
-import dev.mdev.api.page.Page;
 import dev.mdev.core.device.MdevAssignment;
 import dev.mdev.core.hostmm.HostMm;
 import dev.mdev.core.hostmm.Vma;
@@ -9,6 +8,7 @@ import dev.mdev.core.sys.NativeFd;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Consumer;
 
 /// A region of a device as a file, for a client in another process that maps it with `MAP_SHARED`.
 /// Offsets in the file are offsets in the region.
@@ -21,6 +21,7 @@ public final class BarFile implements AutoCloseable {
     private final Askers askers;
     private final NativeFd hostFd;
     private final NativeFd clientFd;
+    private final Consumer<BarFile> onClose;
     private final List<Vma> vmas = new ArrayList<>();
     private final AtomicBoolean closed = new AtomicBoolean();
 
@@ -38,13 +39,15 @@ public final class BarFile implements AutoCloseable {
             BarNode node,
             HostMm mm,
             Askers askers,
-            Descriptors descriptors) {
+            Descriptors descriptors,
+            Consumer<BarFile> onClose) {
         this.assignment = assignment;
         this.node = node;
         this.mm = mm;
         this.askers = askers;
         this.hostFd = descriptors.host;
         this.clientFd = descriptors.client;
+        this.onClose = onClose;
     }
 
     /// Adds a mapping, before another thread sees this object.
@@ -91,14 +94,9 @@ public final class BarFile implements AutoCloseable {
         return node.counters().snapshot();
     }
 
-    /// The most pages of the file.
-    long npages() {
-        return Page.numberOf(sizeBytes());
-    }
-
-    /// Revokes everything: when this returns, what clients wrote is in the device's memory, and they
-    /// reach none of it. From then on they find the refusal of [BarFileOptions.Refused]. Closing
-    /// again does nothing.
+    /// Revokes everything: when this returns, what clients wrote is in the device's memory, and
+    /// they reach none of it. From then on they find the refusal of [BarFileOptions.Refused].
+    /// Closing again does nothing.
     @Override
     public void close() {
         if (!closed.compareAndSet(false, true)) {
@@ -112,6 +110,7 @@ public final class BarFile implements AutoCloseable {
             askers.close();
             clientFd.close();
             hostFd.close();
+            onClose.accept(this);
         }
     }
 }

@@ -55,8 +55,7 @@ public final class BarFileSystem implements AutoCloseable {
     private final Thread clock;
     private final long device;
 
-    private BarFileSystem(
-            Syscalls sys, BarMount mount, HostMemory memory, BarFileOptions options) {
+    private BarFileSystem(Syscalls sys, BarMount mount, HostMemory memory, BarFileOptions options) {
         this.sys = sys;
         this.mount = mount;
         this.memory = memory;
@@ -140,9 +139,9 @@ public final class BarFileSystem implements AutoCloseable {
         HostMm mm = new HostMm(table, memory, options.answerWithin());
         mm.addNotifier(new ForgetsRefusals(node.pages()));
         Askers askers =
-                new Askers(
-                        node.pages(), mm, BarPageTable.START_HVA, options, node.counters());
-        BarFile file = new BarFile(assignment, node, mm, askers, openTwice(node, askers));
+                new Askers(node.pages(), mm, BarPageTable.START_HVA, options, node.counters());
+        BarFile file =
+                new BarFile(assignment, node, mm, askers, openTwice(node, askers), files::remove);
         files.add(file);
         try {
             if (closed.get()) {
@@ -159,7 +158,6 @@ public final class BarFileSystem implements AutoCloseable {
             return file;
         } catch (RuntimeException | Error e) {
             file.close();
-            files.remove(file);
             throw e;
         }
     }
@@ -170,15 +168,15 @@ public final class BarFileSystem implements AutoCloseable {
         String name = HexFormat.of().formatHex(bytes);
         String path = mount.point().resolve(name).toString();
         requests.add(name, node);
+        boolean opened = false;
         try {
             NativeFd host = sys.open(path, LinuxAbi.O_RDONLY);
             try {
                 // Without this, a read of the host would read ahead.
-                var _ =
-                        sys.libc()
-                                .posixFadvise(host.number(), 0, 0, LinuxAbi.POSIX_FADV_RANDOM);
+                var _ = sys.libc().posixFadvise(host.number(), 0, 0, LinuxAbi.POSIX_FADV_RANDOM);
                 NativeFd client = sys.open(path, LinuxAbi.O_RDWR);
                 node.connect(askers, host);
+                opened = true;
                 return new BarFile.Descriptors(host, client);
             } catch (RuntimeException | Error e) {
                 host.close();
@@ -186,6 +184,9 @@ public final class BarFileSystem implements AutoCloseable {
             }
         } finally {
             requests.hide(name);
+            if (!opened) {
+                requests.remove(node);
+            }
         }
     }
 

@@ -147,8 +147,7 @@ final class BarNode implements PageCache {
 
     @Override
     public void drop(long firstPage, long npages) {
-        int errno =
-                connection.invalidate(id, Page.addressOf(firstPage), Page.bytesOf(npages));
+        int errno = connection.invalidate(id, Page.addressOf(firstPage), Page.bytesOf(npages));
         if (errno != 0 && errno != Errno.ENOENT.code() && !connection.isDead()) {
             throw Syscalls.failure(
                     errno, "invalidate node=%d page=%d npages=%d".formatted(id, firstPage, npages));
@@ -180,8 +179,7 @@ final class BarNode implements PageCache {
                 }
                 done += got;
             }
-            MemorySegment.copy(
-                    buffer, offsetBytes - start, destination, 0, destination.byteSize());
+            MemorySegment.copy(buffer, offsetBytes - start, destination, 0, destination.byteSize());
             return true;
         }
     }

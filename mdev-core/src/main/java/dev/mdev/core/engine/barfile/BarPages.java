@@ -24,6 +24,7 @@ import dev.mdev.core.hostmm.PageHome;
 import dev.mdev.core.sync.Srcu;
 
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
@@ -243,8 +244,8 @@ final class BarPages implements PageHome {
 
     /// Grants pages that are not granted, and answers the accesses that wait for them.
     ///
-    /// When it returns, none waits: so a revocation, which comes later, finds no read of these pages
-    /// in progress that depends on it.
+    /// When it returns, none waits: so a revocation, which comes later, finds no read of these
+    /// pages in progress that depends on it.
     ///
     /// @throws MdevException EBUSY if one of the physical pages is visible at another place
     void grant(long first, PfnRange pfns, boolean writable) {
@@ -258,6 +259,30 @@ final class BarPages implements PageHome {
             throw e;
         }
         answers.send();
+        if (pfns.npages() >= BULK_PAGES) {
+            makeRoomForBulk(first, first + pfns.npages(), answers.pages());
+        }
+    }
+
+    /// Removes what a refused read of many pages left in the page cache: pages without content,
+    /// that the kernel would read one by one. Now it reads many at a time again.
+    private void makeRoomForBulk(long first, long end, List<Long> answered) {
+        long page = first;
+        for (long done : answered) {
+            dropIfPossible(page, done);
+            page = done + 1;
+        }
+        dropIfPossible(page, end);
+    }
+
+    private void dropIfPossible(long first, long end) {
+        if (first < end) {
+            try {
+                cache.drop(first, end - first);
+            } catch (MdevException _) {
+                // The pages are granted all the same.
+            }
+        }
     }
 
     private Waiting.Answers grantPublished(long first, PfnRange pfns, boolean writable) {
@@ -284,6 +309,7 @@ final class BarPages implements PageHome {
             words.set(page, PageWords.granted(pfns.firstPfn() + i, writable));
             if (waiting.takeTouch(page, answers, into -> copyLocked(page, into))) {
                 words.set(page, words.get(page) | CACHED);
+                answers.note(page);
             }
         }
         return answers;
@@ -432,9 +458,7 @@ final class BarPages implements PageHome {
                 long word = words.get(page);
                 if (target == ABSENT) {
                     if (pfn(word) != 0) {
-                        memory.blockOf(pfn(word))
-                                .homedPages()
-                                .withdraw(new PfnRange(pfn(word), 1));
+                        memory.blockOf(pfn(word)).homedPages().withdraw(new PfnRange(pfn(word), 1));
                     }
                     words.set(page, ABSENT);
                 } else {

@@ -70,6 +70,11 @@ final class BarRequests implements FuseConnection.Handler {
         names.remove(name);
     }
 
+    /// Forgets a file that could not be opened.
+    void remove(BarNode node) {
+        nodes.remove(node.id());
+    }
+
     /// The files that are known.
     List<BarNode> nodes() {
         return List.copyOf(nodes.values());
@@ -88,8 +93,7 @@ final class BarRequests implements FuseConnection.Handler {
             case FuseAbi.FUSE_GETATTR -> getattr(request, scratch);
             case FuseAbi.FUSE_OPEN -> open(request, scratch);
             case FuseAbi.FUSE_STATFS -> statfs(request, scratch);
-            case FuseAbi.FUSE_RELEASE, FuseAbi.FUSE_DESTROY ->
-                    connection.succeed(request.unique());
+            case FuseAbi.FUSE_RELEASE, FuseAbi.FUSE_DESTROY -> connection.succeed(request.unique());
             case FuseAbi.FUSE_SETATTR, FuseAbi.FUSE_OPENDIR ->
                     connection.fail(request.unique(), Errno.EPERM);
             // These have no answer.

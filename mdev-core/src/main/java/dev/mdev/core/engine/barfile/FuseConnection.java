@@ -83,8 +83,7 @@ final class FuseConnection {
                     arena.allocate(MAX_DATA_BYTES + FuseAbi.FUSE_BUFFER_HEADER_SIZE, Long.BYTES);
             MemorySegment scratch = arena.allocate(MAX_DATA_BYTES + OutHeader.SIZE, Long.BYTES);
             while (!dead) {
-                long length =
-                        sys.libc().read(fd.number(), buffer.address(), buffer.byteSize());
+                long length = sys.libc().read(fd.number(), buffer.address(), buffer.byteSize());
                 if (length < 0) {
                     endUnlessHarmless(sys.libc().errno());
                     continue;
@@ -179,10 +178,7 @@ final class FuseConnection {
         out.set(SHORT, FuseAbi.InitOut.CONGESTION_THRESHOLD, MAX_BACKGROUND);
         out.set(INT, FuseAbi.InitOut.MAX_WRITE, MAX_DATA_BYTES);
         out.set(INT, FuseAbi.InitOut.TIME_GRAN, 1);
-        out.set(
-                SHORT,
-                FuseAbi.InitOut.MAX_PAGES,
-                (short) Page.countFor(MAX_DATA_BYTES));
+        out.set(SHORT, FuseAbi.InitOut.MAX_PAGES, (short) Page.countFor(MAX_DATA_BYTES));
         answer(request.unique(), scratch, FuseAbi.InitOut.SIZE);
     }
 
@@ -198,8 +194,7 @@ final class FuseConnection {
             message.set(LONG, OutHeader.SIZE + NotifyInvalInodeOut.INO, node);
             message.set(LONG, OutHeader.SIZE + NotifyInvalInodeOut.OFF, offsetBytes);
             message.set(LONG, OutHeader.SIZE + NotifyInvalInodeOut.LEN, lengthBytes);
-            return trySend(
-                    message, 0, FuseAbi.FUSE_NOTIFY_INVAL_INODE, NotifyInvalInodeOut.SIZE);
+            return trySend(message, 0, FuseAbi.FUSE_NOTIFY_INVAL_INODE, NotifyInvalInodeOut.SIZE);
         }
     }
 

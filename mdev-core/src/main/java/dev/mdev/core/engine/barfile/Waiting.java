@@ -137,14 +137,14 @@ final class Waiting {
     static final class Answers {
         private final FuseConnection connection;
         private final List<Runnable> ready = new ArrayList<>(1);
+        private final List<Long> pages = new ArrayList<>(1);
 
         private Answers(FuseConnection connection) {
             this.connection = connection;
         }
 
         private void add(List<Long> uniques, Consumer<MemorySegment> content) {
-            MemorySegment message =
-                    Arena.ofAuto().allocate(OutHeader.SIZE + Page.SIZE, Long.BYTES);
+            MemorySegment message = Arena.ofAuto().allocate(OutHeader.SIZE + Page.SIZE, Long.BYTES);
             content.accept(message.asSlice(OutHeader.SIZE, Page.SIZE));
             for (long unique : uniques) {
                 ready.add(() -> connection.answer(unique, message, Page.SIZE));
@@ -155,6 +155,16 @@ final class Waiting {
             for (long unique : uniques) {
                 ready.add(() -> connection.fail(unique, errno));
             }
+        }
+
+        /// Notes that a page is answered.
+        void note(long page) {
+            pages.add(page);
+        }
+
+        /// The pages that were noted.
+        List<Long> pages() {
+            return pages;
         }
 
         void send() {

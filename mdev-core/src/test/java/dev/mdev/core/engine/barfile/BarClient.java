@@ -149,7 +149,8 @@ final class BarClient implements AutoCloseable {
                             } catch (IOException e) {
                                 throw new UncheckedIOException(e);
                             }
-                        });
+                        },
+                        Thread::startVirtualThread);
         try {
             return line.get(Deadlines.HANG_SECONDS, TimeUnit.SECONDS);
         } catch (InterruptedException | ExecutionException | TimeoutException e) {
@@ -159,8 +160,7 @@ final class BarClient implements AutoCloseable {
 
     /// Sends a signal.
     void signal(String name) throws Exception {
-        Process kill =
-                new ProcessBuilder("kill", "-" + name, Long.toString(process.pid())).start();
+        Process kill = new ProcessBuilder("kill", "-" + name, Long.toString(process.pid())).start();
         assertThat(kill.waitFor(Deadlines.HANG_SECONDS, TimeUnit.SECONDS)).isTrue();
     }
 

@@ -35,7 +35,7 @@ class BarFileTest extends BarWorld {
                 .allMatch(request -> request.reason() == MapRequest.Reason.FIRST_TOUCH)
                 .extracting(MapRequest::page)
                 .doesNotHaveDuplicates();
-        assertThat(file.residentPages()).isEqualTo(16);
+        awaitResident(file, 16);
         assertThat(assignment.mdev().residentPages()).isEqualTo(16);
     }
 
@@ -49,7 +49,7 @@ class BarFileTest extends BarWorld {
         client.store(at(40), 8);
 
         assertThat(device(0).requests).extracting(MapRequest::page).containsExactly(20L, 40L);
-        assertThat(file.residentPages()).isEqualTo(2);
+        awaitResident(file, 2);
     }
 
     @Test
@@ -67,7 +67,7 @@ class BarFileTest extends BarWorld {
         client.fill(0, DEVICE_PAGES, 5);
 
         assertThat(device(0).requests).hasSize(2);
-        assertThat(file.residentPages()).isEqualTo(DEVICE_PAGES);
+        awaitResident(file, DEVICE_PAGES);
         assertThat(client.mismatches(0, DEVICE_PAGES, 5)).isZero();
     }
 

@@ -1,5 +1,6 @@
 package dev.mdev.core.engine.barfile;
 
+import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.mdev.api.page.Page;
@@ -96,6 +97,18 @@ abstract class BarWorld {
 
     final ScriptedDriver.Device device(int index) {
         return driver.devices.get(index);
+    }
+
+    /// Waits until a file has so many granted pages: an access is answered a moment before the
+    /// books have its page.
+    static void awaitResident(BarFile file, long npages) {
+        long start = System.nanoTime();
+        while (file.residentPages() != npages) {
+            assertThat(System.nanoTime() - start)
+                    .as("residentPages=%d expected=%d", file.residentPages(), npages)
+                    .isLessThan(Deadlines.HANG.toNanos());
+            Thread.onSpinWait();
+        }
     }
 
     static long at(long page) {
