@@ -11,7 +11,9 @@
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <time.h>
+#include <linux/fuse.h>
 #include <linux/kvm.h>
 #include <linux/userfaultfd.h>
 
@@ -23,6 +25,7 @@
 
 static void linux_abi(void)
 {
+	MACRO(LinuxAbi, O_RDONLY);
 	MACRO(LinuxAbi, O_RDWR);
 	MACRO(LinuxAbi, O_NONBLOCK);
 	MACRO(LinuxAbi, O_SYNC);
@@ -40,6 +43,15 @@ static void linux_abi(void)
 	MACRO(LinuxAbi, MFD_CLOEXEC);
 	MACRO(LinuxAbi, EFD_CLOEXEC);
 	MACRO(LinuxAbi, EFD_NONBLOCK);
+	MACRO(LinuxAbi, POSIX_FADV_RANDOM);
+	MACRO(LinuxAbi, SYNC_FILE_RANGE_WAIT_BEFORE);
+	MACRO(LinuxAbi, SYNC_FILE_RANGE_WRITE);
+	MACRO(LinuxAbi, SYNC_FILE_RANGE_WAIT_AFTER);
+	MACRO(LinuxAbi, MS_NOSUID);
+	MACRO(LinuxAbi, MS_NODEV);
+	MACRO(LinuxAbi, MS_NOEXEC);
+	MACRO(LinuxAbi, MNT_FORCE);
+	MACRO(LinuxAbi, MNT_DETACH);
 	MACRO(LinuxAbi, POLLIN);
 	MACRO(LinuxAbi, SIGBUS);
 	MACRO(LinuxAbi, SIGUSR1);
@@ -219,6 +231,111 @@ static void vcpu_structs(void)
 	OFFSET(KvmVcpuAbi.CpuidEntry2, EAX, struct kvm_cpuid_entry2, eax);
 }
 
+static void fuse_numbers(void)
+{
+	MACRO(FuseAbi, FUSE_KERNEL_VERSION);
+	MACRO(FuseAbi, FUSE_ROOT_ID);
+	/* Not in the headers for programs (fs/fuse/fuse_i.h). */
+	VALUE(FuseAbi, FUSE_BUFFER_HEADER_SIZE, 0x1000);
+	MACRO(FuseAbi, FUSE_LOOKUP);
+	MACRO(FuseAbi, FUSE_FORGET);
+	MACRO(FuseAbi, FUSE_GETATTR);
+	MACRO(FuseAbi, FUSE_SETATTR);
+	MACRO(FuseAbi, FUSE_OPEN);
+	MACRO(FuseAbi, FUSE_READ);
+	MACRO(FuseAbi, FUSE_WRITE);
+	MACRO(FuseAbi, FUSE_STATFS);
+	MACRO(FuseAbi, FUSE_RELEASE);
+	MACRO(FuseAbi, FUSE_INIT);
+	MACRO(FuseAbi, FUSE_OPENDIR);
+	MACRO(FuseAbi, FUSE_INTERRUPT);
+	MACRO(FuseAbi, FUSE_DESTROY);
+	MACRO(FuseAbi, FUSE_BATCH_FORGET);
+	MACRO(FuseAbi, FUSE_BIG_WRITES);
+	MACRO(FuseAbi, FUSE_ABORT_ERROR);
+	MACRO(FuseAbi, FUSE_MAX_PAGES);
+	MACRO(FuseAbi, FOPEN_KEEP_CACHE);
+	MACRO(FuseAbi, FOPEN_NOFLUSH);
+	MACRO(FuseAbi, FUSE_WRITE_CACHE);
+	MACRO(FuseAbi, FUSE_NOTIFY_INVAL_INODE);
+}
+
+static void fuse_structs(void)
+{
+	SIZE(FuseAbi.InHeader, struct fuse_in_header);
+	OFFSET(FuseAbi.InHeader, LEN, struct fuse_in_header, len);
+	OFFSET(FuseAbi.InHeader, OPCODE, struct fuse_in_header, opcode);
+	OFFSET(FuseAbi.InHeader, UNIQUE, struct fuse_in_header, unique);
+	OFFSET(FuseAbi.InHeader, NODEID, struct fuse_in_header, nodeid);
+	SIZE(FuseAbi.OutHeader, struct fuse_out_header);
+	OFFSET(FuseAbi.OutHeader, LEN, struct fuse_out_header, len);
+	OFFSET(FuseAbi.OutHeader, ERROR, struct fuse_out_header, error);
+	OFFSET(FuseAbi.OutHeader, UNIQUE, struct fuse_out_header, unique);
+	VALUE(FuseAbi.InitIn, MIN_SIZE, offsetof(struct fuse_init_in, flags) + 4);
+	OFFSET(FuseAbi.InitIn, MAJOR, struct fuse_init_in, major);
+	OFFSET(FuseAbi.InitIn, MINOR, struct fuse_init_in, minor);
+	OFFSET(FuseAbi.InitIn, MAX_READAHEAD, struct fuse_init_in, max_readahead);
+	OFFSET(FuseAbi.InitIn, FLAGS, struct fuse_init_in, flags);
+	SIZE(FuseAbi.InitOut, struct fuse_init_out);
+	OFFSET(FuseAbi.InitOut, MAJOR, struct fuse_init_out, major);
+	OFFSET(FuseAbi.InitOut, MINOR, struct fuse_init_out, minor);
+	OFFSET(FuseAbi.InitOut, MAX_READAHEAD, struct fuse_init_out, max_readahead);
+	OFFSET(FuseAbi.InitOut, FLAGS, struct fuse_init_out, flags);
+	OFFSET(FuseAbi.InitOut, MAX_BACKGROUND, struct fuse_init_out, max_background);
+	OFFSET(FuseAbi.InitOut, CONGESTION_THRESHOLD, struct fuse_init_out, congestion_threshold);
+	OFFSET(FuseAbi.InitOut, MAX_WRITE, struct fuse_init_out, max_write);
+	OFFSET(FuseAbi.InitOut, TIME_GRAN, struct fuse_init_out, time_gran);
+	OFFSET(FuseAbi.InitOut, MAX_PAGES, struct fuse_init_out, max_pages);
+	SIZE(FuseAbi.Attr, struct fuse_attr);
+	OFFSET(FuseAbi.Attr, INO, struct fuse_attr, ino);
+	OFFSET(FuseAbi.Attr, SIZE_BYTES, struct fuse_attr, size);
+	OFFSET(FuseAbi.Attr, BLOCKS, struct fuse_attr, blocks);
+	OFFSET(FuseAbi.Attr, MODE, struct fuse_attr, mode);
+	OFFSET(FuseAbi.Attr, NLINK, struct fuse_attr, nlink);
+	OFFSET(FuseAbi.Attr, UID, struct fuse_attr, uid);
+	OFFSET(FuseAbi.Attr, GID, struct fuse_attr, gid);
+	OFFSET(FuseAbi.Attr, BLKSIZE, struct fuse_attr, blksize);
+	SIZE(FuseAbi.EntryOut, struct fuse_entry_out);
+	OFFSET(FuseAbi.EntryOut, NODEID, struct fuse_entry_out, nodeid);
+	OFFSET(FuseAbi.EntryOut, GENERATION, struct fuse_entry_out, generation);
+	OFFSET(FuseAbi.EntryOut, ENTRY_VALID, struct fuse_entry_out, entry_valid);
+	OFFSET(FuseAbi.EntryOut, ATTR_VALID, struct fuse_entry_out, attr_valid);
+	OFFSET(FuseAbi.EntryOut, ATTR, struct fuse_entry_out, attr);
+	SIZE(FuseAbi.AttrOut, struct fuse_attr_out);
+	OFFSET(FuseAbi.AttrOut, ATTR_VALID, struct fuse_attr_out, attr_valid);
+	OFFSET(FuseAbi.AttrOut, ATTR, struct fuse_attr_out, attr);
+	SIZE(FuseAbi.OpenIn, struct fuse_open_in);
+	OFFSET(FuseAbi.OpenIn, FLAGS, struct fuse_open_in, flags);
+	SIZE(FuseAbi.OpenOut, struct fuse_open_out);
+	OFFSET(FuseAbi.OpenOut, FH, struct fuse_open_out, fh);
+	OFFSET(FuseAbi.OpenOut, OPEN_FLAGS, struct fuse_open_out, open_flags);
+	SIZE(FuseAbi.ReadIn, struct fuse_read_in);
+	OFFSET(FuseAbi.ReadIn, FH, struct fuse_read_in, fh);
+	OFFSET(FuseAbi.ReadIn, OFFSET, struct fuse_read_in, offset);
+	OFFSET(FuseAbi.ReadIn, SIZE_BYTES, struct fuse_read_in, size);
+	SIZE(FuseAbi.WriteIn, struct fuse_write_in);
+	OFFSET(FuseAbi.WriteIn, FH, struct fuse_write_in, fh);
+	OFFSET(FuseAbi.WriteIn, OFFSET, struct fuse_write_in, offset);
+	OFFSET(FuseAbi.WriteIn, SIZE_BYTES, struct fuse_write_in, size);
+	OFFSET(FuseAbi.WriteIn, WRITE_FLAGS, struct fuse_write_in, write_flags);
+	SIZE(FuseAbi.WriteOut, struct fuse_write_out);
+	OFFSET(FuseAbi.WriteOut, SIZE_BYTES, struct fuse_write_out, size);
+	SIZE(FuseAbi.StatfsOut, struct fuse_statfs_out);
+	OFFSET(FuseAbi.StatfsOut, BSIZE, struct fuse_statfs_out, st.bsize);
+	OFFSET(FuseAbi.StatfsOut, NAMELEN, struct fuse_statfs_out, st.namelen);
+	SIZE(FuseAbi.ForgetIn, struct fuse_forget_in);
+	OFFSET(FuseAbi.ForgetIn, NLOOKUP, struct fuse_forget_in, nlookup);
+	SIZE(FuseAbi.BatchForgetIn, struct fuse_batch_forget_in);
+	OFFSET(FuseAbi.BatchForgetIn, COUNT, struct fuse_batch_forget_in, count);
+	SIZE(FuseAbi.ForgetOne, struct fuse_forget_one);
+	OFFSET(FuseAbi.ForgetOne, NODEID, struct fuse_forget_one, nodeid);
+	OFFSET(FuseAbi.ForgetOne, NLOOKUP, struct fuse_forget_one, nlookup);
+	SIZE(FuseAbi.NotifyInvalInodeOut, struct fuse_notify_inval_inode_out);
+	OFFSET(FuseAbi.NotifyInvalInodeOut, INO, struct fuse_notify_inval_inode_out, ino);
+	OFFSET(FuseAbi.NotifyInvalInodeOut, OFF, struct fuse_notify_inval_inode_out, off);
+	OFFSET(FuseAbi.NotifyInvalInodeOut, LEN, struct fuse_notify_inval_inode_out, len);
+}
+
 int main(void)
 {
 	linux_abi();
@@ -228,5 +345,7 @@ int main(void)
 	kvm_structs();
 	vcpu_numbers();
 	vcpu_structs();
+	fuse_numbers();
+	fuse_structs();
 	return 0;
 }

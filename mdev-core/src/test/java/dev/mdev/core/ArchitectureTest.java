@@ -64,6 +64,16 @@ class ArchitectureTest extends ArchitectureRules {
                                 "core.pci")
                         .row("core.dirty", "api", "api.page", "core.addr", "core.memslot")
                         .row("core.engine", "api", "api.page", "core.hostmm", "core.memslot")
+                        .row(
+                                "core.engine.barfile",
+                                "api",
+                                "api.page",
+                                "core.addr",
+                                "core.device",
+                                "core.engine",
+                                "core.hostmm",
+                                "core.sync",
+                                "core.sys")
                         .row("core.engine.kvm.kernel", "api", "core.memslot", "core.sys")
                         .row(
                                 "core.engine.kvm.mm",

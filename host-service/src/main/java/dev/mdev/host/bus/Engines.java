@@ -4,6 +4,7 @@ import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.core.engine.Engine;
 import dev.mdev.core.engine.EngineProbe;
+import dev.mdev.core.engine.barfile.BarFileSystem;
 import dev.mdev.core.engine.kvm.KvmEngine;
 import dev.mdev.core.engine.kvm.mm.MemfdMemory;
 import dev.mdev.core.engine.software.SoftwareEngine;
@@ -64,9 +65,18 @@ public final class Engines {
         return reports;
     }
 
+    /// What machines of other processes need, and what is found here.
+    public EngineProbe barFiles() {
+        return probe(BarFileSystem::probe);
+    }
+
     private static EngineProbe probe(Option option) {
+        return probe(() -> option.engine.get().probe());
+    }
+
+    private static EngineProbe probe(Supplier<EngineProbe> probe) {
         try {
-            return option.engine.get().probe();
+            return probe.get();
         } catch (MdevException | LinkageError e) {
             return new EngineProbe(
                     List.of(

@@ -40,12 +40,14 @@ class DoctorController {
     /// The report.
     ///
     /// @param java the Java runtime's version
+    /// @param barFiles whether the machines of other processes can map BARs
     /// @param overdue callbacks of devices, parents and drivers that exceed their deadline
     /// @param lost devices that cannot end, and the calls that they are stuck in
     /// @param state the state directory, and its condition at the start
     record Report(
             String java,
             List<EngineReport> engines,
+            BarFileReport barFiles,
             List<HostDrivers.LoadedDriver> drivers,
             List<String> overdue,
             List<String> lost,
@@ -86,11 +88,17 @@ class DoctorController {
     record EngineReport(
             String name, boolean inUse, boolean available, List<EngineProbe.Finding> findings) {}
 
+    /// BARs as files.
+    ///
+    /// @param available whether they work here
+    record BarFileReport(boolean available, List<EngineProbe.Finding> findings) {}
+
     @GetMapping
     Report report() {
         return new Report(
                 Runtime.version().toString(),
                 engines.reports().stream().map(DoctorController::report).toList(),
+                barFiles(engines.barFiles()),
                 drivers.drivers(),
                 bus.overdueCalls().stream().map(DoctorController::words).toList(),
                 bus.statuses().stream()
@@ -121,6 +129,10 @@ class DoctorController {
                 opening.unfinished().stream().map(VerbReport::of).toList(),
                 bus.unfinished().stream().map(VerbReport::of).toList(),
                 bus.quarantined());
+    }
+
+    private static BarFileReport barFiles(EngineProbe probe) {
+        return new BarFileReport(probe.isAvailable(), probe.findings());
     }
 
     private static EngineReport report(Engines.Report engine) {

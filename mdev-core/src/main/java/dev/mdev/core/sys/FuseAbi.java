@@ -3,8 +3,6 @@ package dev.mdev.core.sys;
 /// `linux/fuse.h`: requests of the kernel for a file system in user space, read from a file, and
 /// answers and notices, written to it. The names are the header's, without `fuse_`.
 public final class FuseAbi {
-    public static final String DEVICE = "/dev/fuse";
-
     public static final int FUSE_KERNEL_VERSION = 7;
     public static final long FUSE_ROOT_ID = 1;
 

@@ -27,7 +27,12 @@ class AbiTest {
     private static final String ABSENT = "absent";
 
     private static final List<Class<?>> ABIS =
-            List.of(LinuxAbi.class, UserfaultfdAbi.class, KvmAbi.class, KvmVcpuAbi.class);
+            List.of(
+                    LinuxAbi.class,
+                    UserfaultfdAbi.class,
+                    KvmAbi.class,
+                    KvmVcpuAbi.class,
+                    FuseAbi.class);
 
     @TempDir Path directory;
 
@@ -75,7 +80,7 @@ class AbiTest {
                                 List.of(
                                         "sh",
                                         "-c",
-                                        "printf '#include <linux/kvm.h>\\n"
+                                        "printf '#include <linux/fuse.h>\\n#include <linux/kvm.h>\\n"
                                                 + "#include <linux/userfaultfd.h>\\n'"
                                                 + " | cc -fsyntax-only -x c -"))
                         != null,

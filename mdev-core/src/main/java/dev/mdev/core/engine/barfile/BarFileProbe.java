@@ -3,7 +3,6 @@ package dev.mdev.core.engine.barfile;
 import dev.mdev.api.MdevException;
 import dev.mdev.core.engine.EngineProbe;
 import dev.mdev.core.engine.EngineProbe.Finding;
-import dev.mdev.core.sys.FuseAbi;
 import dev.mdev.core.sys.LinuxAbi;
 import dev.mdev.core.sys.NativeFd;
 import dev.mdev.core.sys.Syscalls;
@@ -43,8 +42,8 @@ final class BarFileProbe {
     }
 
     private Finding device() {
-        String need = FuseAbi.DEVICE + " can be opened";
-        try (NativeFd _ = sys.open(FuseAbi.DEVICE, LinuxAbi.O_RDWR)) {
+        String need = BarMount.DEVICE + " can be opened";
+        try (NativeFd _ = sys.open(BarMount.DEVICE, LinuxAbi.O_RDWR)) {
             return new Finding(need, true, "opened", "");
         } catch (MdevException | LinkageError e) {
             return new Finding(
@@ -52,7 +51,7 @@ final class BarFileProbe {
                     false,
                     e.toString(),
                     "load the fuse module, and give this process read and write access to "
-                            + FuseAbi.DEVICE);
+                            + BarMount.DEVICE);
         }
     }
 

@@ -2,7 +2,6 @@ package dev.mdev.core.engine.barfile;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
-import dev.mdev.core.sys.FuseAbi;
 import dev.mdev.core.sys.LinuxAbi;
 import dev.mdev.core.sys.NativeFd;
 import dev.mdev.core.sys.Syscalls;
@@ -22,6 +21,8 @@ import java.util.List;
 /// A process that dies leaves its mount behind, on which every access fails with ENOTCONN. The next
 /// one knows by the lock that the process is gone, and detaches the mount.
 final class BarMount implements AutoCloseable {
+    static final String DEVICE = "/dev/fuse";
+
     private static final Path MOUNTS = Path.of("/proc/self/mountinfo");
     private static final Path CONNECTIONS = Path.of("/sys/fs/fuse/connections");
     private static final String SOURCE = "mdev-bars";
@@ -127,7 +128,7 @@ final class BarMount implements AutoCloseable {
     /// @return the file of requests
     /// @throws MdevException EPERM without the right to mount
     NativeFd mount() {
-        NativeFd fd = sys.open(FuseAbi.DEVICE, LinuxAbi.O_RDWR);
+        NativeFd fd = sys.open(DEVICE, LinuxAbi.O_RDWR);
         try {
             sys.mount(
                     SOURCE,
