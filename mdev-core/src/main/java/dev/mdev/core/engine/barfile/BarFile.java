@@ -1,6 +1,5 @@
 package dev.mdev.core.engine.barfile;
 
-import dev.mdev.core.device.MdevAssignment;
 import dev.mdev.core.hostmm.HostMm;
 import dev.mdev.core.hostmm.Vma;
 import dev.mdev.core.sys.NativeFd;
@@ -15,7 +14,7 @@ import java.util.function.Consumer;
 ///
 /// Any thread may call all methods.
 public final class BarFile implements AutoCloseable {
-    private final MdevAssignment assignment;
+    private final Consumer<Vma> unmap;
     private final BarNode node;
     private final HostMm mm;
     private final Askers askers;
@@ -35,13 +34,13 @@ public final class BarFile implements AutoCloseable {
     record Descriptors(NativeFd host, NativeFd client) {}
 
     BarFile(
-            MdevAssignment assignment,
+            Consumer<Vma> unmap,
             BarNode node,
             HostMm mm,
             Askers askers,
             Descriptors descriptors,
             Consumer<BarFile> onClose) {
-        this.assignment = assignment;
+        this.unmap = unmap;
         this.node = node;
         this.mm = mm;
         this.askers = askers;
@@ -103,7 +102,7 @@ public final class BarFile implements AutoCloseable {
             return;
         }
         try {
-            vmas.forEach(assignment::unmap);
+            vmas.forEach(unmap);
             mm.close();
         } finally {
             node.pages().close();

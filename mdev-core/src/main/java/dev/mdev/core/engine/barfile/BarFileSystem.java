@@ -116,14 +116,38 @@ public final class BarFileSystem implements AutoCloseable {
     ///
     /// @throws MdevException EINVAL if the region has no such area, ESHUTDOWN after [#close]
     public BarFile open(MdevAssignment assignment, RegionInfo region) {
+        return open(
+                region.areas(),
+                new Owner() {
+                    @Override
+                    public Vma map(HostMm mm, RegionArea area) {
+                        return assignment.map(mm, region, area);
+                    }
+
+                    @Override
+                    public void unmap(Vma vma) {
+                        assignment.unmap(vma);
+                    }
+                });
+    }
+
+    /// The owner of a region.
+    interface Owner {
+        /// Reserves the addresses of an area.
+        Vma map(HostMm mm, RegionArea area);
+
+        /// Removes what was reserved.
+        void unmap(Vma vma);
+    }
+
+    BarFile open(List<RegionArea> all, Owner owner) {
         List<RegionArea> areas =
-                region.areas().stream()
+                all.stream()
                         .filter(area -> area.kind() != RegionArea.Kind.TRAPPED)
                         .sorted(Comparator.comparingLong(RegionArea::offsetBytes))
                         .toList();
         if (areas.isEmpty()) {
-            throw new MdevException(
-                    Errno.EINVAL, "nothing can be mapped: region=" + region.index());
+            throw new MdevException(Errno.EINVAL, "nothing can be mapped: areas=" + all);
         }
         BarNode node =
                 new BarNode(
@@ -141,7 +165,7 @@ public final class BarFileSystem implements AutoCloseable {
         Askers askers =
                 new Askers(node.pages(), mm, BarPageTable.START_HVA, options, node.counters());
         BarFile file =
-                new BarFile(assignment, node, mm, askers, openTwice(node, askers), files::remove);
+                new BarFile(owner::unmap, node, mm, askers, openTwice(node, askers), files::remove);
         files.add(file);
         try {
             if (closed.get()) {
@@ -149,10 +173,10 @@ public final class BarFileSystem implements AutoCloseable {
             }
             for (RegionArea area : areas) {
                 table.next(area.offsetBytes());
-                Vma vma = assignment.map(mm, region, area);
+                Vma vma = owner.map(mm, area);
                 file.add(vma);
                 if (area.kind() == RegionArea.Kind.EAGER) {
-                    assignment.populate(mm, vma);
+                    mm.populate(vma);
                 }
             }
             return file;
