@@ -28,6 +28,9 @@ final class BarMount implements AutoCloseable {
     private static final String SOURCE = "mdev-bars";
     private static final String TYPE = "fuse.mdev";
 
+    /// Where a device number has the high bits of its minor number (Linux `new_encode_dev`).
+    private static final int HIGH_MINOR_SHIFT = 12;
+
     /// The field of the mount point in a line of `mountinfo`; proc(5).
     private static final int MOUNT_POINT_FIELD = 4;
 
@@ -157,7 +160,8 @@ final class BarMount implements AutoCloseable {
     }
 
     private static void abort(long device, MdevException cause) {
-        long minor = (device & 0xff) | ((device >> 12) & ~0xffL);
+        long low = 0xff;
+        long minor = (device & low) | ((device >> HIGH_MINOR_SHIFT) & ~low);
         try {
             Files.writeString(CONNECTIONS.resolve(minor + "/abort"), "1");
         } catch (IOException e) {

@@ -54,13 +54,9 @@ final class BarNode implements PageCache {
         this.areas = List.copyOf(areas);
         BarFile.Area last = areas.getLast();
         this.sizeBytes = last.offsetBytes() + last.sizeBytes();
-        this.pages =
-                new BarPages(
-                        Page.numberOf(sizeBytes),
-                        memory,
-                        this,
-                        new Waiting(connection, options),
-                        counters);
+        PageStates states =
+                new PageStates(Page.numberOf(sizeBytes), memory, new Waiting(connection, options));
+        this.pages = new BarPages(states, this, counters);
     }
 
     long id() {

@@ -140,7 +140,7 @@ final class BarRequests implements FuseConnection.Handler {
             return;
         }
         boolean isHost = read.handle() == BarNode.HOST_HANDLE;
-        switch (node.pages().readPage(page, unique, isHost, into)) {
+        switch (node.pages().clients().readPage(page, unique, isHost, into)) {
             case CONTENT -> {
                 connection.answer(unique, scratch, Page.SIZE);
                 node.counters().pagesRead(1);
@@ -161,7 +161,8 @@ final class BarRequests implements FuseConnection.Handler {
             FuseRequest.Read read,
             MemorySegment into,
             MemorySegment scratch) {
-        if (node.pages().readMany(read.offsetBytes(), into) == BarPages.Found.CONTENT) {
+        if (node.pages().clients().readMany(read.offsetBytes(), into)
+                == ClientPages.Found.CONTENT) {
             connection.answer(unique, scratch, into.byteSize());
             node.counters().pagesRead(Page.countFor(into.byteSize()));
         } else {
@@ -181,9 +182,9 @@ final class BarRequests implements FuseConnection.Handler {
         boolean inside = write.offsetBytes() <= node.sizeBytes() - size;
         if ((write.flags() & FuseAbi.FUSE_WRITE_CACHE) != 0) {
             if (inside) {
-                node.pages().writtenBack(write.offsetBytes(), write.data());
+                node.pages().clients().writtenBack(write.offsetBytes(), write.data());
             }
-        } else if (!inside || !node.pages().write(write.offsetBytes(), write.data())) {
+        } else if (!inside || !node.pages().clients().write(write.offsetBytes(), write.data())) {
             connection.fail(request.unique(), Errno.EPERM);
             return;
         }

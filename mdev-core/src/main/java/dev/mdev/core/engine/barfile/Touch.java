@@ -3,7 +3,7 @@ package dev.mdev.core.engine.barfile;
 import java.util.ArrayList;
 import java.util.List;
 
-/// The first access to a page, while it waits for an answer. Guarded by the lock of [BarPages],
+/// The first access to a page, while it waits for an answer. Guarded by the lock of [PageStates],
 /// except for the constants.
 final class Touch {
     final long page;

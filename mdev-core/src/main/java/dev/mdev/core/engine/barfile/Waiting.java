@@ -14,7 +14,7 @@ import java.util.Map;
 import java.util.function.Consumer;
 
 /// The reads of one file that wait for an answer: first accesses, and reads of held pages. Guarded
-/// by the lock of [BarPages].
+/// by the lock of [PageStates].
 final class Waiting {
     private final FuseConnection connection;
     private final BarFileOptions options;
@@ -35,19 +35,19 @@ final class Waiting {
     }
 
     /// Lets a read wait for the driver.
-    BarPages.Found touch(long page, long unique) {
+    ClientPages.Found touch(long page, long unique) {
         if (count >= options.maxTouches()) {
-            return BarPages.Found.BUSY;
+            return ClientPages.Found.BUSY;
         }
         count++;
         Touch touch = touches.get(page);
         if (touch != null) {
             touch.uniques.add(unique);
-            return BarPages.Found.WAITS;
+            return ClientPages.Found.WAITS;
         }
         long deadline = System.nanoTime() + options.answerWithin().toNanos();
         touches.put(page, new Touch(page, unique, deadline));
-        return BarPages.Found.ASK;
+        return ClientPages.Found.ASK;
     }
 
     boolean hasTouch(long page) {
@@ -76,7 +76,7 @@ final class Waiting {
             return false;
         }
         count -= touch.uniques.size();
-        answers.add(touch.uniques, content);
+        answers.add(connection, touch.uniques, content);
         return true;
     }
 
@@ -99,7 +99,7 @@ final class Waiting {
             return false;
         }
         count -= touch.uniques.size();
-        answers.addFailures(touch.uniques, errno);
+        answers.addFailures(connection, touch.uniques, errno);
         return true;
     }
 
@@ -112,7 +112,7 @@ final class Waiting {
             return false;
         }
         count -= uniques.size();
-        answers.add(uniques, content);
+        answers.add(connection, uniques, content);
         return true;
     }
 
@@ -129,21 +129,13 @@ final class Waiting {
         return List.copyOf(touches.keySet());
     }
 
-    Answers answers() {
-        return new Answers(connection);
-    }
-
     /// Answers that are made under the lock, and sent without it.
     static final class Answers {
-        private final FuseConnection connection;
         private final List<Runnable> ready = new ArrayList<>(1);
         private final List<Long> pages = new ArrayList<>(1);
 
-        private Answers(FuseConnection connection) {
-            this.connection = connection;
-        }
-
-        private void add(List<Long> uniques, Consumer<MemorySegment> content) {
+        private void add(
+                FuseConnection connection, List<Long> uniques, Consumer<MemorySegment> content) {
             MemorySegment message = Arena.ofAuto().allocate(OutHeader.SIZE + Page.SIZE, Long.BYTES);
             content.accept(message.asSlice(OutHeader.SIZE, Page.SIZE));
             for (long unique : uniques) {
@@ -151,7 +143,7 @@ final class Waiting {
             }
         }
 
-        private void addFailures(List<Long> uniques, Errno errno) {
+        private void addFailures(FuseConnection connection, List<Long> uniques, Errno errno) {
             for (long unique : uniques) {
                 ready.add(() -> connection.fail(unique, errno));
             }
