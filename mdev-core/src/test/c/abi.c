@@ -27,6 +27,7 @@ static void linux_abi(void)
 {
 	MACRO(LinuxAbi, O_RDONLY);
 	MACRO(LinuxAbi, O_RDWR);
+	MACRO(LinuxAbi, O_DIRECT);
 	MACRO(LinuxAbi, O_NONBLOCK);
 	MACRO(LinuxAbi, O_SYNC);
 	MACRO(LinuxAbi, O_CLOEXEC);
@@ -313,6 +314,7 @@ static void fuse_structs(void)
 	OFFSET(FuseAbi.ReadIn, FH, struct fuse_read_in, fh);
 	OFFSET(FuseAbi.ReadIn, OFFSET, struct fuse_read_in, offset);
 	OFFSET(FuseAbi.ReadIn, SIZE_BYTES, struct fuse_read_in, size);
+	OFFSET(FuseAbi.ReadIn, FLAGS, struct fuse_read_in, flags);
 	SIZE(FuseAbi.WriteIn, struct fuse_write_in);
 	OFFSET(FuseAbi.WriteIn, FH, struct fuse_write_in, fh);
 	OFFSET(FuseAbi.WriteIn, OFFSET, struct fuse_write_in, offset);

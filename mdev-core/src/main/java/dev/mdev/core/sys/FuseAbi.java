@@ -146,6 +146,7 @@ public final class FuseAbi {
         public static final int FH = 0;
         public static final int OFFSET = 8;
         public static final int SIZE_BYTES = 16;
+        public static final int FLAGS = 32;
 
         private ReadIn() {}
     }

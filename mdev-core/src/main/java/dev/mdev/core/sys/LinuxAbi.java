@@ -6,6 +6,7 @@ public final class LinuxAbi {
     public static final int O_RDWR = 2;
     public static final int O_NONBLOCK = 0x800;
     public static final int O_SYNC = 0x101000;
+    public static final int O_DIRECT = 0x4000;
     public static final int O_CLOEXEC = 0x80000;
 
     public static final int PROT_NONE = 0;

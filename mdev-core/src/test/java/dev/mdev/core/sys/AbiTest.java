@@ -80,7 +80,8 @@ class AbiTest {
                                 List.of(
                                         "sh",
                                         "-c",
-                                        "printf '#include <linux/fuse.h>\\n#include <linux/kvm.h>\\n"
+                                        "printf '#include <linux/fuse.h>\\n"
+                                                + "#include <linux/kvm.h>\\n"
                                                 + "#include <linux/userfaultfd.h>\\n'"
                                                 + " | cc -fsyntax-only -x c -"))
                         != null,

@@ -16,6 +16,9 @@ import java.util.concurrent.TimeUnit;
 final class Askers implements AutoCloseable {
     private static final long IDLE_SECONDS = 10;
 
+    /// How often the driver is asked if a revocation comes between its refusal and the answer.
+    private static final int ATTEMPTS = 1000;
+
     private final BarPages pages;
     private final HostMm mm;
     private final long startHva;
@@ -53,22 +56,27 @@ final class Askers implements AutoCloseable {
     /// A grant answers the access on its way in ([BarPages#grant]); a refusal is answered here.
     private void resolve(long page) {
         counters.touched();
-        boolean open = true;
-        while (open && pages.isAwaited(page)) {
+        for (int i = 0; i < ATTEMPTS && pages.isAwaited(page); i++) {
             long epoch = pages.epoch();
-            open =
+            boolean denied =
                     switch (fault(startHva + Page.addressOf(page))) {
-                        case FaultResult.Mapped _ -> true;
-                        case FaultResult.Trapped _ -> {
-                            counters.lastRefusal("the driver traps the access");
-                            yield !pages.deny(page, epoch);
-                        }
-                        case FaultResult.Failed failed -> {
-                            counters.lastRefusal(failed.refusal().reason());
-                            yield !pages.deny(page, epoch);
-                        }
+                        case FaultResult.Mapped _ -> false;
+                        case FaultResult.Trapped _ ->
+                                deny(page, epoch, "the driver traps the access");
+                        case FaultResult.Failed failed ->
+                                deny(page, epoch, failed.refusal().reason());
                     };
+            if (denied) {
+                return;
+            }
         }
+        // A driver that takes back each of its refusals, or a page that the kernel does not let go.
+        pages.giveUp(page, Errno.EIO);
+    }
+
+    private boolean deny(long page, long epoch, String reason) {
+        counters.lastRefusal(reason);
+        return pages.deny(page, epoch);
     }
 
     /// Asks for a page to store to, because the client maps the file for loads and stores, and a

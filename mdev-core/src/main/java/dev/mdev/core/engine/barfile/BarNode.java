@@ -12,6 +12,7 @@ import org.jspecify.annotations.Nullable;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 
@@ -36,6 +37,8 @@ final class BarNode implements PageCache {
 
     /// How often it may still be opened.
     private final AtomicInteger opens = new AtomicInteger(2);
+
+    private final AtomicBoolean readingMany = new AtomicBoolean();
 
     private volatile @Nullable Askers askers;
     private volatile @Nullable NativeFd hostFd;
@@ -112,6 +115,21 @@ final class BarNode implements PageCache {
                 .anyMatch(area ->
                         offset >= area.offsetBytes()
                                 && offset - area.offsetBytes() < area.sizeBytes());
+    }
+
+    /// Reads several pages, one thread at a time: many large reads of one client must not take all
+    /// readers.
+    ///
+    /// @return whether it read them
+    boolean readMany(long offsetBytes, MemorySegment into) {
+        if (!readingMany.compareAndSet(false, true)) {
+            return false;
+        }
+        try {
+            return pages.clients().readMany(offsetBytes, into) == ClientPages.Found.CONTENT;
+        } finally {
+            readingMany.set(false);
+        }
     }
 
     /// Has the driver asked for a page.

@@ -20,6 +20,10 @@ final class BarPages {
     /// From this many pages on, a grant makes room for reads of many pages.
     private static final long BULK_PAGES = 8;
 
+    /// The most pages that leave the page cache at a time: a read of the file waits for a look at
+    /// all of them.
+    private static final long MAX_RUN = 1 << 15;
+
     private final PageStates states;
     private final PageCache cache;
     private final BarCounters counters;
@@ -121,7 +125,7 @@ final class BarPages {
     /// Revokes granted pages. When it returns, their content is in their own memory, and no client
     /// access reaches it.
     ///
-    /// @throws MdevException EIO if the kernel does not let go of them; they are granted still
+    /// @throws MdevException EIO if the kernel does not let go of some; the caller may try again
     void revoke(long first, long end) {
         states.lock.lock();
         try {
@@ -157,7 +161,7 @@ final class BarPages {
             states.lock.lock();
             try {
                 runFirst = states.findLocked(state, page, end);
-                runEnd = states.takeLocked(state, runFirst, end);
+                runEnd = states.takeLocked(state, runFirst, Math.min(end, runFirst + MAX_RUN));
             } finally {
                 states.lock.unlock();
             }
@@ -165,7 +169,7 @@ final class BarPages {
                 host.awaitReads();
                 new Eviction(states, cache, runFirst, runEnd, ABSENT).run();
             }
-            page = Math.max(runEnd, page + 1);
+            page = runEnd;
         }
     }
 

@@ -111,6 +111,11 @@ final class BarRequests implements FuseConnection.Handler {
             connection.fail(request.unique(), node == null ? Errno.ENOENT : Errno.EINVAL);
             return;
         }
+        if (read.isDirect()) {
+            // Nothing that maps the file needs it, and it knows no bounds.
+            connection.fail(request.unique(), Errno.EPERM);
+            return;
+        }
         long size = Math.min(read.sizeBytes(), node.sizeBytes() - read.offsetBytes());
         if (size <= 0 || size > FuseConnection.MAX_DATA_BYTES) {
             if (size <= 0) {
@@ -161,8 +166,7 @@ final class BarRequests implements FuseConnection.Handler {
             FuseRequest.Read read,
             MemorySegment into,
             MemorySegment scratch) {
-        if (node.pages().clients().readMany(read.offsetBytes(), into)
-                == ClientPages.Found.CONTENT) {
+        if (node.readMany(read.offsetBytes(), into)) {
             connection.answer(unique, scratch, into.byteSize());
             node.counters().pagesRead(Page.countFor(into.byteSize()));
         } else {

@@ -7,6 +7,7 @@ import dev.mdev.core.sys.FuseAbi.InHeader;
 import dev.mdev.core.sys.FuseAbi.InitIn;
 import dev.mdev.core.sys.FuseAbi.ReadIn;
 import dev.mdev.core.sys.FuseAbi.WriteIn;
+import dev.mdev.core.sys.LinuxAbi;
 
 import org.jspecify.annotations.Nullable;
 
@@ -65,7 +66,8 @@ record FuseRequest(int opcode, long unique, long node, MemorySegment body) {
     /// @param handle from the answer to its open request
     /// @param offsetBytes at least 0
     /// @param sizeBytes at least 1
-    record Read(long handle, long offsetBytes, long sizeBytes) {}
+    /// @param isDirect whether it goes past the page cache
+    record Read(long handle, long offsetBytes, long sizeBytes, boolean isDirect) {}
 
     @Nullable Read read() {
         if (body.byteSize() < ReadIn.SIZE) {
@@ -75,7 +77,8 @@ record FuseRequest(int opcode, long unique, long node, MemorySegment body) {
                 new Read(
                         body.get(LONG, ReadIn.FH),
                         body.get(LONG, ReadIn.OFFSET),
-                        Integer.toUnsignedLong(body.get(INT, ReadIn.SIZE_BYTES)));
+                        Integer.toUnsignedLong(body.get(INT, ReadIn.SIZE_BYTES)),
+                        (body.get(INT, ReadIn.FLAGS) & LinuxAbi.O_DIRECT) != 0);
         return isRange(read.offsetBytes, read.sizeBytes) ? read : null;
     }
 
