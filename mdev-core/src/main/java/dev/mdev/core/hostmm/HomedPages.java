@@ -276,9 +276,10 @@ public final class HomedPages {
         return next - page;
     }
 
+    @SuppressWarnings("ReferenceEquality") // a home is one object
     private static boolean follows(@Nullable Place first, @Nullable Place other, long distance) {
         if (first == null || other == null) {
-            return first == other;
+            return first == null && other == null;
         }
         return first.home == other.home && first.page + distance == other.page;
     }

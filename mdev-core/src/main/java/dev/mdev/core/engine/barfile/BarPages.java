@@ -93,9 +93,7 @@ final class BarPages {
         for (long i = 0; i < pfns.npages(); i++) {
             long page = first + i;
             states.setLocked(page, PageWords.granted(pfns.firstPfn() + i, writable));
-            if (states.waitingLocked()
-                    .takeTouch(page, answers, into -> states.copyPageLocked(page, into))) {
-                states.cachedLocked(page);
+            if (states.answerLocked(page, states.waitingLocked().takeTouch(page), answers)) {
                 answers.note(page);
             }
         }
@@ -191,7 +189,7 @@ final class BarPages {
         Waiting.Answers answers = new Waiting.Answers();
         states.lock.lock();
         try {
-            if (epoch != asked && !clients.isClosedLocked()) {
+            if (epoch != asked && !states.isClosedLocked()) {
                 return false;
             }
             denyLocked(page, answers);
@@ -256,7 +254,7 @@ final class BarPages {
         Waiting.Answers answers = new Waiting.Answers();
         states.lock.lock();
         try {
-            clients.closeLocked();
+            states.closeLocked();
             for (long page : states.waitingLocked().touched()) {
                 denyLocked(page, answers);
             }

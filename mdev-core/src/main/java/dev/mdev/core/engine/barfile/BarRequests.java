@@ -235,7 +235,7 @@ final class BarRequests implements FuseConnection.Handler {
         out.set(INT, Attr.NLINK, node == null ? 2 : 1);
         out.set(INT, Attr.UID, uid);
         out.set(INT, Attr.GID, gid);
-        out.set(INT, Attr.BLKSIZE, (int) Page.SIZE);
+        out.set(INT, Attr.BLKSIZE, Page.SIZE);
     }
 
     private void open(FuseRequest request, MemorySegment scratch) {
@@ -253,7 +253,7 @@ final class BarRequests implements FuseConnection.Handler {
 
     private void statfs(FuseRequest request, MemorySegment scratch) {
         MemorySegment out = scratch.asSlice(OutHeader.SIZE, StatfsOut.SIZE).fill((byte) 0);
-        out.set(INT, StatfsOut.BSIZE, (int) Page.SIZE);
+        out.set(INT, StatfsOut.BSIZE, Page.SIZE);
         out.set(INT, StatfsOut.NAMELEN, MAX_NAME_BYTES);
         connection.answer(request.unique(), scratch, StatfsOut.SIZE);
     }

@@ -18,9 +18,6 @@ final class ClientPages {
     private final PageStates states;
     private final BarCounters counters;
 
-    @GuardedBy("states.lock")
-    private boolean closed;
-
     ClientPages(PageStates states, BarCounters counters) {
         this.states = states;
         this.counters = counters;
@@ -50,7 +47,7 @@ final class ClientPages {
             Waiting waiting = states.waitingLocked();
             return switch (state(states.getLocked(page))) {
                 case GRANTED, EVICTING, PageWords.DENIED -> {
-                    states.copyPageLocked(page, into);
+                    states.copyLocked(page, 0, into);
                     states.cachedLocked(page);
                     yield Found.CONTENT;
                 }
@@ -64,7 +61,7 @@ final class ClientPages {
 
     @GuardedBy("states.lock")
     private Found touchLocked(long page, long unique, MemorySegment into) {
-        if (!closed) {
+        if (!states.isClosedLocked()) {
             return states.waitingLocked().touch(page, unique);
         }
         if (!states.waitingLocked().refusesWithOnes()) {
@@ -72,17 +69,6 @@ final class ClientPages {
         }
         into.fill((byte) -1);
         return Found.CONTENT;
-    }
-
-    /// From now on no access waits for the driver: each is refused.
-    @GuardedBy("states.lock")
-    void closeLocked() {
-        closed = true;
-    }
-
-    @GuardedBy("states.lock")
-    boolean isClosedLocked() {
-        return closed;
     }
 
     /// Looks up a read of several pages, or of parts of pages: all must be granted. Such a read
@@ -93,13 +79,10 @@ final class ClientPages {
             if (!areAllLocked(offsetBytes, into.byteSize(), 0)) {
                 return Found.REFUSED;
             }
-            eachPage(
-                    offsetBytes,
-                    into,
-                    (page, offset, part) -> {
-                        states.copyLocked(page, offset, part);
-                        states.cachedLocked(page);
-                    });
+            for (PagePart part : PagePart.of(offsetBytes, into)) {
+                states.copyLocked(part.page(), part.offsetInPage(), part.buffer());
+                states.cachedLocked(part.page());
+            }
             return Found.CONTENT;
         } finally {
             states.lock.unlock();
@@ -121,15 +104,15 @@ final class ClientPages {
 
     /// Takes what clients wrote into pages that were granted writable; other stores are lost.
     void writtenBack(long offsetBytes, MemorySegment data) {
-        eachPage(offsetBytes, data, this::pageWrittenBack);
+        PagePart.of(offsetBytes, data).forEach(this::pageWrittenBack);
     }
 
-    private void pageWrittenBack(long page, long offsetInPage, MemorySegment part) {
+    private void pageWrittenBack(PagePart part) {
         states.lock.lock();
         try {
-            long word = states.getLocked(page);
+            long word = states.getLocked(part.page());
             if (has(word, WRITABLE) && (state(word) == GRANTED || state(word) == EVICTING)) {
-                states.storeLocked(page, offsetInPage, part);
+                states.storeLocked(part.page(), part.offsetInPage(), part.buffer());
             } else {
                 counters.storesLost();
             }
@@ -147,30 +130,13 @@ final class ClientPages {
             if (!areAllLocked(offsetBytes, data.byteSize(), WRITABLE)) {
                 return false;
             }
-            eachPage(
-                    offsetBytes,
-                    data,
-                    (page, offset, part) -> {
-                        states.storeLocked(page, offset, part);
-                        states.cachedLocked(page);
-                    });
+            for (PagePart part : PagePart.of(offsetBytes, data)) {
+                states.storeLocked(part.page(), part.offsetInPage(), part.buffer());
+                states.cachedLocked(part.page());
+            }
             return true;
         } finally {
             states.lock.unlock();
-        }
-    }
-
-    private interface PartAction {
-        void run(long page, long offsetInPage, MemorySegment part);
-    }
-
-    private static void eachPage(long offsetBytes, MemorySegment buffer, PartAction action) {
-        long done = 0;
-        while (done < buffer.byteSize()) {
-            long at = offsetBytes + done;
-            long length = Math.min(buffer.byteSize() - done, Page.SIZE - Page.offsetOf(at));
-            action.run(Page.numberOf(at), Page.offsetOf(at), buffer.asSlice(done, length));
-            done += length;
         }
     }
 }

@@ -77,16 +77,9 @@ final class HostPages implements PageHome {
         try {
             Place place = placeLocked(pfns, firstHomePage);
             if (place == Place.OWN) {
-                long done = 0;
-                while (done < destination.byteSize()) {
-                    long at = offsetBytes + done;
-                    long length =
-                            Math.min(destination.byteSize() - done, Page.SIZE - Page.offsetOf(at));
+                for (PagePart part : PagePart.of(offsetBytes, destination)) {
                     states.copyLocked(
-                            firstHomePage + Page.numberOf(at),
-                            Page.offsetOf(at),
-                            destination.asSlice(done, length));
-                    done += length;
+                            firstHomePage + part.page(), part.offsetInPage(), part.buffer());
                 }
             }
             return place;
@@ -127,19 +120,14 @@ final class HostPages implements PageHome {
 
     private boolean readEach(
             PfnRange pfns, long firstHomePage, long offsetBytes, MemorySegment destination) {
-        long done = 0;
-        while (done < destination.byteSize()) {
-            long at = offsetBytes + done;
-            long length = Math.min(destination.byteSize() - done, Page.SIZE - Page.offsetOf(at));
-            long page = Page.numberOf(at);
+        for (PagePart part : PagePart.of(offsetBytes, destination)) {
             if (!read(
-                    new PfnRange(pfns.firstPfn() + page, 1),
-                    firstHomePage + page,
-                    Page.offsetOf(at),
-                    destination.asSlice(done, length))) {
+                    new PfnRange(pfns.firstPfn() + part.page(), 1),
+                    firstHomePage + part.page(),
+                    part.offsetInPage(),
+                    part.buffer())) {
                 return false;
             }
-            done += length;
         }
         return true;
     }
@@ -175,10 +163,7 @@ final class HostPages implements PageHome {
             for (long i = 0; i < pfns.npages(); i++) {
                 long page = firstHomePage + i;
                 states.setLocked(page, withState(states.getLocked(page), GRANTED));
-                if (states.waitingLocked()
-                        .takeParked(page, answers, into -> states.copyPageLocked(page, into))) {
-                    states.cachedLocked(page);
-                }
+                var _ = states.answerLocked(page, states.waitingLocked().takeParked(page), answers);
             }
             states.settledLocked();
         } finally {

@@ -9,10 +9,10 @@ import com.google.errorprone.annotations.concurrent.GuardedBy;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
-import dev.mdev.api.page.Page;
 import dev.mdev.core.hostmm.HostMemory;
 
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
@@ -44,6 +44,9 @@ final class PageStates {
     /// Pages that are refused.
     @GuardedBy("lock")
     private long denied;
+
+    @GuardedBy("lock")
+    private boolean closed;
 
     /// @param waiting becomes this object's
     PageStates(long npages, HostMemory memory, Waiting waiting) {
@@ -111,10 +114,28 @@ final class PageStates {
                 data, 0, block.segment(), block.offsetOf(pfn) + offsetInPage, data.byteSize());
     }
 
-    /// A copy of a whole page that waits for its reader.
+    /// Answers requests with the content of a page.
+    ///
+    /// @return whether there are any
     @GuardedBy("lock")
-    void copyPageLocked(long page, MemorySegment into) {
-        copyLocked(page, 0, into.asSlice(0, Page.SIZE));
+    boolean answerLocked(long page, List<Long> uniques, Waiting.Answers answers) {
+        if (uniques.isEmpty()) {
+            return false;
+        }
+        copyLocked(page, 0, waiting.answer(uniques, answers));
+        cachedLocked(page);
+        return true;
+    }
+
+    /// Refuses all accesses from now on.
+    @GuardedBy("lock")
+    void closeLocked() {
+        closed = true;
+    }
+
+    @GuardedBy("lock")
+    boolean isClosedLocked() {
+        return closed;
     }
 
     /// The first page of a state in `[page, end)`, or `end`.

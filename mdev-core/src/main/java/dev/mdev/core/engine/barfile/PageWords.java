@@ -30,7 +30,7 @@ final class PageWords {
     private static final int LEAF_SHIFT = 9;
     private static final int LEAF_SIZE = 1 << LEAF_SHIFT;
 
-    private final long @Nullable [][] leaves;
+    private final long[] @Nullable [] leaves;
 
     PageWords(long npages) {
         leaves = new long[Math.toIntExact((npages + LEAF_SIZE - 1) >> LEAF_SHIFT)][];

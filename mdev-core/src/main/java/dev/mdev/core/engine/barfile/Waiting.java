@@ -11,7 +11,6 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.function.Consumer;
 
 /// The reads of one file that wait for an answer: first accesses, and reads of held pages. Guarded
 /// by the lock of [PageStates].
@@ -66,54 +65,58 @@ final class Waiting {
         return true;
     }
 
-    /// Takes the reads that wait for the driver, to be answered with content.
+    /// Takes the reads that wait for the driver.
     ///
-    /// @param content writes the page
-    /// @return whether there were any
-    boolean takeTouch(long page, Answers answers, Consumer<MemorySegment> content) {
+    /// @return their requests
+    List<Long> takeTouch(long page) {
         Touch touch = touches.remove(page);
         if (touch == null) {
-            return false;
+            return List.of();
         }
         count -= touch.uniques.size();
-        answers.add(connection, touch.uniques, content);
-        return true;
+        return touch.uniques;
+    }
+
+    /// Takes the reads that wait for the end of a hold.
+    ///
+    /// @return their requests
+    List<Long> takeParked(long page) {
+        List<Long> uniques = parked.isEmpty() ? null : parked.remove(page);
+        if (uniques == null) {
+            return List.of();
+        }
+        count -= uniques.size();
+        return uniques;
+    }
+
+    /// Prepares one answer to some requests.
+    ///
+    /// @return room for the page
+    MemorySegment answer(List<Long> uniques, Answers answers) {
+        return answers.add(connection, uniques);
     }
 
     /// Takes the reads that wait for the driver, to be refused.
     ///
     /// @return whether there were any
     boolean refuse(long page, Answers answers) {
-        if (refusesWithOnes()) {
-            return takeTouch(page, answers, into -> into.fill((byte) -1));
+        if (!refusesWithOnes()) {
+            return fail(page, Errno.EIO, answers);
         }
-        return fail(page, Errno.EIO, answers);
+        List<Long> uniques = takeTouch(page);
+        if (!uniques.isEmpty()) {
+            answer(uniques, answers).fill((byte) -1);
+        }
+        return !uniques.isEmpty();
     }
 
     /// Takes the reads that wait for the driver, to be failed.
     ///
     /// @return whether there were any
     boolean fail(long page, Errno errno, Answers answers) {
-        Touch touch = touches.remove(page);
-        if (touch == null) {
-            return false;
-        }
-        count -= touch.uniques.size();
-        answers.addFailures(connection, touch.uniques, errno);
-        return true;
-    }
-
-    /// Takes the reads that wait for the end of a hold.
-    ///
-    /// @return whether there were any
-    boolean takeParked(long page, Answers answers, Consumer<MemorySegment> content) {
-        List<Long> uniques = parked.isEmpty() ? null : parked.remove(page);
-        if (uniques == null) {
-            return false;
-        }
-        count -= uniques.size();
-        answers.add(connection, uniques, content);
-        return true;
+        List<Long> uniques = takeTouch(page);
+        answers.addFailures(connection, uniques, errno);
+        return !uniques.isEmpty();
     }
 
     /// The pages of first accesses that wait for too long.
@@ -134,13 +137,12 @@ final class Waiting {
         private final List<Runnable> ready = new ArrayList<>(1);
         private final List<Long> pages = new ArrayList<>(1);
 
-        private void add(
-                FuseConnection connection, List<Long> uniques, Consumer<MemorySegment> content) {
+        private MemorySegment add(FuseConnection connection, List<Long> uniques) {
             MemorySegment message = Arena.ofAuto().allocate(OutHeader.SIZE + Page.SIZE, Long.BYTES);
-            content.accept(message.asSlice(OutHeader.SIZE, Page.SIZE));
             for (long unique : uniques) {
                 ready.add(() -> connection.answer(unique, message, Page.SIZE));
             }
+            return message.asSlice(OutHeader.SIZE, Page.SIZE);
         }
 
         private void addFailures(FuseConnection connection, List<Long> uniques, Errno errno) {

@@ -114,6 +114,7 @@ class FuseRequestTest {
     }
 
     /// A C library without a kernel: takes down what is answered.
+    @SuppressWarnings("restricted") // of a message that the code under test has just made
     private Libc libc() {
         return (Libc)
                 Proxy.newProxyInstance(
