@@ -8,16 +8,12 @@ import dev.mdev.core.support.Seeded;
 import dev.mdev.core.sys.FuseAbi;
 import dev.mdev.core.sys.FuseAbi.InHeader;
 import dev.mdev.core.sys.FuseAbi.OutHeader;
-import dev.mdev.core.sys.Libc;
-import dev.mdev.core.sys.Syscalls;
 
 import org.junit.jupiter.api.Test;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.lang.reflect.Proxy;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.SplittableRandom;
@@ -28,7 +24,7 @@ class FuseRequestTest {
     private static final int REQUESTS = 2000;
     private static final int SIZE = 512;
 
-    private final List<Long> answered = new ArrayList<>();
+    private final FakeKernel kernel = new FakeKernel();
 
     @Test
     void aRequestThatIsCutShortIsNoRequest() {
@@ -53,11 +49,11 @@ class FuseRequestTest {
     private void answersRandomRequests(SplittableRandom random) {
         try (Arena arena = Arena.ofConfined();
                 HostMemory memory = HostMemory.withHomes(new OffHeapBackend(), Long.MAX_VALUE)) {
-            FuseConnection connection = connection();
+            FuseConnection connection = kernel.connection;
             BarRequests requests = new BarRequests(connection, 0, 0);
             BarNode node =
                     new BarNode(
-                            new Syscalls(libc()),
+                            kernel.sys,
                             connection,
                             2,
                             List.of(new BarFile.Area(0, 0x8000), new BarFile.Area(0x10000, 0x8000)),
@@ -69,14 +65,15 @@ class FuseRequestTest {
                     arena.allocate(FuseConnection.MAX_DATA_BYTES + OutHeader.SIZE, Long.BYTES);
             for (int i = 0; i < REQUESTS; i++) {
                 FuseRequest request = randomRequest(random, buffer);
-                answered.clear();
+                kernel.answers.clear();
 
                 requests.handle(request, scratch);
 
                 boolean silent =
                         request.opcode() == FuseAbi.FUSE_FORGET
                                 || request.opcode() == FuseAbi.FUSE_BATCH_FORGET;
-                assertThat(answered)
+                assertThat(kernel.answers)
+                        .extracting(FakeKernel.Answer::unique)
                         .as("opcode=%d", request.opcode())
                         .isEqualTo(silent ? List.of() : List.of(request.unique()));
                 if (silent) {
@@ -106,31 +103,5 @@ class FuseRequestTest {
         FuseRequest request = FuseRequest.of(buffer, length);
         assertThat(request).isNotNull();
         return Objects.requireNonNull(request);
-    }
-
-    private FuseConnection connection() {
-        Syscalls sys = new Syscalls(libc());
-        return new FuseConnection(sys, sys.owned(1000, "fuse", () -> "open"));
-    }
-
-    /// A C library without a kernel: takes down what is answered.
-    @SuppressWarnings("restricted") // of a message that the code under test has just made
-    private Libc libc() {
-        return (Libc)
-                Proxy.newProxyInstance(
-                        Libc.class.getClassLoader(),
-                        new Class<?>[] {Libc.class},
-                        (_, method, arguments) -> {
-                            if (method.getName().equals("write")) {
-                                MemorySegment message =
-                                        MemorySegment.ofAddress((Long) arguments[1])
-                                                .reinterpret((Long) arguments[2]);
-                                answered.add(message.get(ValueLayout.JAVA_LONG, OutHeader.UNIQUE));
-                                assertThat(message.get(ValueLayout.JAVA_INT, OutHeader.LEN))
-                                        .isEqualTo(message.byteSize());
-                                return arguments[2];
-                            }
-                            return method.getReturnType() == long.class ? (Object) 0L : 0;
-                        });
     }
 }
