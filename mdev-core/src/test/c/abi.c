@@ -12,9 +12,14 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <linux/fuse.h>
 #include <linux/kvm.h>
+#include <linux/magic.h>
 #include <linux/userfaultfd.h>
 
 #define VALUE(cls, name, value) printf(#cls "." #name " %lld\n", (long long)(value))
@@ -66,6 +71,74 @@ static void linux_abi(void)
 	SIZE(LinuxAbi.Siginfo, siginfo_t);
 	OFFSET(LinuxAbi.Siginfo, ADDR, siginfo_t, si_addr);
 	SIZE(LinuxAbi.Timespec, struct timespec);
+}
+
+static void file_abi(void)
+{
+	MACRO(FileAbi, O_ACCMODE);
+	MACRO(FileAbi, O_RDONLY);
+	MACRO(FileAbi, O_WRONLY);
+	MACRO(FileAbi, O_APPEND);
+	MACRO(FileAbi, O_DIRECT);
+	MACRO(FileAbi, O_PATH);
+	MACRO(FileAbi, F_GETFL);
+	MACRO(FileAbi, F_SETFL);
+	MACRO(FileAbi, F_ADD_SEALS);
+	MACRO(FileAbi, F_GET_SEALS);
+	MACRO(FileAbi, F_SEAL_SHRINK);
+	MACRO(FileAbi, F_SEAL_WRITE);
+	MACRO(FileAbi, MFD_ALLOW_SEALING);
+	MACRO(FileAbi, S_IFMT);
+	MACRO(FileAbi, S_IFREG);
+	VALUE(FileAbi, TMPFS_MAGIC, (int)TMPFS_MAGIC);
+	VALUE(FileAbi, HUGETLBFS_MAGIC, (int)HUGETLBFS_MAGIC);
+	VALUE(FileAbi, EXT4_SUPER_MAGIC, (int)EXT4_SUPER_MAGIC);
+	VALUE(FileAbi, XFS_SUPER_MAGIC, (int)XFS_SUPER_MAGIC);
+	VALUE(FileAbi, BTRFS_SUPER_MAGIC, (int)BTRFS_SUPER_MAGIC);
+	SIZE(FileAbi.Stat, struct stat);
+	OFFSET(FileAbi.Stat, DEV, struct stat, st_dev);
+	OFFSET(FileAbi.Stat, INO, struct stat, st_ino);
+	OFFSET(FileAbi.Stat, MODE, struct stat, st_mode);
+	OFFSET(FileAbi.Stat, FILE_SIZE, struct stat, st_size);
+	OFFSET(FileAbi.Stat, BLKSIZE, struct stat, st_blksize);
+	SIZE(FileAbi.Statfs, struct statfs);
+	OFFSET(FileAbi.Statfs, TYPE, struct statfs, f_type);
+}
+
+static void socket_abi(void)
+{
+	MACRO(SocketAbi, AF_UNIX);
+	MACRO(SocketAbi, SOCK_STREAM);
+	MACRO(SocketAbi, SOCK_CLOEXEC);
+	MACRO(SocketAbi, SOL_SOCKET);
+	MACRO(SocketAbi, SO_PEERCRED);
+	MACRO(SocketAbi, SO_SNDTIMEO);
+	MACRO(SocketAbi, SCM_RIGHTS);
+	MACRO(SocketAbi, MSG_CTRUNC);
+	MACRO(SocketAbi, MSG_DONTWAIT);
+	MACRO(SocketAbi, MSG_NOSIGNAL);
+	MACRO(SocketAbi, MSG_CMSG_CLOEXEC);
+	MACRO(SocketAbi, SHUT_RDWR);
+	SIZE(SocketAbi.SockaddrUn, struct sockaddr_un);
+	OFFSET(SocketAbi.SockaddrUn, FAMILY, struct sockaddr_un, sun_family);
+	OFFSET(SocketAbi.SockaddrUn, PATH, struct sockaddr_un, sun_path);
+	SIZE(SocketAbi.Msghdr, struct msghdr);
+	OFFSET(SocketAbi.Msghdr, IOV, struct msghdr, msg_iov);
+	OFFSET(SocketAbi.Msghdr, IOVLEN, struct msghdr, msg_iovlen);
+	OFFSET(SocketAbi.Msghdr, CONTROL, struct msghdr, msg_control);
+	OFFSET(SocketAbi.Msghdr, CONTROLLEN, struct msghdr, msg_controllen);
+	OFFSET(SocketAbi.Msghdr, FLAGS, struct msghdr, msg_flags);
+	SIZE(SocketAbi.Iovec, struct iovec);
+	OFFSET(SocketAbi.Iovec, BASE, struct iovec, iov_base);
+	OFFSET(SocketAbi.Iovec, LEN, struct iovec, iov_len);
+	SIZE(SocketAbi.Cmsghdr, struct cmsghdr);
+	OFFSET(SocketAbi.Cmsghdr, LEN, struct cmsghdr, cmsg_len);
+	OFFSET(SocketAbi.Cmsghdr, LEVEL, struct cmsghdr, cmsg_level);
+	OFFSET(SocketAbi.Cmsghdr, TYPE, struct cmsghdr, cmsg_type);
+	SIZE(SocketAbi.Ucred, struct ucred);
+	OFFSET(SocketAbi.Ucred, PID, struct ucred, pid);
+	OFFSET(SocketAbi.Ucred, UID, struct ucred, uid);
+	OFFSET(SocketAbi.Ucred, GID, struct ucred, gid);
 }
 
 static void userfaultfd_numbers(void)
@@ -341,6 +414,8 @@ static void fuse_structs(void)
 int main(void)
 {
 	linux_abi();
+	file_abi();
+	socket_abi();
 	userfaultfd_numbers();
 	userfaultfd_structs();
 	kvm_numbers();

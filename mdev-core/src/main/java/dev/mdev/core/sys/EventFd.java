@@ -1,6 +1,7 @@
 package dev.mdev.core.sys;
 
 import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -13,6 +14,10 @@ import java.lang.foreign.ValueLayout;
 /// [#signal] may be called by any thread and does not wait; it must not run during or after the
 /// close.
 public final class EventFd implements AutoCloseable {
+    private static final String LINK = "anon_inode:[eventfd]";
+
+    private static final MemorySegment ONE = one();
+
     private final Libc libc;
     private final NativeFd fd;
 
@@ -32,6 +37,30 @@ public final class EventFd implements AutoCloseable {
         this.fd = fd;
     }
 
+    private static MemorySegment one() {
+        MemorySegment one = Arena.global().allocate(ValueLayout.JAVA_LONG);
+        one.set(ValueLayout.JAVA_LONG, 0, 1);
+        return one;
+    }
+
+    /// Wraps a descriptor from another process, and makes it one that does not block.
+    ///
+    /// The other process shares the flag, and can undo it: then its counter can be full, and
+    /// [#signal] waits until somebody reads it.
+    ///
+    /// @param fd becomes this object's if this succeeds
+    /// @throws dev.mdev.api.MdevException EINVAL if it is no event counter
+    public static EventFd adopt(Syscalls sys, NativeFd fd) {
+        if (!sys.linkOf(fd).equals(LINK)) {
+            throw new MdevException(Errno.EINVAL, "not an eventfd: " + fd);
+        }
+        int flags = sys.fcntl(fd, FileAbi.F_GETFL, 0, "F_GETFL");
+        if ((flags & LinuxAbi.O_NONBLOCK) == 0) {
+            var _ = sys.fcntl(fd, FileAbi.F_SETFL, flags | LinuxAbi.O_NONBLOCK, "F_SETFL");
+        }
+        return new EventFd(sys, fd);
+    }
+
     /// The descriptor for the waiting side.
     public NativeFd fd() {
         return fd;
@@ -40,13 +69,9 @@ public final class EventFd implements AutoCloseable {
     /// Counts one. If the counter is at its maximum, the reader has yet to see the earlier event,
     /// and sees this one with it.
     public void signal() {
-        try (Arena scratch = Arena.ofConfined()) {
-            MemorySegment one = scratch.allocate(ValueLayout.JAVA_LONG);
-            one.set(ValueLayout.JAVA_LONG, 0, 1);
-            if (libc.write(fd.number(), one.address(), Long.BYTES) < 0
-                    && libc.errno() != Errno.EAGAIN.code()) {
-                throw Syscalls.failure(libc.errno(), "write to " + fd);
-            }
+        if (libc.write(fd.number(), ONE.address(), Long.BYTES) < 0
+                && libc.errno() != Errno.EAGAIN.code()) {
+            throw Syscalls.failure(libc.errno(), "write to " + fd);
         }
     }
 

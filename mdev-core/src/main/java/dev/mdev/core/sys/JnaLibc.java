@@ -25,8 +25,6 @@ final class JnaLibc implements Libc {
 
         static native long write(int fd, long buffer, long length);
 
-        static native long pread(int fd, long buffer, long length, long offset);
-
         static native int sync_file_range(int fd, long offset, long length, int flags);
 
         static native int posix_fadvise(int fd, long offset, long length, int advice);
@@ -62,6 +60,36 @@ final class JnaLibc implements Libc {
         static native int pthread_sigmask(int how, long set, long oldSet);
 
         static native int sigtimedwait(long set, long info, long timeout);
+
+        static native long pread(int fd, long buffer, long length, long offset);
+
+        static native long pwrite(int fd, long buffer, long length, long offset);
+
+        static native int fcntl(int fd, int command, long argument);
+
+        static native int fstat(int fd, long stat);
+
+        static native int fstatfs(int fd, long statfs);
+
+        static native int socket(int domain, int type, int protocol);
+
+        static native int bind(int fd, long address, int length);
+
+        static native int listen(int fd, int backlog);
+
+        static native int accept4(int fd, long address, long length, int flags);
+
+        static native int connect(int fd, long address, int length);
+
+        static native int shutdown(int fd, int how);
+
+        static native long sendmsg(int fd, long message, int flags);
+
+        static native long recvmsg(int fd, long message, int flags);
+
+        static native int getsockopt(int fd, int level, int option, long value, long length);
+
+        static native int setsockopt(int fd, int level, int option, long value, int length);
     }
 
     @Override
@@ -92,11 +120,6 @@ final class JnaLibc implements Libc {
     @Override
     public long write(int fd, long buffer, long lengthBytes) {
         return Calls.write(fd, buffer, lengthBytes);
-    }
-
-    @Override
-    public long pread(int fd, long buffer, long lengthBytes, long offsetBytes) {
-        return Calls.pread(fd, buffer, lengthBytes, offsetBytes);
     }
 
     @Override
@@ -188,5 +211,80 @@ final class JnaLibc implements Libc {
     @Override
     public int sigtimedwait(long set, long info, long timeout) {
         return Calls.sigtimedwait(set, info, timeout);
+    }
+
+    @Override
+    public long pread(int fd, long buffer, long lengthBytes, long offsetBytes) {
+        return Calls.pread(fd, buffer, lengthBytes, offsetBytes);
+    }
+
+    @Override
+    public long pwrite(int fd, long buffer, long lengthBytes, long offsetBytes) {
+        return Calls.pwrite(fd, buffer, lengthBytes, offsetBytes);
+    }
+
+    @Override
+    public int fcntl(int fd, int command, long argument) {
+        return Calls.fcntl(fd, command, argument);
+    }
+
+    @Override
+    public int fstat(int fd, long stat) {
+        return Calls.fstat(fd, stat);
+    }
+
+    @Override
+    public int fstatfs(int fd, long statfs) {
+        return Calls.fstatfs(fd, statfs);
+    }
+
+    @Override
+    public int socket(int domain, int type, int protocol) {
+        return Calls.socket(domain, type, protocol);
+    }
+
+    @Override
+    public int bind(int fd, long address, int lengthBytes) {
+        return Calls.bind(fd, address, lengthBytes);
+    }
+
+    @Override
+    public int listen(int fd, int backlog) {
+        return Calls.listen(fd, backlog);
+    }
+
+    @Override
+    public int accept4(int fd, int flags) {
+        return Calls.accept4(fd, 0, 0, flags);
+    }
+
+    @Override
+    public int connect(int fd, long address, int lengthBytes) {
+        return Calls.connect(fd, address, lengthBytes);
+    }
+
+    @Override
+    public int shutdown(int fd, int how) {
+        return Calls.shutdown(fd, how);
+    }
+
+    @Override
+    public long sendmsg(int fd, long message, int flags) {
+        return Calls.sendmsg(fd, message, flags);
+    }
+
+    @Override
+    public long recvmsg(int fd, long message, int flags) {
+        return Calls.recvmsg(fd, message, flags);
+    }
+
+    @Override
+    public int getsockopt(int fd, int level, int option, long value, long length) {
+        return Calls.getsockopt(fd, level, option, value, length);
+    }
+
+    @Override
+    public int setsockopt(int fd, int level, int option, long value, int lengthBytes) {
+        return Calls.setsockopt(fd, level, option, value, lengthBytes);
     }
 }

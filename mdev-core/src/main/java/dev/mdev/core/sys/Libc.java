@@ -36,11 +36,6 @@ public interface Libc {
     /// @return bytes written, or -1
     long write(int fd, long buffer, long lengthBytes);
 
-    /// `pread(2)`.
-    ///
-    /// @return bytes read, or -1
-    long pread(int fd, long buffer, long lengthBytes, long offsetBytes);
-
     /// `sync_file_range(2)`: unlike `fsync(2)`, it takes no lock that another user of the file can
     /// hold.
     int syncFileRange(int fd, long offsetBytes, long lengthBytes, int flags);
@@ -121,4 +116,73 @@ public interface Libc {
     /// @param timeout address of a `struct timespec`
     /// @return the signal, or -1
     int sigtimedwait(long set, long info, long timeout);
+
+    /// `pread(2)`.
+    ///
+    /// @return bytes read, or -1
+    long pread(int fd, long buffer, long lengthBytes, long offsetBytes);
+
+    /// `pwrite(2)`.
+    ///
+    /// @return bytes written, or -1
+    long pwrite(int fd, long buffer, long lengthBytes, long offsetBytes);
+
+    /// `fcntl(2)`.
+    int fcntl(int fd, int command, long argument);
+
+    /// `fstat(2)`.
+    ///
+    /// @param stat address of a `struct stat`
+    int fstat(int fd, long stat);
+
+    /// `fstatfs(2)`.
+    ///
+    /// @param statfs address of a `struct statfs`
+    int fstatfs(int fd, long statfs);
+
+    /// `socket(2)`.
+    ///
+    /// @return a file descriptor, or -1
+    int socket(int domain, int type, int protocol);
+
+    /// `bind(2)`.
+    ///
+    /// @param address address of a `struct sockaddr`
+    int bind(int fd, long address, int lengthBytes);
+
+    /// `listen(2)`.
+    int listen(int fd, int backlog);
+
+    /// `accept4(2)`, without the peer's address.
+    ///
+    /// @return a file descriptor, or -1
+    int accept4(int fd, int flags);
+
+    /// `connect(2)`.
+    ///
+    /// @param address address of a `struct sockaddr`
+    int connect(int fd, long address, int lengthBytes);
+
+    /// `shutdown(2)`.
+    int shutdown(int fd, int how);
+
+    /// `sendmsg(2)`.
+    ///
+    /// @param message address of a `struct msghdr`
+    /// @return bytes sent, or -1
+    long sendmsg(int fd, long message, int flags);
+
+    /// `recvmsg(2)`.
+    ///
+    /// @param message address of a `struct msghdr`
+    /// @return bytes received, 0 at the end of the stream, or -1
+    long recvmsg(int fd, long message, int flags);
+
+    /// `getsockopt(2)`.
+    ///
+    /// @param length address of a `socklen_t`
+    int getsockopt(int fd, int level, int option, long value, long length);
+
+    /// `setsockopt(2)`.
+    int setsockopt(int fd, int level, int option, long value, int lengthBytes);
 }

@@ -3,7 +3,10 @@ package dev.mdev.core.sys;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 
+import java.io.IOException;
 import java.lang.foreign.Arena;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.function.Supplier;
 
 /// System calls that succeed or throw an [MdevException] that names the values.
@@ -184,6 +187,28 @@ public final class Syscalls {
                     libc.errno(),
                     "madvise address=0x%x lengthBytes=0x%x advice=%d"
                             .formatted(address, lengthBytes, advice));
+        }
+    }
+
+    /// `fcntl(2)`.
+    ///
+    /// @param name of the command, for the message
+    /// @return at least 0
+    public int fcntl(NativeFd fd, int command, long argument, String name) {
+        int result = libc.fcntl(fd.number(), command, argument);
+        if (result < 0) {
+            throw failure(libc.errno(), "%s fd=%s argument=0x%x".formatted(name, fd, argument));
+        }
+        return result;
+    }
+
+    /// What a descriptor of this process refers to, as `/proc/self/fd` names it.
+    public String linkOf(NativeFd fd) {
+        Path link = Path.of("/proc/self/fd", Integer.toString(fd.number()));
+        try {
+            return Files.readSymbolicLink(link).toString();
+        } catch (IOException e) {
+            throw new MdevException(Errno.EBADF, "readlink path=" + link, e);
         }
     }
 

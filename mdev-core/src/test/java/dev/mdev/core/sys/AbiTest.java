@@ -29,6 +29,8 @@ class AbiTest {
     private static final List<Class<?>> ABIS =
             List.of(
                     LinuxAbi.class,
+                    FileAbi.class,
+                    SocketAbi.class,
                     UserfaultfdAbi.class,
                     KvmAbi.class,
                     KvmVcpuAbi.class,

@@ -1,0 +1,241 @@
+package dev.mdev.core.sys;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.gate.Deadlines;
+
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
+import org.junit.jupiter.api.io.TempDir;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+
+@EnabledOnOs(value = OS.LINUX, disabledReason = "sockets of Linux")
+class UnixStreamTest {
+    private final Syscalls sys = Syscalls.ofThisProcess();
+    private final Arena arena = Arena.ofShared();
+    private final MemorySegment memory = arena.allocate(1 << 20);
+
+    @TempDir Path folder;
+    private UnixListener listener;
+    private UnixStream client;
+    private UnixStream server;
+
+    @BeforeEach
+    void connect() {
+        listener = UnixListener.bind(sys, folder.resolve("s"));
+        listener.listen(1);
+        client = UnixStream.connect(sys, listener.path());
+        server = Objects.requireNonNull(listener.accept());
+    }
+
+    @AfterEach
+    void close() {
+        client.close();
+        server.close();
+        listener.close();
+        arena.close();
+    }
+
+    private void send(UnixStream from, long value, NativeFd... fds) {
+        memory.set(ValueLayout.JAVA_LONG, 0, value);
+        from.send(memory.address(), Long.BYTES, 0, 0, List.of(fds));
+    }
+
+    private long receive(UnixStream at, long lengthBytes) {
+        return at.receive(memory.address() + 64, lengthBytes, true);
+    }
+
+    @Test
+    void bytesArriveAsTheyWereSent() {
+        send(client, 0x1122334455667788L);
+
+        assertThat(receive(server, 100)).isEqualTo(8);
+        assertThat(memory.get(ValueLayout.JAVA_LONG, 64)).isEqualTo(0x1122334455667788L);
+    }
+
+    @Test
+    void descriptorsArriveWithTheBytesThatBroughtThem() {
+        send(client, 1);
+        try (EventFd event = new EventFd(sys, "event");
+                NativeFd file = sys.memfd("file", 4096)) {
+            send(client, 2, event.fd(), file);
+            send(client, 3);
+
+            assertThat(receive(server, 8)).isEqualTo(8);
+            assertThat(server.takeFds()).isEmpty();
+            assertThat(receive(server, 8)).isEqualTo(8);
+            List<NativeFd> fds = server.takeFds();
+            assertThat(fds).hasSize(2);
+            assertThat(receive(server, 8)).isEqualTo(8);
+            assertThat(server.takeFds()).isEmpty();
+
+            try (EventFd received = EventFd.adopt(sys, fds.getFirst())) {
+                received.signal();
+            }
+            assertThat(event.take()).isEqualTo(1);
+            assertThat(FileFacts.of(sys, fds.get(1)).inode())
+                    .isEqualTo(FileFacts.of(sys, file).inode());
+            fds.get(1).close();
+        }
+    }
+
+    @Test
+    void untakenDescriptorsAreClosedWithTheStream() throws IOException {
+        long before = openDescriptors();
+        try (NativeFd file = sys.memfd("file", 4096)) {
+            send(client, 2, file, file);
+        }
+        receive(server, 8);
+        assertThat(openDescriptors()).isEqualTo(before + 2);
+
+        server.close();
+
+        assertThat(openDescriptors()).isEqualTo(before - 1);
+    }
+
+    private static long openDescriptors() throws IOException {
+        try (Stream<Path> open = Files.list(Path.of("/proc/self/fd"))) {
+            return open.filter(fd -> isSocketOrMemfd(fd)).count();
+        }
+    }
+
+    private static boolean isSocketOrMemfd(Path fd) {
+        try {
+            String link = Files.readSymbolicLink(fd).toString();
+            return link.startsWith("socket:") || link.startsWith("/memfd:");
+        } catch (IOException e) {
+            return false;
+        }
+    }
+
+    @Test
+    void moreDescriptorsThanOneMessageHoldsAreRefused() {
+        try (NativeFd file = sys.memfd("file", 4096)) {
+            List<NativeFd> many = new ArrayList<>();
+            for (int i = 0; i <= UnixStream.MAX_FDS; i++) {
+                many.add(file);
+            }
+            assertThatExceptionOfType(MdevException.class)
+                    .isThrownBy(() -> client.send(memory.address(), 8, 0, 0, many))
+                    .matches(e -> e.errno() == Errno.EINVAL);
+        }
+    }
+
+    @Test
+    void aLongMessageArrivesWhole() {
+        long half = memory.byteSize() / 2;
+        CompletableFuture<Void> sender =
+                CompletableFuture.runAsync(() ->
+                        client.send(
+                                memory.address(), half, memory.address() + half, half, List.of()));
+        MemorySegment into = arena.allocate(memory.byteSize());
+        long done = 0;
+        while (done < into.byteSize()) {
+            done += server.receive(into.address() + done, into.byteSize() - done, true);
+        }
+        sender.orTimeout(Deadlines.HANG_SECONDS, TimeUnit.SECONDS).join();
+        assertThat(done).isEqualTo(2 * half);
+    }
+
+    @Test
+    void anEmptyStreamIsFoundEmptyWithoutAWait() {
+        assertThat(server.receive(memory.address(), 8, false)).isEqualTo(UnixStream.NOTHING);
+    }
+
+    @Test
+    void theEndOfThePeerIsTheEndOfTheStream() {
+        client.close();
+
+        assertThat(receive(server, 8)).isZero();
+        assertThatExceptionOfType(MdevException.class)
+                .isThrownBy(() -> send(server, 1))
+                .matches(e -> e.errno() == Errno.EPIPE);
+    }
+
+    @Test
+    void shuttingDownEndsTheWaitOfAnotherThread() {
+        CompletableFuture<Long> waiting = CompletableFuture.supplyAsync(() -> receive(server, 8));
+
+        server.shutDown();
+
+        assertThat(waiting.orTimeout(Deadlines.HANG_SECONDS, TimeUnit.SECONDS).join()).isZero();
+    }
+
+    @Test
+    void shuttingDownTheListenerEndsTheWaitForAConnection() {
+        CompletableFuture<Boolean> waiting =
+                CompletableFuture.supplyAsync(() -> listener.accept() == null);
+
+        listener.shutDown();
+
+        assertThat(waiting.orTimeout(Deadlines.HANG_SECONDS, TimeUnit.SECONDS).join()).isTrue();
+    }
+
+    @Test
+    void thePeerIsKnown() {
+        UnixStream.Peer peer = server.peer();
+
+        assertThat(peer.pid()).isEqualTo(sys.libc().getpid());
+    }
+
+    @Test
+    void aPeerThatReadsNothingEndsTheSend() {
+        server.setSendTimeout(1);
+
+        assertThatExceptionOfType(MdevException.class)
+                .isThrownBy(() -> server.send(memory.address(), 1 << 20, 0, 0, List.of()))
+                .matches(e -> e.errno() == Errno.EAGAIN);
+    }
+
+    @Test
+    void theFileOfAKilledProcessIsReplacedAndThatOfALivingOneIsNot() {
+        assertThatExceptionOfType(MdevException.class)
+                .isThrownBy(() -> UnixListener.bind(sys, listener.path()))
+                .matches(e -> e.errno() == Errno.EADDRINUSE);
+        Path left = folder.resolve("left");
+        UnixListener killed = UnixListener.bind(sys, left);
+        killed.shutDown();
+
+        try (UnixListener next = UnixListener.bind(sys, left)) {
+            next.listen(1);
+            UnixStream.connect(sys, left).close();
+        }
+        assertThat(Files.exists(left)).isFalse();
+        killed.close();
+    }
+
+    @Test
+    void whatIsNoEventfdIsRefusedAsOne() {
+        try (NativeFd file = sys.memfd("file", 4096)) {
+            assertThatExceptionOfType(MdevException.class)
+                    .isThrownBy(() -> EventFd.adopt(sys, file))
+                    .matches(e -> e.errno() == Errno.EINVAL);
+        }
+    }
+
+    @Test
+    void aPathThatNoAddressHoldsIsRefused() {
+        Path path = folder.resolve("x".repeat(120));
+        assertThatExceptionOfType(MdevException.class)
+                .isThrownBy(() -> UnixListener.bind(sys, path))
+                .matches(e -> e.errno() == Errno.EINVAL);
+    }
+}
