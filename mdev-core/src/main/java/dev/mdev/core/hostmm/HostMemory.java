@@ -79,13 +79,22 @@ public final class HostMemory implements AutoCloseable {
         reserve(name, sizeBytes);
         Block block = null;
         try {
-            block = add(name, npages, backend.allocate(name, sizeBytes));
+            block = add(name, npages, backend.allocate(name, sizeBytes), sizeBytes);
         } finally {
             if (block == null) {
                 giveBack(sizeBytes);
             }
         }
         return block;
+    }
+
+    /// Adds memory that exists already, such as memory that another process shares with this one.
+    /// The limit does not count it.
+    ///
+    /// @param name for messages
+    /// @param npages the size of the backing
+    public Block adopt(String name, long npages, MemoryBackend.Backing backing) {
+        return add(name, npages, backing, 0);
     }
 
     private void reserve(String name, long sizeBytes) {
@@ -113,10 +122,17 @@ public final class HostMemory implements AutoCloseable {
         }
     }
 
-    private Block add(String name, long npages, MemoryBackend.Backing backing) {
+    private Block add(String name, long npages, MemoryBackend.Backing backing, long countedBytes) {
         blocksLock.lock();
         try {
-            Block block = new Block(name, new PfnRange(nextPfn, npages), backing, homed);
+            Block block =
+                    new Block(
+                            name,
+                            new PfnRange(nextPfn, npages),
+                            backing,
+                            countedBytes,
+                            // Memory of others is no device's.
+                            homed && countedBytes > 0);
             nextPfn += npages + GAP_PAGES;
             Block[] copy = Arrays.copyOf(blocks, blocks.length + 1);
             copy[copy.length - 1] = block;
@@ -141,7 +157,7 @@ public final class HostMemory implements AutoCloseable {
             blocksLock.unlock();
         }
         block.backing.release();
-        giveBack(Page.bytesOf(block.pfns.npages()));
+        giveBack(block.countedBytes);
     }
 
     /// The block that holds page `pfn`.
@@ -178,14 +194,21 @@ public final class HostMemory implements AutoCloseable {
         private final String name;
         private final PfnRange pfns;
         private final MemoryBackend.Backing backing;
+        private final long countedBytes;
 
         /// Null if no page can have a home.
         private final @Nullable HomedPages homed;
 
-        Block(String name, PfnRange pfns, MemoryBackend.Backing backing, boolean homed) {
+        Block(
+                String name,
+                PfnRange pfns,
+                MemoryBackend.Backing backing,
+                long countedBytes,
+                boolean homed) {
             this.name = name;
             this.pfns = pfns;
             this.backing = backing;
+            this.countedBytes = countedBytes;
             this.homed = homed ? new HomedPages(pfns, backing.segment()) : null;
         }
 

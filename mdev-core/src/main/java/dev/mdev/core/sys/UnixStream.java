@@ -41,6 +41,7 @@ public final class UnixStream implements AutoCloseable {
     private final MemorySegment out = arena.allocate(Msghdr.SIZE, Long.BYTES);
     private final MemorySegment outParts = arena.allocate(PARTS * Iovec.SIZE, Long.BYTES);
     private final MemorySegment outControl = arena.allocate(CONTROL_BYTES, Long.BYTES);
+    private final MemorySegment polled = arena.allocate(2 * Pollfd.SIZE, Integer.BYTES);
     private List<NativeFd> received = new ArrayList<>();
     private boolean droppedFds;
 
@@ -249,25 +250,38 @@ public final class UnixStream implements AutoCloseable {
         }
     }
 
-    /// Waits until there is something to receive, or the other descriptor is readable.
+    /// Waits until there is something to receive, or the other descriptor is readable. For the
+    /// receiving thread.
     ///
-    /// @param timeoutMillis -1 for no limit
     /// @return whether the other one is readable
-    public boolean await(NativeFd other, int timeoutMillis) {
-        try (Arena scratch = Arena.ofConfined()) {
-            MemorySegment polled = scratch.allocate(2 * Pollfd.SIZE, Integer.BYTES);
-            polled.set(ValueLayout.JAVA_INT, Pollfd.FD, fd.number());
-            polled.set(ValueLayout.JAVA_SHORT, Pollfd.EVENTS, (short) LinuxAbi.POLLIN);
-            polled.set(ValueLayout.JAVA_INT, Pollfd.SIZE + Pollfd.FD, other.number());
-            polled.set(
-                    ValueLayout.JAVA_SHORT, Pollfd.SIZE + Pollfd.EVENTS, (short) LinuxAbi.POLLIN);
-            int ready = libc.poll(polled.address(), 2, timeoutMillis);
-            if (ready < 0 && libc.errno() != Errno.EINTR.code()) {
-                throw Syscalls.failure(libc.errno(), "poll fd=" + fd);
-            }
-            return ready > 0
-                    && polled.get(ValueLayout.JAVA_SHORT, Pollfd.SIZE + Pollfd.REVENTS) != 0;
+    public boolean await(NativeFd other) {
+        poll(0, fd);
+        poll(1, other);
+        int ready = libc.poll(polled.address(), 2, -1);
+        if (ready < 0 && libc.errno() != Errno.EINTR.code()) {
+            throw Syscalls.failure(libc.errno(), "poll fd=" + fd);
         }
+        return ready > 0 && result(1) != 0;
+    }
+
+    /// Whether the peer has closed its end. What it sent before can still be received.
+    public boolean isHungUp() {
+        try (Arena scratch = Arena.ofConfined()) {
+            MemorySegment one = scratch.allocate(Pollfd.SIZE, Integer.BYTES);
+            one.set(ValueLayout.JAVA_INT, Pollfd.FD, fd.number());
+            int ready = libc.poll(one.address(), 1, 0);
+            return ready > 0 && one.get(ValueLayout.JAVA_SHORT, Pollfd.REVENTS) != 0;
+        }
+    }
+
+    private void poll(int index, NativeFd which) {
+        long at = (long) index * Pollfd.SIZE;
+        polled.set(ValueLayout.JAVA_INT, at + Pollfd.FD, which.number());
+        polled.set(ValueLayout.JAVA_SHORT, at + Pollfd.EVENTS, (short) LinuxAbi.POLLIN);
+    }
+
+    private int result(int index) {
+        return polled.get(ValueLayout.JAVA_SHORT, (long) index * Pollfd.SIZE + Pollfd.REVENTS);
     }
 
     /// Ends the stream in both directions, and every wait of a thread for it.

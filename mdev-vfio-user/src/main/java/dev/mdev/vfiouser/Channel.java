@@ -1,0 +1,193 @@
+package dev.mdev.vfiouser;
+
+import com.google.errorprone.annotations.concurrent.GuardedBy;
+
+import dev.mdev.core.sys.NativeFd;
+import dev.mdev.core.sys.UnixStream;
+
+import org.jspecify.annotations.Nullable;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.concurrent.locks.ReentrantLock;
+
+/// Messages on a stream. One thread receives them, and builds replies in [#reply]; any thread may
+/// send a whole message of its own.
+///
+/// Every message is sent by one call, because clients expect its header in one piece. Memory is
+/// allocated once; a message costs none.
+final class Channel implements AutoCloseable {
+    private static final long NO_ERROR = 0;
+
+    private final UnixStream stream;
+    private final long spinNanos;
+    private final Arena arena = Arena.ofShared();
+    private final MemorySegment in = arena.allocate(Wire.MAX_MESSAGE_BYTES, Long.BYTES);
+    private final MemorySegment out = arena.allocate(Wire.MAX_MESSAGE_BYTES, Long.BYTES);
+
+    /// For errors, which other threads may send while the reply is being built.
+    @GuardedBy("sending")
+    private final MemorySegment errorHeader = arena.allocate(Wire.HEADER_BYTES, Long.BYTES);
+
+    private final Message message = new Message(in);
+    private final ReentrantLock sending = new ReentrantLock();
+
+    /// @param stream becomes this object's
+    /// @param spinNanos how long to look for the next message before sleeping
+    Channel(UnixStream stream, long spinNanos) {
+        this.stream = stream;
+        this.spinNanos = spinNanos;
+    }
+
+    UnixStream stream() {
+        return stream;
+    }
+
+    /// The message that [#receive] got.
+    Message message() {
+        return message;
+    }
+
+    /// The memory of the reply; its body begins after the header.
+    MemorySegment reply() {
+        return out;
+    }
+
+    /// Waits for the next message.
+    ///
+    /// @param event also ends the wait, if it is not null
+    /// @return what came
+    Received receive(@Nullable NativeFd event) {
+        long start = in.address();
+        long done = firstBytes(start, event);
+        if (done == UnixStream.NOTHING) {
+            return Received.EVENT;
+        }
+        if (done == 0 || !fill(start, done, Wire.HEADER_BYTES)) {
+            return Received.END;
+        }
+        List<NativeFd> fds = stream.takeFds();
+        if (!message.begin(fds)) {
+            return Received.END;
+        }
+        boolean whole = fill(start + Wire.HEADER_BYTES, 0, message.bodyBytes());
+        if (stream.hasFds()) {
+            stream.takeFds().forEach(NativeFd::close);
+        }
+        return whole ? Received.MESSAGE : Received.END;
+    }
+
+    /// What [#receive] got.
+    enum Received {
+        MESSAGE,
+        /// The descriptor is readable.
+        EVENT,
+        /// The client is gone, or what it sent is no message.
+        END
+    }
+
+    private long firstBytes(long address, @Nullable NativeFd event) {
+        long begin = System.nanoTime();
+        do {
+            long count = stream.receive(address, Wire.HEADER_BYTES, false);
+            if (count != UnixStream.NOTHING) {
+                return count;
+            }
+            Thread.onSpinWait();
+        } while (System.nanoTime() - begin < spinNanos);
+        if (event == null) {
+            return stream.receive(address, Wire.HEADER_BYTES, true);
+        }
+        while (!stream.await(event)) {
+            long count = stream.receive(address, Wire.HEADER_BYTES, false);
+            if (count != UnixStream.NOTHING) {
+                return count;
+            }
+        }
+        return UnixStream.NOTHING;
+    }
+
+    private boolean fill(long address, long doneBytes, long lengthBytes) {
+        long done = doneBytes;
+        while (done < lengthBytes) {
+            long count = stream.receive(address + done, lengthBytes - done, true);
+            if (count <= 0) {
+                return false;
+            }
+            done += count;
+        }
+        return true;
+    }
+
+    /// Sends the reply that was built.
+    ///
+    /// @param bodyBytes of the body in [#reply]
+    /// @throws dev.mdev.api.MdevException if the stream fails
+    void sendReply(int id, int command, long bodyBytes, List<NativeFd> fds) {
+        header(out, new Header(id, command, Wire.TYPE_REPLY, NO_ERROR), bodyBytes);
+        sending.lock();
+        try {
+            stream.send(out.address(), Wire.HEADER_BYTES + bodyBytes, 0, 0, fds);
+        } finally {
+            sending.unlock();
+        }
+    }
+
+    /// Sends an error reply.
+    ///
+    /// @param errno positive
+    void sendError(int id, int command, int errno) {
+        sending.lock();
+        try {
+            header(
+                    errorHeader,
+                    new Header(id, command, Wire.TYPE_REPLY | Wire.FLAG_ERROR, errno),
+                    0);
+            stream.send(errorHeader.address(), Wire.HEADER_BYTES, 0, 0, List.of());
+        } finally {
+            sending.unlock();
+        }
+    }
+
+    /// Sends a command of the server.
+    ///
+    /// @param memory native: room for the header, then the body
+    void sendCommand(int id, Command command, MemorySegment memory, long bodyBytes) {
+        header(memory, new Header(id, command.number(), Wire.TYPE_COMMAND, NO_ERROR), bodyBytes);
+        sending.lock();
+        try {
+            stream.send(memory.address(), Wire.HEADER_BYTES + bodyBytes, 0, 0, List.of());
+        } finally {
+            sending.unlock();
+        }
+    }
+
+    private record Header(int id, int command, int flags, long errno) {}
+
+    private static void header(MemorySegment memory, Header header, long bodyBytes) {
+        Wire.u16(memory, Wire.ID, header.id);
+        Wire.u16(memory, Wire.COMMAND, header.command);
+        Wire.u32(memory, Wire.SIZE, Wire.HEADER_BYTES + bodyBytes);
+        Wire.u32(memory, Wire.FLAGS, header.flags);
+        Wire.u32(memory, Wire.ERROR, header.errno);
+    }
+
+    /// Ends the stream, and the waits of all threads for it.
+    void shutDown() {
+        stream.shutDown();
+    }
+
+    /// Only when no other thread uses it any more.
+    @Override
+    public void close() {
+        message.closeFds();
+        sending.lock();
+        try {
+            stream.close();
+        } finally {
+            sending.unlock();
+        }
+        arena.close();
+    }
+}

@@ -1,0 +1,382 @@
+package dev.mdev.vfiouser;
+
+import com.google.errorprone.annotations.concurrent.GuardedBy;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.core.device.DeviceHolder;
+import dev.mdev.core.device.Mdev;
+import dev.mdev.core.device.MdevAssignment;
+import dev.mdev.core.hostmm.HostMemory;
+import dev.mdev.core.sys.Syscalls;
+import dev.mdev.core.sys.UnixListener;
+import dev.mdev.core.sys.UnixStream;
+
+import org.jspecify.annotations.Nullable;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.concurrent.locks.LockSupport;
+import java.util.concurrent.locks.ReentrantLock;
+
+/// A mediated device on a Unix domain socket, for the virtual machine of another program.
+///
+/// The holder keeps the device from [#open] to [#close]; clients come and go, one at a time. Each
+/// gets the device as after a reset, and another that connects meanwhile is refused at once.
+///
+/// Any thread may call all methods, while it holds no lock of the framework.
+public final class DeviceSocket implements AutoCloseable {
+    private static final int BACKLOG = 8;
+    private static final Duration END_TIMEOUT = Duration.ofSeconds(5);
+    private static final long WATCH_NANOS = 500_000_000;
+    private static final long RETRY_NANOS = 100_000_000;
+
+    private final Mdev mdev;
+    private final HostMemory memory;
+    private final Settings settings;
+    private final Syscalls sys = Syscalls.ofThisProcess();
+    private final UnixListener listener;
+    private final Thread acceptor;
+    private final Thread watchdog;
+    private final ReentrantLock lock = new ReentrantLock();
+
+    /// The device while no client has it; null while one has, or if it could not be had.
+    @GuardedBy("lock")
+    private @Nullable MdevAssignment idle;
+
+    @GuardedBy("lock")
+    private @Nullable Running running;
+
+    private volatile boolean closing;
+    private volatile long refused;
+    private volatile String lastFailure = "";
+
+    /// A connection and its thread.
+    private record Running(Session session, Thread thread) {}
+
+    /// How a device is offered.
+    ///
+    /// @param path the socket's, at most 107 bytes
+    /// @param permissions of the socket's file, as `ls` prints them, such as `rw-rw----`
+    /// @param owner the uid that owns the file; -1 for this process's
+    /// @param group the gid of the file; -1 for this process's
+    /// @param holder the holder's name
+    public record Settings(
+            Path path,
+            String permissions,
+            int owner,
+            int group,
+            String holder,
+            SessionOptions options,
+            BarFiles barFiles) {
+        /// For clients of this process's user.
+        public static Settings of(Path path, String holder) {
+            return new Settings(
+                    path, "rw-------", -1, -1, holder, SessionOptions.DEFAULT, BarFiles.NONE);
+        }
+    }
+
+    private DeviceSocket(Mdev mdev, HostMemory memory, Settings settings) {
+        this.mdev = mdev;
+        this.memory = memory;
+        this.settings = settings;
+        idle = mdev.assign(DeviceHolder.named(settings.holder()));
+        try {
+            listener = listen();
+        } catch (RuntimeException | Error e) {
+            idle.close();
+            throw e;
+        }
+        String name = "vfio-user " + mdev.uuid();
+        acceptor = Thread.ofPlatform().daemon().name(name + " accept").unstarted(this::accept);
+        watchdog = Thread.ofPlatform().daemon().name(name + " watch").unstarted(this::watch);
+    }
+
+    /// Takes a device, and offers it at a path.
+    ///
+    /// @param memory the host's memory, which has the device's pages
+    /// @throws MdevException EBUSY if the device has a holder; EADDRINUSE if another process
+    ///   listens at the path; otherwise the error of the socket's file
+    public static DeviceSocket open(Mdev mdev, HostMemory memory, Settings settings) {
+        DeviceSocket made = new DeviceSocket(mdev, memory, settings);
+        made.acceptor.start();
+        made.watchdog.start();
+        return made;
+    }
+
+    private UnixListener listen() {
+        UnixListener made = UnixListener.bind(sys, settings.path());
+        try {
+            setOwner(settings.path());
+            made.listen(BACKLOG);
+            return made;
+        } catch (IOException e) {
+            made.close();
+            throw new MdevException(
+                    Errno.EPERM,
+                    "owner=%d group=%d permissions=%s path=%s"
+                            .formatted(
+                                    settings.owner(),
+                                    settings.group(),
+                                    settings.permissions(),
+                                    settings.path()),
+                    e);
+        } catch (RuntimeException | Error e) {
+            made.close();
+            throw e;
+        }
+    }
+
+    private void setOwner(Path path) throws IOException {
+        Files.setPosixFilePermissions(
+                path, PosixFilePermissions.fromString(settings.permissions()));
+        if (settings.group() >= 0) {
+            Files.setAttribute(path, "unix:gid", settings.group());
+        }
+        if (settings.owner() >= 0) {
+            Files.setAttribute(path, "unix:uid", settings.owner());
+        }
+    }
+
+    /// The device.
+    public Mdev mdev() {
+        return mdev;
+    }
+
+    /// Where clients connect.
+    public Path path() {
+        return settings.path();
+    }
+
+    /// The client, if there is one.
+    public Optional<ConnectionStatus> connection() {
+        lock.lock();
+        try {
+            return Optional.ofNullable(running).map(there -> there.session.status());
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Connections that were refused, because another client had the device, or it could not be
+    /// had.
+    public long refused() {
+        return refused;
+    }
+
+    /// Why the last connection failed, or was refused; empty if none did.
+    public String lastFailure() {
+        return lastFailure;
+    }
+
+    private void accept() {
+        while (!closing) {
+            UnixStream stream;
+            try {
+                stream = listener.accept();
+            } catch (MdevException e) {
+                lastFailure = String.valueOf(e.getMessage());
+                LockSupport.parkNanos(this, RETRY_NANOS);
+                continue;
+            }
+            if (stream == null) {
+                if (!closing) {
+                    LockSupport.parkNanos(this, RETRY_NANOS);
+                }
+                continue;
+            }
+            start(stream);
+        }
+    }
+
+    private void start(UnixStream stream) {
+        awaitFormer();
+        lock.lock();
+        try {
+            if (closing || running != null) {
+                throw new MdevException(Errno.EBUSY, "another client has the device");
+            }
+            MdevAssignment assignment = idle;
+            if (assignment == null) {
+                assignment = mdev.assign(DeviceHolder.named(settings.holder()));
+            }
+            Session session = new Session(stream, settings.options(), new DeviceStart(assignment));
+            Thread thread =
+                    Thread.ofPlatform()
+                            .daemon()
+                            .name("vfio-user " + mdev.uuid())
+                            .unstarted(() -> serve(session));
+            idle = null;
+            running = new Running(session, thread);
+            thread.start();
+        } catch (MdevException e) {
+            refused = refused + 1;
+            lastFailure = String.valueOf(e.getMessage());
+            stream.close();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// A client that follows another at once must not be refused because the other's end is still
+    /// unnoticed, or the device is being reset.
+    private void awaitFormer() {
+        Running former = runningNow();
+        if (former != null && former.session.isHungUp()) {
+            try {
+                var _ = former.thread.join(END_TIMEOUT);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
+        }
+    }
+
+    private @Nullable Running runningNow() {
+        lock.lock();
+        try {
+            return running;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private void serve(Session session) {
+        try {
+            session.run();
+        } finally {
+            session.failure()
+                    .ifPresent(failure -> lastFailure = String.valueOf(failure.getMessage()));
+            ended();
+        }
+    }
+
+    /// Keeps the device for the next client.
+    private void ended() {
+        MdevAssignment next = null;
+        try {
+            next = closing ? null : mdev.assign(DeviceHolder.named(settings.holder()));
+        } catch (MdevException e) {
+            // The next client tries again.
+            lastFailure = String.valueOf(e.getMessage());
+        }
+        lock.lock();
+        try {
+            idle = next;
+            running = null;
+        } finally {
+            lock.unlock();
+        }
+        if (closing) {
+            releaseIdle();
+        }
+    }
+
+    private void watch() {
+        while (!closing) {
+            LockSupport.parkNanos(this, WATCH_NANOS);
+            Running now = runningNow();
+            if (now != null) {
+                now.session.watch(System.nanoTime());
+            }
+        }
+    }
+
+    private void releaseIdle() {
+        MdevAssignment unused;
+        lock.lock();
+        try {
+            unused = idle;
+            idle = null;
+        } finally {
+            lock.unlock();
+        }
+        if (unused != null) {
+            unused.close();
+        }
+    }
+
+    /// Takes the device back: asks the client to release it, if it listens to that, then ends the
+    /// connection. When this returns, no client reaches the device. Closing again does nothing.
+    ///
+    /// @throws MdevException ETIMEDOUT if the connection's thread is stuck in a driver's callback;
+    ///   call again later
+    @Override
+    public void close() {
+        closing = true;
+        listener.shutDown();
+        LockSupport.unpark(watchdog);
+        Running now = runningNow();
+        try {
+            if (now != null) {
+                if (now.session.requestRelease()) {
+                    var _ = now.thread.join(settings.options().releaseGrace());
+                }
+                now.session.shutDown();
+                if (!now.thread.join(END_TIMEOUT)) {
+                    throw new MdevException(
+                            Errno.ETIMEDOUT, "a client's request does not end: " + mdev);
+                }
+            }
+            var _ = acceptor.join(END_TIMEOUT);
+            listener.close();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new MdevException(Errno.EINTR, "interrupted while closing " + path(), e);
+        }
+        releaseIdle();
+    }
+
+    /// Gives a session its device.
+    private final class DeviceStart implements Session.Start {
+        private final MdevAssignment assignment;
+        private @Nullable DmaMessages messages;
+
+        DeviceStart(MdevAssignment assignment) {
+            this.assignment = assignment;
+        }
+
+        @Override
+        public ClientDevice device(Channel channel) {
+            SessionOptions options = settings.options();
+            DmaMessages made =
+                    new DmaMessages(channel, Thread.currentThread(), options.dmaTimeout());
+            messages = made;
+            ClientMemory guest =
+                    new ClientMemory(
+                            sys,
+                            options.limits(),
+                            new UnmappedMemory(sys, made),
+                            options.accessTimeout());
+            try {
+                return new ClientDevice(assignment, memory, guest, sys, options);
+            } catch (RuntimeException | Error e) {
+                guest.close();
+                assignment.close();
+                throw e;
+            }
+        }
+
+        @Override
+        public Handlers handlers(ClientDevice device, Version version) {
+            DmaMessages made = messages;
+            if (made == null) {
+                throw new IllegalStateException("no device yet");
+            }
+            Handlers handlers = new Handlers(device, made, version, sys);
+            handlers.open(settings.barFiles());
+            return handlers;
+        }
+
+        @Override
+        public void close() {
+            DmaMessages made = messages;
+            if (made != null) {
+                made.close();
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+package dev.mdev.vfiouser;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.api.Refusal;
+import dev.mdev.core.sys.NativeFd;
+import dev.mdev.core.sys.Syscalls;
+
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+
+/// What each command does.
+///
+/// Used by the session's thread.
+final class Handlers implements AutoCloseable {
+    private final ClientDevice device;
+    private final DmaMessages messages;
+    private final InfoReplies info;
+    private final RegionReplies regions;
+    private final RegionCommands access;
+    private final DmaCommands dma;
+
+    /// The last reply: one object for all.
+    private long bodyBytes;
+
+    private List<NativeFd> fds = List.of();
+    private final Reply reply = new Reply();
+
+    Handlers(ClientDevice device, DmaMessages messages, Version version, Syscalls sys) {
+        this.device = device;
+        this.messages = messages;
+        messages.limit(version.maxDataBytes());
+        info = new InfoReplies(device);
+        regions = new RegionReplies(device.regions());
+        access = new RegionCommands(device, version.readsNeverFail());
+        dma = new DmaCommands(sys, device);
+    }
+
+    /// Gets the files of BARs.
+    void open(BarFiles files) {
+        regions.open(files, device.assignment());
+    }
+
+    /// The reply to the last request, valid until the next.
+    final class Reply {
+        long bodyBytes() {
+            return bodyBytes;
+        }
+
+        List<NativeFd> fds() {
+            return fds;
+        }
+    }
+
+    /// Carries out a request.
+    ///
+    /// @param out for the reply's body, after the header
+    /// @throws MdevException the error that the client gets
+    Reply handle(Command command, Message message, MemorySegment out) {
+        fds = List.of();
+        bodyBytes =
+                switch (command) {
+                    case DEVICE_GET_INFO -> info.device(message, out);
+                    case DEVICE_GET_REGION_INFO -> regionInfo(message, out);
+                    case DEVICE_GET_IRQ_INFO -> info.interrupts(message, out);
+                    case DEVICE_SET_IRQS -> {
+                        device.interrupts().apply(message);
+                        yield 0;
+                    }
+                    case REGION_READ -> access.read(message, out);
+                    case REGION_WRITE -> access.write(message, out);
+                    case REGION_WRITE_MULTI -> access.writeMulti(message, out);
+                    case DMA_MAP -> {
+                        dma.map(message);
+                        yield 0;
+                    }
+                    case DMA_UNMAP -> dma.unmap(message, out);
+                    case DEVICE_RESET -> reset(message);
+                    case VERSION,
+                            DEVICE_GET_REGION_IO_FDS,
+                            DMA_READ,
+                            DMA_WRITE,
+                            DEVICE_FEATURE,
+                            MIG_DATA_READ,
+                            MIG_DATA_WRITE ->
+                            throw new MdevException(Errno.EINVAL, "not offered: " + command);
+                };
+        return reply;
+    }
+
+    private long regionInfo(Message message, MemorySegment out) {
+        RegionReplies.Reply answer = regions.write(message, out);
+        fds = answer.fds();
+        return answer.bodyBytes();
+    }
+
+    private long reset(Message message) {
+        if (message.bodyBytes() != 0) {
+            throw new MdevException(Errno.EINVAL, "bodyBytes=" + message.bodyBytes());
+        }
+        Refusal refusal = device.reset().orElse(null);
+        if (refusal != null) {
+            throw refusal.toException();
+        }
+        return 0;
+    }
+
+    /// Takes a client's answer.
+    void deliver(Message answer) {
+        messages.deliver(answer);
+    }
+
+    /// Before the device is taken back: the client answers no more, and reaches no page.
+    @Override
+    public void close() {
+        messages.abandon();
+        regions.close();
+    }
+}

@@ -1,0 +1,272 @@
+package dev.mdev.vfiouser;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.api.RegionArea;
+import dev.mdev.api.RegionInfo;
+import dev.mdev.api.page.Access;
+import dev.mdev.api.page.Page;
+import dev.mdev.core.device.MdevAssignment;
+import dev.mdev.core.hostmm.FaultResult;
+import dev.mdev.core.hostmm.HostMm;
+import dev.mdev.core.hostmm.Vma;
+import dev.mdev.core.pci.PciFunction;
+import dev.mdev.core.pci.RegionAccess;
+
+import org.jspecify.annotations.Nullable;
+
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/// Accesses to a device's regions by messages.
+///
+/// In a mapped area, a message reaches the pages that the driver grants, through the same fault as
+/// a guest's own access. Elsewhere, and where the driver traps, it is a register access. While
+/// memory decoding is off, BARs read as ones and ignore writes, as on a bus.
+///
+/// Used by the session's thread.
+final class RegionAccessor implements AutoCloseable {
+    private static final int MAX_REGISTER_BYTES = 8;
+
+    private final MdevAssignment assignment;
+    private final PciFunction function;
+    private final HostMm mm;
+    private final Map<Integer, Region> regions = new HashMap<>();
+
+    private record Area(RegionArea area, Vma vma) {
+        boolean overlaps(long offsetBytes, long lengthBytes) {
+            return offsetBytes < area.endBytes() && area.offsetBytes() < offsetBytes + lengthBytes;
+        }
+
+        boolean contains(long offsetBytes) {
+            return offsetBytes >= area.offsetBytes() && offsetBytes < area.endBytes();
+        }
+
+        long hvaOf(long offsetBytes) {
+            return vma.range().startHva() + offsetBytes - area.offsetBytes();
+        }
+    }
+
+    private record Region(RegionInfo info, List<Area> areas) {
+        boolean touchesArea(long offsetBytes, long lengthBytes) {
+            for (Area area : areas) {
+                if (area.overlaps(offsetBytes, lengthBytes)) {
+                    return true;
+                }
+            }
+            return false;
+        }
+
+        @Nullable Area areaAt(long offsetBytes) {
+            for (Area area : areas) {
+                if (area.contains(offsetBytes)) {
+                    return area;
+                }
+            }
+            return null;
+        }
+    }
+
+    /// @param mm host addresses of the areas
+    RegionAccessor(MdevAssignment assignment, PciFunction function, HostMm mm) {
+        this.assignment = assignment;
+        this.function = function;
+        this.mm = mm;
+        for (RegionInfo info : function.regions()) {
+            regions.put(info.index(), new Region(info, areasOf(info)));
+        }
+    }
+
+    private List<Area> areasOf(RegionInfo info) {
+        List<Area> areas = new ArrayList<>();
+        for (RegionArea area : info.areas()) {
+            if (info.isBar() && area.kind() != RegionArea.Kind.TRAPPED) {
+                areas.add(new Area(area, assignment.map(mm, info, area)));
+            }
+        }
+        return areas;
+    }
+
+    /// The region of an index, or null if it has no bytes.
+    @Nullable RegionInfo info(int index) {
+        Region region = regions.get(index);
+        return region == null ? null : region.info;
+    }
+
+    /// One more than the highest index.
+    int indexes() {
+        int highest = RegionInfo.VGA;
+        for (int index : regions.keySet()) {
+            highest = Math.max(highest, index);
+        }
+        return highest + 1;
+    }
+
+    /// Which bytes of a region, and where they are in a message.
+    ///
+    /// @param atBytes of the first byte in `memory`
+    record Transfer(
+            long region, long offsetBytes, int lengthBytes, MemorySegment memory, long atBytes) {}
+
+    /// Reads.
+    ///
+    /// @throws MdevException EINVAL outside the region; otherwise the driver's error
+    void read(Transfer transfer) {
+        access(transfer, Access.READ);
+    }
+
+    /// Writes; otherwise as [#read].
+    void write(Transfer transfer) {
+        access(transfer, Access.WRITE);
+    }
+
+    private void access(Transfer transfer, Access access) {
+        Region region = regionOf(transfer);
+        long offset = transfer.offsetBytes();
+        int length = transfer.lengthBytes();
+        if (length == 0) {
+            return;
+        }
+        if (length <= MAX_REGISTER_BYTES && !region.touchesArea(offset, length)) {
+            register(region, transfer, access, 0, length);
+            return;
+        }
+        boolean decoded = !region.info.isBar() || function.config().decodesMemory();
+        int done = 0;
+        while (done < length) {
+            Area area = decoded ? region.areaAt(offset + done) : null;
+            done +=
+                    area == null
+                            ? registers(region, transfer, access, done)
+                            : inArea(region, area, transfer, access, done);
+        }
+    }
+
+    private Region regionOf(Transfer transfer) {
+        Region region = transfer.region() < indexes() ? regions.get((int) transfer.region()) : null;
+        long offset = transfer.offsetBytes();
+        if (region == null
+                || offset < 0
+                || transfer.lengthBytes() > region.info.sizeBytes()
+                || offset > region.info.sizeBytes() - transfer.lengthBytes()) {
+            throw new MdevException(
+                    Errno.EINVAL,
+                    "no such bytes: region=%d offset=0x%x lengthBytes=%d"
+                            .formatted(transfer.region(), offset, transfer.lengthBytes()));
+        }
+        return region;
+    }
+
+    /// One register access of a longer transfer, as wide as its place allows.
+    ///
+    /// @return its width
+    private int registers(Region region, Transfer transfer, Access access, int done) {
+        long offset = transfer.offsetBytes() + done;
+        int rest = transfer.lengthBytes() - done;
+        int width = MAX_REGISTER_BYTES;
+        while (width > rest || (offset & (width - 1)) != 0) {
+            width >>= 1;
+        }
+        register(region, transfer, access, done, width);
+        return width;
+    }
+
+    private void register(Region region, Transfer transfer, Access access, int done, int width) {
+        int index = region.info.index();
+        long offset = transfer.offsetBytes() + done;
+        long at = transfer.atBytes() + done;
+        if (access == Access.READ) {
+            Wire.store(transfer.memory(), at, width, value(load(index, offset, width)));
+        } else {
+            long value = Wire.load(transfer.memory(), at, width);
+            var _ = value(store(index, offset, width, value));
+        }
+    }
+
+    private RegionAccess load(int index, long offset, int width) {
+        if (index == RegionInfo.CONFIG) {
+            return function.read(index, offset, width);
+        }
+        // Clients read the ROM once, and keep it: they must not find it turned off.
+        RegionAccess outcome =
+                index == RegionInfo.ROM
+                        ? assignment.read(index, offset, width)
+                        : function.readIfDecoded(index, offset, width);
+        return outcome == null ? new RegionAccess.Done(-1) : outcome;
+    }
+
+    private RegionAccess store(int index, long offset, int width, long value) {
+        RegionAccess outcome =
+                index == RegionInfo.CONFIG
+                        ? function.write(index, offset, width, value)
+                        : function.writeIfDecoded(index, offset, width, value);
+        return outcome == null ? new RegionAccess.Done(0) : outcome;
+    }
+
+    private static long value(RegionAccess outcome) {
+        return switch (outcome) {
+            case RegionAccess.Done done -> done.value();
+            case RegionAccess.Failed failed -> throw failed.refusal().toException();
+        };
+    }
+
+    /// The part of a transfer that is in one page of a mapped area.
+    ///
+    /// @return its length
+    private int inArea(Region region, Area area, Transfer transfer, Access access, int done) {
+        long offset = transfer.offsetBytes() + done;
+        int length =
+                (int) Math.min(transfer.lengthBytes() - done, Page.SIZE - Page.offsetOf(offset));
+        long at = transfer.atBytes() + done;
+        MemorySegment buffer = transfer.memory();
+        FaultResult stop =
+                mm.withPage(
+                        area.hvaOf(offset),
+                        access,
+                        true,
+                        (memory, inMemory) -> {
+                            if (access == Access.READ) {
+                                move(memory, inMemory, buffer, at, length);
+                            } else {
+                                move(buffer, at, memory, inMemory, length);
+                            }
+                        });
+        return switch (stop) {
+            case null -> length;
+            case FaultResult.Trapped _ -> registers(region, transfer, access, done);
+            case FaultResult.Failed failed -> throw failed.refusal().toException();
+            case FaultResult.Mapped _ -> throw new IllegalStateException("mapped, and not run");
+        };
+    }
+
+    /// As one access where a processor would make one.
+    private static void move(
+            MemorySegment from, long fromAt, MemorySegment to, long toAt, int length) {
+        if (length <= MAX_REGISTER_BYTES && Integer.bitCount(length) == 1) {
+            Wire.store(to, toAt, length, Wire.load(from, fromAt, length));
+        } else {
+            MemorySegment.copy(from, fromAt, to, toAt, length);
+        }
+    }
+
+    /// Maps the eager areas, as far as the driver grants them.
+    void populate() {
+        for (Region region : regions.values()) {
+            for (Area area : region.areas) {
+                if (area.area.kind() == RegionArea.Kind.EAGER) {
+                    assignment.populate(mm, area.vma);
+                }
+            }
+        }
+    }
+
+    @Override
+    public void close() {
+        for (Region region : regions.values()) {
+            region.areas.forEach(area -> assignment.unmap(area.vma));
+        }
+    }
+}
