@@ -2,7 +2,7 @@ package dev.mdev.vfiouser;
 
 import dev.mdev.api.RegionInfo;
 import dev.mdev.core.device.MdevAssignment;
-import dev.mdev.core.sys.NativeFd;
+import dev.mdev.core.hostmm.HostMm;
 
 import java.util.List;
 import java.util.Optional;
@@ -19,13 +19,22 @@ public interface BarFiles {
     /// @return nothing if accesses to the region are to be trapped
     Optional<BarFile> open(MdevAssignment assignment, RegionInfo region);
 
-    /// A file that shows a region: its offsets are the region's.
+    /// A file that shows a region: its offsets are the region's. It has all the region's lazy and
+    /// eager areas.
     interface BarFile extends AutoCloseable {
         /// The descriptor that the client gets; stays this object's.
-        NativeFd fd();
+        int fd();
 
         /// The parts that the client may map, ascending.
         List<Part> parts();
+
+        /// The address space in which the areas are mapped, for accesses by messages.
+        HostMm hostMm();
+
+        /// The address of a byte of an area in [#hostMm].
+        ///
+        /// @param offsetBytes in the region
+        long hvaOf(long offsetBytes);
 
         /// Takes the mappings of the client away. When it returns, none reaches the device's pages.
         @Override

@@ -124,7 +124,7 @@ final class Channel implements AutoCloseable {
     ///
     /// @param bodyBytes of the body in [#reply]
     /// @throws dev.mdev.api.MdevException if the stream fails
-    void sendReply(int id, int command, long bodyBytes, List<NativeFd> fds) {
+    void sendReply(int id, int command, long bodyBytes, int[] fds) {
         header(out, new Header(id, command, Wire.TYPE_REPLY, NO_ERROR), bodyBytes);
         sending.lock();
         try {
@@ -144,7 +144,7 @@ final class Channel implements AutoCloseable {
                     errorHeader,
                     new Header(id, command, Wire.TYPE_REPLY | Wire.FLAG_ERROR, errno),
                     0);
-            stream.send(errorHeader.address(), Wire.HEADER_BYTES, 0, 0, List.of());
+            stream.send(errorHeader.address(), Wire.HEADER_BYTES, 0, 0, UnixStream.NO_FDS);
         } finally {
             sending.unlock();
         }
@@ -157,7 +157,7 @@ final class Channel implements AutoCloseable {
         header(memory, new Header(id, command.number(), Wire.TYPE_COMMAND, NO_ERROR), bodyBytes);
         sending.lock();
         try {
-            stream.send(memory.address(), Wire.HEADER_BYTES + bodyBytes, 0, 0, List.of());
+            stream.send(memory.address(), Wire.HEADER_BYTES + bodyBytes, 0, 0, UnixStream.NO_FDS);
         } finally {
             sending.unlock();
         }

@@ -16,7 +16,6 @@ import dev.mdev.core.pci.PciConfigSpace;
 import dev.mdev.core.pci.PciFunction;
 import dev.mdev.core.sys.Syscalls;
 
-import java.time.Duration;
 import java.util.Optional;
 
 /// A mediated device as one client has it: a PCI function with its regions, interrupts and way to
@@ -37,26 +36,34 @@ final class ClientDevice implements AutoCloseable {
     private final DmaWindow dma;
     private boolean mastered;
 
-    /// @param assignment becomes this object's
-    /// @param hostMemory the memory of the device's pages
+    /// What serves a device.
+    ///
+    /// @param memory the memory of the device's pages
+    /// @param barFiles where the files of its mapped areas come from
+    record Host(Syscalls sys, HostMemory memory, SessionOptions options, BarFiles barFiles) {}
+
+    /// @param assignment becomes this object's, if this succeeds
     /// @param memory becomes this object's
-    ClientDevice(
-            MdevAssignment assignment,
-            HostMemory hostMemory,
-            ClientMemory memory,
-            Syscalls sys,
-            SessionOptions options) {
+    ClientDevice(MdevAssignment assignment, ClientMemory memory, Host host) {
         this.assignment = assignment;
         this.memory = memory;
-        Duration timeout = options.accessTimeout();
         function = new PciFunction(assignment, new Owner());
-        bars = new HostMm(new HostAddresses(FIRST_HVA, END_HVA), hostMemory, timeout);
-        regions = new RegionAccessor(assignment, function, bars);
-        interrupts = new ClientInterrupts(sys, function.interrupts());
-        dma = new DmaWindow(memory, new BusGate(), options.limits().pinnedPages());
+        bars =
+                new HostMm(
+                        new HostAddresses(FIRST_HVA, END_HVA),
+                        host.memory,
+                        host.options.accessTimeout());
+        regions = new RegionAccessor(assignment, function, bars, host.barFiles);
+        interrupts = new ClientInterrupts(host.sys, function.interrupts());
+        dma = new DmaWindow(memory, new BusGate(), host.options.limits().pinnedPages());
         memory.slots().addListener(new PinMarks());
-        function.connect(dma);
-        regions.populate();
+        try {
+            function.connect(dma);
+            regions.populate();
+        } catch (RuntimeException | Error e) {
+            regions.close();
+            throw e;
+        }
     }
 
     MdevAssignment assignment() {

@@ -352,7 +352,10 @@ public final class DeviceSocket implements AutoCloseable {
                             new UnmappedMemory(sys, made),
                             options.accessTimeout());
             try {
-                return new ClientDevice(assignment, memory, guest, sys, options);
+                return new ClientDevice(
+                        assignment,
+                        guest,
+                        new ClientDevice.Host(sys, memory, options, settings.barFiles()));
             } catch (RuntimeException | Error e) {
                 guest.close();
                 assignment.close();
@@ -366,9 +369,7 @@ public final class DeviceSocket implements AutoCloseable {
             if (made == null) {
                 throw new IllegalStateException("no device yet");
             }
-            Handlers handlers = new Handlers(device, made, version, sys);
-            handlers.open(settings.barFiles());
-            return handlers;
+            return new Handlers(device, made, version, sys);
         }
 
         @Override

@@ -3,11 +3,10 @@ package dev.mdev.vfiouser;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.Refusal;
-import dev.mdev.core.sys.NativeFd;
 import dev.mdev.core.sys.Syscalls;
+import dev.mdev.core.sys.UnixStream;
 
 import java.lang.foreign.MemorySegment;
-import java.util.List;
 
 /// What each command does.
 ///
@@ -23,7 +22,7 @@ final class Handlers implements AutoCloseable {
     /// The last reply: one object for all.
     private long bodyBytes;
 
-    private List<NativeFd> fds = List.of();
+    private int[] fds = UnixStream.NO_FDS;
     private final Reply reply = new Reply();
 
     Handlers(ClientDevice device, DmaMessages messages, Version version, Syscalls sys) {
@@ -36,18 +35,13 @@ final class Handlers implements AutoCloseable {
         dma = new DmaCommands(sys, device);
     }
 
-    /// Gets the files of BARs.
-    void open(BarFiles files) {
-        regions.open(files, device.assignment());
-    }
-
     /// The reply to the last request, valid until the next.
     final class Reply {
         long bodyBytes() {
             return bodyBytes;
         }
 
-        List<NativeFd> fds() {
+        int[] fds() {
             return fds;
         }
     }
@@ -57,7 +51,7 @@ final class Handlers implements AutoCloseable {
     /// @param out for the reply's body, after the header
     /// @throws MdevException the error that the client gets
     Reply handle(Command command, Message message, MemorySegment out) {
-        fds = List.of();
+        fds = UnixStream.NO_FDS;
         bodyBytes =
                 switch (command) {
                     case DEVICE_GET_INFO -> info.device(message, out);
@@ -110,10 +104,9 @@ final class Handlers implements AutoCloseable {
         messages.deliver(answer);
     }
 
-    /// Before the device is taken back: the client answers no more, and reaches no page.
+    /// Before the device is taken back: the client answers no more.
     @Override
     public void close() {
         messages.abandon();
-        regions.close();
     }
 }

@@ -16,7 +16,6 @@ import dev.mdev.core.pci.RegionAccess;
 import org.jspecify.annotations.Nullable;
 
 import java.lang.foreign.MemorySegment;
-import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -34,9 +33,14 @@ final class RegionAccessor implements AutoCloseable {
     private final MdevAssignment assignment;
     private final PciFunction function;
     private final HostMm mm;
+    private final BarFiles source;
     private final Map<Integer, Region> regions = new HashMap<>();
 
-    private record Area(RegionArea area, Vma vma) {
+    /// A mapped area.
+    ///
+    /// @param vma where it is reserved here; null if a file has it
+    /// @param hva its first address in `mm`
+    private record Area(RegionArea area, @Nullable Vma vma, HostMm mm, long hva) {
         boolean overlaps(long offsetBytes, long lengthBytes) {
             return offsetBytes < area.endBytes() && area.offsetBytes() < offsetBytes + lengthBytes;
         }
@@ -46,11 +50,11 @@ final class RegionAccessor implements AutoCloseable {
         }
 
         long hvaOf(long offsetBytes) {
-            return vma.range().startHva() + offsetBytes - area.offsetBytes();
+            return hva + offsetBytes - area.offsetBytes();
         }
     }
 
-    private record Region(RegionInfo info, List<Area> areas) {
+    private record Region(RegionInfo info, BarFiles.@Nullable BarFile file, List<Area> areas) {
         boolean touchesArea(long offsetBytes, long lengthBytes) {
             for (Area area : areas) {
                 if (area.overlaps(offsetBytes, lengthBytes)) {
@@ -70,24 +74,53 @@ final class RegionAccessor implements AutoCloseable {
         }
     }
 
-    /// @param mm host addresses of the areas
-    RegionAccessor(MdevAssignment assignment, PciFunction function, HostMm mm) {
+    /// @param mm host addresses of the areas without a file
+    /// @param source of the files
+    RegionAccessor(MdevAssignment assignment, PciFunction function, HostMm mm, BarFiles source) {
         this.assignment = assignment;
         this.function = function;
         this.mm = mm;
-        for (RegionInfo info : function.regions()) {
-            regions.put(info.index(), new Region(info, areasOf(info)));
+        this.source = source;
+        try {
+            for (RegionInfo info : function.regions()) {
+                regions.put(info.index(), open(info));
+            }
+        } catch (RuntimeException | Error e) {
+            close();
+            throw e;
         }
     }
 
-    private List<Area> areasOf(RegionInfo info) {
-        List<Area> areas = new ArrayList<>();
-        for (RegionArea area : info.areas()) {
-            if (info.isBar() && area.kind() != RegionArea.Kind.TRAPPED) {
-                areas.add(new Area(area, assignment.map(mm, info, area)));
-            }
+    private Region open(RegionInfo info) {
+        List<RegionArea> mapped =
+                info.isBar()
+                        ? info.areas().stream()
+                                .filter(area -> area.kind() != RegionArea.Kind.TRAPPED)
+                                .toList()
+                        : List.of();
+        if (mapped.isEmpty()) {
+            return new Region(info, null, List.of());
         }
-        return areas;
+        BarFiles.BarFile file = source.open(assignment, info).orElse(null);
+        if (file != null) {
+            return new Region(info, file, mapped.stream().map(area -> areaOf(area, file)).toList());
+        }
+        return new Region(info, null, mapped.stream().map(area -> areaOf(info, area)).toList());
+    }
+
+    private static Area areaOf(RegionArea area, BarFiles.BarFile file) {
+        return new Area(area, null, file.hostMm(), file.hvaOf(area.offsetBytes()));
+    }
+
+    private Area areaOf(RegionInfo info, RegionArea area) {
+        Vma vma = assignment.map(mm, info, area);
+        return new Area(area, vma, mm, vma.range().startHva());
+    }
+
+    /// The file that a client may map, or null if the region is trapped.
+    BarFiles.@Nullable BarFile file(int index) {
+        Region region = regions.get(index);
+        return region == null ? null : region.file;
     }
 
     /// The region of an index, or null if it has no bytes.
@@ -223,7 +256,7 @@ final class RegionAccessor implements AutoCloseable {
         long at = transfer.atBytes() + done;
         MemorySegment buffer = transfer.memory();
         FaultResult stop =
-                mm.withPage(
+                area.mm.withPage(
                         area.hvaOf(offset),
                         access,
                         true,
@@ -256,8 +289,9 @@ final class RegionAccessor implements AutoCloseable {
     void populate() {
         for (Region region : regions.values()) {
             for (Area area : region.areas) {
-                if (area.area.kind() == RegionArea.Kind.EAGER) {
-                    assignment.populate(mm, area.vma);
+                Vma vma = area.vma;
+                if (vma != null && area.area.kind() == RegionArea.Kind.EAGER) {
+                    assignment.populate(mm, vma);
                 }
             }
         }
@@ -266,7 +300,15 @@ final class RegionAccessor implements AutoCloseable {
     @Override
     public void close() {
         for (Region region : regions.values()) {
-            region.areas.forEach(area -> assignment.unmap(area.vma));
+            if (region.file != null) {
+                region.file.close();
+            }
+            for (Area area : region.areas) {
+                Vma vma = area.vma;
+                if (vma != null) {
+                    assignment.unmap(vma);
+                }
+            }
         }
     }
 }

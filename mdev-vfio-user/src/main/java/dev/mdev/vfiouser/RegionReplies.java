@@ -2,21 +2,16 @@ package dev.mdev.vfiouser;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
-import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
-import dev.mdev.core.device.MdevAssignment;
-import dev.mdev.core.sys.NativeFd;
+import dev.mdev.core.sys.UnixStream;
 
 import org.jspecify.annotations.Nullable;
 
 import java.lang.foreign.MemorySegment;
-import java.util.HashMap;
-import java.util.List;
-import java.util.Map;
 
 /// The answers about regions, with the files of those that a client can map
 /// (`VFIO_DEVICE_GET_REGION_INFO`).
-final class RegionReplies implements AutoCloseable {
+final class RegionReplies {
     private static final int INFO_BYTES = 32;
     private static final int CAPABILITY_BYTES = 16;
     private static final int AREA_BYTES = 16;
@@ -29,32 +24,16 @@ final class RegionReplies implements AutoCloseable {
     private static final int CAPS = 1 << 3;
 
     private final RegionAccessor regions;
-    private final Map<Integer, BarFiles.BarFile> files = new HashMap<>();
 
     RegionReplies(RegionAccessor regions) {
         this.regions = regions;
-    }
-
-    /// Gets the files.
-    void open(BarFiles source, MdevAssignment assignment) {
-        for (int index = 0; index <= RegionInfo.LAST_BAR; index++) {
-            RegionInfo info = regions.info(index);
-            if (info != null && isMapped(info)) {
-                int bar = index;
-                source.open(assignment, info).ifPresent(file -> files.put(bar, file));
-            }
-        }
-    }
-
-    private static boolean isMapped(RegionInfo info) {
-        return info.areas().stream().anyMatch(area -> area.kind() != RegionArea.Kind.TRAPPED);
     }
 
     /// An answer.
     ///
     /// @param bodyBytes its length
     /// @param fds the file that goes with it
-    record Reply(long bodyBytes, List<NativeFd> fds) {}
+    record Reply(long bodyBytes, int[] fds) {}
 
     /// Writes the answer about one region.
     ///
@@ -68,7 +47,7 @@ final class RegionReplies implements AutoCloseable {
             throw new MdevException(Errno.EINVAL, "region=%d argszBytes=%d".formatted(index, room));
         }
         RegionInfo info = regions.info((int) index);
-        BarFiles.@Nullable BarFile file = files.get((int) index);
+        BarFiles.@Nullable BarFile file = regions.file((int) index);
         long needed = INFO_BYTES + (file == null ? 0 : capabilityBytes(file));
         boolean whole = room >= needed;
         long at = Wire.HEADER_BYTES;
@@ -79,10 +58,10 @@ final class RegionReplies implements AutoCloseable {
         Wire.u64(reply, at + 16, info == null ? 0 : info.sizeBytes());
         Wire.u64(reply, at + 24, 0);
         if (file == null || !whole) {
-            return new Reply(INFO_BYTES, List.of());
+            return new Reply(INFO_BYTES, UnixStream.NO_FDS);
         }
         capability(reply, at + INFO_BYTES, file);
-        return new Reply(needed, List.of(file.fd()));
+        return new Reply(needed, new int[] {file.fd()});
     }
 
     private static long capabilityBytes(BarFiles.BarFile file) {
@@ -113,11 +92,5 @@ final class RegionReplies implements AutoCloseable {
             Wire.u64(reply, area + Long.BYTES, part.sizeBytes());
             area += AREA_BYTES;
         }
-    }
-
-    @Override
-    public void close() {
-        files.values().forEach(BarFiles.BarFile::close);
-        files.clear();
     }
 }

@@ -2,13 +2,11 @@ package dev.mdev.vfiouser;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
-import dev.mdev.core.sys.NativeFd;
 import dev.mdev.core.sys.UnixStream;
 
 import org.jspecify.annotations.Nullable;
 
 import java.time.Instant;
-import java.util.List;
 import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
@@ -124,7 +122,7 @@ final class Session implements Runnable {
         begin(message);
         try {
             Version agreed = Version.of(message);
-            reply(agreed.write(channel.reply()), List.of());
+            reply(agreed.write(channel.reply()), UnixStream.NO_FDS);
             count(Command.VERSION);
             version = agreed;
             return agreed;
@@ -185,7 +183,7 @@ final class Session implements Runnable {
         requests.setRelease(index, requests.getPlain(index) + 1);
     }
 
-    private void reply(long bodyBytes, List<NativeFd> fds) {
+    private void reply(long bodyBytes, int[] fds) {
         if (open != ANSWERED && answer.compareAndSet(open, ANSWERED)) {
             channel.sendReply(idOf(open), commandOf(open), bodyBytes, fds);
         }

@@ -8,6 +8,7 @@ import dev.mdev.host.web.Items;
 import jakarta.validation.Valid;
 
 import org.springframework.http.HttpStatus;
+import org.springframework.http.MediaType;
 import org.springframework.http.ResponseEntity;
 import org.springframework.web.bind.annotation.DeleteMapping;
 import org.springframework.web.bind.annotation.GetMapping;
@@ -21,6 +22,7 @@ import org.springframework.web.bind.annotation.RestController;
 
 import java.net.URI;
 import java.util.UUID;
+import java.util.stream.Stream;
 
 /// `/api/v1/machines`.
 @RestController
@@ -39,25 +41,47 @@ class MachineController {
     }
 
     @GetMapping
-    Items<MachineView> list() {
-        return new Items<>(machines.list().stream().map(MachineView::of).toList());
+    Items<AnyMachine> list() {
+        Stream<AnyMachine> guests = machines.list().stream().map(MachineView::of);
+        Stream<AnyMachine> others = machines.externals().stream().map(ExternalMachineView::of);
+        return new Items<>(Stream.concat(guests, others).toList());
     }
 
     @PostMapping
-    ResponseEntity<MachineView> create(@Valid @RequestBody NewMachine asked) {
+    ResponseEntity<AnyMachine> create(@Valid @RequestBody NewMachine asked) {
+        asked.requireFitting();
+        return ResponseEntity.created(URI.create("/api/v1/machines/" + asked.name()))
+                .body(asked.isExternal() ? createExternal(asked) : createGuest(asked));
+    }
+
+    private ExternalMachineView createExternal(NewMachine asked) {
+        SocketAccess access = asked.socket();
+        return ExternalMachineView.of(
+                machines.createExternal(
+                        asked.name(), access == null ? SocketAccess.DEFAULT : access));
+    }
+
+    private MachineView createGuest(NewMachine asked) {
         VirtualMachine machine =
                 machines.create(
                         new MachineSpec(
                                 asked.name(),
                                 asked.ramMib() == null ? 0 : asked.ramMib() * MIB,
                                 asked.vcpus() == null ? 1 : asked.vcpus()));
-        return ResponseEntity.created(URI.create("/api/v1/machines/" + asked.name()))
-                .body(MachineView.of(machine));
+        return MachineView.of(machine);
     }
 
     @GetMapping("/{name}")
-    MachineView read(@PathVariable String name) {
-        return MachineView.of(machines.get(name));
+    AnyMachine read(@PathVariable String name) {
+        return machines.external(name)
+                .<AnyMachine>map(ExternalMachineView::of)
+                .orElseGet(() -> MachineView.of(machines.get(name)));
+    }
+
+    /// The command that starts QEMU with the devices of an external machine.
+    @GetMapping(path = "/{name}/qemu", produces = MediaType.TEXT_PLAIN_VALUE)
+    String qemu(@PathVariable String name) {
+        return QemuCommand.of(machines.getExternal(name));
     }
 
     @DeleteMapping("/{name}")
@@ -67,7 +91,12 @@ class MachineController {
     }
 
     @PutMapping("/{name}/devices/{uuid}")
-    ResponseEntity<MachineView.Device> attach(@PathVariable String name, @PathVariable UUID uuid) {
+    ResponseEntity<Record> attach(@PathVariable String name, @PathVariable UUID uuid) {
+        if (machines.external(name).isPresent()) {
+            ExternalMachine.Attached attached = machines.attachExternal(name, mdevs.get(uuid));
+            return ResponseEntity.status(attached.now() ? HttpStatus.CREATED : HttpStatus.OK)
+                    .body(ExternalMachineView.device(attached.socket()));
+        }
         MachineService.Attached attached = machines.attach(name, mdevs.get(uuid));
         return ResponseEntity.status(attached.now() ? HttpStatus.CREATED : HttpStatus.OK)
                 .body(MachineView.device(attached.device()));

@@ -12,6 +12,7 @@ import dev.mdev.core.vm.MachineSpec;
 import dev.mdev.core.vm.VirtualMachine;
 import dev.mdev.host.event.Event;
 import dev.mdev.host.event.EventLog;
+import dev.mdev.host.problem.Problem;
 import dev.mdev.host.problem.ProblemException;
 
 import jakarta.annotation.PreDestroy;
@@ -25,6 +26,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.locks.ReentrantLock;
 
@@ -38,6 +40,7 @@ public class MachineService {
     private final Engine engine;
     private final HostMemory memory;
     private final MachineProperties properties;
+    private final ExternalSockets sockets;
     private final EventLog events;
 
     private final ReentrantLock registry = new ReentrantLock();
@@ -47,17 +50,26 @@ public class MachineService {
     private final Map<String, Entry> machines = new LinkedHashMap<>();
 
     MachineService(
-            Engine engine, HostMemory memory, MachineProperties properties, EventLog events) {
+            Engine engine,
+            HostMemory memory,
+            MachineProperties properties,
+            ExternalSockets sockets,
+            EventLog events) {
         this.engine = engine;
         this.memory = memory;
         this.properties = properties;
+        this.sockets = sockets;
         this.events = events;
     }
 
     /// A taken name.
     ///
-    /// @param machine null while it is being made
-    private record Entry(MachineSpec spec, @Nullable VirtualMachine machine) {}
+    /// @param machine null while it is being made, and for an external machine
+    /// @param external null for any other machine
+    private record Entry(
+            MachineSpec spec,
+            @Nullable VirtualMachine machine,
+            @Nullable ExternalMachine external) {}
 
     List<VirtualMachine> list() {
         registry.lock();
@@ -72,18 +84,60 @@ public class MachineService {
         }
     }
 
+    /// The machines of other programs.
+    List<ExternalMachine> externals() {
+        registry.lock();
+        try {
+            return machines.values().stream()
+                    .map(Entry::external)
+                    .filter(Objects::nonNull)
+                    .map(Objects::requireNonNull)
+                    .toList();
+        } finally {
+            registry.unlock();
+        }
+    }
+
     /// The number of machines.
     public int count() {
-        return list().size();
+        return list().size() + externals().size();
+    }
+
+    /// The machine of another program by its name; nothing if there is none, or it is another kind
+    /// of machine.
+    Optional<ExternalMachine> external(String name) {
+        registry.lock();
+        try {
+            return Optional.ofNullable(machines.get(name)).map(Entry::external);
+        } finally {
+            registry.unlock();
+        }
+    }
+
+    /// The same.
+    ///
+    /// @throws ProblemException if there is none, or it is another kind of machine
+    ExternalMachine getExternal(String name) {
+        return external(name)
+                .orElseThrow(() ->
+                        new ProblemException(
+                                Problem.WRONG_STATE,
+                                "machine=%s is no external machine"
+                                        .formatted(get(name).spec().name())));
     }
 
     /// A machine by its name.
     ///
-    /// @throws ProblemException if there is none
+    /// @throws ProblemException if there is none, or another program runs it
     VirtualMachine get(String name) {
         registry.lock();
         try {
             Entry entry = machines.get(name);
+            if (entry != null && entry.external != null) {
+                throw new ProblemException(
+                        Problem.WRONG_STATE,
+                        "machine=%s is external: another program runs it".formatted(name));
+            }
             if (entry == null || entry.machine == null) {
                 throw ProblemException.notFound("there is no machine=" + name);
             }
@@ -109,6 +163,23 @@ public class MachineService {
         return made;
     }
 
+    /// Makes a machine that another program runs.
+    ///
+    /// @throws MdevException EEXIST if the name is in use, EUSERS if a limit is reached
+    ExternalMachine createExternal(String name, SocketAccess access) {
+        MachineSpec spec = new MachineSpec(name, 0, 1);
+        reserve(spec);
+        ExternalMachine made = new ExternalMachine(name, access);
+        registry.lock();
+        try {
+            machines.put(name, new Entry(spec, null, made));
+        } finally {
+            registry.unlock();
+        }
+        events.add(Event.Kind.MACHINE_CREATED, subjectOf(name), NewMachine.EXTERNAL);
+        return made;
+    }
+
     private void reserve(MachineSpec spec) {
         registry.lock();
         try {
@@ -130,7 +201,7 @@ public class MachineService {
                         "ramBytes=%d of RAM do not fit, %d are free for machines"
                                 .formatted(spec.ramBytes(), Math.max(0, freeBytes)));
             }
-            machines.put(spec.name(), new Entry(spec, null));
+            machines.put(spec.name(), new Entry(spec, null, null));
         } finally {
             registry.unlock();
         }
@@ -142,7 +213,7 @@ public class MachineService {
             if (made == null) {
                 machines.remove(spec.name());
             } else {
-                machines.put(spec.name(), new Entry(spec, made));
+                machines.put(spec.name(), new Entry(spec, made, null));
             }
         } finally {
             registry.unlock();
@@ -154,12 +225,17 @@ public class MachineService {
     ///
     /// @throws MdevException ETIMEDOUT if a processor is stuck in a driver's callback
     void delete(String name) {
-        VirtualMachine machine = get(name);
-        machine.close();
+        ExternalMachine external = external(name).orElse(null);
+        VirtualMachine machine = external == null ? get(name) : null;
+        if (external != null) {
+            external.close();
+        } else if (machine != null) {
+            machine.close();
+        }
         registry.lock();
         try {
             Entry entry = machines.get(name);
-            if (entry == null || entry.machine != machine) {
+            if (entry == null || entry.machine != machine || entry.external != external) {
                 return;
             }
             machines.remove(name);
@@ -186,6 +262,23 @@ public class MachineService {
         return new Attached(device, true);
     }
 
+    /// Attaches a device to a machine of another program.
+    ///
+    /// @return its socket, and whether this call made it
+    /// @throws MdevException as [ExternalMachine#attach]
+    ExternalMachine.Attached attachExternal(String name, Mdev mdev) {
+        ExternalMachine machine = getExternal(name);
+        ExternalMachine.Attached attached =
+                machine.attach(mdev, which -> sockets.open(machine, which));
+        if (attached.now()) {
+            events.add(
+                    Event.Kind.MDEV_ATTACHED,
+                    "mdevs/" + mdev.uuid(),
+                    "machine=%s socket=%s".formatted(name, attached.socket().path()));
+        }
+        return attached;
+    }
+
     /// The result of [#attach].
     record Attached(AttachedDevice device, boolean now) {}
 
@@ -205,7 +298,12 @@ public class MachineService {
     ///
     /// @throws MdevException ENODEV if it is not attached
     void detach(String name, UUID uuid) {
-        get(name).detach(uuid);
+        ExternalMachine external = external(name).orElse(null);
+        if (external != null) {
+            external.detach(uuid);
+        } else {
+            get(name).detach(uuid);
+        }
         events.add(Event.Kind.MDEV_DETACHED, "mdevs/" + uuid, "machine=" + name);
     }
 
@@ -215,12 +313,15 @@ public class MachineService {
 
     @PreDestroy
     void closeAll() {
-        for (VirtualMachine machine : list()) {
-            try {
-                machine.close();
-            } catch (MdevException e) {
-                log.warn("left running at the end of the service: {}", e.toString());
-            }
+        list().forEach(MachineService::close);
+        externals().forEach(MachineService::close);
+    }
+
+    private static void close(AutoCloseable machine) {
+        try {
+            machine.close();
+        } catch (Exception e) {
+            log.warn("left running at the end of the service: {}", e.toString());
         }
     }
 }

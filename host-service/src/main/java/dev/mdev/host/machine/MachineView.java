@@ -20,7 +20,8 @@ record MachineView(
         long ramBytes,
         U64 ecamGpa,
         List<Processor> vcpus,
-        List<Device> devices) {
+        List<Device> devices)
+        implements AnyMachine {
 
     /// A virtual processor.
     ///

@@ -1,5 +1,9 @@
 package dev.mdev.host.machine;
 
+import dev.mdev.host.problem.ProblemException;
+import dev.mdev.host.problem.Violation;
+
+import jakarta.validation.Valid;
 import jakarta.validation.constraints.Max;
 import jakarta.validation.constraints.Min;
 import jakarta.validation.constraints.NotNull;
@@ -7,11 +11,17 @@ import jakarta.validation.constraints.Pattern;
 
 import org.jspecify.annotations.Nullable;
 
+import java.util.ArrayList;
+import java.util.List;
+
 /// A request for a machine.
 ///
 /// @param name its name, unique on this host
-/// @param ramMib RAM in MiB; 0 if absent
-/// @param vcpus virtual processors; 1 if absent
+/// @param kind [#GUEST], which this service runs, or [#EXTERNAL], which another program runs;
+///   `guest` if absent
+/// @param ramMib RAM in MiB; 0 if absent. Not for an external machine
+/// @param vcpus virtual processors; 1 if absent. Not for an external machine
+/// @param socket who may connect to the devices of an external machine
 record NewMachine(
         @NotNull
                 @Pattern(
@@ -20,5 +30,32 @@ record NewMachine(
                                 "letters, digits, dots, underscores and dashes, 1 to 64, with a"
                                         + " letter or a digit")
                 String name,
+        @Nullable @Pattern(regexp = GUEST + "|" + EXTERNAL, message = "guest or external")
+                String kind,
         @Nullable @Min(0) @Max(1024 * 1024) Integer ramMib,
-        @Nullable @Min(1) @Max(64) Integer vcpus) {}
+        @Nullable @Min(1) @Max(64) Integer vcpus,
+        @Nullable @Valid SocketAccess socket) {
+    static final String GUEST = "guest";
+    static final String EXTERNAL = "external";
+
+    boolean isExternal() {
+        return EXTERNAL.equals(kind);
+    }
+
+    /// @throws ProblemException if it has values of the other kind
+    void requireFitting() {
+        List<Violation> violations = new ArrayList<>();
+        if (isExternal() && ramMib != null) {
+            violations.add(new Violation("/ramMib", "the other program has the RAM"));
+        }
+        if (isExternal() && vcpus != null) {
+            violations.add(new Violation("/vcpus", "the other program has the processors"));
+        }
+        if (!isExternal() && socket != null) {
+            violations.add(new Violation("/socket", "only an external machine has sockets"));
+        }
+        if (!violations.isEmpty()) {
+            throw ProblemException.invalid(violations);
+        }
+    }
+}

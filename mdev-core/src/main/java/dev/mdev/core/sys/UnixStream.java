@@ -28,6 +28,9 @@ public final class UnixStream implements AutoCloseable {
     /// [#receive] found nothing, and did not wait.
     public static final long NOTHING = -1;
 
+    /// No descriptors.
+    public static final int[] NO_FDS = {};
+
     private static final int PARTS = 2;
     private static final int CONTROL_BYTES =
             (Cmsghdr.SIZE + MAX_FDS * Integer.BYTES + Long.BYTES - 1) & -Long.BYTES;
@@ -191,6 +194,15 @@ public final class UnixStream implements AutoCloseable {
     ///   time; the stream is of no use then
     public void send(
             long first, long firstBytes, long second, long secondBytes, List<NativeFd> fds) {
+        int[] numbers = NO_FDS;
+        if (!fds.isEmpty()) {
+            numbers = fds.stream().mapToInt(NativeFd::number).toArray();
+        }
+        send(first, firstBytes, second, secondBytes, numbers);
+    }
+
+    /// The same, with descriptors by their numbers, which stay open meanwhile.
+    public void send(long first, long firstBytes, long second, long secondBytes, int[] fds) {
         part(0, first, firstBytes);
         part(1, second, secondBytes);
         out.set(ValueLayout.JAVA_LONG, Msghdr.IOVLEN, secondBytes == 0 ? 1 : PARTS);
@@ -199,7 +211,7 @@ public final class UnixStream implements AutoCloseable {
         long sent = sendmsg();
         while (sent < total) {
             // The descriptors went with the first byte.
-            control(List.of());
+            control(NO_FDS);
             long firstRest = Math.max(0, firstBytes - sent);
             long secondSent = Math.max(0, sent - firstBytes);
             part(0, first + (firstBytes - firstRest), firstRest);
@@ -214,24 +226,21 @@ public final class UnixStream implements AutoCloseable {
         outParts.set(ValueLayout.JAVA_LONG, at + Iovec.LEN, lengthBytes);
     }
 
-    private void control(List<NativeFd> fds) {
-        if (fds.isEmpty()) {
+    private void control(int[] fds) {
+        if (fds.length == 0) {
             out.set(ValueLayout.JAVA_LONG, Msghdr.CONTROL, 0);
             out.set(ValueLayout.JAVA_LONG, Msghdr.CONTROLLEN, 0);
             return;
         }
-        if (fds.size() > MAX_FDS) {
-            throw new MdevException(Errno.EINVAL, "fds=" + fds.size());
+        if (fds.length > MAX_FDS) {
+            throw new MdevException(Errno.EINVAL, "fds=" + fds.length);
         }
-        long length = Cmsghdr.SIZE + (long) fds.size() * Integer.BYTES;
+        long length = Cmsghdr.SIZE + (long) fds.length * Integer.BYTES;
         outControl.set(ValueLayout.JAVA_LONG, Cmsghdr.LEN, length);
         outControl.set(ValueLayout.JAVA_INT, Cmsghdr.LEVEL, SocketAbi.SOL_SOCKET);
         outControl.set(ValueLayout.JAVA_INT, Cmsghdr.TYPE, SocketAbi.SCM_RIGHTS);
-        for (int i = 0; i < fds.size(); i++) {
-            outControl.set(
-                    ValueLayout.JAVA_INT,
-                    Cmsghdr.SIZE + (long) i * Integer.BYTES,
-                    fds.get(i).number());
+        for (int i = 0; i < fds.length; i++) {
+            outControl.set(ValueLayout.JAVA_INT, Cmsghdr.SIZE + (long) i * Integer.BYTES, fds[i]);
         }
         out.set(ValueLayout.JAVA_LONG, Msghdr.CONTROL, outControl.address());
         out.set(ValueLayout.JAVA_LONG, Msghdr.CONTROLLEN, (length + Long.BYTES - 1) & -Long.BYTES);
