@@ -42,6 +42,7 @@ public final class DeviceSocket implements AutoCloseable {
     private final UnixListener listener;
     private final Thread acceptor;
     private final Thread watchdog;
+    private final DeviceHolder holder = new Holder();
     private final ReentrantLock lock = new ReentrantLock();
 
     /// The device while no client has it; null while one has, or if it could not be had.
@@ -50,6 +51,10 @@ public final class DeviceSocket implements AutoCloseable {
 
     @GuardedBy("lock")
     private @Nullable Running running;
+
+    /// How often the device is being saved or restored by the host, while no client has it.
+    @GuardedBy("lock")
+    private int pauses;
 
     private volatile boolean closing;
     private volatile long refused;
@@ -72,11 +77,19 @@ public final class DeviceSocket implements AutoCloseable {
             int group,
             String holder,
             SessionOptions options,
-            BarFiles barFiles) {
-        /// For clients of this process's user.
+            BarFiles barFiles,
+            DeviceStates states) {
+        /// For clients of this process's user, with all accesses trapped and no migration.
         public static Settings of(Path path, String holder) {
             return new Settings(
-                    path, "rw-------", -1, -1, holder, SessionOptions.DEFAULT, BarFiles.NONE);
+                    path,
+                    "rw-------",
+                    -1,
+                    -1,
+                    holder,
+                    SessionOptions.DEFAULT,
+                    BarFiles.NONE,
+                    DeviceStates.NONE);
         }
     }
 
@@ -84,7 +97,7 @@ public final class DeviceSocket implements AutoCloseable {
         this.mdev = mdev;
         this.memory = memory;
         this.settings = settings;
-        idle = mdev.assign(DeviceHolder.named(settings.holder()));
+        idle = mdev.assign(holder);
         try {
             listener = listen();
         } catch (RuntimeException | Error e) {
@@ -197,12 +210,12 @@ public final class DeviceSocket implements AutoCloseable {
         awaitFormer();
         lock.lock();
         try {
-            if (closing || running != null) {
-                throw new MdevException(Errno.EBUSY, "another client has the device");
+            if (closing || running != null || pauses != 0) {
+                throw new MdevException(Errno.EBUSY, "another client has the device, or the host");
             }
             MdevAssignment assignment = idle;
             if (assignment == null) {
-                assignment = mdev.assign(DeviceHolder.named(settings.holder()));
+                assignment = mdev.assign(holder);
             }
             Session session = new Session(stream, settings.options(), new DeviceStart(assignment));
             Thread thread =
@@ -258,7 +271,7 @@ public final class DeviceSocket implements AutoCloseable {
     private void ended() {
         MdevAssignment next = null;
         try {
-            next = closing ? null : mdev.assign(DeviceHolder.named(settings.holder()));
+            next = closing ? null : mdev.assign(holder);
         } catch (MdevException e) {
             // The next client tries again.
             lastFailure = String.valueOf(e.getMessage());
@@ -330,6 +343,39 @@ public final class DeviceSocket implements AutoCloseable {
         releaseIdle();
     }
 
+    /// The machine as the device's holder: the device can be saved while no client has it, and
+    /// while the client has stopped it.
+    private final class Holder implements DeviceHolder {
+        @Override
+        public String name() {
+            return settings.holder();
+        }
+
+        @Override
+        public Optional<Pause> pause() {
+            lock.lock();
+            try {
+                Running now = running;
+                if (now == null) {
+                    pauses++;
+                    return Optional.of(DeviceSocket.this::resume);
+                }
+                return now.session.isStandingStill() ? Optional.of(() -> {}) : Optional.empty();
+            } finally {
+                lock.unlock();
+            }
+        }
+    }
+
+    private void resume() {
+        lock.lock();
+        try {
+            pauses--;
+        } finally {
+            lock.unlock();
+        }
+    }
+
     /// Gives a session its device.
     private final class DeviceStart implements Session.Start {
         private final MdevAssignment assignment;
@@ -369,7 +415,7 @@ public final class DeviceSocket implements AutoCloseable {
             if (made == null) {
                 throw new IllegalStateException("no device yet");
             }
-            return new Handlers(device, made, version, sys);
+            return new Handlers(device, made, new Migration(mdev, settings.states()), version, sys);
         }
 
         @Override

@@ -18,6 +18,8 @@ final class Handlers implements AutoCloseable {
     private final RegionReplies regions;
     private final RegionCommands access;
     private final DmaCommands dma;
+    private final Migration migration;
+    private final FeatureCommands features;
 
     /// The last reply: one object for all.
     private long bodyBytes;
@@ -25,14 +27,21 @@ final class Handlers implements AutoCloseable {
     private int[] fds = UnixStream.NO_FDS;
     private final Reply reply = new Reply();
 
-    Handlers(ClientDevice device, DmaMessages messages, Version version, Syscalls sys) {
+    Handlers(
+            ClientDevice device,
+            DmaMessages messages,
+            Migration migration,
+            Version version,
+            Syscalls sys) {
         this.device = device;
         this.messages = messages;
+        this.migration = migration;
         messages.limit(version.maxDataBytes());
         info = new InfoReplies(device);
         regions = new RegionReplies(device.regions());
         access = new RegionCommands(device, version.readsNeverFail());
         dma = new DmaCommands(sys, device);
+        features = new FeatureCommands(migration, new DirtyReports(device.memory()));
     }
 
     /// The reply to the last request, valid until the next.
@@ -61,25 +70,33 @@ final class Handlers implements AutoCloseable {
                         device.interrupts().apply(message);
                         yield 0;
                     }
-                    case REGION_READ -> access.read(message, out);
-                    case REGION_WRITE -> access.write(message, out);
-                    case REGION_WRITE_MULTI -> access.writeMulti(message, out);
+                    case REGION_READ, REGION_WRITE, REGION_WRITE_MULTI ->
+                            access(command, message, out);
                     case DMA_MAP -> {
                         dma.map(message);
                         yield 0;
                     }
                     case DMA_UNMAP -> dma.unmap(message, out);
                     case DEVICE_RESET -> reset(message);
-                    case VERSION,
-                            DEVICE_GET_REGION_IO_FDS,
-                            DMA_READ,
-                            DMA_WRITE,
-                            DEVICE_FEATURE,
-                            MIG_DATA_READ,
-                            MIG_DATA_WRITE ->
+                    case DEVICE_FEATURE -> features.handle(message, out);
+                    case MIG_DATA_READ -> migration.read(message, out);
+                    case MIG_DATA_WRITE -> {
+                        migration.write(message);
+                        yield 0;
+                    }
+                    case VERSION, DEVICE_GET_REGION_IO_FDS, DMA_READ, DMA_WRITE ->
                             throw new MdevException(Errno.EINVAL, "not offered: " + command);
                 };
         return reply;
+    }
+
+    private long access(Command command, Message message, MemorySegment out) {
+        migration.requireAccessible();
+        return switch (command) {
+            case REGION_READ -> access.read(message, out);
+            case REGION_WRITE -> access.write(message, out);
+            default -> access.writeMulti(message, out);
+        };
     }
 
     private long regionInfo(Message message, MemorySegment out) {
@@ -92,11 +109,17 @@ final class Handlers implements AutoCloseable {
         if (message.bodyBytes() != 0) {
             throw new MdevException(Errno.EINVAL, "bodyBytes=" + message.bodyBytes());
         }
+        migration.reset();
         Refusal refusal = device.reset().orElse(null);
         if (refusal != null) {
             throw refusal.toException();
         }
         return 0;
+    }
+
+    /// Whether the client has stopped the device. Any thread may ask.
+    boolean isStandingStill() {
+        return migration.isStandingStill();
     }
 
     /// Takes a client's answer.
@@ -108,5 +131,6 @@ final class Handlers implements AutoCloseable {
     @Override
     public void close() {
         messages.abandon();
+        migration.close();
     }
 }

@@ -49,6 +49,7 @@ final class Session implements Runnable {
     private volatile long errors;
     private volatile Optional<MdevException> failure = Optional.empty();
     private volatile @Nullable Version version;
+    private volatile @Nullable Handlers serving;
     private volatile @Nullable ClientDevice device;
 
     /// Makes the device of a connection, once it is known what the client speaks.
@@ -105,6 +106,7 @@ final class Session implements Runnable {
             return;
         }
         try (Handlers handlers = start.handlers(made, agreed)) {
+            serving = handlers;
             while (true) {
                 switch (channel.receive(made.interrupts().unmaskEvent())) {
                     case MESSAGE -> handle(handlers);
@@ -233,6 +235,12 @@ final class Session implements Runnable {
         }
         made.function().interrupts().requestRelease();
         return true;
+    }
+
+    /// Whether the client has stopped the device.
+    boolean isStandingStill() {
+        Handlers handlers = serving;
+        return handlers != null && handlers.isStandingStill();
     }
 
     /// Ends the connection; the device is taken back by its thread.

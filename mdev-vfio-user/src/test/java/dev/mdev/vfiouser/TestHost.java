@@ -9,6 +9,9 @@ import dev.mdev.core.sys.NativeFd;
 import dev.mdev.core.sys.Syscalls;
 import dev.mdev.gate.Deadlines;
 
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
@@ -42,7 +45,20 @@ final class TestHost implements AutoCloseable {
                                 -1,
                                 "vm",
                                 options,
-                                BarFiles.NONE));
+                                BarFiles.NONE,
+                                new BusStates()));
+    }
+
+    private final class BusStates implements DeviceStates {
+        @Override
+        public void save(UUID uuid, OutputStream out) throws IOException {
+            var _ = bus.save(uuid, out);
+        }
+
+        @Override
+        public void restore(UUID uuid, InputStream in) throws IOException {
+            bus.restore(uuid, in);
+        }
     }
 
     TestDriver.Device device() {

@@ -2,18 +2,23 @@ package dev.mdev.host.machine;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
+import dev.mdev.core.bus.MdevBus;
 import dev.mdev.core.device.Mdev;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.vfiouser.BarFiles;
 import dev.mdev.vfiouser.DeviceSocket;
+import dev.mdev.vfiouser.DeviceStates;
 import dev.mdev.vfiouser.SessionOptions;
 
 import org.springframework.stereotype.Component;
 
 import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.UUID;
 
 /// Makes the sockets of the machines of other programs.
 @Component
@@ -23,10 +28,25 @@ class ExternalSockets {
 
     private final HostMemory memory;
     private final SocketProperties properties;
+    private final DeviceStates states;
 
-    ExternalSockets(HostMemory memory, SocketProperties properties) {
+    ExternalSockets(HostMemory memory, SocketProperties properties, MdevBus bus) {
         this.memory = memory;
         this.properties = properties;
+        this.states = new BusStates(bus);
+    }
+
+    /// A client migrates a device by the verbs of the bus.
+    private record BusStates(MdevBus bus) implements DeviceStates {
+        @Override
+        public void save(UUID uuid, OutputStream out) throws IOException {
+            var _ = bus.save(uuid, out);
+        }
+
+        @Override
+        public void restore(UUID uuid, InputStream in) throws IOException {
+            bus.restore(uuid, in);
+        }
     }
 
     /// Offers a device.
@@ -50,7 +70,8 @@ class ExternalSockets {
                                 usual.replyTimeout(),
                                 usual.dmaTimeout(),
                                 usual.releaseGrace()),
-                        BarFiles.NONE));
+                        BarFiles.NONE,
+                        states));
     }
 
     private Path folder() {

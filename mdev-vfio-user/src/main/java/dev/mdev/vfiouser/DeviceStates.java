@@ -1,0 +1,29 @@
+package dev.mdev.vfiouser;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.util.UUID;
+
+/// Saves and restores devices: the verbs of the bus.
+public interface DeviceStates {
+    /// No device can be saved.
+    DeviceStates NONE =
+            new DeviceStates() {
+                @Override
+                public void save(UUID uuid, OutputStream out) throws IOException {
+                    throw new IOException("not offered");
+                }
+
+                @Override
+                public void restore(UUID uuid, InputStream in) throws IOException {
+                    throw new IOException("not offered");
+                }
+            };
+
+    /// Writes a device's state.
+    void save(UUID uuid, OutputStream out) throws IOException;
+
+    /// Reads a device's state.
+    void restore(UUID uuid, InputStream in) throws IOException;
+}
