@@ -27,6 +27,7 @@ module dev.mdev.core {
     exports dev.mdev.core.memslot;
     exports dev.mdev.core.pci;
     exports dev.mdev.core.store;
+    exports dev.mdev.core.sync;
     exports dev.mdev.core.sys;
     exports dev.mdev.core.vm;
 

@@ -2,6 +2,9 @@ package dev.mdev.host;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.tngtech.archunit.core.domain.JavaClasses;
+import com.tngtech.archunit.core.importer.ClassFileImporter;
+
 import dev.mdev.core.bus.MdevBus;
 import dev.mdev.gate.ArchitectureRules;
 import dev.mdev.gate.PackageTable;
@@ -16,6 +19,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Set;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /// The dependency rules of the host service.
 class ArchitectureTest extends ArchitectureRules {
@@ -90,6 +94,7 @@ class ArchitectureTest extends ArchitectureRules {
                                 "host.machine",
                                 "api",
                                 "api.page",
+                                "core.bus",
                                 "core.device",
                                 "core.engine",
                                 "core.hostmm",
@@ -98,7 +103,8 @@ class ArchitectureTest extends ArchitectureRules {
                                 "host.event",
                                 "host.mdev",
                                 "host.problem",
-                                "host.web")
+                                "host.web",
+                                "vfiouser")
                         .row(
                                 "host.metric",
                                 "api",
@@ -113,7 +119,7 @@ class ArchitectureTest extends ArchitectureRules {
     }
 
     @Test
-    void theMachineryExportsWhatTheServiceUsesAndNoMore() throws URISyntaxException {
+    void theMachineryExportsWhatTheServiceAndTheServerUseAndNoMore() throws URISyntaxException {
         URL core = MdevBus.class.getProtectionDomain().getCodeSource().getLocation();
         ModuleDescriptor descriptor =
                 ModuleFinder.of(Path.of(core.toURI()))
@@ -125,7 +131,8 @@ class ArchitectureTest extends ArchitectureRules {
     }
 
     private Set<String> usedPackagesOf(String prefix) {
-        return imported().stream()
+        JavaClasses server = new ClassFileImporter().importPackages("dev.mdev.vfiouser");
+        return Stream.concat(imported().stream(), server.stream())
                 .flatMap(type -> type.getDirectDependenciesFromSelf().stream())
                 .map(use -> use.getTargetClass().getPackageName())
                 .filter(name -> name.startsWith(prefix))

@@ -2,6 +2,8 @@ package dev.mdev.vfiouser;
 
 import com.google.errorprone.annotations.concurrent.GuardedBy;
 
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
 import dev.mdev.core.sys.NativeFd;
 import dev.mdev.core.sys.UnixStream;
 
@@ -29,6 +31,9 @@ final class Channel implements AutoCloseable {
     /// For errors, which other threads may send while the reply is being built.
     @GuardedBy("sending")
     private final MemorySegment errorHeader = arena.allocate(Wire.HEADER_BYTES, Long.BYTES);
+
+    @GuardedBy("sending")
+    private boolean closed;
 
     private final Message message = new Message(in);
     private final ReentrantLock sending = new ReentrantLock();
@@ -140,6 +145,7 @@ final class Channel implements AutoCloseable {
     void sendError(int id, int command, int errno) {
         sending.lock();
         try {
+            requireOpen();
             header(
                     errorHeader,
                     new Header(id, command, Wire.TYPE_REPLY | Wire.FLAG_ERROR, errno),
@@ -157,9 +163,17 @@ final class Channel implements AutoCloseable {
         header(memory, new Header(id, command.number(), Wire.TYPE_COMMAND, NO_ERROR), bodyBytes);
         sending.lock();
         try {
+            requireOpen();
             stream.send(memory.address(), Wire.HEADER_BYTES + bodyBytes, 0, 0, UnixStream.NO_FDS);
         } finally {
             sending.unlock();
+        }
+    }
+
+    @GuardedBy("sending")
+    private void requireOpen() {
+        if (closed) {
+            throw new MdevException(Errno.EPIPE, "the connection is closed");
         }
     }
 
@@ -178,16 +192,17 @@ final class Channel implements AutoCloseable {
         stream.shutDown();
     }
 
-    /// Only when no other thread uses it any more.
+    /// Other threads may still try to send, and fail.
     @Override
     public void close() {
         message.closeFds();
         sending.lock();
         try {
+            closed = true;
             stream.close();
+            arena.close();
         } finally {
             sending.unlock();
         }
-        arena.close();
     }
 }

@@ -39,6 +39,11 @@ enum ClientFile {
         };
     }
 
+    /// Whether the file's memory may be written.
+    static boolean isWritable(FileFacts facts) {
+        return facts.isWritable() && !facts.has(FileAbi.F_SEAL_WRITE);
+    }
+
     private static boolean isSealed(FileFacts facts) {
         return facts.has(FileAbi.F_SEAL_SHRINK);
     }

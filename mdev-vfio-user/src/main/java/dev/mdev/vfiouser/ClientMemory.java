@@ -4,7 +4,6 @@ import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.page.Access;
 import dev.mdev.api.page.Page;
-import dev.mdev.api.page.Prot;
 import dev.mdev.core.addr.GfnRange;
 import dev.mdev.core.addr.HvaRange;
 import dev.mdev.core.dma.DmaMemory;
@@ -13,7 +12,6 @@ import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.hostmm.HostMm;
 import dev.mdev.core.hostmm.HostPageTable;
 import dev.mdev.core.hostmm.OffHeapBackend;
-import dev.mdev.core.hostmm.Vma;
 import dev.mdev.core.memslot.AddressSpaces;
 import dev.mdev.core.memslot.SlotConfig;
 import dev.mdev.core.memslot.SlotFlags;
@@ -66,8 +64,8 @@ final class ClientMemory implements DmaMemory, AutoCloseable {
     ClientMemory(Syscalls sys, DmaLimits limits, ClientReach reach, Duration timeout) {
         this.limits = limits;
         this.reach = reach;
-        files = new MappedFiles(sys, limits.files());
         mm = new HostMm(new HostAddresses(FIRST_HVA, UNMAPPED_HVA), memory, timeout);
+        files = new MappedFiles(sys, memory, mm, limits.files());
         mapped = new SlotDmaMemory(slots, mm);
     }
 
@@ -117,7 +115,7 @@ final class ClientMemory implements DmaMemory, AutoCloseable {
                     "too much is mapped: %s maps=%d mappedBytes=%d"
                             .formatted(request, maps.size(), mappedBytes));
         }
-        if (place != null && request.writable() && !place.facts().isWritable()) {
+        if (place != null && request.writable() && !ClientFile.isWritable(place.facts())) {
             throw new MdevException(Errno.EINVAL, "the file is read-only: " + request);
         }
         DmaMap map = reserve(request, place);
@@ -137,18 +135,14 @@ final class ClientMemory implements DmaMemory, AutoCloseable {
         int slot = usedSlots.nextClearBit(0);
         long npages = Page.numberOf(request.sizeBytes());
         if (place != null && ClientFile.of(place.facts()) == ClientFile.MAPPED) {
-            HostMemory.Block block =
-                    memory.adopt("memory of a client", npages, files.memoryOf(place));
-            try {
-                Prot prot = request.writable() ? Prot.READ_WRITE : Prot.READ;
-                Vma vma = mm.mapEagerly(block.pfns(), prot);
-                // The mapping keeps the file.
-                place.fd().close();
-                return new DmaMap(slot, request, vma.range(), new DmaMap.Reach.Memory(vma, block));
-            } catch (RuntimeException | Error e) {
-                memory.free(block);
-                throw e;
-            }
+            MappedFiles.MappedFile file = files.acquire(place);
+            // The mapping keeps the file.
+            place.fd().close();
+            return new DmaMap(
+                    slot,
+                    request,
+                    HvaRange.ofPages(file.hvaOf(place.offsetBytes()), npages),
+                    new DmaMap.Reach.Memory(file));
         }
         HvaRange hvas = elsewhere.reserve(npages, HostPageTable.Kind.LAZY);
         return new DmaMap(
@@ -183,10 +177,7 @@ final class ClientMemory implements DmaMemory, AutoCloseable {
 
     private void release(DmaMap map) {
         switch (map.reach()) {
-            case DmaMap.Reach.Memory there -> {
-                mm.remove(there.vma());
-                memory.free(there.block());
-            }
+            case DmaMap.Reach.Memory there -> files.release(there.file());
             case DmaMap.Reach.File file -> {
                 elsewhere.release(map.hvas());
                 file.fd().close();

@@ -226,7 +226,8 @@ public final class DeviceSocket implements AutoCloseable {
             idle = null;
             running = new Running(session, thread);
             thread.start();
-        } catch (MdevException e) {
+        } catch (RuntimeException e) {
+            // Whatever it is, the next client must be served.
             refused = refused + 1;
             lastFailure = String.valueOf(e.getMessage());
             stream.close();
@@ -239,7 +240,7 @@ public final class DeviceSocket implements AutoCloseable {
     /// unnoticed, or the device is being reset.
     private void awaitFormer() {
         Running former = runningNow();
-        if (former != null && former.session.isHungUp()) {
+        if (former != null && former.session.isEnding()) {
             try {
                 var _ = former.thread.join(END_TIMEOUT);
             } catch (InterruptedException e) {

@@ -3,8 +3,6 @@ package dev.mdev.vfiouser;
 import dev.mdev.api.page.Page;
 import dev.mdev.core.addr.GfnRange;
 import dev.mdev.core.addr.HvaRange;
-import dev.mdev.core.hostmm.HostMemory;
-import dev.mdev.core.hostmm.Vma;
 import dev.mdev.core.sys.NativeFd;
 
 /// A range of the guest's addresses that the client has mapped for the device.
@@ -34,7 +32,7 @@ record DmaMap(int slot, Request request, HvaRange hvas, Reach reach) {
     /// How its bytes are reached.
     sealed interface Reach {
         /// Through a mapping in this process.
-        record Memory(Vma vma, HostMemory.Block block) implements Reach {}
+        record Memory(MappedFiles.MappedFile file) implements Reach {}
 
         /// By calls on a file.
         ///

@@ -2,7 +2,12 @@ package dev.mdev.vfiouser;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
+import dev.mdev.api.page.Page;
+import dev.mdev.api.page.Prot;
+import dev.mdev.core.hostmm.HostMemory;
+import dev.mdev.core.hostmm.HostMm;
 import dev.mdev.core.hostmm.MemoryBackend;
+import dev.mdev.core.hostmm.Vma;
 import dev.mdev.core.sys.FileAbi;
 import dev.mdev.core.sys.FileFacts;
 import dev.mdev.core.sys.LinuxAbi;
@@ -11,7 +16,6 @@ import dev.mdev.core.sys.Syscalls;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
-import java.util.Iterator;
 import java.util.List;
 
 /// The files of a client that are mapped into this process.
@@ -22,23 +26,28 @@ import java.util.List;
 /// Used by one thread.
 final class MappedFiles {
     private final Syscalls sys;
+    private final HostMemory memory;
+    private final HostMm mm;
     private final int maxFiles;
     private final List<MappedFile> files = new ArrayList<>();
 
+    /// @param memory gets a block for each file
+    /// @param mm gets a range for each file
     /// @param maxFiles how many files of the client may be mapped at a time
-    MappedFiles(Syscalls sys, int maxFiles) {
+    MappedFiles(Syscalls sys, HostMemory memory, HostMm mm, int maxFiles) {
         this.sys = sys;
+        this.memory = memory;
+        this.mm = mm;
         this.maxFiles = maxFiles;
     }
 
-    /// The memory of a part of a file.
+    /// The mapping of a part of a file, until it is [released][#release].
     ///
     /// @throws MdevException ENOSPC if too many files are mapped; otherwise the error of `mmap`
-    MemoryBackend.Backing memoryOf(ClientFile.Place place) {
+    MappedFile acquire(ClientFile.Place place) {
         MappedFile file = fileOf(place);
         file.parts++;
-        return new Part(
-                file, file.memory.asSlice(place.offsetBytes(), place.sizeBytes()), this::release);
+        return file;
     }
 
     private MappedFile fileOf(ClientFile.Place place) {
@@ -60,72 +69,78 @@ final class MappedFiles {
     @SuppressWarnings("restricted") // of as many bytes as mmap gave
     private MappedFile map(ClientFile.Place place) {
         FileFacts facts = place.facts();
-        boolean writable = facts.isWritable() && !facts.has(FileAbi.F_SEAL_WRITE);
-        int prot = writable ? LinuxAbi.PROT_READ | LinuxAbi.PROT_WRITE : LinuxAbi.PROT_READ;
+        Prot prot = ClientFile.isWritable(facts) ? Prot.READ_WRITE : Prot.READ;
         long block = Math.max(1, facts.blockBytes());
         long sizeBytes = Math.ceilDiv(facts.sizeBytes(), block) * block;
         // Huge pages must be there, or a later access finds none. Other memory needs no reserve.
         int reserve = facts.fileSystem() == FileAbi.HUGETLBFS_MAGIC ? 0 : LinuxAbi.MAP_NORESERVE;
         long address =
                 sys.mmap(
-                        new Syscalls.Placement(0, sizeBytes, prot, LinuxAbi.MAP_SHARED | reserve),
+                        new Syscalls.Placement(
+                                0,
+                                sizeBytes,
+                                prot == Prot.READ
+                                        ? LinuxAbi.PROT_READ
+                                        : LinuxAbi.PROT_READ | LinuxAbi.PROT_WRITE,
+                                LinuxAbi.MAP_SHARED | reserve),
                         place.fd(),
                         0);
         Arena arena = Arena.ofShared();
-        MemorySegment memory =
+        long npages = Page.numberOf(facts.sizeBytes());
+        MemorySegment segment =
                 MemorySegment.ofAddress(address)
-                        .reinterpret(sizeBytes, arena, gone -> sys.munmap(address, sizeBytes))
-                        .asSlice(0, facts.sizeBytes());
-        return new MappedFile(facts, arena, memory);
+                        .reinterpret(sizeBytes, arena, _ -> sys.munmap(address, sizeBytes))
+                        .asSlice(0, Page.bytesOf(npages));
+        HostMemory.Block pages =
+                memory.adopt("memory of a client", npages, new Mapping(arena, segment));
+        try {
+            return new MappedFile(facts, pages, mm.mapEagerly(pages.pfns(), prot));
+        } catch (RuntimeException | Error e) {
+            memory.free(pages);
+            throw e;
+        }
     }
 
-    private void release(MappedFile file) {
+    /// Undoes one [#acquire]. When the last is undone, nobody reaches the file's memory any more.
+    void release(MappedFile file) {
         file.parts--;
-        if (file.parts > 0) {
-            return;
+        if (file.parts == 0) {
+            files.removeIf(other -> other == file);
+            mm.remove(file.vma);
+            memory.free(file.block);
         }
-        Iterator<MappedFile> all = files.iterator();
-        while (all.hasNext()) {
-            if (all.next() == file) {
-                all.remove();
-            }
-        }
-        file.arena.close();
     }
 
-    /// One mapping.
-    private static final class MappedFile {
+    /// One mapping of a whole file.
+    static final class MappedFile {
         private final FileFacts facts;
-        private final Arena arena;
-        private final MemorySegment memory;
+        private final HostMemory.Block block;
+        private final Vma vma;
         private int parts;
 
-        MappedFile(FileFacts facts, Arena arena, MemorySegment memory) {
+        MappedFile(FileFacts facts, HostMemory.Block block, Vma vma) {
             this.facts = facts;
-            this.arena = arena;
-            this.memory = memory;
+            this.block = block;
+            this.vma = vma;
         }
 
-        boolean is(FileFacts other) {
+        private boolean is(FileFacts other) {
             return facts.device() == other.device()
                     && facts.inode() == other.inode()
-                    && facts.isWritable() == other.isWritable()
-                    && facts.has(FileAbi.F_SEAL_WRITE) == other.has(FileAbi.F_SEAL_WRITE);
+                    && ClientFile.isWritable(facts) == ClientFile.isWritable(other);
         }
 
-        long sizeBytes() {
-            return memory.byteSize();
+        private long sizeBytes() {
+            return vma.range().lengthBytes();
+        }
+
+        /// The host address of a byte of the file.
+        long hvaOf(long offsetBytes) {
+            return vma.range().startHva() + offsetBytes;
         }
     }
 
-    @FunctionalInterface
-    private interface Releaser {
-        void release(MappedFile file);
-    }
-
-    /// A part of one, as memory of the host.
-    private record Part(MappedFile file, MemorySegment segment, Releaser releaser)
-            implements MemoryBackend.Backing {
+    private record Mapping(Arena arena, MemorySegment segment) implements MemoryBackend.Backing {
         @Override
         public int fd() {
             return -1;
@@ -138,7 +153,7 @@ final class MappedFiles {
 
         @Override
         public void release() {
-            releaser.release(file);
+            arena.close();
         }
     }
 }

@@ -1,5 +1,7 @@
 package dev.mdev.vfiouser;
 
+import com.google.errorprone.annotations.concurrent.GuardedBy;
+
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.core.sys.UnixStream;
@@ -12,6 +14,7 @@ import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicLongArray;
+import java.util.concurrent.locks.ReentrantLock;
 
 /// One connection of a client: serves its messages in order, on one thread, until the client is
 /// gone.
@@ -32,6 +35,13 @@ final class Session implements Runnable {
     private final SessionOptions options;
     private final Start start;
     private final Instant since = Instant.now();
+
+    /// Held for a moment, so that the stream is not closed meanwhile.
+    private final ReentrantLock life = new ReentrantLock();
+
+    @GuardedBy("life")
+    private boolean ended;
+
     private final AtomicLongArray requests = new AtomicLongArray(Command.values().length);
 
     /// The request that still needs a reply: [#OPEN], how many came before, its id and command; or
@@ -50,6 +60,10 @@ final class Session implements Runnable {
     private volatile Optional<MdevException> failure = Optional.empty();
     private volatile @Nullable Version version;
     private volatile @Nullable Handlers serving;
+
+    /// No further message is served.
+    private volatile boolean ending;
+
     private volatile @Nullable ClientDevice device;
 
     /// Makes the device of a connection, once it is known what the client speaks.
@@ -82,13 +96,20 @@ final class Session implements Runnable {
                 device = made;
                 serve(made);
             } finally {
+                ending = true;
                 device = null;
             }
         } catch (MdevException e) {
             // The connection failed, or the device: either way it is over for this client.
             failure = Optional.of(e);
         } finally {
-            channel.close();
+            life.lock();
+            try {
+                ended = true;
+                channel.close();
+            } finally {
+                life.unlock();
+            }
         }
     }
 
@@ -129,6 +150,7 @@ final class Session implements Runnable {
             version = agreed;
             return agreed;
         } catch (MdevException e) {
+            ending = true;
             fail(e.errno().code());
             return null;
         }
@@ -215,12 +237,12 @@ final class Session implements Runnable {
             return;
         }
         if (version == null) {
-            channel.shutDown();
+            shutDown();
         } else if (request != ANSWERED && answer.compareAndSet(request, ANSWERED)) {
             try {
                 channel.sendError(idOf(request), commandOf(request), Errno.ETIMEDOUT.code());
             } catch (MdevException e) {
-                channel.shutDown();
+                shutDown();
             }
         }
     }
@@ -245,12 +267,24 @@ final class Session implements Runnable {
 
     /// Ends the connection; the device is taken back by its thread.
     void shutDown() {
-        channel.shutDown();
+        life.lock();
+        try {
+            if (!ended) {
+                channel.shutDown();
+            }
+        } finally {
+            life.unlock();
+        }
     }
 
-    /// Whether the client has closed its end.
-    boolean isHungUp() {
-        return channel.stream().isHungUp();
+    /// Whether it is over, or will be as soon as its thread notices that the client has left.
+    boolean isEnding() {
+        life.lock();
+        try {
+            return ending || ended || channel.stream().isHungUp();
+        } finally {
+            life.unlock();
+        }
     }
 
     ConnectionStatus status() {

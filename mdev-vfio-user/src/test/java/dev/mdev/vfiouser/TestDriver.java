@@ -169,7 +169,7 @@ final class TestDriver implements ParentDriver {
 
         @Override
         public PciOptions pci() {
-            return PciOptions.DEFAULT;
+            return PciOptions.EXPRESS;
         }
 
         @Override

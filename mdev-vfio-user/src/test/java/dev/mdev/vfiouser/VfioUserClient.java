@@ -53,32 +53,41 @@ final class VfioUserClient implements AutoCloseable {
 
     /// A body that is built piece by piece.
     static final class Body {
-        private final ByteBuffer bytes =
-                ByteBuffer.allocate(ROOM - HEADER).order(ByteOrder.LITTLE_ENDIAN);
+        private ByteBuffer bytes = ByteBuffer.allocate(256).order(ByteOrder.LITTLE_ENDIAN);
+
+        private ByteBuffer room(int length) {
+            if (bytes.remaining() < length) {
+                bytes =
+                        ByteBuffer.allocate(2 * (bytes.position() + length))
+                                .order(ByteOrder.LITTLE_ENDIAN)
+                                .put(bytes.flip());
+            }
+            return bytes;
+        }
 
         Body u16(int... values) {
             for (int value : values) {
-                bytes.putShort((short) value);
+                room(Short.BYTES).putShort((short) value);
             }
             return this;
         }
 
         Body u32(long... values) {
             for (long value : values) {
-                bytes.putInt((int) value);
+                room(Integer.BYTES).putInt((int) value);
             }
             return this;
         }
 
         Body u64(long... values) {
             for (long value : values) {
-                bytes.putLong(value);
+                room(Long.BYTES).putLong(value);
             }
             return this;
         }
 
         Body bytes(byte... values) {
-            bytes.put(values);
+            room(values.length).put(values);
             return this;
         }
 
@@ -220,9 +229,12 @@ final class VfioUserClient implements AutoCloseable {
         return ask(8, body().u32(20, flags, index, start, count).done(), fds);
     }
 
+    /// Closing again does nothing.
     @Override
     public void close() {
         stream.close();
-        arena.close();
+        if (arena.scope().isAlive()) {
+            arena.close();
+        }
     }
 }
