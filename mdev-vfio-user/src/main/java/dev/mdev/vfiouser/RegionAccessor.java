@@ -7,6 +7,7 @@ import dev.mdev.api.RegionInfo;
 import dev.mdev.api.page.Access;
 import dev.mdev.api.page.Page;
 import dev.mdev.core.device.MdevAssignment;
+import dev.mdev.core.engine.barfile.BarFile;
 import dev.mdev.core.hostmm.FaultResult;
 import dev.mdev.core.hostmm.HostMm;
 import dev.mdev.core.hostmm.Vma;
@@ -54,7 +55,7 @@ final class RegionAccessor implements AutoCloseable {
         }
     }
 
-    private record Region(RegionInfo info, BarFiles.@Nullable BarFile file, List<Area> areas) {
+    private record Region(RegionInfo info, @Nullable BarFile file, List<Area> areas) {
         boolean touchesArea(long offsetBytes, long lengthBytes) {
             for (Area area : areas) {
                 if (area.overlaps(offsetBytes, lengthBytes)) {
@@ -101,14 +102,14 @@ final class RegionAccessor implements AutoCloseable {
         if (mapped.isEmpty()) {
             return new Region(info, null, List.of());
         }
-        BarFiles.BarFile file = source.open(assignment, info).orElse(null);
+        BarFile file = source.open(assignment, info).orElse(null);
         if (file != null) {
             return new Region(info, file, mapped.stream().map(area -> areaOf(area, file)).toList());
         }
         return new Region(info, null, mapped.stream().map(area -> areaOf(info, area)).toList());
     }
 
-    private static Area areaOf(RegionArea area, BarFiles.BarFile file) {
+    private static Area areaOf(RegionArea area, BarFile file) {
         return new Area(area, null, file.hostMm(), file.hvaOf(area.offsetBytes()));
     }
 
@@ -118,7 +119,7 @@ final class RegionAccessor implements AutoCloseable {
     }
 
     /// The file that a client may map, or null if the region is trapped.
-    BarFiles.@Nullable BarFile file(int index) {
+    @Nullable BarFile file(int index) {
         Region region = regions.get(index);
         return region == null ? null : region.file;
     }

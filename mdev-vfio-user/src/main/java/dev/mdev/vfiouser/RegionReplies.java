@@ -3,6 +3,7 @@ package dev.mdev.vfiouser;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.RegionInfo;
+import dev.mdev.core.engine.barfile.BarFile;
 import dev.mdev.core.sys.UnixStream;
 
 import org.jspecify.annotations.Nullable;
@@ -47,7 +48,7 @@ final class RegionReplies {
             throw new MdevException(Errno.EINVAL, "region=%d argszBytes=%d".formatted(index, room));
         }
         RegionInfo info = regions.info((int) index);
-        BarFiles.@Nullable BarFile file = regions.file((int) index);
+        @Nullable BarFile file = regions.file((int) index);
         long needed = INFO_BYTES + (file == null ? 0 : capabilityBytes(file));
         boolean whole = room >= needed;
         long at = Wire.HEADER_BYTES;
@@ -64,12 +65,11 @@ final class RegionReplies {
         return new Reply(needed, new int[] {file.fd()});
     }
 
-    private static long capabilityBytes(BarFiles.BarFile file) {
-        return CAPABILITY_BYTES + (long) file.parts().size() * AREA_BYTES;
+    private static long capabilityBytes(BarFile file) {
+        return CAPABILITY_BYTES + (long) file.areas().size() * AREA_BYTES;
     }
 
-    private static int flags(
-            @Nullable RegionInfo info, BarFiles.@Nullable BarFile file, boolean whole) {
+    private static int flags(@Nullable RegionInfo info, @Nullable BarFile file, boolean whole) {
         if (info == null) {
             return 0;
         }
@@ -80,14 +80,14 @@ final class RegionReplies {
         return rights | MMAP | (whole ? CAPS : 0);
     }
 
-    private static void capability(MemorySegment reply, long at, BarFiles.BarFile file) {
+    private static void capability(MemorySegment reply, long at, BarFile file) {
         Wire.u16(reply, at, SPARSE_MMAP);
         Wire.u16(reply, at + 2, SPARSE_VERSION);
         Wire.u32(reply, at + 4, 0);
-        Wire.u32(reply, at + 8, file.parts().size());
+        Wire.u32(reply, at + 8, file.areas().size());
         Wire.u32(reply, at + 12, 0);
         long area = at + CAPABILITY_BYTES;
-        for (BarFiles.Part part : file.parts()) {
+        for (BarFile.Area part : file.areas()) {
             Wire.u64(reply, area, part.offsetBytes());
             Wire.u64(reply, area + Long.BYTES, part.sizeBytes());
             area += AREA_BYTES;

@@ -19,7 +19,8 @@ import org.springframework.context.annotation.DependsOn;
 class BusConfiguration {
     @Bean
     HostMemory hostMemory(Engines engines, BusProperties properties) {
-        return new HostMemory(engines.memory(), properties.maxMemory().toBytes());
+        // The pages of a device may be in a file of its BARs, which another process maps.
+        return HostMemory.withHomes(engines.memory(), properties.maxMemory().toBytes());
     }
 
     @Bean

@@ -5,7 +5,6 @@ import dev.mdev.api.MdevException;
 import dev.mdev.core.bus.MdevBus;
 import dev.mdev.core.device.Mdev;
 import dev.mdev.core.hostmm.HostMemory;
-import dev.mdev.vfiouser.BarFiles;
 import dev.mdev.vfiouser.DeviceSocket;
 import dev.mdev.vfiouser.DeviceStates;
 import dev.mdev.vfiouser.SessionOptions;
@@ -28,11 +27,14 @@ class ExternalSockets {
 
     private final HostMemory memory;
     private final SocketProperties properties;
+    private final ExternalBars bars;
     private final DeviceStates states;
 
-    ExternalSockets(HostMemory memory, SocketProperties properties, MdevBus bus) {
+    ExternalSockets(
+            HostMemory memory, SocketProperties properties, ExternalBars bars, MdevBus bus) {
         this.memory = memory;
         this.properties = properties;
+        this.bars = bars;
         this.states = new BusStates(bus);
     }
 
@@ -70,7 +72,7 @@ class ExternalSockets {
                                 usual.replyTimeout(),
                                 usual.dmaTimeout(),
                                 usual.releaseGrace()),
-                        BarFiles.NONE,
+                        bars,
                         states));
     }
 

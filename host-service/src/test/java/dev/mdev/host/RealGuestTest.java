@@ -1,0 +1,234 @@
+package dev.mdev.host;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.mdev.gate.Deadlines;
+
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIfEnvironmentVariable;
+import org.junit.jupiter.api.io.TempDir;
+
+import java.awt.image.BufferedImage;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Random;
+import java.util.UUID;
+import java.util.concurrent.TimeUnit;
+
+import javax.imageio.ImageIO;
+
+/// Unmodified QEMU with a Debian kernel, whose drivers use devices of the service.
+@Tag("slow")
+@EnabledIfEnvironmentVariable(
+        named = QemuGuest.FOLDER,
+        matches = ".+",
+        disabledReason = QemuGuest.NO_FOLDER)
+class RealGuestTest {
+    /// The place of the first device on a bus without others.
+    private static final String BDF = "0000:00:01.0";
+
+    /// What Linux makes of a display of that kind.
+    private static final int WIDTH = 1024;
+
+    private static final int HEIGHT = 768;
+
+    private static final int REVOCATIONS = Integer.getInteger("mdev.guest.revocations", 1000);
+    private static final int KILLS = Integer.getInteger("mdev.guest.kills", 6);
+
+    @TempDir static Path shared;
+    private static Path program = Path.of("");
+
+    private final Path folder;
+    private ServiceProcess service;
+
+    RealGuestTest(@TempDir Path folder) throws Exception {
+        this.folder = folder;
+        service = start(folder);
+    }
+
+    private static ServiceProcess start(Path folder) throws Exception {
+        return ServiceProcess.start(folder, "--mdev.socket-dir=" + folder.resolve("sockets"));
+    }
+
+    @BeforeAll
+    static void compile() throws Exception {
+        program = QemuGuest.compile(shared);
+    }
+
+    @AfterEach
+    void stop() throws Exception {
+        // Not killed, so that nothing stays mounted.
+        service.stop();
+        service.close();
+    }
+
+    @Test
+    void aPictureThatLinuxDrawsIsThePictureOfTheDevice() throws Exception {
+        UUID mdev = device("vm1");
+        try (QemuGuest guest = boot("vm1", mdev)) {
+            guest.run("gpu picture 7");
+
+            assertPicture(mdev, 7);
+            // The guest has touched little more than the screen: 1024 by 768 pixels are 768 pages.
+            assertThat(residentPages(mdev)).isBetween(768L, 900L);
+        }
+    }
+
+    @Test
+    void onlyThePagesThatTheGuestTouchesAreResident() throws Exception {
+        UUID mdev = device("vm1");
+        try (QemuGuest guest = boot("vm1", mdev)) {
+            guest.run("echo %s >/sys/bus/pci/drivers/bochs-drm/unbind".formatted(BDF));
+            guest.run("echo 1 >/sys/bus/pci/devices/%s/enable".formatted(BDF));
+            revoke(mdev);
+            assertThat(residentPages(mdev)).isZero();
+
+            assertThat(guest.run("gpu touch %s 100 29".formatted(BDF))).isEqualTo("0");
+            assertThat(residentPages(mdev)).isEqualTo(100);
+            assertThat(guest.run("gpu check %s 100 29".formatted(BDF))).isEqualTo("0");
+
+            revoke(mdev);
+            assertThat(residentPages(mdev)).isZero();
+            assertThat(guest.run("gpu check %s 100 29".formatted(BDF))).isEqualTo("0");
+        }
+    }
+
+    @Test
+    void noPixelIsLostWhileAllPagesAreRevokedAgainAndAgain() throws Exception {
+        UUID mdev = device("vm1");
+        try (QemuGuest guest = boot("vm1", mdev)) {
+            guest.run("gpu draw 5 1000000 &");
+            for (int i = 0; i < REVOCATIONS; i++) {
+                revoke(mdev);
+            }
+            guest.run("killall gpu; wait; gpu draw 11 3");
+
+            assertPicture(mdev, 11);
+        }
+    }
+
+    @Test
+    void guestsOnOneGpuSeeTheirOwnPicturesOnly() throws Exception {
+        UUID first = device("vm1");
+        UUID second = device("vm2");
+        try (QemuGuest one = boot("vm1", first);
+                QemuGuest other = boot("vm2", second)) {
+            one.run("gpu picture 1");
+            other.run("gpu picture 2");
+
+            assertPicture(first, 1);
+            assertPicture(second, 2);
+            one.run("gpu draw 3 2");
+            assertPicture(first, 3);
+            assertPicture(second, 2);
+        }
+    }
+
+    @Test
+    void aProgramOfTheGuestQueuesCommandsAndTakesTheirMessage() throws Exception {
+        UUID mdev = device("vm1");
+        try (QemuGuest guest =
+                QemuGuest.boot(
+                        folder,
+                        program,
+                        List.of(socket("vm1", mdev)),
+                        List.of("-device", "intel-iommu,caching-mode=on"))) {
+            guest.run("echo %s >/sys/bus/pci/drivers/bochs-drm/unbind".formatted(BDF));
+            guest.run("echo vfio-pci >/sys/bus/pci/devices/%s/driver_override".formatted(BDF));
+            guest.run("echo %s >/sys/bus/pci/drivers/vfio-pci/bind".formatted(BDF));
+
+            assertThat(guest.run("gpu engine " + BDF))
+                    .isEqualTo("interrupts=1 right=512 stored=4711 fence=4711 error=0");
+        }
+    }
+
+    @Test
+    void aGuestThatIsKilledAtAnyMomentLeavesItsDeviceForTheNext() throws Exception {
+        Random random = new Random(Long.getLong("mdev.seed", 1));
+        UUID mdev = device("vm1");
+        for (int i = 0; i < KILLS; i++) {
+            Process qemu =
+                    QemuGuest.launch(folder, program, List.of(socket("vm1", mdev)), List.of());
+            // Anywhere from its start to a guest that draws.
+            qemu.waitFor(random.nextInt(6_000), TimeUnit.MILLISECONDS);
+            qemu.destroyForcibly().waitFor();
+        }
+        try (QemuGuest guest = boot("vm1", mdev)) {
+            guest.run("gpu picture 9");
+            assertPicture(mdev, 9);
+        }
+    }
+
+    @Test
+    void aGuestOutlivesTheServiceAndTheServiceStartsAgain() throws Exception {
+        UUID mdev = device("vm1");
+        try (QemuGuest guest = boot("vm1", mdev)) {
+            guest.run("gpu draw 5 1000000 &");
+            service.kill();
+            service = start(folder);
+            assertThat(guest.process().isAlive()).isTrue();
+        }
+        assertThat(service.api().get("/actuator/health").status()).isEqualTo(200);
+    }
+
+    private UUID device(String machine) {
+        UUID mdev = service.api().createMdev("gpu0", "gpu-sample-16m");
+        service.api()
+                .post(
+                        "/api/v1/machines",
+                        "{\"name\":\"%s\",\"kind\":\"external\"}".formatted(machine))
+                .requireStatus(201);
+        service.api()
+                .put("/api/v1/machines/%s/devices/%s".formatted(machine, mdev), "")
+                .requireStatus(201);
+        return mdev;
+    }
+
+    private Path socket(String machine, UUID mdev) {
+        Answer answer = service.api().get("/api/v1/machines/" + machine);
+        return Path.of(answer.at("/devices/0/socket"));
+    }
+
+    private QemuGuest boot(String machine, UUID mdev) throws Exception {
+        return QemuGuest.boot(folder, program, List.of(socket(machine, mdev)));
+    }
+
+    private long residentPages(UUID mdev) {
+        return service.api().get("/api/v1/mdevs/" + mdev).numberAt("/residentPages");
+    }
+
+    private void revoke(UUID mdev) {
+        service.api().post("/api/v1/mdevs/%s/revoke".formatted(mdev), "{}").requireStatus(200);
+    }
+
+    /// Compares the device's picture with what `gpu picture SEED` draws. Linux copies it to the
+    /// device in a thread of its own, which may still be at it.
+    private void assertPicture(UUID mdev, int seed) throws IOException {
+        long end = System.nanoTime() + Deadlines.HANG.toNanos();
+        int wrong;
+        do {
+            wrong = wrongPixels(mdev, seed);
+        } while (wrong != 0 && System.nanoTime() - end < 0);
+        assertThat(wrong).as("pixels of another content").isZero();
+    }
+
+    private int wrongPixels(UUID mdev, int seed) throws IOException {
+        var response = service.api().bytes("/api/v1/mdevs/%s/picture".formatted(mdev));
+        assertThat(response.statusCode()).isEqualTo(200);
+        BufferedImage image = ImageIO.read(new ByteArrayInputStream(response.body()));
+        assertThat(image.getWidth()).isEqualTo(WIDTH);
+        assertThat(image.getHeight()).isEqualTo(HEIGHT);
+        int[] pixels = image.getRGB(0, 0, WIDTH, HEIGHT, null, 0, WIDTH);
+        int wrong = 0;
+        for (int i = 0; i < pixels.length; i++) {
+            int expected = (seed * 0x61C8_8647 + i * 0x9E37_79B1) >>> 8;
+            wrong += (pixels[i] & 0xFF_FFFF) == expected ? 0 : 1;
+        }
+        return wrong;
+    }
+}
