@@ -19,7 +19,6 @@ import org.junit.jupiter.api.Timeout;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.concurrent.atomic.AtomicLong;
 
 /// The effects of a driver's answers on a client in another process: those of `GrantContract`, as
 /// far as a file can have them.
@@ -51,35 +50,6 @@ class BarGrantTest extends BarWorld {
         assertThat(assignment.mdev().recentFaults())
                 .extracting(FaultRecord::outcome)
                 .containsExactly(FaultRecord.Outcome.GRANTED, FaultRecord.Outcome.DENIED);
-    }
-
-    @Test
-    void aDriverThatWantsToBeAskedAgainIsAskedAgain() throws Exception {
-        AtomicLong asked = new AtomicLong();
-        driver.answer =
-                (device, request) ->
-                        asked.incrementAndGet() % 3 != 0
-                                ? new MapDecision.Again()
-                                : MapDecision.grantPage(
-                                        request, device.pfnOf(request.page()), Prot.READ_WRITE);
-        BarClient client = client(open(assign()));
-
-        client.fill(0, 4, 1);
-
-        assertThat(client.mismatches(0, 4, 1)).isZero();
-        assertThat(asked).hasValue(12);
-    }
-
-    @Test
-    void aDriverThatNeverMakesUpItsMindLeavesOnes() throws Exception {
-        driver.answer = (device, request) -> new MapDecision.Again();
-        BarFile file = open(assign());
-        BarClient client = client(file);
-
-        assertThat(client.load(0)).isEqualTo(-1);
-
-        assertThat(file.counts().lastRefusal()).contains("asked again each time");
-        assertThat(device(0).requests).hasSize(MapDecision.Again.MOST_ASKED);
     }
 
     @Test
