@@ -1,0 +1,189 @@
+package dev.mdev.cli.client;
+
+import dev.mdev.cli.failure.ExitCode;
+import dev.mdev.cli.failure.Failure;
+import dev.mdev.cli.text.Units;
+
+import org.jspecify.annotations.Nullable;
+
+import tools.jackson.core.JacksonException;
+import tools.jackson.core.StreamReadFeature;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.MissingNode;
+
+import java.io.IOException;
+import java.net.ConnectException;
+import java.net.ProtocolException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpConnectTimeoutException;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+
+/// The service at an endpoint.
+///
+/// Every call ends within the endpoint's timeout plus the time that the call itself asks for, with
+/// an answer or a [Failure].
+public final class Service implements AutoCloseable {
+    /// More than the largest list that a service has: 32768 definitions.
+    private static final int MAX_ANSWER_BYTES = 64 << 20;
+
+    /// The most of an error that is read.
+    static final int MAX_ERROR_BYTES = 1 << 20;
+
+    private static final JsonMapper MAPPER =
+            JsonMapper.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build();
+
+    private final Endpoint endpoint;
+    private final HttpClient http;
+
+    public Service(Endpoint endpoint) {
+        this.endpoint = endpoint;
+        this.http =
+                HttpClient.newBuilder()
+                        .version(HttpClient.Version.HTTP_1_1)
+                        .followRedirects(HttpClient.Redirect.NEVER)
+                        .proxy(HttpClient.Builder.NO_PROXY)
+                        .connectTimeout(endpoint.timeout())
+                        .build();
+    }
+
+    public Endpoint endpoint() {
+        return endpoint;
+    }
+
+    public JsonNode get(ApiPath path) {
+        return call("GET", path, null, Duration.ZERO);
+    }
+
+    public JsonNode post(ApiPath path, @Nullable JsonNode body) {
+        return call("POST", path, body, Duration.ZERO);
+    }
+
+    public JsonNode put(ApiPath path, @Nullable JsonNode body) {
+        return call("PUT", path, body, Duration.ZERO);
+    }
+
+    public JsonNode delete(ApiPath path) {
+        return call("DELETE", path, null, Duration.ZERO);
+    }
+
+    /// Calls the service.
+    ///
+    /// @param more how long the call may take beyond the timeout, because it asks the service to
+    ///   wait
+    /// @return the answer; a missing node if it has no content
+    /// @throws Failure if there is no answer, if it is an error, or if it is not JSON
+    public JsonNode call(String method, ApiPath path, @Nullable JsonNode body, Duration more) {
+        HttpRequest.Builder request = request(path).header("Accept", "application/json");
+        if (body == null) {
+            request.method(method, HttpRequest.BodyPublishers.noBody());
+        } else {
+            request.header("Content-Type", "application/json")
+                    .method(method, HttpRequest.BodyPublishers.ofString(body.toString()));
+        }
+        HttpResponse<byte[]> response =
+                await(
+                        http.sendAsync(
+                                request.build(),
+                                HttpResponse.BodyHandlers.limiting(
+                                        HttpResponse.BodyHandlers.ofByteArray(), MAX_ANSWER_BYTES)),
+                        endpoint.timeout().plus(more));
+        return jsonOf(response);
+    }
+
+    HttpRequest.Builder request(ApiPath path) {
+        return HttpRequest.newBuilder(URI.create(endpoint.root() + path.toString()));
+    }
+
+    HttpClient http() {
+        return http;
+    }
+
+    private static JsonNode jsonOf(HttpResponse<byte[]> response) {
+        int status = response.statusCode();
+        if (status < 200 || status > 299) {
+            throw Problems.of(response);
+        }
+        if (status == 204) {
+            return MissingNode.getInstance();
+        }
+        String type = response.headers().firstValue("Content-Type").orElse("no type");
+        if (!type.startsWith("application/json")) {
+            throw Problems.stranger("status %d with %s".formatted(status, type));
+        }
+        try {
+            JsonNode answer = MAPPER.readTree(response.body());
+            if (!answer.isObject()) {
+                throw Problems.stranger("JSON, but not an object");
+            }
+            return answer;
+        } catch (JacksonException e) {
+            throw Problems.stranger("malformed JSON of %d bytes".formatted(response.body().length));
+        }
+    }
+
+    private <T> T await(CompletableFuture<T> answer, Duration limit) {
+        try {
+            return answer.get(limit.toMillis(), TimeUnit.MILLISECONDS);
+        } catch (TimeoutException e) {
+            answer.cancel(true);
+            throw noAnswerWithin(limit);
+        } catch (ExecutionException e) {
+            throw failureOf(e.getCause());
+        } catch (InterruptedException e) {
+            answer.cancel(true);
+            Thread.currentThread().interrupt();
+            throw new Failure(ExitCode.FAILED, "interrupted");
+        }
+    }
+
+    Failure noAnswerWithin(Duration limit) {
+        return new Failure(
+                ExitCode.UNREACHABLE,
+                "no answer of %s within %s".formatted(endpoint.root(), Units.text(limit)),
+                "see whether the service is busy, or give it more time: --timeout 2m");
+    }
+
+    /// The failure that a cause of the HTTP client means.
+    Failure failureOf(@Nullable Throwable cause) {
+        String root = endpoint.root().toString();
+        return switch (cause) {
+            case HttpConnectTimeoutException _ ->
+                    unreachable("no connection to %s in time".formatted(root));
+            case ConnectException e ->
+                    unreachable(
+                            "cannot connect to %s%s"
+                                    .formatted(
+                                            root,
+                                            e.getMessage() == null ? "" : ": " + e.getMessage()));
+            case ProtocolException _ -> Problems.stranger("no HTTP");
+            case IOException e when String.valueOf(e.getMessage()).contains("exceeds") ->
+                    Problems.stranger("more than %d bytes".formatted(MAX_ANSWER_BYTES));
+            case IOException _ ->
+                    unreachable(
+                            "the connection to %s broke before the answer's end".formatted(root));
+            case null, default ->
+                    new Failure(ExitCode.FAILED, "cannot call %s: %s".formatted(root, cause));
+        };
+    }
+
+    private static Failure unreachable(String what) {
+        return new Failure(
+                ExitCode.UNREACHABLE,
+                what,
+                "see whether the service runs there: bin/mdev-host starts one; --url or MDEV_URL names another");
+    }
+
+    /// Drops all connections.
+    @Override
+    public void close() {
+        http.shutdownNow();
+    }
+}

@@ -1,0 +1,5 @@
+/// The streams of the process.
+@NullMarked
+package dev.mdev.cli.terminal;
+
+import org.jspecify.annotations.NullMarked;
