@@ -40,15 +40,16 @@ public final class Mdev {
     static int run(List<String> arguments, Map<String, String> environment, Terminal terminal) {
         Options options = new Options();
         try (Session session = new Session(options, environment, terminal)) {
-            return run(commandLine(options, session, terminal), arguments, terminal);
+            return run(commandLine(options, session, terminal, arguments), arguments, terminal);
         } catch (Failure | ClosedPipeException e) {
             return fail(e, terminal);
         }
     }
 
-    private static CommandLine commandLine(Options options, Session session, Terminal terminal) {
+    private static CommandLine commandLine(
+            Options options, Session session, Terminal terminal, List<String> arguments) {
         CommandLine mdev = new CommandLine(options);
-        Verbs.addTo(mdev, session);
+        Verbs.addTo(mdev, session, arguments);
         mdev.getCommandSpec().version("mdev " + version());
         return mdev.setUsageHelpWidth(HELP_WIDTH)
                 .setColorScheme(

@@ -34,6 +34,11 @@ public record Endpoint(URI root, Duration timeout) {
         throw notAServer(url, source);
     }
 
+    /// Whether it is `http`.
+    boolean isPlain() {
+        return "http".equals(root.getScheme());
+    }
+
     private static Failure notAServer(String url, String source) {
         return Failure.usage("%s: url=%s wanted=http://HOST:PORT".formatted(source, url));
     }

@@ -45,13 +45,16 @@ public final class Service implements AutoCloseable {
 
     public Service(Endpoint endpoint) {
         this.endpoint = endpoint;
-        this.http =
+        HttpClient.Builder builder =
                 HttpClient.newBuilder()
                         .version(HttpClient.Version.HTTP_1_1)
                         .followRedirects(HttpClient.Redirect.NEVER)
                         .proxy(HttpClient.Builder.NO_PROXY)
-                        .connectTimeout(endpoint.timeout())
-                        .build();
+                        .connectTimeout(endpoint.timeout());
+        if (endpoint.isPlain()) {
+            builder.sslContext(new NoTls());
+        }
+        this.http = builder.build();
     }
 
     public Endpoint endpoint() {

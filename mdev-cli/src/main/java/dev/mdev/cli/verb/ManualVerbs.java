@@ -12,6 +12,11 @@ import picocli.CommandLine.Spec;
 
 /// The verbs that describe this program to other programs.
 final class ManualVerbs {
+    /// The names of the verbs.
+    static final String COMPLETION = "completion";
+
+    static final String MAN = "man";
+
     private ManualVerbs() {}
 
     private static CommandLine top(CommandSpec spec) {
@@ -19,7 +24,7 @@ final class ManualVerbs {
     }
 
     @Command(
-            name = "completion",
+            name = COMPLETION,
             description = {
                 "Print the completion script of a shell.",
                 "bash: source <(mdev completion bash)",
@@ -48,7 +53,7 @@ final class ManualVerbs {
     }
 
     @Command(
-            name = "man",
+            name = MAN,
             description = {"Print the manual page.", "mdev man > mdev.1 && man ./mdev.1"})
     @SuppressWarnings("NullAway.Init")
     static final class Man extends Verb {

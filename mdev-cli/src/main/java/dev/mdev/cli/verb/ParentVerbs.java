@@ -16,6 +16,7 @@ import picocli.CommandLine.Parameters;
 
 import tools.jackson.databind.JsonNode;
 
+import java.util.Comparator;
 import java.util.List;
 import java.util.stream.Collectors;
 
@@ -56,23 +57,34 @@ final class ParentVerbs {
                         Column.of("PARENT", "/name"),
                         Column.of("PRESENCE", "/presence").in(ParentVerbs::ofPresence),
                         Column.of("DEVICES", "/mdevs").atRight(),
-                        Column.of("FREE", ListParents::free),
+                        Column.of("FREE", ListParents::largestFree),
                         Column.of("DRIVER", "/driver"),
-                        Column.of("DESCRIPTION", "/description").ifWide());
+                        Column.of("DESCRIPTION", "/description").ifWide(),
+                        Column.of("POOLS", ListParents::allFree).ifWide());
 
         private ListParents(Session session) {
             super(session);
         }
 
-        private static String free(JsonNode parent) {
+        private static String allFree(JsonNode parent) {
             return Fields.items(parent, "/pools").stream()
-                    .map(pool ->
-                            "%s: %s of %s"
-                                    .formatted(
-                                            Fields.text(pool, "/pool"),
-                                            Units.pages(Fields.number(pool, "/freePages")),
-                                            Units.pages(Fields.number(pool, "/totalPages"))))
+                    .map(pool -> Fields.text(pool, "/pool") + ": " + free(pool))
                     .collect(Collectors.joining(", "));
+        }
+
+        /// Of the largest pool: the memory that is split.
+        private static String largestFree(JsonNode parent) {
+            return Fields.items(parent, "/pools").stream()
+                    .max(Comparator.comparingLong(pool -> Fields.number(pool, "/totalPages")))
+                    .map(ListParents::free)
+                    .orElse(Fields.NONE);
+        }
+
+        private static String free(JsonNode pool) {
+            return "%s of %s"
+                    .formatted(
+                            Units.pages(Fields.number(pool, "/freePages")),
+                            Units.pages(Fields.number(pool, "/totalPages")));
         }
 
         @Override
