@@ -9,7 +9,6 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 import java.net.http.HttpResponse;
-import java.util.List;
 import java.util.stream.Collectors;
 
 /// Turns answers that are no success into failures.
@@ -55,8 +54,8 @@ final class Problems {
                         .orElse("no reason");
         String violations =
                 Fields.items(problem, "/violations").stream()
-                        .map(Problems::violation)
-                        .filter(text -> !detail.contains(text))
+                        .map(violation -> violation(violation, detail))
+                        .filter(text -> !text.isEmpty())
                         .collect(Collectors.joining(", "));
         return new Failure(
                 ExitCode.ofStatus(status),
@@ -68,12 +67,11 @@ final class Problems {
                 remedy(code, Fields.text(problem, "/instance")));
     }
 
-    private static String violation(JsonNode violation) {
-        List<String> parts =
-                List.of(
-                        Fields.optional(violation, "/pointer").orElse(""),
-                        Fields.text(violation, "/detail"));
-        return parts.get(0).isEmpty() ? parts.get(1) : String.join(" ", parts);
+    /// The place and the reason, without what the detail already says.
+    private static String violation(JsonNode violation, String detail) {
+        String place = Fields.optional(violation, "/pointer").orElse("");
+        String reason = Fields.optional(violation, "/detail").orElse("");
+        return detail.contains(reason) ? place : (place + " " + reason).strip();
     }
 
     /// What an operator does about each code of the service.

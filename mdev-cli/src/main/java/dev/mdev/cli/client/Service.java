@@ -20,6 +20,7 @@ import java.net.http.HttpClient;
 import java.net.http.HttpConnectTimeoutException;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -36,6 +37,10 @@ public final class Service implements AutoCloseable {
 
     /// The most of an error that is read.
     static final int MAX_ERROR_BYTES = 1 << 20;
+
+    private static final String JSON = "application/json";
+    private static final String TEXT = "text/plain";
+    private static final int NO_CONTENT = 204;
 
     private static final JsonMapper MAPPER =
             JsonMapper.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build();
@@ -84,21 +89,33 @@ public final class Service implements AutoCloseable {
     /// @return the answer; a missing node if it has no content
     /// @throws Failure if there is no answer, if it is an error, or if it is not JSON
     public JsonNode call(String method, ApiPath path, @Nullable JsonNode body, Duration more) {
-        HttpRequest.Builder request = request(path).header("Accept", "application/json");
+        HttpRequest.Builder request = request(path).header("Accept", JSON);
         if (body == null) {
             request.method(method, HttpRequest.BodyPublishers.noBody());
         } else {
-            request.header("Content-Type", "application/json")
+            request.header("Content-Type", JSON)
                     .method(method, HttpRequest.BodyPublishers.ofString(body.toString()));
         }
+        return jsonOf(send(request.build(), more));
+    }
+
+    /// Reads a text.
+    ///
+    /// @throws Failure as [#call]
+    public String text(ApiPath path) {
         HttpResponse<byte[]> response =
-                await(
-                        http.sendAsync(
-                                request.build(),
-                                HttpResponse.BodyHandlers.limiting(
-                                        HttpResponse.BodyHandlers.ofByteArray(), MAX_ANSWER_BYTES)),
-                        endpoint.timeout().plus(more));
-        return jsonOf(response);
+                send(request(path).header("Accept", TEXT).build(), Duration.ZERO);
+        requireSuccess(response, TEXT);
+        return new String(response.body(), StandardCharsets.UTF_8);
+    }
+
+    private HttpResponse<byte[]> send(HttpRequest request, Duration more) {
+        return await(
+                http.sendAsync(
+                        request,
+                        HttpResponse.BodyHandlers.limiting(
+                                HttpResponse.BodyHandlers.ofByteArray(), MAX_ANSWER_BYTES)),
+                endpoint.timeout().plus(more));
     }
 
     HttpRequest.Builder request(ApiPath path) {
@@ -109,17 +126,21 @@ public final class Service implements AutoCloseable {
         return http;
     }
 
-    private static JsonNode jsonOf(HttpResponse<byte[]> response) {
+    private static void requireSuccess(HttpResponse<byte[]> response, String type) {
         int status = response.statusCode();
         if (status < 200 || status > 299) {
             throw Problems.of(response);
         }
-        if (status == 204) {
-            return MissingNode.getInstance();
+        String found = response.headers().firstValue("Content-Type").orElse("no type");
+        if (status != NO_CONTENT && !found.startsWith(type)) {
+            throw Problems.stranger("status %d with %s".formatted(status, found));
         }
-        String type = response.headers().firstValue("Content-Type").orElse("no type");
-        if (!type.startsWith("application/json")) {
-            throw Problems.stranger("status %d with %s".formatted(status, type));
+    }
+
+    private static JsonNode jsonOf(HttpResponse<byte[]> response) {
+        requireSuccess(response, JSON);
+        if (response.statusCode() == NO_CONTENT) {
+            return MissingNode.getInstance();
         }
         try {
             JsonNode answer = MAPPER.readTree(response.body());

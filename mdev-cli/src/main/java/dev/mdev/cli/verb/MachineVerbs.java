@@ -17,6 +17,7 @@ import picocli.CommandLine.Parameters;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
 
@@ -29,6 +30,17 @@ final class MachineVerbs {
                     Column.of("GPA", "/gpa").atRight(),
                     Column.of("SIZE", bar -> Units.bytes(Fields.number(bar, "/sizeBytes")))
                             .atRight());
+
+    private static final List<Column> SOCKETS =
+            List.of(
+                    Column.of("DEVICE", "/mdev"),
+                    Column.of("PROCESS", "/connection/pid").atRight(),
+                    Column.of("SINCE", "/connection/since"),
+                    Column.of("REFUSED", "/refused").atRight(),
+                    Column.of("SOCKET", "/socket"),
+                    Column.of("LAST FAILURE", "/lastFailure"),
+                    Column.of("ERRORS", "/connection/errors").atRight().ifWide(),
+                    Column.of("PROTOCOL", "/connection/version").ifWide());
 
     private MachineVerbs() {}
 
@@ -97,25 +109,36 @@ final class MachineVerbs {
         }
 
         private void print(JsonNode answer) {
-            session()
-                    .details(
-                            List.of(
-                                    new Session.Detail("machine", Fields.text(answer, "/name")),
-                                    new Session.Detail("kind", kind(answer)),
-                                    new Session.Detail(
-                                            "ram", Units.bytes(Fields.number(answer, "/ramBytes"))),
-                                    new Session.Detail("ecam", Fields.text(answer, "/ecamGpa")),
-                                    new Session.Detail(
-                                            "vcpus",
-                                            "%d, busy: %s"
-                                                    .formatted(
-                                                            Fields.items(answer, "/vcpus").size(),
-                                                            busy(answer)))));
+            List<Session.Detail> details = new ArrayList<>();
+            details.add(new Session.Detail("machine", Fields.text(answer, "/name")));
+            details.add(new Session.Detail("kind", kind(answer)));
+            if (!isExternal(answer)) {
+                details.add(
+                        new Session.Detail("ram", Units.bytes(Fields.number(answer, "/ramBytes"))));
+                details.add(new Session.Detail("ecam", Fields.text(answer, "/ecamGpa")));
+                details.add(
+                        new Session.Detail(
+                                "vcpus",
+                                "%d, busy: %s"
+                                        .formatted(
+                                                Fields.items(answer, "/vcpus").size(),
+                                                busy(answer))));
+            }
+            session().details(details);
+            if (isExternal(answer)) {
+                session().terminal().line("");
+                session().table(Fields.items(answer, "/devices"), SOCKETS);
+                return;
+            }
             for (JsonNode device : Fields.items(answer, "/devices")) {
                 session().terminal().line("");
                 printDevice(session(), device);
             }
         }
+    }
+
+    private static boolean isExternal(JsonNode machine) {
+        return Fields.text(machine, "/kind").equals("external");
     }
 
     private static void printDevice(Session session, JsonNode device) {
@@ -150,6 +173,21 @@ final class MachineVerbs {
                 description = "external: another program runs the guest, such as QEMU.")
         private @Nullable String kind;
 
+        @Option(
+                names = "--uid",
+                paramLabel = "N",
+                description = "Of an external machine: the user of its sockets.")
+        private @Nullable Integer uid;
+
+        @Option(names = "--gid", paramLabel = "N", description = "The same for the group.")
+        private @Nullable Integer gid;
+
+        @Option(
+                names = "--mode",
+                paramLabel = "OCTAL",
+                description = "Permissions of its sockets. Default: 0600.")
+        private @Nullable String mode;
+
         private CreateMachine(Session session) {
             super(session);
         }
@@ -161,6 +199,11 @@ final class MachineVerbs {
             asked.put("vcpus", vcpus);
             asked.put("kind", kind);
             asked.removeIf(JsonNode::isNull);
+            ObjectNode socket = body().put("uid", uid).put("gid", gid).put("mode", mode);
+            socket.removeIf(JsonNode::isNull);
+            if (!socket.isEmpty()) {
+                asked.set("socket", socket);
+            }
             session()
                     .done(
                             service().post(ApiPath.of("machines"), asked),
@@ -182,6 +225,25 @@ final class MachineVerbs {
         @Override
         ExitCode run() {
             session().done(service().delete(machine(name)), "deleted machine %s".formatted(name));
+            return ExitCode.OK;
+        }
+    }
+
+    @Command(
+            name = "qemu",
+            description = "Print the QEMU command with the devices of an external machine.")
+    @SuppressWarnings("NullAway.Init")
+    static final class Qemu extends Verb {
+        @Parameters(paramLabel = "MACHINE", description = "The machine's name.")
+        private String name;
+
+        Qemu(Session session) {
+            super(session);
+        }
+
+        @Override
+        ExitCode run() {
+            service().text(machine(name, "qemu")).lines().forEach(session().terminal()::line);
             return ExitCode.OK;
         }
     }
@@ -214,6 +276,7 @@ final class MachineVerbs {
                                             uuid,
                                             name,
                                             Fields.optional(answer, "/address")
+                                                    .or(() -> Fields.optional(answer, "/socket"))
                                                     .map(address -> " at " + address)
                                                     .orElse("")));
             return ExitCode.OK;

@@ -95,6 +95,14 @@ public final class Session implements AutoCloseable {
                                         .formatted(name, text)));
     }
 
+    /// Reads all options: a wrong one must not come to light after a change.
+    ///
+    /// @throws Failure if one is wrong
+    void check() {
+        format();
+        colours();
+    }
+
     /// How answers are printed.
     Format format() {
         return Format.of(

@@ -34,6 +34,7 @@ abstract class Verb implements Callable<Integer> {
 
     @Override
     public final Integer call() {
+        session.check();
         ExitCode code = run();
         session.terminal().flush();
         return code.number();

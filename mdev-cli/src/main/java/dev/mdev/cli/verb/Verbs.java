@@ -51,6 +51,7 @@ public final class Verbs {
         all.put("explain", () -> new CommandLine(new TypeVerbs.Explain(session)));
         all.put("defragment", () -> new CommandLine(new TypeVerbs.Defragment(session)));
         all.put("machines", () -> MachineVerbs.machines(session));
+        all.put("qemu", () -> new CommandLine(new MachineVerbs.Qemu(session)));
         all.put("attach", () -> new CommandLine(new MachineVerbs.Attach(session)));
         all.put("detach", () -> new CommandLine(new MachineVerbs.Detach(session)));
         all.put("interrupts", () -> new CommandLine(new MachineVerbs.ShowInterrupts(session)));

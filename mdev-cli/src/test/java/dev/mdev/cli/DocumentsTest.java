@@ -1,0 +1,132 @@
+package dev.mdev.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.mdev.cli.terminal.Terminal;
+import dev.mdev.cli.verb.Options;
+import dev.mdev.cli.verb.Session;
+import dev.mdev.cli.verb.Verbs;
+
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
+import org.junit.jupiter.api.io.TempDir;
+
+import picocli.CommandLine;
+
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.regex.Pattern;
+
+/// Runs the commands of the documents against a fresh service, in order, and compares what they
+/// print with what the documents say they print. `-Dmdev.documents=write` writes what they print.
+@Tag("slow")
+@EnabledOnOs(value = OS.LINUX, disabledReason = "the documents use bash and its tools")
+class DocumentsTest {
+    private static final Path REFERENCE = Path.of("..", "docs", "command-line.md");
+    private static final Path README = Path.of("..", "README.md");
+
+    /// A call that needs no shell.
+    private static final Pattern SIMPLE = Pattern.compile("mdev( [A-Za-z0-9_:=,-]+)*");
+
+    /// Digits that stay the same in a UUID that a person chose.
+    private static final Pattern RANDOM_UUID =
+            Pattern.compile("\\b(?!(.)\\1{7}-)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\\b");
+
+    @TempDir private Path folder = Path.of("");
+
+    @Test
+    void theReferencePrintsWhatItSays() throws Exception {
+        check(new ConsoleDocument(REFERENCE, "console"), 40);
+    }
+
+    @Test
+    void theTourOfTheReadmePrintsWhatItSays() throws Exception {
+        check(new ConsoleDocument(README, "shellsession"), 8);
+    }
+
+    @Test
+    void theReferenceHasEachVerbAndEachOption() throws Exception {
+        String text = Files.readString(REFERENCE);
+        Options options = new Options();
+        CommandLine mdev = new CommandLine(options);
+        Terminal nowhere =
+                new Terminal(
+                        InputStream.nullInputStream(),
+                        OutputStream.nullOutputStream(),
+                        OutputStream.nullOutputStream(),
+                        false);
+        try (Session session = new Session(options, Map.of(), nowhere)) {
+            Verbs.addTo(mdev, session, List.of());
+            requireDescribed(text, "mdev", mdev);
+        }
+    }
+
+    private static void requireDescribed(String text, String name, CommandLine verb) {
+        assertThat(text).contains(name);
+        verb.getCommandSpec()
+                .options()
+                .forEach(option -> assertThat(text).as(name).contains(option.longestName()));
+        verb.getSubcommands()
+                .forEach((word, inner) -> requireDescribed(text, name + " " + word, inner));
+    }
+
+    private void check(ConsoleDocument document, int atLeast) throws Exception {
+        List<ConsoleDocument.Step> steps = document.steps();
+        assertThat(steps).hasSizeGreaterThanOrEqualTo(atLeast);
+        Map<String, String> printed = new LinkedHashMap<>();
+        try (ServiceProcess service = ServiceProcess.start(folder)) {
+            Shell shell = new Shell(folder, service.url());
+            for (ConsoleDocument.Step step : steps) {
+                String output =
+                        withDefaultUrl(execute(shell, service.url(), step.command()), service);
+                printed.put(step.command(), output);
+                if (!writes()) {
+                    assertThat(withoutWhatVaries(output))
+                            .as(step.command())
+                            .isEqualTo(withoutWhatVaries(step.output()));
+                }
+            }
+        }
+        if (writes()) {
+            document.rewrite(printed);
+        }
+    }
+
+    private static boolean writes() {
+        return System.getProperty("mdev.documents", "").equals("write");
+    }
+
+    private static String execute(Shell shell, String url, String command) throws Exception {
+        if (!SIMPLE.matcher(command).matches()) {
+            return shell.run(command).out().stripTrailing();
+        }
+        String[] words = command.split(" ");
+        Run run =
+                Run.of(Map.of("MDEV_URL", url), false, "", List.of(words).subList(1, words.length));
+        return (run.out() + run.errors()).stripTrailing();
+    }
+
+    private static String withDefaultUrl(String output, ServiceProcess service) {
+        return output.replace(service.url(), "http://127.0.0.1:8080");
+    }
+
+    /// Times, durations, random UUIDs and addresses differ, and with them the widths of columns.
+    private static String withoutWhatVaries(String output) {
+        String text = RANDOM_UUID.matcher(output).replaceAll("UUID");
+        return text.replaceAll("[0-9-]{10}T[0-9:.]+Z", "TIME")
+                .replaceAll("pfns\\[0x[0-9a-f]+, 0x[0-9a-f]+\\)", "pfns")
+                .replaceAll("(granted|trapped|denied|refused|failed) +[0-9]+ ", "$1 N ")
+                .replaceAll(
+                        "(?m)^(write|read|check|fill)( +[0-9-]+ +[0-9-]+ +[0-9]+) +[0-9]+",
+                        "$1$2 N")
+                .replaceAll("\"?micros\"?: [0-9]+", "micros: N")
+                .replaceAll(" +", " ");
+    }
+}

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.mdev.cli;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.mdev.cli.profile;
+
+import org.jspecify.annotations.NullMarked;
