@@ -4,8 +4,8 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.List;
-import java.util.Map;
 import java.util.function.Consumer;
 
 /// The commands in the console blocks of a document, with what they print.
@@ -30,14 +30,15 @@ final class ConsoleDocument {
 
     /// Replaces the outputs.
     ///
-    /// @param outputs by command
-    void rewrite(Map<String, String> outputs) throws IOException {
+    /// @param outputs one for each step
+    void rewrite(List<String> outputs) throws IOException {
+        Iterator<String> next = outputs.iterator();
         List<String> lines = new ArrayList<>();
         walk(
                 lines::add,
                 step -> {
                     lines.add("$ " + step.command);
-                    String output = outputs.getOrDefault(step.command, step.output);
+                    String output = next.next();
                     if (!output.isEmpty()) {
                         lines.add(output);
                     }

@@ -19,7 +19,7 @@ import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.LinkedHashMap;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.regex.Pattern;
@@ -80,13 +80,13 @@ class DocumentsTest {
     private void check(ConsoleDocument document, int atLeast) throws Exception {
         List<ConsoleDocument.Step> steps = document.steps();
         assertThat(steps).hasSizeGreaterThanOrEqualTo(atLeast);
-        Map<String, String> printed = new LinkedHashMap<>();
+        List<String> printed = new ArrayList<>();
         try (ServiceProcess service = ServiceProcess.start(folder)) {
             Shell shell = new Shell(folder, service.url());
             for (ConsoleDocument.Step step : steps) {
                 String output =
                         withDefaultUrl(execute(shell, service.url(), step.command()), service);
-                printed.put(step.command(), output);
+                printed.add(output);
                 if (!writes()) {
                     assertThat(withoutWhatVaries(output))
                             .as(step.command())

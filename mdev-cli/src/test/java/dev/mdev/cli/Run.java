@@ -41,7 +41,10 @@ record Run(int code, String out, String errors) {
     /// The same, if it failed with one line that has some words.
     Run requireFailure(int expected, String... words) {
         assertThat(code).as("exit code; the errors are %s", errors).isEqualTo(expected);
-        assertThat(errors).startsWith("mdev: ").endsWith("\n").contains(words);
+        assertThat(errors).startsWith("mdev: ").endsWith("\n");
+        for (String word : words) {
+            assertThat(errors).contains(word);
+        }
         assertThat(errors.lines()).as("lines of the error").hasSize(1);
         return this;
     }

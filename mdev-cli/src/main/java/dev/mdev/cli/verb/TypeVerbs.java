@@ -163,6 +163,7 @@ final class TypeVerbs {
             if (Fields.optional(answer, "/plan/id").isPresent()) {
                 session.terminal().line("");
                 session.table(Fields.items(answer, "/plan/moves"), MOVES);
+                session.terminal().line("");
                 session.terminal().line("plan " + Fields.text(answer, "/plan/id"));
             }
         }

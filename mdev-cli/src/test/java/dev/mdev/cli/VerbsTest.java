@@ -1,0 +1,303 @@
+package dev.mdev.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import org.junit.jupiter.api.Test;
+
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+import java.io.IOException;
+import java.util.List;
+import java.util.Map;
+
+/// Verbs whose answers the sample GPU does not give, by recorded answers.
+class VerbsTest {
+    private static final String UUID = "11111111-1111-4111-8111-111111111111";
+    private static final String PLAN =
+            "{\"parent\":\"lab0\",\"type\":\"lab-32\",\"fits\":false,\"text\":\"it does not fit\","
+                    + "\"shortages\":[{\"blockers\":[{\"mdev\":\"%s\",\"pages\":4,\"reason\":\"idle\"},"
+                            .formatted(UUID)
+                    + "{\"pages\":1,\"reason\":\"quarantined\"}]}],"
+                    + "\"plan\":{\"id\":\"abc\",\"pages\":4,\"moves\":[{\"mdev\":\"%s\",\"pool\":\"memory\","
+                            .formatted(UUID)
+                    + "\"pages\":4,\"fromExtents\":1,\"toExtents\":2}]}}";
+    private static final String EXPLAIN = "parents/lab0/types/lab-32/explain";
+    private static final String DEFRAGMENT = "POST /api/v1/parents/lab0/types/lab-32/defragment";
+
+    @Test
+    void explainShowsTheObstaclesAndThePlan() throws IOException {
+        try (Stub stub = new Stub()) {
+            stub.onGet(EXPLAIN, PLAN);
+            assertThat(Run.of(stub.url(), "explain", "lab0", "lab-32").requireOk().out())
+                    .isEqualTo(
+                            """
+                            it does not fit
+
+                            IN THE WAY                            PAGES  REASON       DETAIL
+                            11111111-1111-4111-8111-111111111111      4  idle         -
+                            -                                         1  quarantined  -
+
+                            MOVE                                  POOL    PAGES  PIECES BEFORE  AFTER
+                            11111111-1111-4111-8111-111111111111  memory      4              1      2
+
+                            plan abc
+                            """);
+        }
+    }
+
+    @Test
+    void defragmentAppliesThePlanOfTheMomentOrTheNamedOne() throws IOException {
+        try (Stub stub = new Stub()) {
+            stub.onGet(EXPLAIN, PLAN).on(DEFRAGMENT, 200, Stub.JSON, "{\"text\":\"it fits\"}");
+            assertThat(Run.of(stub.url(), "defragment", "lab0", "lab-32").requireOk().out())
+                    .isEqualTo("it fits\n");
+            Run.of(stub.url(), "defragment", "lab0", "lab-32", "--plan", "old").requireOk();
+            assertThat(stub.requests())
+                    .filteredOn(request -> request.startsWith("POST"))
+                    .containsExactly(
+                            DEFRAGMENT + " {\"plan\":\"abc\"}", DEFRAGMENT + " {\"plan\":\"old\"}");
+        }
+    }
+
+    @Test
+    void defragmentWithoutAPlanIsAConflict() throws IOException {
+        try (Stub stub = new Stub()) {
+            stub.onGet(EXPLAIN, "{\"fits\":false,\"text\":\"it does not fit\"}");
+            Run.of(stub.url(), "defragment", "lab0", "lab-32")
+                    .requireFailure(4, "no moves make room: it does not fit");
+        }
+    }
+
+    @Test
+    void anExternalMachineHasSocketsAndACommand() throws IOException {
+        String device =
+                "{\"mdev\":\"%s\",\"socket\":\"/run/a.sock\",\"refused\":1,".formatted(UUID)
+                        + "\"connection\":{\"pid\":7,\"since\":\"now\",\"errors\":0}}";
+        String machine =
+                "{\"name\":\"vm1\",\"kind\":\"external\",\"devices\":[%s]}".formatted(device);
+        try (Stub stub = new Stub()) {
+            stub.on("POST /api/v1/machines", 201, Stub.JSON, machine);
+            stub.on("PUT /api/v1/machines/vm1/devices/" + UUID, 201, Stub.JSON, device);
+            stub.onGet("machines/vm1", machine);
+            stub.on("GET /api/v1/machines/vm1/qemu", 200, "text/plain", "qemu \\\n    -device x\n");
+            Run.of(stub.url(), "machines", "create", "vm1", "--kind", "external", "--mode", "0660")
+                    .requireOk();
+            assertThat(stub.requests())
+                    .containsExactly(
+                            "POST /api/v1/machines {\"name\":\"vm1\",\"kind\":\"external\","
+                                    + "\"socket\":{\"mode\":\"0660\"}}");
+            assertThat(Run.of(stub.url(), "attach", "vm1", UUID).requireOk().out())
+                    .isEqualTo("attached %s to vm1 at /run/a.sock\n".formatted(UUID));
+            assertThat(Run.of(stub.url(), "machines", "show", "vm1").requireOk().out())
+                    .isEqualTo(
+                            """
+                            machine  vm1
+                            kind     external
+
+                            DEVICE                                PROCESS  SINCE  REFUSED  SOCKET       LAST FAILURE
+                            11111111-1111-4111-8111-111111111111        7  now          1  /run/a.sock  -
+                            """);
+            assertThat(Run.of(stub.url(), "qemu", "vm1").requireOk().out())
+                    .isEqualTo("qemu \\\n    -device x\n");
+        }
+    }
+
+    @Test
+    void qemuOfAServiceThatCannotSaysSo() throws IOException {
+        try (Stub stub = new Stub()) {
+            Run.of(stub.url(), "qemu", "vm1").requireFailure(3, "not-found");
+        }
+    }
+
+    @Test
+    void anEndTellsWhoHadTheDevice() throws IOException {
+        String path = "DELETE /api/v1/mdevs/" + UUID + "?grace=2s";
+        try (Stub stub = new Stub()) {
+            stub.on(path, 200, Stub.JSON, "{\"holder\":\"vm1\",\"taken\":true}");
+            stub.on(path + "&force=false", 200, Stub.JSON, "{\"holder\":\"vm1\",\"taken\":false}");
+            assertThat(Run.of(stub.url(), "delete", UUID, "--grace", "2s").requireOk().out())
+                    .isEqualTo("deleted %s, taken from vm1\n".formatted(UUID));
+            assertThat(
+                            Run.of(stub.url(), "delete", UUID, "--grace", "2000ms", "--no-force")
+                                    .requireOk()
+                                    .out())
+                    .isEqualTo("deleted %s, released by vm1\n".formatted(UUID));
+        }
+    }
+
+    @Test
+    void deleteStopsAtTheFirstFailure() throws IOException {
+        try (Stub stub = new Stub()) {
+            Run.of(stub.url(), "delete", UUID, UUID).requireFailure(3);
+            assertThat(stub.requests()).hasSize(1);
+        }
+    }
+
+    @Test
+    void doctorNamesEachTrouble() throws IOException {
+        String report =
+                """
+                {"java":"25","engines":[{"name":"kvm","inUse":false,"available":false,
+                 "findings":[{"need":"/dev/kvm","met":false,"detail":"missing","remedy":"load kvm"}]}],
+                 "drivers":[{"name":"d","parents":["p0","p1"],"trouble":""},
+                            {"name":"e","parents":[],"trouble":"EINVAL: bad"}],
+                 "overdue":["mdev=x write for 3 ms"],"lost":["mdev=y"],
+                 "state":{"directory":"/var/lib/mdev","trouble":"full","damage":"line 3",
+                          "quarantined":[{"file":"f.mdev","reason":"empty"}]}}
+                """;
+        try (Stub stub = new Stub()) {
+            stub.onGet("doctor", report);
+            assertThat(Run.of(stub.url(), "doctor").requireOk().out())
+                    .isEqualTo(
+                            """
+                            java             25
+                            state directory  /var/lib/mdev
+
+                            ENGINE  IN USE  AVAILABLE
+                            kvm     no      no
+
+                            MISSING   FOUND    REMEDY
+                            /dev/kvm  missing  load kvm
+
+                            DRIVER  PARENTS  TROUBLE
+                            d       p0, p1   -
+                            e       -        EINVAL: bad
+
+                            trouble:
+                              driver e: EINVAL: bad
+                              overdue: mdev=x write for 3 ms
+                              lost: mdev=y
+                              state directory: full
+                              the journal was damaged: line 3
+                              damaged definition f.mdev: empty
+                            """);
+            assertThat(Run.of(stub.url(), "doctor", "--check").code()).isEqualTo(1);
+            assertThat(Run.of(stub.url(), "doctor", "-o", "name").requireOk().out())
+                    .isEqualTo("trouble\n");
+        }
+    }
+
+    @Test
+    void theVerbsOfTheOperatorSendWhatTheRestReferenceSays() throws IOException {
+        try (Stub stub = new Stub()) {
+            Map<List<String>, String> calls =
+                    Map.of(
+                            List.of("adopt", UUID),
+                            "POST /api/v1/mdevs/" + UUID + "/adopt",
+                            List.of("undefine", "--quarantined", "~f.mdev"),
+                            "DELETE /api/v1/definitions/quarantined/~f.mdev",
+                            List.of("parents", "remove", "p", "--grace", "1m"),
+                            "DELETE /api/v1/parents/p?grace=60s",
+                            List.of("stop", UUID, "--grace", "1s", "--no-force"),
+                            "POST /api/v1/mdevs/" + UUID + "/stop?grace=1s&force=false",
+                            List.of("revoke", UUID, "--region", "2", "--pages", "5"),
+                            "POST /api/v1/mdevs/" + UUID + "/revoke {\"region\":2,\"pages\":5}",
+                            List.of("cancel", "vm1", "--vcpu", "3"),
+                            "POST /api/v1/machines/vm1/vcpus/3/interrupt",
+                            List.of("create", "p", "t", "--persist"),
+                            "POST /api/v1/mdevs {\"parent\":\"p\",\"type\":\"t\","
+                                    + "\"persist\":true,\"autostart\":false}");
+            calls.forEach((line, request) -> {
+                Run.of(Map.of("MDEV_URL", stub.url()), false, "", line).requireFailure(3);
+                assertThat(stub.requests().getLast()).isEqualTo(request);
+            });
+        }
+    }
+
+    @Test
+    void runReadsItsProgramAndTellsHowItEnded() throws IOException {
+        String path = "POST /api/v1/machines/vm1/vcpus/0/programs";
+        List<String> line = List.of("run", "vm1", "-");
+        try (Stub stub = new Stub()) {
+            Map<String, String> environment = Map.of("MDEV_URL", stub.url());
+            Run.of(environment, false, "{\"steps\":\n [}", line)
+                    .requireFailure(2, "not JSON", "line 2");
+            stub.on(
+                    path,
+                    200,
+                    Stub.JSON,
+                    "{\"end\":\"faulted\",\"steps\":[{\"op\":\"read\",\"completed\":1,\"micros\":5,"
+                            + "\"mmioExits\":0,\"fault\":{\"gpa\":\"0x1\",\"access\":\"read\","
+                            + "\"errno\":\"EIO\",\"reason\":\"refused\"}}]}");
+            Run run = Run.of(environment, false, "{\"steps\":[]}", line);
+            assertThat(run.code()).isEqualTo(1);
+            assertThat(run.out())
+                    .isEqualTo(
+                            """
+                            the program faulted
+                            STEP  COMPLETED  MISMATCHES  MMIO EXITS  MICROS  NOTE
+                            read          1           -           0       5  read of 0x1: EIO, refused
+                            """);
+            assertThat(stub.requests()).containsExactly(path + " {\"steps\":[]}");
+        }
+    }
+
+    @Test
+    void watchSaysWhenEventsAreMissing() throws IOException {
+        String first = "{\"items\":[%s],\"lastId\":9,\"gap\":true}".formatted(event(9));
+        String second =
+                "{\"items\":[%s,%s],\"lastId\":2,\"gap\":false}".formatted(event(1), event(2));
+        try (Stub stub = new Stub()) {
+            stub.onGet("events?after=3&limit=1000", first);
+            stub.onGet("events?after=9&limit=1000", "{\"items\":[],\"lastId\":2,\"gap\":false}");
+            stub.onGet("events?after=0&limit=1000", second);
+            Run run =
+                    Run.of(
+                            stub.url(),
+                            "watch",
+                            "--after",
+                            "3",
+                            "--count",
+                            "3",
+                            "--interval",
+                            "1ms");
+            assertThat(run.code()).isZero();
+            assertThat(run.out().lines())
+                    .containsExactly("t9  k  s  d", "t1  k  s  d", "t2  k  s  d");
+            assertThat(run.errors().lines())
+                    .containsExactly(
+                            "mdev: the service has dropped events after 3",
+                            "mdev: the service has restarted");
+        }
+    }
+
+    private static String event(int id) {
+        return "{\"id\":%d,\"time\":\"t%d\",\"kind\":\"k\",\"subject\":\"s\",\"detail\":\"d\"}"
+                .formatted(id, id);
+    }
+
+    @Test
+    void watchDoesNotPrintAnEventTwice() throws IOException {
+        try (Stub stub = new Stub()) {
+            stub.onGet(
+                    "events?after=3&limit=1000",
+                    "{\"items\":[%s],\"lastId\":9}".formatted(event(3)));
+            Run.of(stub.url(), "watch", "--after", "3").requireFailure(1, "out of order");
+        }
+    }
+
+    @Test
+    void topOrdersByTheRateOfFaults() throws IOException {
+        String mdev = "{\"uuid\":\"%s\",\"faults\":%d,\"state\":{\"active\":true}}";
+        String before =
+                "{\"items\":[%s,%s]}".formatted(mdev.formatted("a", 5), mdev.formatted("b", 0));
+        String after =
+                "{\"items\":[%s,%s,{\"uuid\":\"c\"}]}"
+                        .formatted(mdev.formatted("a", 5), mdev.formatted("b", 9));
+        try (Stub stub = new Stub()) {
+            stub.onGet("mdevs", before).onGet("mdevs", after);
+            List<JsonNode> rows =
+                    Run.of(stub.url(), "top", "-n", "1", "-i", "1ms", "-o", "json")
+                            .requireOk()
+                            .out()
+                            .lines()
+                            .map(JsonMapper.shared()::readTree)
+                            .toList();
+            assertThat(rows).hasSize(2);
+            assertThat(rows.get(0).at("/uuid").asString()).isEqualTo("b");
+            assertThat(rows.get(0).at("/faultsPerSecond").asDouble()).isPositive();
+            assertThat(rows.get(1).at("/faultsPerSecond").asDouble()).isZero();
+        }
+    }
+}

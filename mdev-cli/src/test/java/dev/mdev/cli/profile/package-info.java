@@ -1,4 +1,0 @@
-@NullMarked
-package dev.mdev.cli.profile;
-
-import org.jspecify.annotations.NullMarked;
