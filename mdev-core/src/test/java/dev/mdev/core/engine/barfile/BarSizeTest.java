@@ -158,8 +158,6 @@ class BarSizeTest extends BarWorld implements BarFileSystem.Owner {
         block.write(0, whole);
         assertThat(client.mismatches(0, 64, 0x500)).isZero();
 
-        block.copy(0, at(32), at(32));
-        assertThat(client.mismatches(at(32), 32, 0x500)).isZero();
         block.fill(at(2) + 8, at(3), (byte) 7);
         assertThat(client.load(at(2))).isEqualTo(0x502);
         assertThat(client.load(at(3))).isEqualTo(0x0707070707070707L);
