@@ -33,7 +33,7 @@ class BarServerDeathTest {
         Process service = startService(folder);
         try (BufferedReader lines = service.inputReader(StandardCharsets.UTF_8);
                 HostMemory memory = HostMemory.withHomes(new OffHeapBackend(), Long.MAX_VALUE)) {
-            String[] file = lines.readLine().split(" ");
+            String[] file = lines.readLine().split(" ", 2);
             try (BarClient client =
                     BarClient.start(
                             program,
