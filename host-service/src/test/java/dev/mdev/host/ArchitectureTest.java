@@ -35,6 +35,7 @@ class ArchitectureTest extends ArchitectureRules {
                                 "core.device",
                                 "core.driver",
                                 "core.engine",
+                                "core.engine.barfile",
                                 "core.engine.kvm",
                                 "core.engine.kvm.mm",
                                 "core.engine.software",

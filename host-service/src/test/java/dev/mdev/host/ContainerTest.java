@@ -132,6 +132,10 @@ class ContainerTest {
             assertThat(report.body().at("/engines/0/name").asString()).isEqualTo("software");
             assertThat(report.body().at("/engines/0/inUse").asBoolean()).isTrue();
             assertThat(report.body().at("/engines/1/available").asBoolean()).isFalse();
+            assertThat(report.body().at("/barFiles/available").asBoolean()).isFalse();
+            assertThat(report.text())
+                    .contains("/dev/fuse", "CAP_SYS_ADMIN")
+                    .doesNotContain("UnsatisfiedLinkError");
             assertThat(report.text()).contains("/dev/kvm").doesNotContain("UnsatisfiedLinkError");
             api.removeEverything();
         }

@@ -56,7 +56,10 @@ final class Askers implements AutoCloseable {
     /// A grant answers the access on its way in ([BarPages#grant]); a refusal is answered here.
     private void resolve(long page) {
         counters.touched();
-        for (int i = 0; i < ATTEMPTS && pages.isAwaited(page); i++) {
+        for (int i = 0; i < ATTEMPTS; i++) {
+            if (!pages.isAwaited(page)) {
+                return;
+            }
             long epoch = pages.epoch();
             boolean denied =
                     switch (fault(startHva + Page.addressOf(page))) {
