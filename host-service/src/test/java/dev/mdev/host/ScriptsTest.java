@@ -32,7 +32,7 @@ class ScriptsTest {
     /// The service also reads its environment: `MDEV_DRIVERS` is the whole of `mdev.drivers` to it,
     /// and a folder's name is not a map.
     @ParameterizedTest
-    @ValueSource(strings = {"bin/mdev-host", "docker-entrypoint.sh", "Dockerfile"})
+    @ValueSource(strings = {"bin/mdev-host", "bin/mdev", "docker-entrypoint.sh", "Dockerfile"})
     void theirVariablesAreNoSettingsOfTheService(String file) throws IOException {
         Map<String, Object> variables = new TreeMap<>();
         Matcher found = VARIABLE.matcher(Files.readString(Path.of("..", file)));

@@ -26,7 +26,9 @@ final class Rehearsal {
                     + "\"active\":true,\"activity\":\"active\"},\"faults\":1,\"residentPages\":1,"
                     + "\"regions\":[{\"index\":0,\"sizeBytes\":4096,\"areas\":[{\"kind\":\"lazy\"}]}]}";
     private static final String ITEMS =
-            "{\"items\":[%s,{\"name\":\"m\",\"id\":1,\"kind\":\"k\",\"pools\":[{\"pool\":\"v\"}],"
+            "{\"items\":["
+                    + MDEV
+                    + ",{\"name\":\"m\",\"id\":1,\"kind\":\"k\",\"pools\":[{\"pool\":\"v\"}],"
                     + "\"types\":[{\"id\":\"t\",\"demands\":[{\"pool\":\"v\",\"npages\":1}]}]}],"
                     + "\"lastId\":1}";
     private static final String PROBLEM =
@@ -77,7 +79,7 @@ final class Rehearsal {
     private static void answer(HttpExchange exchange) throws IOException {
         String path = exchange.getRequestURI().getPath();
         boolean fails = path.endsWith("definitions");
-        String text = fails ? PROBLEM : path.endsWith(UUID) ? MDEV : ITEMS.formatted(MDEV);
+        String text = fails ? PROBLEM : path.endsWith(UUID) ? MDEV : ITEMS;
         byte[] body = text.getBytes(UTF_8);
         exchange.getResponseHeaders()
                 .set("Content-Type", fails ? "application/problem+json" : "application/json");

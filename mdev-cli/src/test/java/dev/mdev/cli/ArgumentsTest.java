@@ -183,7 +183,7 @@ class ArgumentsTest {
                         .lines()
                         .filter(line -> line.startsWith("  ") && !line.startsWith("   "))
                         .filter(line -> !line.strip().startsWith("-"))
-                        .map(line -> line.strip().split(" ")[0])
+                        .map(line -> line.strip().replaceFirst(" .*", ""))
                         .toList()) {
             assertThat(Run.of("", verb, "--help").requireOk().out())
                     .startsWith("Usage: mdev " + verb);

@@ -94,10 +94,7 @@ class ProcessTest {
         CountDownLatch sent = new CountDownLatch(1);
         try (RawServer server =
                 new RawServer((to, end) -> {
-                    to.write(
-                            ("HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n"
-                                            + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
-                                    .getBytes(UTF_8));
+                    to.write(RawServer.BEGINNING);
                     to.flush();
                     sent.countDown();
                     end.await();

@@ -17,6 +17,19 @@ final class RawServer implements AutoCloseable {
         void write(OutputStream to, CountDownLatch end) throws IOException, InterruptedException;
     }
 
+    /// The beginning of a device's state, and five of its bytes.
+    static final byte[] BEGINNING =
+            String.join(
+                            "\r\n",
+                            "HTTP/1.1 200 OK",
+                            "Content-Type: application/octet-stream",
+                            "Transfer-Encoding: chunked",
+                            "",
+                            "5",
+                            "hello",
+                            "")
+                    .getBytes(StandardCharsets.US_ASCII);
+
     private final ServerSocket socket = new ServerSocket(0, 10, InetAddress.getLoopbackAddress());
     private final CountDownLatch end = new CountDownLatch(1);
 

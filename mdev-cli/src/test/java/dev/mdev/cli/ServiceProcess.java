@@ -64,7 +64,7 @@ final class ServiceProcess implements AutoCloseable {
                 != null) {
             return List.of("-cp", classPath, MAIN);
         }
-        for (String entry : classPath.split(File.pathSeparator)) {
+        for (String entry : classPath.split(File.pathSeparator, -1)) {
             if (Path.of(entry).getFileName().toString().matches("host-service-.*\\.jar")) {
                 return List.of("-jar", entry);
             }

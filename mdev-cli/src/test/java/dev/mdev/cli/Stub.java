@@ -8,6 +8,8 @@ import com.sun.net.httpserver.HttpServer;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.nio.ByteBuffer;
+import java.nio.channels.Channels;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -20,7 +22,10 @@ final class Stub implements AutoCloseable {
     static final String JSON = "application/json";
     static final String PROBLEM = "application/problem+json";
 
-    private record Reply(int status, String type, byte[] body) {}
+    private record Reply(int status, String type, ByteBuffer body) {}
+
+    private static final Reply NOT_FOUND =
+            new Reply(404, PROBLEM, ByteBuffer.wrap("{\"code\":\"not-found\"}".getBytes(UTF_8)));
 
     private final Map<String, List<Reply>> replies = new ConcurrentHashMap<>();
     private final List<String> requests = new CopyOnWriteArrayList<>();
@@ -47,7 +52,7 @@ final class Stub implements AutoCloseable {
 
     Stub on(String request, int status, String type, byte[] body) {
         replies.computeIfAbsent(request, _ -> new CopyOnWriteArrayList<>())
-                .add(new Reply(status, type, body));
+                .add(new Reply(status, type, ByteBuffer.wrap(body)));
         return this;
     }
 
@@ -66,12 +71,11 @@ final class Stub implements AutoCloseable {
         requests.add(body.isEmpty() ? request : request + " " + body);
         List<Reply> known = replies.getOrDefault(request, List.of());
         Reply reply =
-                known.isEmpty()
-                        ? new Reply(404, PROBLEM, "{\"code\":\"not-found\"}".getBytes(UTF_8))
-                        : known.size() == 1 ? known.get(0) : known.remove(0);
+                known.isEmpty() ? NOT_FOUND : known.size() == 1 ? known.get(0) : known.remove(0);
         exchange.getResponseHeaders().set("Content-Type", reply.type);
-        exchange.sendResponseHeaders(reply.status, reply.body.length == 0 ? -1 : reply.body.length);
-        exchange.getResponseBody().write(reply.body);
+        exchange.sendResponseHeaders(
+                reply.status, reply.body.hasRemaining() ? reply.body.remaining() : -1);
+        Channels.newChannel(exchange.getResponseBody()).write(reply.body.duplicate());
         exchange.close();
     }
 

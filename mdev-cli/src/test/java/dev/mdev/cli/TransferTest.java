@@ -2,8 +2,6 @@ package dev.mdev.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import static java.nio.charset.StandardCharsets.UTF_8;
-
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -19,10 +17,6 @@ class TransferTest {
     private static final String UUID = "11111111-1111-4111-8111-111111111111";
     private static final String SAVE = "GET /api/v1/mdevs/" + UUID + "/state";
     private static final String BYTES = "application/octet-stream";
-    private static final String HEAD =
-            "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n"
-                    + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n";
-
     @TempDir private Path folder = Path.of("");
 
     private Run save(String url, String... more) {
@@ -55,7 +49,7 @@ class TransferTest {
 
     @Test
     void aStateThatEndsEarlyLeavesNoFile() throws IOException {
-        try (RawServer server = new RawServer((to, _) -> to.write(HEAD.getBytes(UTF_8)))) {
+        try (RawServer server = new RawServer((to, _) -> to.write(RawServer.BEGINNING))) {
             save(server.url()).requireFailure(6, "broke before the answer's end");
         }
         requireEmptyFolder();
@@ -65,7 +59,7 @@ class TransferTest {
     void aStateThatStopsAdvancingLeavesNoFile() throws IOException {
         try (RawServer server =
                 new RawServer((to, end) -> {
-                    to.write(HEAD.getBytes(UTF_8));
+                    to.write(RawServer.BEGINNING);
                     to.flush();
                     end.await();
                 })) {

@@ -11,7 +11,9 @@ import java.io.OutputStream;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.ByteBuffer;
+import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ExecutionException;
@@ -98,25 +100,33 @@ public final class Transfer {
 
     /// Waits for the end as long as the transfer advances.
     private <T> T await(CompletableFuture<T> answer, AtomicLong progress) {
-        long before;
-        do {
+        Duration patience = service.endpoint().timeout();
+        long before = -1;
+        while (progress.get() != before) {
             before = progress.get();
-            try {
-                return answer.get(service.endpoint().timeout().toMillis(), TimeUnit.MILLISECONDS);
-            } catch (TimeoutException e) {
-                continue;
-            } catch (ExecutionException e) {
-                throw e.getCause() instanceof LocalFileException local
-                        ? new Failure(ExitCode.FAILED, local.getMessage() + "")
-                        : service.failureOf(e.getCause());
-            } catch (InterruptedException e) {
-                answer.cancel(true);
-                Thread.currentThread().interrupt();
-                throw new Failure(ExitCode.FAILED, "interrupted");
+            Optional<T> end = endWithin(answer, patience);
+            if (end.isPresent()) {
+                return end.get();
             }
-        } while (progress.get() != before);
+        }
         answer.cancel(true);
-        throw service.noAnswerWithin(service.endpoint().timeout());
+        throw service.noAnswerWithin(patience);
+    }
+
+    private <T> Optional<T> endWithin(CompletableFuture<T> answer, Duration time) {
+        try {
+            return Optional.of(answer.get(time.toMillis(), TimeUnit.MILLISECONDS));
+        } catch (TimeoutException e) {
+            return Optional.empty();
+        } catch (ExecutionException e) {
+            throw e.getCause() instanceof LocalFileException local
+                    ? new Failure(ExitCode.FAILED, local.getMessage() + "")
+                    : service.failureOf(e.getCause());
+        } catch (InterruptedException e) {
+            answer.cancel(true);
+            Thread.currentThread().interrupt();
+            throw new Failure(ExitCode.FAILED, "interrupted");
+        }
     }
 
     /// A file of this machine failed, not the connection.

@@ -76,7 +76,7 @@ public final class Profiles {
             String line = lines.get(i).strip();
             if (line.startsWith("[") && line.endsWith("]")) {
                 section = line.substring(1, line.length() - 1).strip();
-                profiles.sections.putIfAbsent(section, new HashMap<>());
+                profiles.sections.computeIfAbsent(section, _ -> new HashMap<>());
             } else if (!line.isEmpty() && !line.startsWith("#")) {
                 profiles.add(section, line, "file=%s line=%d".formatted(file, i + 1));
             }
@@ -91,7 +91,8 @@ public final class Profiles {
             throw Failure.usage(
                     "%s setting=%s wanted=url, timeout or output".formatted(where, name));
         }
-        sections.get(section).put(name, line.substring(equals + 1).strip());
+        sections.computeIfAbsent(section, _ -> new HashMap<>())
+                .put(name, line.substring(equals + 1).strip());
     }
 
     /// A setting.
