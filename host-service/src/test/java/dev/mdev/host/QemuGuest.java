@@ -11,8 +11,6 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.TimeUnit;
 
@@ -28,6 +26,8 @@ final class QemuGuest implements AutoCloseable {
             "no QEMU with a vfio-user client: MDEV_QEMU does not name the folder of .ci/qemu";
 
     private static final long RAM_MIB = 256;
+    private static final String KERNEL_OPTIONS =
+            "console=ttyS0 quiet panic=-1 intel_iommu=on vt.global_cursor_default=0";
 
     private final Process process;
     private final BufferedReader output;
@@ -43,16 +43,12 @@ final class QemuGuest implements AutoCloseable {
     ///
     /// @param folder of its log
     /// @param program a file that becomes `/bin/gpu` in the guest
-    /// @param sockets of its vfio-user devices
-    static QemuGuest boot(Path folder, Path program, List<Path> sockets) throws IOException {
-        return boot(folder, program, sockets, List.of());
-    }
-
-    /// Boots a guest with further options of QEMU.
-    static QemuGuest boot(Path folder, Path program, List<Path> sockets, List<String> options)
+    /// @param line the command that the service tells an operator to paste
+    /// @param options further options of QEMU
+    static QemuGuest boot(Path folder, Path program, String line, String options)
             throws IOException {
-        QemuGuest guest =
-                new QemuGuest(launch(folder, program, sockets, options), logOf(folder, sockets));
+        Path log = Files.createTempFile(folder, "qemu", ".log");
+        QemuGuest guest = new QemuGuest(launch(program, line, options, log), log);
         try {
             guest.readUntil("#READY");
         } catch (Throwable e) {
@@ -62,46 +58,32 @@ final class QemuGuest implements AutoCloseable {
         return guest;
     }
 
-    private static Path logOf(Path folder, List<Path> sockets) {
-        return folder.resolve("qemu-" + sockets.getFirst().getFileName() + ".log");
-    }
-
     /// Starts QEMU; otherwise as [#boot].
-    static Process launch(Path folder, Path program, List<Path> sockets, List<String> options)
-            throws IOException {
+    ///
+    /// @param log for its messages; beside it comes the guest's initial file system
+    static Process launch(Path program, String line, String options, Path log) throws IOException {
         Path made = Path.of(Objects.requireNonNull(System.getenv(FOLDER), NO_FOLDER));
-        Path initrd = folder.resolve("initrd-" + sockets.getFirst().getFileName());
+        Path initrd = Path.of(log + ".initrd");
         ByteArrayOutputStream both = new ByteArrayOutputStream();
         both.write(Files.readAllBytes(made.resolve("initrd.gz")));
         pad(both);
         both.write(archive("bin/gpu", program));
         Files.write(initrd, both.toByteArray());
-        List<String> command = new ArrayList<>();
+        // A host with KVM of the usual kind has no reason to change the line.
+        String here =
+                line.strip()
+                        .replace(
+                                "qemu-system-x86_64 -accel kvm -cpu host",
+                                made.resolve("qemu") + " -accel tcg -cpu max")
+                        .replace("4G", RAM_MIB + "M");
         // It ends by itself if this process is killed.
-        command.addAll(List.of("setpriv", "--pdeathsig", "KILL", made.resolve("qemu").toString()));
-        command.addAll(List.of("-accel", "tcg", "-cpu", "max", "-nodefaults", "-no-reboot"));
-        command.addAll(List.of("-machine", "q35,memory-backend=mem", "-m", "" + RAM_MIB));
-        command.addAll(
-                List.of(
-                        "-object",
-                        "memory-backend-memfd,id=mem,size=%dM,share=on".formatted(RAM_MIB)));
-        command.addAll(List.of("-display", "none", "-serial", "stdio"));
-        command.addAll(List.of("-kernel", made.resolve("vmlinuz").toString()));
-        command.addAll(List.of("-initrd", initrd.toString()));
-        command.addAll(
-                List.of(
-                        "-append",
-                        "console=ttyS0 quiet panic=-1 intel_iommu=on vt.global_cursor_default=0"));
-        command.addAll(options);
-        for (Path socket : sockets) {
-            command.add("-device");
-            command.add(
-                    """
-                    {"driver":"vfio-user-pci","socket":{"path":"%s","type":"unix"}}\
-                    """
-                            .formatted(socket));
-        }
-        return new ProcessBuilder(command).redirectError(logOf(folder, sockets).toFile()).start();
+        String command =
+                """
+                exec setpriv --pdeathsig KILL %s -nodefaults -no-reboot -display none \\
+                    -serial stdio -kernel %s -initrd %s %s -append '%s'
+                """
+                        .formatted(here, made.resolve("vmlinuz"), initrd, options, KERNEL_OPTIONS);
+        return new ProcessBuilder("bash", "-c", command).redirectError(log.toFile()).start();
     }
 
     /// Runs a command of its shell, on one line.

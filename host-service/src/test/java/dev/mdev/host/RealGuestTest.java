@@ -2,6 +2,8 @@ package dev.mdev.host;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import dev.mdev.gate.Deadlines;
 
 import org.junit.jupiter.api.AfterEach;
@@ -15,7 +17,6 @@ import java.awt.image.BufferedImage;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Random;
 import java.util.UUID;
 import java.util.concurrent.TimeUnit;
@@ -70,7 +71,7 @@ class RealGuestTest {
     @Test
     void aPictureThatLinuxDrawsIsThePictureOfTheDevice() throws Exception {
         UUID mdev = device("vm1");
-        try (QemuGuest guest = boot("vm1", mdev)) {
+        try (QemuGuest guest = boot("vm1")) {
             guest.run("gpu picture 7");
 
             assertPicture(mdev, 7);
@@ -82,7 +83,7 @@ class RealGuestTest {
     @Test
     void onlyThePagesThatTheGuestTouchesAreResident() throws Exception {
         UUID mdev = device("vm1");
-        try (QemuGuest guest = boot("vm1", mdev)) {
+        try (QemuGuest guest = boot("vm1")) {
             guest.run("echo %s >/sys/bus/pci/drivers/bochs-drm/unbind".formatted(BDF));
             guest.run("echo 1 >/sys/bus/pci/devices/%s/enable".formatted(BDF));
             revoke(mdev);
@@ -101,7 +102,7 @@ class RealGuestTest {
     @Test
     void noPixelIsLostWhileAllPagesAreRevokedAgainAndAgain() throws Exception {
         UUID mdev = device("vm1");
-        try (QemuGuest guest = boot("vm1", mdev)) {
+        try (QemuGuest guest = boot("vm1")) {
             guest.run("gpu draw 5 1000000 &");
             for (int i = 0; i < REVOCATIONS; i++) {
                 revoke(mdev);
@@ -116,8 +117,8 @@ class RealGuestTest {
     void guestsOnOneGpuSeeTheirOwnPicturesOnly() throws Exception {
         UUID first = device("vm1");
         UUID second = device("vm2");
-        try (QemuGuest one = boot("vm1", first);
-                QemuGuest other = boot("vm2", second)) {
+        try (QemuGuest one = boot("vm1");
+                QemuGuest other = boot("vm2")) {
             one.run("gpu picture 1");
             other.run("gpu picture 2");
 
@@ -134,10 +135,7 @@ class RealGuestTest {
         UUID mdev = device("vm1");
         try (QemuGuest guest =
                 QemuGuest.boot(
-                        folder,
-                        program,
-                        List.of(socket("vm1", mdev)),
-                        List.of("-device", "intel-iommu,caching-mode=on"))) {
+                        folder, program, line("vm1"), "-device intel-iommu,caching-mode=on")) {
             guest.run("echo %s >/sys/bus/pci/drivers/bochs-drm/unbind".formatted(BDF));
             guest.run("echo vfio-pci >/sys/bus/pci/devices/%s/driver_override".formatted(BDF));
             guest.run("echo %s >/sys/bus/pci/drivers/vfio-pci/bind".formatted(BDF));
@@ -152,13 +150,12 @@ class RealGuestTest {
         Random random = new Random(Long.getLong("mdev.seed", 1));
         UUID mdev = device("vm1");
         for (int i = 0; i < KILLS; i++) {
-            Process qemu =
-                    QemuGuest.launch(folder, program, List.of(socket("vm1", mdev)), List.of());
+            Process qemu = QemuGuest.launch(program, line("vm1"), "", folder.resolve("qemu" + i));
             // Anywhere from its start to a guest that draws.
             qemu.waitFor(random.nextInt(6_000), TimeUnit.MILLISECONDS);
             qemu.destroyForcibly().waitFor();
         }
-        try (QemuGuest guest = boot("vm1", mdev)) {
+        try (QemuGuest guest = boot("vm1")) {
             guest.run("gpu picture 9");
             assertPicture(mdev, 9);
         }
@@ -167,7 +164,7 @@ class RealGuestTest {
     @Test
     void aGuestOutlivesTheServiceAndTheServiceStartsAgain() throws Exception {
         UUID mdev = device("vm1");
-        try (QemuGuest guest = boot("vm1", mdev)) {
+        try (QemuGuest guest = boot("vm1")) {
             guest.run("gpu draw 5 1000000 &");
             service.kill();
             service = start(folder);
@@ -189,13 +186,15 @@ class RealGuestTest {
         return mdev;
     }
 
-    private Path socket(String machine, UUID mdev) {
-        Answer answer = service.api().get("/api/v1/machines/" + machine);
-        return Path.of(answer.at("/devices/0/socket"));
+    /// What the service tells an operator to paste.
+    private String line(String machine) {
+        var response = service.api().bytes("/api/v1/machines/%s/qemu".formatted(machine));
+        assertThat(response.statusCode()).isEqualTo(200);
+        return new String(response.body(), UTF_8);
     }
 
-    private QemuGuest boot(String machine, UUID mdev) throws Exception {
-        return QemuGuest.boot(folder, program, List.of(socket(machine, mdev)));
+    private QemuGuest boot(String machine) throws Exception {
+        return QemuGuest.boot(folder, program, line(machine), "");
     }
 
     private long residentPages(UUID mdev) {
