@@ -33,6 +33,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.Executor;
 
 /// A fault at the worst moment, just after a verb removed the mappings, must not bring back a grant
@@ -53,7 +54,7 @@ class StaleGrantTest {
             new SoftwareEngine(BusWorld.DEADLINE)
                     .createGuest(new AddressSpaces(SlotConfig.withoutSmm()), world.memory());
     private final HostMm mm = engine.hostMm();
-    private final List<CompletableFuture<Void>> faults = new ArrayList<>();
+    private final List<CompletableFuture<Void>> faults = new CopyOnWriteArrayList<>();
     private final List<MdevAssignment> held = new ArrayList<>();
     private volatile boolean armed;
 
@@ -101,8 +102,8 @@ class StaleGrantTest {
         var _ = mm.handleFault(vma.range().startHva(), Access.WRITE);
     }
 
-    /// Once mappings were removed, a thread faults, and comes as far as it can: until it is done,
-    /// or waits for the device's turn.
+    /// Each time that mappings were removed, a thread faults, and comes as far as it can: until it
+    /// is done, or waits for the device's turn.
     private final class FaultAfterZap implements MmuNotifier {
         private final Vma vma;
 
@@ -118,7 +119,6 @@ class StaleGrantTest {
             if (!armed) {
                 return;
             }
-            armed = false;
             CompletableFuture<Void> done = new CompletableFuture<>();
             faults.add(done);
             Thread faulting =
@@ -136,12 +136,22 @@ class StaleGrantTest {
     /// After the fault in between, the mapped page is the page that the device grants now.
     private void assertNothingStale(Guest guest) {
         assertThat(faults).as("faults just after the removal").isNotEmpty();
+        armed = false;
         faults.forEach(CompletableFuture::join);
         long pte = mm.lookup(guest.vma.range().startHva());
         if (HostPte.isPresent(pte)) {
             CardDriver.Device device = world.driver.device(ONE);
             assertThat(HostPte.pfn(pte)).isEqualTo(device.pfnOf(0));
         }
+    }
+
+    /// The mapping itself has no page any more: a lookup would not find one, once the mapping is
+    /// removed from the address space.
+    private void assertNothingMapped(Guest guest) {
+        armed = false;
+        faults.forEach(CompletableFuture::join);
+        assertThat(guest.vma.residentPages()).isZero();
+        assertThat(mm.lookup(guest.vma.range().startHva())).isEqualTo(HostPte.NONE);
     }
 
     @Test
@@ -200,9 +210,7 @@ class StaleGrantTest {
 
         guest.assignment.close();
 
-        faults.forEach(CompletableFuture::join);
-        assertThat(mm.lookup(guest.vma.range().startHva())).isEqualTo(HostPte.NONE);
-        assertThat(guest.mdev.residentPages()).isZero();
+        assertNothingMapped(guest);
     }
 
     @Test
@@ -211,8 +219,7 @@ class StaleGrantTest {
 
         world.bus.remove(ONE, Removal.forcing(Duration.ZERO));
 
-        faults.forEach(CompletableFuture::join);
-        assertThat(mm.lookup(guest.vma.range().startHva())).isEqualTo(HostPte.NONE);
+        assertNothingMapped(guest);
     }
 
     /// A fault that the driver answers while the device is taken back and moved.
@@ -246,7 +253,7 @@ class StaleGrantTest {
                                         ONE, Card.POOL, List.of(old), List.of(target)))));
 
         fault.join();
-        assertThat(mm.lookup(guest.vma.range().startHva())).isEqualTo(HostPte.NONE);
+        assertNothingMapped(guest);
         RegionInfo bar = guest.mdev.region(CardDriver.BAR);
         MdevAssignment next = guest.mdev.assign(HOLDER);
         Vma vma = next.map(mm, bar, bar.areas().getFirst());
