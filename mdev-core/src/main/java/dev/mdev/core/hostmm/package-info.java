@@ -15,6 +15,10 @@
 /// after zap              hva 0x10000000 -> vma (region 0)      entry: none; the next access faults
 /// ```
 ///
+/// Clients of other processes have copies of granted pages. Then the newest content of a page is in
+/// its [PageHome][dev.mdev.core.hostmm.PageHome]. All accesses of the host look there: those by an
+/// [Aperture][dev.mdev.api.Aperture], and those by [HostMm][dev.mdev.core.hostmm.HostMm].
+///
 /// ## Locks
 ///
 /// ```
