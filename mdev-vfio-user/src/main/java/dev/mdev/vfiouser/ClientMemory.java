@@ -26,6 +26,7 @@ import java.util.BitSet;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentSkipListMap;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BooleanSupplier;
 
 /// A client's guest memory as its device reaches it: each range that the client maps is a memory
@@ -54,10 +55,7 @@ final class ClientMemory implements DmaMemory, AutoCloseable {
     private final BitSet usedSlots = new BitSet();
     private boolean logging;
 
-    /// Written by the session's thread.
-    private volatile long mappedBytes;
-
-    private volatile int count;
+    private final AtomicLong mappedBytes = new AtomicLong();
 
     /// @param reach the way to memory that is not mapped
     /// @param timeout the maximum wait for another access
@@ -75,11 +73,11 @@ final class ClientMemory implements DmaMemory, AutoCloseable {
 
     /// Ranges that are mapped now.
     int count() {
-        return count;
+        return maps.size();
     }
 
     long mappedBytes() {
-        return mappedBytes;
+        return mappedBytes.get();
     }
 
     /// The maps that share addresses with a range, ascending.
@@ -109,11 +107,12 @@ final class ClientMemory implements DmaMemory, AutoCloseable {
         if (!overlapping(request.iova(), request.sizeBytes()).isEmpty()) {
             throw new MdevException(Errno.EEXIST, "mapped already: " + request);
         }
-        if (maps.size() >= limits.maps() || request.sizeBytes() > limits.bytes() - mappedBytes) {
+        if (maps.size() >= limits.maps()
+                || request.sizeBytes() > limits.bytes() - mappedBytes.get()) {
             throw new MdevException(
                     Errno.ENOSPC,
                     "too much is mapped: %s maps=%d mappedBytes=%d"
-                            .formatted(request, maps.size(), mappedBytes));
+                            .formatted(request, maps.size(), mappedBytes.get()));
         }
         if (place != null && request.writable() && !ClientFile.isWritable(place.facts())) {
             throw new MdevException(Errno.EINVAL, "the file is read-only: " + request);
@@ -127,8 +126,7 @@ final class ClientMemory implements DmaMemory, AutoCloseable {
         }
         usedSlots.set(map.slot());
         maps.put(request.iova(), map);
-        mappedBytes += request.sizeBytes();
-        count = maps.size();
+        mappedBytes.addAndGet(request.sizeBytes());
     }
 
     private DmaMap reserve(DmaMap.Request request, ClientFile.@Nullable Place place) {
@@ -170,8 +168,7 @@ final class ClientMemory implements DmaMemory, AutoCloseable {
         maps.remove(map.iova());
         setSlot(map, 0);
         usedSlots.clear(map.slot());
-        mappedBytes -= map.request().sizeBytes();
-        count = maps.size();
+        mappedBytes.addAndGet(-map.request().sizeBytes());
         release(map);
     }
 
@@ -224,6 +221,7 @@ final class ClientMemory implements DmaMemory, AutoCloseable {
         return new Copied(done, "");
     }
 
+    @SuppressWarnings("ReferenceEquality") // that very map, not one like it
     private Copied copyElsewhere(
             DmaMap map, long iova, MemorySegment part, Access access, BooleanSupplier allowed) {
         if (access == Access.WRITE && !map.request().writable()) {

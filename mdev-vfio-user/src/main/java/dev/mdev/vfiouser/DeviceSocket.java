@@ -20,6 +20,7 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
 
@@ -52,12 +53,16 @@ public final class DeviceSocket implements AutoCloseable {
     @GuardedBy("lock")
     private @Nullable Running running;
 
+    /// Whether a client is about to get the device.
+    @GuardedBy("lock")
+    private boolean starting;
+
     /// How often the device is being saved or restored by the host, while no client has it.
     @GuardedBy("lock")
     private int pauses;
 
     private volatile boolean closing;
-    private volatile long refused;
+    private final AtomicLong refused = new AtomicLong();
     private volatile String lastFailure = "";
 
     /// A connection and its thread.
@@ -178,7 +183,7 @@ public final class DeviceSocket implements AutoCloseable {
     /// Connections that were refused, because another client had the device, or it could not be
     /// had.
     public long refused() {
-        return refused;
+        return refused.get();
     }
 
     /// Why the last connection failed, or was refused; empty if none did.
@@ -208,29 +213,82 @@ public final class DeviceSocket implements AutoCloseable {
 
     private void start(UnixStream stream) {
         awaitFormer();
+        try {
+            MdevAssignment assignment = take();
+            try {
+                begin(
+                        new Session(
+                                stream,
+                                settings.options(),
+                                new DeviceStart(
+                                        assignment,
+                                        new ClientDevice.Host(
+                                                sys,
+                                                memory,
+                                                settings.options(),
+                                                settings.barFiles()),
+                                        settings.states())));
+            } catch (RuntimeException | Error e) {
+                giveBack(assignment);
+                throw e;
+            }
+        } catch (RuntimeException e) {
+            // Whatever it is, the next client must be served.
+            refused.incrementAndGet();
+            lastFailure = String.valueOf(e.getMessage());
+            stream.close();
+        }
+    }
+
+    /// Takes the device for a client. Driver code may run, so this holds no lock meanwhile.
+    private MdevAssignment take() {
+        MdevAssignment taken;
         lock.lock();
         try {
             if (closing || running != null || pauses != 0) {
                 throw new MdevException(Errno.EBUSY, "another client has the device, or the host");
             }
-            MdevAssignment assignment = idle;
-            if (assignment == null) {
-                assignment = mdev.assign(holder);
-            }
-            Session session = new Session(stream, settings.options(), new DeviceStart(assignment));
-            Thread thread =
-                    Thread.ofPlatform()
-                            .daemon()
-                            .name("vfio-user " + mdev.uuid())
-                            .unstarted(() -> serve(session));
+            taken = idle;
             idle = null;
+            starting = true;
+        } finally {
+            lock.unlock();
+        }
+        if (taken != null) {
+            return taken;
+        }
+        try {
+            return mdev.assign(holder);
+        } catch (RuntimeException | Error e) {
+            giveBack(null);
+            throw e;
+        }
+    }
+
+    private void giveBack(@Nullable MdevAssignment assignment) {
+        lock.lock();
+        try {
+            idle = assignment;
+            starting = false;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private void begin(Session session) {
+        Thread thread =
+                Thread.ofPlatform()
+                        .daemon()
+                        .name("vfio-user " + mdev.uuid())
+                        .unstarted(() -> serve(session));
+        lock.lock();
+        try {
+            if (closing) {
+                throw new MdevException(Errno.ESHUTDOWN, "the device is being detached");
+            }
             running = new Running(session, thread);
+            starting = false;
             thread.start();
-        } catch (RuntimeException e) {
-            // Whatever it is, the next client must be served.
-            refused = refused + 1;
-            lastFailure = String.valueOf(e.getMessage());
-            stream.close();
         } finally {
             lock.unlock();
         }
@@ -357,6 +415,9 @@ public final class DeviceSocket implements AutoCloseable {
             lock.lock();
             try {
                 Running now = running;
+                if (starting) {
+                    return Optional.empty();
+                }
                 if (now == null) {
                     pauses++;
                     return Optional.of(DeviceSocket.this::resume);
@@ -374,57 +435,6 @@ public final class DeviceSocket implements AutoCloseable {
             pauses--;
         } finally {
             lock.unlock();
-        }
-    }
-
-    /// Gives a session its device.
-    private final class DeviceStart implements Session.Start {
-        private final MdevAssignment assignment;
-        private @Nullable DmaMessages messages;
-
-        DeviceStart(MdevAssignment assignment) {
-            this.assignment = assignment;
-        }
-
-        @Override
-        public ClientDevice device(Channel channel) {
-            SessionOptions options = settings.options();
-            DmaMessages made =
-                    new DmaMessages(channel, Thread.currentThread(), options.dmaTimeout());
-            messages = made;
-            ClientMemory guest =
-                    new ClientMemory(
-                            sys,
-                            options.limits(),
-                            new UnmappedMemory(sys, made),
-                            options.accessTimeout());
-            try {
-                return new ClientDevice(
-                        assignment,
-                        guest,
-                        new ClientDevice.Host(sys, memory, options, settings.barFiles()));
-            } catch (RuntimeException | Error e) {
-                guest.close();
-                assignment.close();
-                throw e;
-            }
-        }
-
-        @Override
-        public Handlers handlers(ClientDevice device, Version version) {
-            DmaMessages made = messages;
-            if (made == null) {
-                throw new IllegalStateException("no device yet");
-            }
-            return new Handlers(device, made, new Migration(mdev, settings.states()), version, sys);
-        }
-
-        @Override
-        public void close() {
-            DmaMessages made = messages;
-            if (made != null) {
-                made.close();
-            }
         }
     }
 }

@@ -11,6 +11,11 @@ public interface DeviceStates {
     DeviceStates NONE =
             new DeviceStates() {
                 @Override
+                public boolean isOffered() {
+                    return false;
+                }
+
+                @Override
                 public void save(UUID uuid, OutputStream out) throws IOException {
                     throw new IOException("not offered");
                 }
@@ -20,6 +25,11 @@ public interface DeviceStates {
                     throw new IOException("not offered");
                 }
             };
+
+    /// Whether devices can be saved and restored at all.
+    default boolean isOffered() {
+        return true;
+    }
 
     /// Writes a device's state.
     void save(UUID uuid, OutputStream out) throws IOException;

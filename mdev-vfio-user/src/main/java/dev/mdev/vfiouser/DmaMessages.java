@@ -85,7 +85,7 @@ final class DmaMessages implements AutoCloseable {
 
     /// Takes the client's own limit into account.
     void limit(long clientBytes) {
-        maxBytes = (int) Math.clamp(clientBytes, 1, MAX_BYTES);
+        maxBytes = Math.clamp(clientBytes, 1, MAX_BYTES);
     }
 
     /// Moves bytes.
@@ -94,7 +94,7 @@ final class DmaMessages implements AutoCloseable {
     /// @param held sends the request while the map stays
     /// @return why it failed; empty if it is done
     String transfer(long iova, MemorySegment buffer, Access access, ClientReach.Held held) {
-        if (Thread.currentThread() == session) {
+        if (Thread.currentThread().equals(session)) {
             return "memory that is reached by messages cannot be accessed inside a register access";
         }
         try {
@@ -169,27 +169,27 @@ final class DmaMessages implements AutoCloseable {
     }
 
     private String await(Pending mine) throws InterruptedException {
+        return switch (Cancellation.await(() -> isAnswered(mine))) {
+            case DONE -> mine.failure;
+            case TIMED_OUT -> "the client does not answer, or is gone";
+            case CANCELLED -> "the step is to end";
+        };
+    }
+
+    /// Waits for the answer.
+    ///
+    /// @return false if it does not come
+    private boolean isAnswered(Pending mine) throws InterruptedException {
         lock.lock();
         try {
-            Cancellation.Waited waited = Cancellation.await(() -> awaitLocked(mine));
-            if (mine.answered) {
-                return mine.failure;
+            long nanos = timeout.toNanos();
+            while (!mine.answered && !closed && nanos > 0) {
+                nanos = changed.awaitNanos(nanos);
             }
-            return waited == Cancellation.Waited.CANCELLED
-                    ? "the step is to end"
-                    : "the client does not answer, or is gone";
+            return mine.answered;
         } finally {
             lock.unlock();
         }
-    }
-
-    @GuardedBy("lock")
-    private boolean awaitLocked(Pending mine) throws InterruptedException {
-        long nanos = timeout.toNanos();
-        while (!mine.answered && !closed && nanos > 0) {
-            nanos = changed.awaitNanos(nanos);
-        }
-        return mine.answered;
     }
 
     /// Takes an answer of the client. One that nobody awaits, or awaits any more, is ignored.

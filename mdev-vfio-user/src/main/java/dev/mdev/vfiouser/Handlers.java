@@ -100,9 +100,9 @@ final class Handlers implements AutoCloseable {
     }
 
     private long regionInfo(Message message, MemorySegment out) {
-        RegionReplies.Reply answer = regions.write(message, out);
-        fds = answer.fds();
-        return answer.bodyBytes();
+        long answerBytes = regions.write(message, out);
+        fds = regions.fds();
+        return answerBytes;
     }
 
     private long reset(Message message) {

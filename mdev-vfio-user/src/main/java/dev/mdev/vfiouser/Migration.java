@@ -79,7 +79,7 @@ final class Migration implements AutoCloseable {
 
     /// Whether the device can be migrated.
     boolean isSupported() {
-        return states != DeviceStates.NONE && driverState() != null;
+        return states.isOffered() && driverState() != null;
     }
 
     private @Nullable DeviceState driverState() {

@@ -252,8 +252,7 @@ final class RegionAccessor implements AutoCloseable {
     /// @return its length
     private int inArea(Region region, Area area, Transfer transfer, Access access, int done) {
         long offset = transfer.offsetBytes() + done;
-        int length =
-                (int) Math.min(transfer.lengthBytes() - done, Page.SIZE - Page.offsetOf(offset));
+        int length = Math.min(transfer.lengthBytes() - done, Page.SIZE - Page.offsetOf(offset));
         long at = transfer.atBytes() + done;
         MemorySegment buffer = transfer.memory();
         FaultResult stop =

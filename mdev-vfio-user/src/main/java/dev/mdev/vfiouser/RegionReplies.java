@@ -25,22 +25,23 @@ final class RegionReplies {
     private static final int CAPS = 1 << 3;
 
     private final RegionAccessor regions;
+    private int[] fds = UnixStream.NO_FDS;
 
     RegionReplies(RegionAccessor regions) {
         this.regions = regions;
     }
 
-    /// An answer.
-    ///
-    /// @param bodyBytes its length
-    /// @param fds the file that goes with it
-    record Reply(long bodyBytes, int[] fds) {}
+    /// The file that goes with the last answer.
+    int[] fds() {
+        return fds;
+    }
 
     /// Writes the answer about one region.
     ///
     /// @param reply the body begins after the header
+    /// @return the length of the reply's body
     /// @throws MdevException EINVAL if there is no such index, or no room for the fixed part
-    Reply write(Message request, MemorySegment reply) {
+    long write(Message request, MemorySegment reply) {
         request.require(INFO_BYTES);
         long room = request.u32(0);
         long index = request.u32(8);
@@ -59,10 +60,12 @@ final class RegionReplies {
         Wire.u64(reply, at + 16, info == null ? 0 : info.sizeBytes());
         Wire.u64(reply, at + 24, 0);
         if (file == null || !whole) {
-            return new Reply(INFO_BYTES, UnixStream.NO_FDS);
+            fds = UnixStream.NO_FDS;
+            return INFO_BYTES;
         }
         capability(reply, at + INFO_BYTES, file);
-        return new Reply(needed, new int[] {file.fd()});
+        fds = new int[] {file.fd()};
+        return needed;
     }
 
     private static long capabilityBytes(BarFile file) {

@@ -56,7 +56,7 @@ final class Session implements Runnable {
     /// When the request came; written before [#answer].
     private volatile long begunNanos = System.nanoTime();
 
-    private volatile long errors;
+    private final AtomicLong errors = new AtomicLong();
     private volatile Optional<MdevException> failure = Optional.empty();
     private volatile @Nullable Version version;
     private volatile @Nullable Handlers serving;
@@ -175,12 +175,12 @@ final class Session implements Runnable {
                 reply(reply.bodyBytes(), reply.fds());
             }
         } catch (MdevException e) {
-            errors = errors + 1;
+            errors.incrementAndGet();
             if (wanted) {
                 fail(e.errno().code());
             }
         } catch (RuntimeException e) {
-            errors = errors + 1;
+            errors.incrementAndGet();
             if (wanted) {
                 fail(Errno.EIO.code());
             }
@@ -303,7 +303,7 @@ final class Session implements Runnable {
                 since,
                 agreed == null ? "" : "0." + agreed.minor(),
                 counts,
-                errors,
+                errors.get(),
                 made == null ? 0 : made.memory().count(),
                 made == null ? 0 : made.memory().mappedBytes());
     }

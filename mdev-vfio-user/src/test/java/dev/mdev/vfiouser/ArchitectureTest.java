@@ -22,7 +22,6 @@ class ArchitectureTest extends ArchitectureRules {
                                 "core.addr",
                                 "core.device",
                                 "core.dma",
-                                "core.engine",
                                 "core.guestmem",
                                 "core.hostmm",
                                 "core.memslot",

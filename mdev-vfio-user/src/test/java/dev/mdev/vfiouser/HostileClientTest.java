@@ -22,8 +22,6 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
@@ -272,23 +270,21 @@ class HostileClientTest extends ServerTest {
     }
 
     private static long descriptors() throws IOException {
-        List<String> links = new ArrayList<>();
         try (Stream<Path> open = Files.list(Path.of("/proc/self/fd"))) {
-            for (Path fd : open.toList()) {
-                try {
-                    links.add(Files.readSymbolicLink(fd).toString());
-                } catch (IOException e) {
-                    // The folder's own.
-                    continue;
-                }
-            }
+            return open.filter(HostileClientTest::isOurs).count();
         }
-        return links.stream()
-                .filter(link ->
-                        link.startsWith("/memfd")
-                                || link.contains("eventfd")
-                                || link.startsWith("socket"))
-                .count();
+    }
+
+    private static boolean isOurs(Path fd) {
+        try {
+            String link = Files.readSymbolicLink(fd).toString();
+            return link.startsWith("/memfd")
+                    || link.contains("eventfd")
+                    || link.startsWith("socket");
+        } catch (IOException e) {
+            // The folder's own.
+            return false;
+        }
     }
 
     @Test

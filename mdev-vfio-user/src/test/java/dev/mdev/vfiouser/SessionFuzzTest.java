@@ -15,6 +15,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Objects;
 import java.util.Random;
 import java.util.stream.Stream;
 
@@ -106,8 +107,8 @@ class SessionFuzzTest {
         if (quiet) {
             return;
         }
-        VfioUserClient.Message reply = client.receive();
-        assertThat(reply).as("%s command=%d", where, command).isNotNull();
+        VfioUserClient.Message reply =
+                Objects.requireNonNull(client.receive(), where + " command=" + command);
         assertThat(reply.id()).as(where).isEqualTo(id);
         assertThat(reply.command()).as(where).isEqualTo(command);
         assertThat(reply.flags() & 0xf).as(where).isEqualTo(VfioUserClient.REPLY);
