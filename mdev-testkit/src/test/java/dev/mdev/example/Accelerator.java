@@ -216,12 +216,12 @@ final class Accelerator implements MdevDevice, DeviceState {
             hash = (hash ^ (value & 0xFF)) * FNV_PRIME;
         }
         if (step.last()) {
-            publish(step, hash);
+            publish(hash);
         }
         return hash;
     }
 
-    private void publish(Step step, long hash) {
+    private void publish(long hash) {
         long iova;
         synchronized (this) {
             iova = registers.get(TARGET);

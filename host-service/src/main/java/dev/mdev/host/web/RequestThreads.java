@@ -86,14 +86,16 @@ final class RequestThreads implements WebMvcRegistrations, AutoCloseable {
         /// Once a part of the body is sent, only a missing end can tell of a failure.
         @Override
         public void invokeAndHandle(
-                ServletWebRequest request, ModelAndViewContainer view, Object... arguments)
+                ServletWebRequest request,
+                ModelAndViewContainer view,
+                @Nullable Object... arguments)
                 throws Exception {
             try {
                 super.invokeAndHandle(request, view, arguments);
             } catch (Exception e) {
                 HttpServletResponse response = request.getResponse();
                 // The server itself commits a refusal of a malformed body.
-                if (response.isCommitted() && response.getStatus() < 400) {
+                if (response != null && response.isCommitted() && response.getStatus() < 400) {
                     throw new BrokenStreamException(request.getRequest().getRequestURI(), e);
                 }
                 throw e;
