@@ -202,7 +202,7 @@ public final class Service implements AutoCloseable {
         return new Failure(
                 ExitCode.UNREACHABLE,
                 what,
-                "see whether the service runs there: bin/mdev-host starts one; --url or MDEV_URL names another");
+                "see whether it runs there: bin/mdev-host starts one, --url names another");
     }
 
     /// Drops all connections.
