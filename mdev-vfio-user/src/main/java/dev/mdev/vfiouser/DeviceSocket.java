@@ -284,6 +284,7 @@ public final class DeviceSocket implements AutoCloseable {
         lock.lock();
         try {
             if (closing) {
+                session.discard();
                 throw new MdevException(Errno.ESHUTDOWN, "the device is being detached");
             }
             running = new Running(session, thread);

@@ -103,13 +103,18 @@ final class Session implements Runnable {
             // The connection failed, or the device: either way it is over for this client.
             failure = Optional.of(e);
         } finally {
-            life.lock();
-            try {
-                ended = true;
-                channel.close();
-            } finally {
-                life.unlock();
-            }
+            discard();
+        }
+    }
+
+    /// Closes the connection, of which no thread receives.
+    void discard() {
+        life.lock();
+        try {
+            ended = true;
+            channel.close();
+        } finally {
+            life.unlock();
         }
     }
 

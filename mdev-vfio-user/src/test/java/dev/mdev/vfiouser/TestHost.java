@@ -31,6 +31,10 @@ final class TestHost implements AutoCloseable {
     }
 
     TestHost(Path folder, SessionOptions options) {
+        this(folder, options, BarFiles.NONE);
+    }
+
+    TestHost(Path folder, SessionOptions options, BarFiles barFiles) {
         bus.addDriver(driver, Map.of());
         mdev = bus.create(UUID.randomUUID(), TestDriver.PARENT, TestDriver.TYPE);
         DeviceSocket.Settings usual = DeviceSocket.Settings.of(folder.resolve("s"), "vm");
@@ -45,7 +49,7 @@ final class TestHost implements AutoCloseable {
                                 -1,
                                 "vm",
                                 options,
-                                BarFiles.NONE,
+                                barFiles,
                                 new BusStates()));
     }
 

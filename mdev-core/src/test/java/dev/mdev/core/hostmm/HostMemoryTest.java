@@ -46,6 +46,22 @@ class HostMemoryTest {
     }
 
     @Test
+    void adoptedMemoryDoesNotCountAndIsReleasedWithItsBlock() {
+        MemoryBackend.Backing backing = new OffHeapBackend().allocate("foreign", Page.bytesOf(3));
+        try (HostMemory memory = new HostMemory(new OffHeapBackend(), Page.bytesOf(1))) {
+            HostMemory.Block block = memory.adopt("foreign", 3, backing);
+            HostMemory.Block own = memory.allocate("own", 1);
+            assertThat(memory.blockOf(block.pfns().firstPfn() + 2)).isSameAs(block);
+            memory.free(own);
+
+            memory.free(block);
+
+            assertThat(backing.segment().scope().isAlive()).isFalse();
+            requireNoMemory(() -> memory.allocate("more", 2), "freeBytes=4096");
+        }
+    }
+
+    @Test
     void withoutALimitItIsTheBackendThatRefuses() {
         MemoryBackend empty =
                 (name, sizeBytes) -> {
