@@ -14,6 +14,7 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/vfs.h>
 #include <time.h>
@@ -88,6 +89,7 @@ static void file_abi(void)
 	MACRO(FileAbi, F_SEAL_SHRINK);
 	MACRO(FileAbi, F_SEAL_WRITE);
 	MACRO(FileAbi, MFD_ALLOW_SEALING);
+	MACRO(FileAbi, RWF_NOWAIT);
 	MACRO(FileAbi, S_IFMT);
 	MACRO(FileAbi, S_IFREG);
 	VALUE(FileAbi, TMPFS_MAGIC, (int)TMPFS_MAGIC);

@@ -16,6 +16,8 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 
 /// A client's event counters behind the interrupts of its device (`VFIO_DEVICE_SET_IRQS`).
 ///
@@ -29,19 +31,22 @@ final class ClientInterrupts implements AutoCloseable {
     private final InterruptSet set;
 
     /// The counters of each kind, by vector.
-    private final @Nullable EventFd[][] bound = new @Nullable EventFd[KINDS][];
+    private final @Nullable ClientEvent[][] bound = new @Nullable ClientEvent[KINDS][];
+
+    /// Those that drivers signal. Changed by the session's thread.
+    private final Set<ClientEvent> all = ConcurrentHashMap.newKeySet();
 
     /// Which kinds have been bound since they were disabled.
     private final boolean[] active = new boolean[KINDS];
 
     /// Written by the client's KVM when the guest has served the line, or null.
-    private @Nullable EventFd unmask;
+    private @Nullable ClientEvent unmask;
 
     ClientInterrupts(Syscalls sys, InterruptSet set) {
         this.sys = sys;
         this.set = set;
         for (int index = 0; index < KINDS; index++) {
-            bound[index] = new @Nullable EventFd[countOf(index)];
+            bound[index] = new @Nullable ClientEvent[countOf(index)];
         }
     }
 
@@ -71,7 +76,7 @@ final class ClientInterrupts implements AutoCloseable {
 
     /// Unmasks the line, because [#unmaskEvent] is readable.
     void unmaskLine() {
-        EventFd event = unmask;
+        ClientEvent event = unmask;
         if (event != null && event.take() != 0 && bound[IrqRequest.INTX].length != 0) {
             try {
                 set.setIrqs(IrqRequest.withoutData(IrqRequest.ACTION_UNMASK, IrqRequest.INTX, 1));
@@ -93,13 +98,13 @@ final class ClientInterrupts implements AutoCloseable {
         long count = message.u32(16);
         checkFds(message, flags, count);
         List<NativeFd> fds = message.takeFds();
-        List<EventFd> events = new ArrayList<>();
+        List<ClientEvent> events = new ArrayList<>();
         boolean kept = false;
         try {
             // Before anything is allocated by a number of the client.
             checkRange(index, start, count);
             for (NativeFd fd : fds) {
-                events.add(EventFd.adopt(sys, fd));
+                events.add(new ClientEvent(EventFd.adopt(sys, fd)));
             }
             IrqRequest request =
                     new IrqRequest(
@@ -117,6 +122,7 @@ final class ClientInterrupts implements AutoCloseable {
                     : new MdevException(Errno.EINVAL, e.getMessage(), e);
         } finally {
             if (!kept) {
+                events.forEach(this::close);
                 fds.forEach(NativeFd::close);
             }
         }
@@ -162,34 +168,24 @@ final class ClientInterrupts implements AutoCloseable {
     }
 
     private static List<Optional<InterruptSink>> sinksOf(
-            int flags, long count, List<EventFd> events) {
+            int flags, long count, List<ClientEvent> events) {
         if ((flags & IrqRequest.DATA_EVENTFD) == 0) {
             return List.of();
         }
         if (events.isEmpty()) {
             return Collections.nCopies((int) count, Optional.empty());
         }
-        return events.stream()
-                .map(event -> Optional.<InterruptSink>of(() -> signal(event)))
-                .toList();
-    }
-
-    /// The client may have done anything to its counter: an interrupt that it cannot take is lost.
-    private static void signal(EventFd event) {
-        try {
-            event.signal();
-        } catch (MdevException e) {
-            return;
-        }
+        return events.stream().map(event -> Optional.<InterruptSink>of(event::signal)).toList();
     }
 
     /// @return whether the counters are in use now
-    private boolean apply(IrqRequest request, List<EventFd> events) {
+    private boolean apply(IrqRequest request, List<ClientEvent> events) {
         int index = request.index();
         boolean binds = (request.flags() & IrqRequest.DATA_EVENTFD) != 0;
         if (isDisabling(request) && !isInUse(index)) {
             return false;
         }
+        all.addAll(events);
         set.setIrqs(request);
         if (isDisabling(request)) {
             forget(index);
@@ -238,10 +234,17 @@ final class ClientInterrupts implements AutoCloseable {
         unmask = null;
     }
 
-    private static void close(@Nullable EventFd event) {
+    private void close(@Nullable ClientEvent event) {
         if (event != null) {
             event.close();
+            all.remove(event);
         }
+    }
+
+    /// Called from time to time by another thread: a counter that the client has filled holds
+    /// nobody for long.
+    void rescue(long nowNanos) {
+        all.forEach(event -> event.rescue(nowNanos));
     }
 
     /// Whether the client listens to requests for the device.

@@ -94,9 +94,8 @@ final class Session implements Runnable {
         try (Start begun = start) {
             try (ClientDevice made = begun.device(channel)) {
                 device = made;
-                serve(made);
+                serveUntilTheEnd(made);
             } finally {
-                ending = true;
                 device = null;
             }
         } catch (MdevException e) {
@@ -121,6 +120,14 @@ final class Session implements Runnable {
     /// Why the connection ended, if the client did not simply leave.
     Optional<MdevException> failure() {
         return failure;
+    }
+
+    private void serveUntilTheEnd(ClientDevice made) {
+        try {
+            serve(made);
+        } finally {
+            ending = true;
+        }
     }
 
     private void serve(ClientDevice made) {
@@ -236,6 +243,10 @@ final class Session implements Runnable {
     /// error, because a late reply would end the client's connection; and a client that does not
     /// begin with its version must not keep the device from others.
     void watch(long nowNanos) {
+        ClientDevice made = device;
+        if (made != null) {
+            made.interrupts().rescue(nowNanos);
+        }
         // Before the time: a request that came in between is young.
         long request = answer.get();
         if (nowNanos - begunNanos < options.replyTimeout().toNanos()) {

@@ -339,6 +339,27 @@ class HostileClientTest extends ServerTest {
     }
 
     @Test
+    void aCounterThatTheClientMakesBlockAndFillsHoldsNobodyForLong() {
+        Syscalls sys = Syscalls.ofThisProcess();
+        EventFd event = event();
+        assertDone(client.setIrqs(0x24, 2, 0, 1, event.fd()));
+        var _ = sys.fcntl(event.fd(), 4, 2, "F_SETFL");
+        try (var arena = java.lang.foreign.Arena.ofConfined()) {
+            MemorySegment most = arena.allocate(java.lang.foreign.ValueLayout.JAVA_LONG);
+            most.set(java.lang.foreign.ValueLayout.JAVA_LONG, 0, -2);
+            assertThat(sys.libc().write(event.fd().number(), most.address(), 8)).isEqualTo(8);
+        }
+
+        CompletableFuture.runAsync(
+                        () -> host.device().context.interrupts().trigger(0),
+                        task -> Thread.ofPlatform().daemon().start(task))
+                .orTimeout(Deadlines.HANG_SECONDS, TimeUnit.SECONDS)
+                .join();
+
+        assertThat(event.take()).as("what was there is lost").isEqualTo(1);
+    }
+
+    @Test
     void aBlockingEventCounterOfAClientIsMadeToHoldNobody() {
         Syscalls sys = Syscalls.ofThisProcess();
         int number = sys.libc().eventfd(0, LinuxAbi.EFD_CLOEXEC);

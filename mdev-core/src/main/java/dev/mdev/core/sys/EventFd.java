@@ -46,7 +46,7 @@ public final class EventFd implements AutoCloseable {
     /// Wraps a descriptor from another process, and makes it one that does not block.
     ///
     /// The other process shares the flag, and can undo it: then its counter can be full, and
-    /// [#signal] waits until somebody reads it.
+    /// [#signal] waits until somebody reads it; [#drain] does.
     ///
     /// @param fd becomes this object's if this succeeds
     /// @throws dev.mdev.api.MdevException EINVAL if it is no event counter
@@ -85,6 +85,27 @@ public final class EventFd implements AutoCloseable {
                 int errno = libc.errno();
                 if (errno != Errno.EAGAIN.code()) {
                     throw Syscalls.failure(errno, "read of " + fd);
+                }
+                return 0;
+            }
+            return count.get(ValueLayout.JAVA_LONG, 0);
+        }
+    }
+
+    /// Empties the counter without a wait, whatever another process has done to it: if [#signal]
+    /// waits, it continues.
+    ///
+    /// @return the count since the last call; 0 if there was nothing
+    public long drain() {
+        try (Arena scratch = Arena.ofConfined()) {
+            MemorySegment count = scratch.allocate(ValueLayout.JAVA_LONG);
+            MemorySegment part = scratch.allocate(SocketAbi.Iovec.SIZE, Long.BYTES);
+            part.set(ValueLayout.JAVA_LONG, SocketAbi.Iovec.BASE, count.address());
+            part.set(ValueLayout.JAVA_LONG, SocketAbi.Iovec.LEN, Long.BYTES);
+            if (libc.preadv2(fd.number(), part.address(), 1, -1, FileAbi.RWF_NOWAIT) < 0) {
+                int errno = libc.errno();
+                if (errno != Errno.EAGAIN.code()) {
+                    throw Syscalls.failure(errno, "preadv2 of " + fd);
                 }
                 return 0;
             }

@@ -18,6 +18,8 @@ public final class FileAbi {
 
     public static final int MFD_ALLOW_SEALING = 2;
 
+    public static final int RWF_NOWAIT = 8;
+
     public static final int S_IFMT = 0xF000;
     public static final int S_IFREG = 0x8000;
 

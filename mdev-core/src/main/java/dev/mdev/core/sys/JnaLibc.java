@@ -65,6 +65,8 @@ final class JnaLibc implements Libc {
 
         static native long pwrite(int fd, long buffer, long length, long offset);
 
+        static native long preadv2(int fd, long parts, int count, long offset, int flags);
+
         static native int fcntl(int fd, int command, long argument);
 
         static native int fstat(int fd, long stat);
@@ -221,6 +223,11 @@ final class JnaLibc implements Libc {
     @Override
     public long pwrite(int fd, long buffer, long lengthBytes, long offsetBytes) {
         return Calls.pwrite(fd, buffer, lengthBytes, offsetBytes);
+    }
+
+    @Override
+    public long preadv2(int fd, long parts, int count, long offsetBytes, int flags) {
+        return Calls.preadv2(fd, parts, count, offsetBytes, flags);
     }
 
     @Override

@@ -127,6 +127,13 @@ public interface Libc {
     /// @return bytes written, or -1
     long pwrite(int fd, long buffer, long lengthBytes, long offsetBytes);
 
+    /// `preadv2(2)`.
+    ///
+    /// @param parts address of an array of `struct iovec`
+    /// @param offsetBytes -1 for the file's own position
+    /// @return bytes read, or -1
+    long preadv2(int fd, long parts, int count, long offsetBytes, int flags);
+
     /// `fcntl(2)`.
     int fcntl(int fd, int command, long argument);
 
