@@ -169,7 +169,8 @@ class ArchitectureTest extends ArchitectureRules {
                                 "core.hostmm",
                                 "core.memslot",
                                 "core.pci",
-                                "core.range"),
+                                "core.range",
+                                "core.sync"),
                 List.of());
     }
 

@@ -110,8 +110,7 @@ final class MapAheadTest {
         touch(ahead, 50_001);
         touch(ahead, 10_001);
 
-        assertThat(questions)
-                .containsExactly("3+4", "20001+2", "30001+2", "50001+2", "10001+1");
+        assertThat(questions).containsExactly("3+4", "20001+2", "30001+2", "50001+2", "10001+1");
     }
 
     @Test
