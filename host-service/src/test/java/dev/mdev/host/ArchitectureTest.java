@@ -28,6 +28,7 @@ class ArchitectureTest extends ArchitectureRules {
                 "dev.mdev.host",
                 new PackageTable()
                         .row("host")
+                        .row("host.problem", "api", "core.device", "core.driver", "core.store")
                         .row(
                                 "host.bus",
                                 "api",
@@ -42,7 +43,8 @@ class ArchitectureTest extends ArchitectureRules {
                                 "core.hostmm",
                                 "core.loader",
                                 "core.mapping",
-                                "core.store")
+                                "core.store",
+                                "host.problem")
                         .row(
                                 "host.doctor",
                                 "core.bus",
@@ -51,7 +53,6 @@ class ArchitectureTest extends ArchitectureRules {
                                 "core.engine",
                                 "core.ledger",
                                 "host.bus")
-                        .row("host.problem", "api", "core.device", "core.driver", "core.store")
                         .row(
                                 "host.web",
                                 "api",
