@@ -21,7 +21,7 @@ import java.util.UUID;
 /// A host with one device on a socket.
 final class TestHost implements AutoCloseable {
     final TestDriver driver = new TestDriver();
-    final HostMemory memory = new HostMemory(new OffHeapBackend());
+    final HostMemory memory = HostMemory.withHomes(new OffHeapBackend(), Long.MAX_VALUE);
     final MdevBus bus = new MdevBus(memory, Deadlines.HANG, MdevObserver.NONE);
     final Mdev mdev;
     final DeviceSocket socket;
