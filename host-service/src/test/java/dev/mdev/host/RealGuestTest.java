@@ -132,7 +132,7 @@ class RealGuestTest {
 
     @Test
     void aProgramOfTheGuestQueuesCommandsAndTakesTheirMessage() throws Exception {
-        UUID mdev = device("vm1");
+        var _ = device("vm1");
         try (QemuGuest guest =
                 QemuGuest.boot(
                         folder, program, line("vm1"), "-device intel-iommu,caching-mode=on")) {
@@ -163,7 +163,7 @@ class RealGuestTest {
 
     @Test
     void aGuestOutlivesTheServiceAndTheServiceStartsAgain() throws Exception {
-        UUID mdev = device("vm1");
+        var _ = device("vm1");
         try (QemuGuest guest = boot("vm1")) {
             guest.run("gpu draw 5 1000000 &");
             service.kill();
