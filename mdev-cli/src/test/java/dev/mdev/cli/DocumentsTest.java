@@ -2,6 +2,7 @@ package dev.mdev.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.mdev.cli.client.Endpoint;
 import dev.mdev.cli.terminal.Terminal;
 import dev.mdev.cli.verb.Options;
 import dev.mdev.cli.verb.Session;
@@ -32,6 +33,9 @@ class DocumentsTest {
     private static final Path REFERENCE = Path.of("..", "docs", "command-line.md");
     private static final Path README = Path.of("..", "README.md");
 
+    /// The default of `mdev.socket-dir`.
+    private static final String SOCKETS = "/run/mdev-host";
+
     /// A call that needs no shell.
     private static final Pattern SIMPLE = Pattern.compile("mdev( [A-Za-z0-9_:=,-]+)*");
 
@@ -53,7 +57,7 @@ class DocumentsTest {
 
     @Test
     void theReferenceHasEachVerbAndEachOption() throws Exception {
-        String text = Files.readString(REFERENCE);
+        String text = Files.readString(REFERENCE).replaceAll("\\s+", " ");
         Options options = new Options();
         CommandLine mdev = new CommandLine(options);
         Terminal nowhere =
@@ -69,10 +73,13 @@ class DocumentsTest {
     }
 
     private static void requireDescribed(String text, String name, CommandLine verb) {
-        assertThat(text).contains(name);
+        assertThat(text.contains(name)).as("%s is described", name).isTrue();
         verb.getCommandSpec()
                 .options()
-                .forEach(option -> assertThat(text).as(name).contains(option.longestName()));
+                .forEach(option ->
+                        assertThat(text.contains(option.longestName()))
+                                .as("%s %s is described", name, option.longestName())
+                                .isTrue());
         verb.getSubcommands()
                 .forEach((word, inner) -> requireDescribed(text, name + " " + word, inner));
     }
@@ -85,7 +92,9 @@ class DocumentsTest {
             Shell shell = new Shell(folder, service.url());
             for (ConsoleDocument.Step step : steps) {
                 String output =
-                        withDefaultUrl(execute(shell, service.url(), step.command()), service);
+                        execute(shell, service.url(), step.command())
+                                .replace(service.url(), Endpoint.DEFAULT_URL)
+                                .replace(folder.resolve("sockets").toString(), SOCKETS);
                 printed.add(output);
                 if (!writes()) {
                     assertThat(withoutWhatVaries(output))
@@ -111,10 +120,6 @@ class DocumentsTest {
         Run run =
                 Run.of(Map.of("MDEV_URL", url), false, "", List.of(words).subList(1, words.length));
         return (run.out() + run.errors()).stripTrailing();
-    }
-
-    private static String withDefaultUrl(String output, ServiceProcess service) {
-        return output.replace(service.url(), "http://127.0.0.1:8080");
     }
 
     /// Times, durations, random UUIDs and addresses differ, and with them the widths of columns.

@@ -29,7 +29,7 @@ final class ServiceProcess implements AutoCloseable {
 
     /// Starts the service and waits until it answers.
     ///
-    /// @param folder the folder of its log
+    /// @param folder the folder of its log, and of its sockets in `sockets`
     static ServiceProcess start(Path folder) throws IOException, InterruptedException {
         int port;
         try (ServerSocket free = new ServerSocket(0)) {
@@ -41,6 +41,7 @@ final class ServiceProcess implements AutoCloseable {
         command.add("--enable-native-access=ALL-UNNAMED");
         command.addAll(content());
         command.addAll(List.of("--server.port=" + port, "--mdev.engine=software"));
+        command.add("--mdev.socket-dir=" + folder.resolve("sockets"));
         Path log = folder.resolve("service.log");
         Process process =
                 new ProcessBuilder(command)
