@@ -15,12 +15,14 @@ class ArchitectureTest extends ArchitectureRules {
                         Circle.of(
                                 "a host in memory, its devices and guests are one machine",
                                 "AccessTrace",
+                                "GuestMappings",
                                 "InMemoryHost",
                                 "InMemoryMdev",
                                 "InMemoryParent",
                                 "RecordedInterrupts",
                                 "SavedBytes",
                                 "SimulatedGuest",
-                                "SimulatedRam")));
+                                "SimulatedRam",
+                                "StateCalls")));
     }
 }
