@@ -99,6 +99,7 @@ class ArchitectureTest extends ArchitectureRules {
                                 "core.bus",
                                 "core.device",
                                 "core.engine",
+                                "core.engine.barfile",
                                 "core.hostmm",
                                 "core.pci",
                                 "core.vm",

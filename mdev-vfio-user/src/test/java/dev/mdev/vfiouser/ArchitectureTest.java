@@ -22,6 +22,7 @@ class ArchitectureTest extends ArchitectureRules {
                                 "core.addr",
                                 "core.device",
                                 "core.dma",
+                                "core.engine.barfile",
                                 "core.guestmem",
                                 "core.hostmm",
                                 "core.memslot",
