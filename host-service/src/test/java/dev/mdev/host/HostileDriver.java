@@ -72,7 +72,7 @@ final class HostileDriver implements ParentDriver {
 
         /// Only where a test asks for it: each start waits for it.
         @Bean
-        @ConditionalOnProperty("mdev.test.blocked")
+        @ConditionalOnProperty("test.blocked")
         ParentDriver blocked() {
             return new ParentDriver() {
                 @Override

@@ -48,7 +48,7 @@ class PluginFolderTest {
                         folder,
                         "--mdev.plugin-dir=" + jars.folder(),
                         "--mdev.driver-deadline=1s",
-                        "--mdev.test.blocked=yes")) {
+                        "--test.blocked=yes")) {
             Api api = service.api();
             requireNamed(api);
             assertThat(api.namesOf("/api/v1/parents", "/name")).contains("card0", "gpu0");
