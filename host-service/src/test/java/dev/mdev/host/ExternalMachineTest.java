@@ -10,6 +10,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
+import org.springframework.test.annotation.DirtiesContext;
 import org.springframework.test.context.DynamicPropertyRegistry;
 import org.springframework.test.context.DynamicPropertySource;
 
@@ -27,7 +28,10 @@ import java.util.List;
 import java.util.UUID;
 
 /// Machines that another program runs: their devices are on sockets.
-@EnabledOnOs(value = OS.LINUX, disabledReason = "sockets of Linux")
+///
+/// The service mounts its files in the temporary folder, so it ends before the folder is deleted.
+@DirtiesContext
+@EnabledOnOs(value = OS.LINUX, disabledReason = "system calls of Linux")
 class ExternalMachineTest extends HostTest {
     private static final String MACHINE = "/api/v1/machines/vm1";
 
