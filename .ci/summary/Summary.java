@@ -18,7 +18,7 @@ import java.util.stream.Stream;
 /// `java .ci/summary/Summary.java [--box npt=N] [FOLDER]` reads the reports of the checkout FOLDER,
 /// or of the one it is called in; with `--box` only those of that run in the box. It fails if
 ///
-/// - a test failed, unless it ran in the box under the TDP MMU and `.ci/known-under-tdp` lists it;
+/// - a test failed;
 /// - a test was skipped, or a class ran nowhere, for a reason that no regular expression of
 ///   `.ci/allowed-skips` matches;
 /// - a test class was compiled, but has no result;
@@ -26,10 +26,6 @@ import java.util.stream.Stream;
 public final class Summary {
     /// @param suites the suites that have a report
     private record Run(String name, Set<String> suites, List<Report.Case> cases) {
-        boolean isUnderTdp() {
-            return name.equals("box npt=1");
-        }
-
         Stream<Report.Case> with(Report.Result result) {
             return cases.stream().filter(it -> it.result() == result);
         }
@@ -47,12 +43,11 @@ public final class Summary {
         }
     }
 
-    private static final String ROW = "%-18s %6s %7s %6s %8s %8s%n";
+    private static final String ROW = "%-18s %6s %7s %8s %8s%n";
     private static final int MOST_NAMES = 5;
 
     private final Path folder;
     private final List<Pattern> allowed;
-    private final Set<String> known;
     private final List<Run> modules = new ArrayList<>();
     private final List<Run> box = new ArrayList<>();
     private final List<String> errors = new ArrayList<>();
@@ -60,7 +55,6 @@ public final class Summary {
     private Summary(Path folder) throws IOException {
         this.folder = folder;
         allowed = lines(".ci/allowed-skips").map(Pattern::compile).toList();
-        known = lines(".ci/known-under-tdp").collect(Collectors.toCollection(TreeSet::new));
     }
 
     public static void main(String[] args) throws IOException {
@@ -73,7 +67,6 @@ public final class Summary {
             summary.readAll();
         }
         summary.printRuns();
-        summary.box.stream().filter(Run::isUnderTdp).forEach(summary::printKnown);
         summary.runs().forEach(summary::addFailures);
         summary.printSkips();
         if (!onlyBox) {
@@ -141,22 +134,15 @@ public final class Summary {
         return Stream.concat(modules.stream(), box.stream());
     }
 
-    private boolean isKnown(Run run, Report.Case test) {
-        return run.isUnderTdp() && known.contains(test.label());
-    }
-
     private void printRuns() {
         System.out.println();
-        System.out.printf(ROW, "tests of", "all", "failed", "known", "skipped", "seconds");
+        System.out.printf(ROW, "tests of", "all", "failed", "skipped", "seconds");
         runs().forEach(run -> {
-            long failed = run.with(Report.Result.FAILED).count();
-            long known = run.with(Report.Result.FAILED).filter(it -> isKnown(run, it)).count();
             System.out.printf(
                     ROW,
                     run.name(),
                     run.cases().size(),
-                    failed - known,
-                    known,
+                    run.with(Report.Result.FAILED).count(),
                     run.with(Report.Result.SKIPPED).count(),
                     run.seconds());
         });
@@ -164,23 +150,10 @@ public final class Summary {
 
     private void addFailures(Run run) {
         run.with(Report.Result.FAILED)
-                .filter(it -> !isKnown(run, it))
                 .forEach(it ->
                         errors.add(
                                 "%s: %s failed: %s"
                                         .formatted(run.name(), it.label(), it.reason())));
-    }
-
-    private void printKnown(Run run) {
-        Set<String> failed = labels(run.with(Report.Result.FAILED).filter(it -> isKnown(run, it)));
-        print("known to differ under the TDP MMU, and does", failed, MOST_NAMES);
-        Set<String> passed = labels(run.with(Report.Result.PASSED).filter(it -> isKnown(run, it)));
-        passed.removeAll(failed);
-        print("PASSED UNDER THE TDP MMU, THOUGH .ci/known-under-tdp LISTS IT", passed, MOST_NAMES);
-    }
-
-    private static Set<String> labels(Stream<Report.Case> cases) {
-        return cases.map(Report.Case::label).collect(Collectors.toCollection(TreeSet::new));
     }
 
     private boolean ranInTheBox(String type) {
@@ -243,7 +216,9 @@ public final class Summary {
                                 runs().anyMatch(run -> run.suites().contains(type))
                                         ? "NO REASON: its report has no test"
                                         : "NO REASON: it has no report");
-        return reason.startsWith("no kvm engine here") ? reason + whyNoBox() : reason;
+        return reason.startsWith("no kvm engine here") || reason.startsWith("runs only in the box")
+                ? reason + whyNoBox()
+                : reason;
     }
 
     private String whyNoBox() {
@@ -292,12 +267,7 @@ public final class Summary {
             System.out.println();
             errors.forEach(it -> System.out.println("ERROR: " + it));
         }
-        long failed =
-                runs().mapToLong(run ->
-                                run.with(Report.Result.FAILED)
-                                        .filter(it -> !isKnown(run, it))
-                                        .count())
-                        .sum();
+        long failed = runs().mapToLong(run -> run.with(Report.Result.FAILED).count()).sum();
         long skipped = runs().flatMap(run -> run.with(Report.Result.SKIPPED)).count();
         System.out.printf("%n%d passed, %d failed, %d skipped%n", passed, failed, skipped);
         return errors.isEmpty();

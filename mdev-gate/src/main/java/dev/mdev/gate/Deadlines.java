@@ -1,6 +1,8 @@
 package dev.mdev.gate;
 
 import java.time.Duration;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 
 /// How long tests wait for an event. A passing test waits for a signal, so a deadline passes only
 /// if something hangs: it allows for a machine with many times its load.
@@ -14,6 +16,20 @@ public final class Deadlines {
     public static final Duration HANG = Duration.ofSeconds(HANG_SECONDS);
 
     private Deadlines() {}
+
+    /// Waits until a latch opens, also in a callback that a test has put into another thread.
+    ///
+    /// @throws AssertionError if it does not open in [#HANG]
+    /// @throws IllegalStateException if the thread is interrupted
+    public static void await(CountDownLatch latch) {
+        try {
+            if (!latch.await(HANG_SECONDS, TimeUnit.SECONDS)) {
+                throw new AssertionError("nothing opened the latch in " + HANG);
+            }
+        } catch (InterruptedException e) {
+            throw new IllegalStateException("interrupted", e);
+        }
+    }
 
     private static long seconds() {
         String environment = System.getenv().getOrDefault("MDEV_TEST_DEADLINE_SECONDS", "300");
