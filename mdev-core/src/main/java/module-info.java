@@ -12,8 +12,10 @@ module dev.mdev.core {
     exports dev.mdev.core.bus;
     exports dev.mdev.core.capacity;
     exports dev.mdev.core.device;
+    exports dev.mdev.core.dirty;
     exports dev.mdev.core.dma;
     exports dev.mdev.core.driver;
+    exports dev.mdev.core.elastic;
     exports dev.mdev.core.engine;
     exports dev.mdev.core.engine.barfile;
     exports dev.mdev.core.engine.kvm;
@@ -21,8 +23,10 @@ module dev.mdev.core {
     exports dev.mdev.core.engine.software;
     exports dev.mdev.core.guestmem;
     exports dev.mdev.core.hostmm;
+    exports dev.mdev.core.kernelbus;
     exports dev.mdev.core.ledger;
     exports dev.mdev.core.loader;
+    exports dev.mdev.core.machinestate;
     exports dev.mdev.core.mapping;
     exports dev.mdev.core.memslot;
     exports dev.mdev.core.pci;

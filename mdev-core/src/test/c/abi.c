@@ -12,6 +12,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -21,6 +22,7 @@
 #include <linux/fuse.h>
 #include <linux/kvm.h>
 #include <linux/magic.h>
+#include <linux/netlink.h>
 #include <linux/userfaultfd.h>
 
 #define VALUE(cls, name, value) printf(#cls "." #name " %lld\n", (long long)(value))
@@ -59,6 +61,7 @@ static void linux_abi(void)
 	MACRO(LinuxAbi, MS_NOEXEC);
 	MACRO(LinuxAbi, MNT_FORCE);
 	MACRO(LinuxAbi, MNT_DETACH);
+	MACRO(LinuxAbi, PRIO_PROCESS);
 	MACRO(LinuxAbi, POLLIN);
 	MACRO(LinuxAbi, SIGBUS);
 	MACRO(LinuxAbi, SIGUSR1);
@@ -90,6 +93,10 @@ static void file_abi(void)
 	MACRO(FileAbi, F_SEAL_WRITE);
 	MACRO(FileAbi, MFD_ALLOW_SEALING);
 	MACRO(FileAbi, RWF_NOWAIT);
+	MACRO(FileAbi, SEEK_DATA);
+	MACRO(FileAbi, SEEK_HOLE);
+	MACRO(FileAbi, FALLOC_FL_KEEP_SIZE);
+	MACRO(FileAbi, FALLOC_FL_PUNCH_HOLE);
 	MACRO(FileAbi, S_IFMT);
 	MACRO(FileAbi, S_IFREG);
 	VALUE(FileAbi, TMPFS_MAGIC, (int)TMPFS_MAGIC);
@@ -103,6 +110,8 @@ static void file_abi(void)
 	OFFSET(FileAbi.Stat, MODE, struct stat, st_mode);
 	OFFSET(FileAbi.Stat, FILE_SIZE, struct stat, st_size);
 	OFFSET(FileAbi.Stat, BLKSIZE, struct stat, st_blksize);
+	OFFSET(FileAbi.Stat, BLOCKS, struct stat, st_blocks);
+	VALUE(FileAbi.Stat, BLOCK_BYTES, S_BLKSIZE);
 	SIZE(FileAbi.Statfs, struct statfs);
 	OFFSET(FileAbi.Statfs, TYPE, struct statfs, f_type);
 }
@@ -110,7 +119,10 @@ static void file_abi(void)
 static void socket_abi(void)
 {
 	MACRO(SocketAbi, AF_UNIX);
+	MACRO(SocketAbi, AF_NETLINK);
+	MACRO(SocketAbi, NETLINK_KOBJECT_UEVENT);
 	MACRO(SocketAbi, SOCK_STREAM);
+	MACRO(SocketAbi, SOCK_DGRAM);
 	MACRO(SocketAbi, SOCK_CLOEXEC);
 	MACRO(SocketAbi, SOL_SOCKET);
 	MACRO(SocketAbi, SO_PEERCRED);
@@ -121,6 +133,9 @@ static void socket_abi(void)
 	MACRO(SocketAbi, MSG_NOSIGNAL);
 	MACRO(SocketAbi, MSG_CMSG_CLOEXEC);
 	MACRO(SocketAbi, SHUT_RDWR);
+	SIZE(SocketAbi.SockaddrNl, struct sockaddr_nl);
+	OFFSET(SocketAbi.SockaddrNl, FAMILY, struct sockaddr_nl, nl_family);
+	OFFSET(SocketAbi.SockaddrNl, GROUPS, struct sockaddr_nl, nl_groups);
 	SIZE(SocketAbi.SockaddrUn, struct sockaddr_un);
 	OFFSET(SocketAbi.SockaddrUn, FAMILY, struct sockaddr_un, sun_family);
 	OFFSET(SocketAbi.SockaddrUn, PATH, struct sockaddr_un, sun_path);
@@ -209,6 +224,7 @@ static void kvm_numbers(void)
 	MACRO(KvmAbi, KVM_CREATE_VCPU);
 	MACRO(KvmAbi, KVM_GET_DIRTY_LOG);
 	MACRO(KvmAbi, KVM_SET_USER_MEMORY_REGION);
+	MACRO(KvmAbi, KVM_IOEVENTFD);
 	MACRO(KvmAbi, KVM_ENABLE_CAP);
 	MACRO(KvmAbi, KVM_CLEAR_DIRTY_LOG);
 	MACRO(KvmAbi, KVM_RESET_DIRTY_RINGS);
@@ -216,6 +232,7 @@ static void kvm_numbers(void)
 	MACRO(KvmAbi, KVM_CAP_NR_MEMSLOTS);
 	MACRO(KvmAbi, KVM_CAP_SYNC_MMU);
 	MACRO(KvmAbi, KVM_CAP_READONLY_MEM);
+	MACRO(KvmAbi, KVM_CAP_X86_SMM);
 	MACRO(KvmAbi, KVM_CAP_MULTI_ADDRESS_SPACE);
 	MACRO(KvmAbi, KVM_CAP_IMMEDIATE_EXIT);
 	MACRO(KvmAbi, KVM_CAP_DIRTY_LOG_RING);
@@ -241,6 +258,12 @@ static void kvm_structs(void)
 	OFFSET(KvmAbi.ClearDirtyLog, NUM_PAGES, struct kvm_clear_dirty_log, num_pages);
 	OFFSET(KvmAbi.ClearDirtyLog, FIRST_PAGE, struct kvm_clear_dirty_log, first_page);
 	OFFSET(KvmAbi.ClearDirtyLog, DIRTY_BITMAP, struct kvm_clear_dirty_log, dirty_bitmap);
+	SIZE(KvmAbi.Ioeventfd, struct kvm_ioeventfd);
+	OFFSET(KvmAbi.Ioeventfd, ADDR, struct kvm_ioeventfd, addr);
+	OFFSET(KvmAbi.Ioeventfd, LEN, struct kvm_ioeventfd, len);
+	OFFSET(KvmAbi.Ioeventfd, FD, struct kvm_ioeventfd, fd);
+	OFFSET(KvmAbi.Ioeventfd, FLAGS, struct kvm_ioeventfd, flags);
+	VALUE(KvmAbi.Ioeventfd, DEASSIGN, KVM_IOEVENTFD_FLAG_DEASSIGN);
 	SIZE(KvmAbi.EnableCap, struct kvm_enable_cap);
 	OFFSET(KvmAbi.EnableCap, CAP, struct kvm_enable_cap, cap);
 	OFFSET(KvmAbi.EnableCap, FLAGS, struct kvm_enable_cap, flags);
@@ -254,9 +277,18 @@ static void vcpu_numbers(void)
 	MACRO(KvmVcpuAbi, KVM_SET_REGS);
 	MACRO(KvmVcpuAbi, KVM_GET_SREGS);
 	MACRO(KvmVcpuAbi, KVM_SET_SREGS);
+	MACRO(KvmVcpuAbi, KVM_GET_MSRS);
+	MACRO(KvmVcpuAbi, KVM_SET_MSRS);
 	MACRO(KvmVcpuAbi, KVM_SET_SIGNAL_MASK);
 	MACRO(KvmVcpuAbi, KVM_SET_CPUID2);
+	MACRO(KvmVcpuAbi, KVM_SET_GUEST_DEBUG);
+	MACRO(KvmVcpuAbi, KVM_SMI);
+	MACRO(KvmVcpuAbi, KVM_EXIT_DEBUG);
 	MACRO(KvmVcpuAbi, KVM_EXIT_MMIO);
+	MACRO(KvmVcpuAbi, KVM_EXIT_SHUTDOWN);
+	MACRO(KvmVcpuAbi, KVM_RUN_X86_SMM);
+	MACRO(KvmVcpuAbi, KVM_GUESTDBG_ENABLE);
+	MACRO(KvmVcpuAbi, KVM_GUESTDBG_SINGLESTEP);
 	MACRO(KvmVcpuAbi, KVM_EXIT_DIRTY_RING_FULL);
 }
 
@@ -264,6 +296,7 @@ static void vcpu_structs(void)
 {
 	OFFSET(KvmVcpuAbi.Run, IMMEDIATE_EXIT, struct kvm_run, immediate_exit);
 	OFFSET(KvmVcpuAbi.Run, EXIT_REASON, struct kvm_run, exit_reason);
+	OFFSET(KvmVcpuAbi.Run, FLAGS, struct kvm_run, flags);
 	OFFSET(KvmVcpuAbi.Run, MMIO_PHYS_ADDR, struct kvm_run, mmio.phys_addr);
 	OFFSET(KvmVcpuAbi.Run, MMIO_DATA, struct kvm_run, mmio.data);
 	OFFSET(KvmVcpuAbi.Run, MMIO_LEN, struct kvm_run, mmio.len);
@@ -300,6 +333,13 @@ static void vcpu_structs(void)
 	OFFSET(KvmVcpuAbi.SignalMask, SIGSET, struct kvm_signal_mask, sigset);
 	/* Not in the headers for programs: 64 signals, a bit each (asm/signal.h). */
 	VALUE(KvmVcpuAbi.SignalMask, KERNEL_SIGSET_SIZE, 64 / 8);
+	SIZE(KvmVcpuAbi.GuestDebug, struct kvm_guest_debug);
+	OFFSET(KvmVcpuAbi.GuestDebug, CONTROL, struct kvm_guest_debug, control);
+	OFFSET(KvmVcpuAbi.Msrs, NMSRS, struct kvm_msrs, nmsrs);
+	OFFSET(KvmVcpuAbi.Msrs, ENTRIES, struct kvm_msrs, entries);
+	SIZE(KvmVcpuAbi.MsrEntry, struct kvm_msr_entry);
+	OFFSET(KvmVcpuAbi.MsrEntry, INDEX, struct kvm_msr_entry, index);
+	OFFSET(KvmVcpuAbi.MsrEntry, DATA, struct kvm_msr_entry, data);
 	OFFSET(KvmVcpuAbi.Cpuid2, NENT, struct kvm_cpuid2, nent);
 	OFFSET(KvmVcpuAbi.Cpuid2, ENTRIES, struct kvm_cpuid2, entries);
 	SIZE(KvmVcpuAbi.CpuidEntry2, struct kvm_cpuid_entry2);

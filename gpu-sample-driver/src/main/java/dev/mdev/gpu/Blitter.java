@@ -27,16 +27,18 @@ final class Blitter {
     /// Moves up to `mostBytes` bytes of a checked command.
     ///
     /// @param doneBytes the bytes already moved
-    /// @return bytes moved now, at least 1
+    /// @return bytes moved now; 0 if the next ones are not near yet
     /// @throws MdevException if memory is not there; what was moved now does not count. ECANCELED
     ///   if the device is to stand still, and nothing was moved yet
     long move(Command command, long doneBytes, long mostBytes) {
         long endBytes = Math.min(command.totalBytes(), doneBytes + mostBytes);
         long at = doneBytes;
         try {
-            while (at < endBytes) {
-                at += movePiece(command, at, endBytes - at);
-            }
+            int moved;
+            do {
+                moved = movePiece(command, at, endBytes - at);
+                at += moved;
+            } while (moved > 0 && at < endBytes);
         } catch (MdevException e) {
             if (e.errno() != Errno.ECANCELED || at == doneBytes) {
                 throw e;
@@ -56,16 +58,16 @@ final class Blitter {
         }
         long to = command.destination() + row * command.destinationPitch() + inRow;
         long from = command.source() + row * command.sourcePitch() + inRow;
+        if (!isNear(command.opcode(), to, from, length)) {
+            return 0;
+        }
         MemorySegment piece = MemorySegment.ofArray(buffer).asSlice(0, length);
         switch (command.opcode()) {
             case Command.FILL -> {
                 fill(command.value(), inRow, length);
                 vram.write(to, piece);
             }
-            case Command.BLIT -> {
-                vram.read(from, piece);
-                vram.write(to, piece);
-            }
+            case Command.BLIT -> vram.copy(from, to, length);
             case Command.COPY_IN -> {
                 guestMemory.read(from, piece);
                 vram.write(to, piece);
@@ -77,6 +79,15 @@ final class Blitter {
             default -> throw new IllegalArgumentException("opcode=" + command.opcode());
         }
         return length;
+    }
+
+    /// The engine works for other devices while pages of this one's VRAM come.
+    private boolean isNear(int opcode, long to, long from, int length) {
+        return switch (opcode) {
+            case Command.COPY_OUT -> vram.isNear(from, length);
+            case Command.BLIT -> vram.isNear(from, length) && vram.isNear(to, length);
+            default -> vram.isNear(to, length);
+        };
     }
 
     /// The pattern starts again in each row.

@@ -6,6 +6,7 @@ import dev.mdev.api.GuestMemory;
 import dev.mdev.api.Interrupts;
 import dev.mdev.api.MdevContext;
 import dev.mdev.api.MdevException;
+import dev.mdev.api.ReportLevel;
 import dev.mdev.api.register.RegisterBlock;
 
 import org.jspecify.annotations.Nullable;
@@ -41,6 +42,7 @@ final class CommandQueue implements RegisterBlock {
     private final Doorbell doorbell;
     private final FencePage fencePage;
     private final GuestMemory guestMemory;
+    private final FenceTarget fenceTarget;
     private final Interrupts interrupts;
     private final Blitter blitter;
 
@@ -68,14 +70,16 @@ final class CommandQueue implements RegisterBlock {
         this.doorbell = doorbell;
         this.fencePage = fencePage;
         this.guestMemory = context.guestMemory();
+        this.fenceTarget = new FenceTarget(guestMemory);
         this.interrupts = context.interrupts();
         this.blitter = new Blitter(vram, guestMemory);
         this.state = new QueueState(weight());
     }
 
-    /// A share of the engine as large as that of the VRAM: 1 for 16 MiB, 2 for 32 MiB, and so on.
+    /// A share of the engine as large as that of the guaranteed VRAM: 1 for 16 MiB, 2 for 32 MiB,
+    /// and so on.
     int weight() {
-        return (int) Math.max(1, Long.highestOneBit(vram.sizeBytes()) >> 24);
+        return (int) Math.max(1, Long.highestOneBit(vram.guaranteedBytes()) >> 24);
     }
 
     // The engine's side.
@@ -88,7 +92,8 @@ final class CommandQueue implements RegisterBlock {
     /// Does one step of work.
     ///
     /// @param budgetUnits the maximum cost of moving bytes
-    /// @return units of work done; 0 if there is nothing to do, or the device must stand still
+    /// @return units of work done; 0 if there is nothing to do, or the device must stand still, or
+    ///   waits for pages of its VRAM
     long step(long budgetUnits) {
         AtomicLong used = new AtomicLong();
         var _ =
@@ -173,7 +178,7 @@ final class CommandQueue implements RegisterBlock {
             switch (e.errno()) {
                 // The device must stand still. A later step repeats this one.
                 case ECANCELED -> {}
-                case EIO -> failInside(now, e);
+                case EIO, ENOSPC, ETIMEDOUT -> failInside(now, e);
                 default -> fail(now, QueueError.DMA_FAULT);
             }
         } catch (RuntimeException e) {
@@ -184,7 +189,7 @@ final class CommandQueue implements RegisterBlock {
     }
 
     private void failInside(Now now, RuntimeException e) {
-        context.report("the engine failed at %s: %s".formatted(now, e));
+        context.report(ReportLevel.ERROR, "the engine failed at %s: %s".formatted(now, e));
         fail(now, QueueError.INTERNAL);
     }
 
@@ -215,7 +220,7 @@ final class CommandQueue implements RegisterBlock {
     /// Reports a fence where guests read without a request: before the register and the interrupt.
     private void publish(Command fence) {
         if (fence.storesFence()) {
-            guestMemory.store(fence.destination(), Long.BYTES, fence.fence());
+            fenceTarget.store(fence.destination(), fence.fence());
         }
         fencePage.publish(fence.fence());
     }

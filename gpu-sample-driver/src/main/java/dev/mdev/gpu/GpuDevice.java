@@ -21,6 +21,7 @@ import dev.mdev.api.page.Page;
 import java.io.DataInput;
 import java.io.DataOutput;
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -35,7 +36,8 @@ import java.util.Optional;
 /// | BAR 4 page 0 | the doorbell | [Doorbell], mapped straight through |
 /// | BAR 4 page 1 | a page of registers for the queue, and the MSI-X table, which is the host's | [CommandQueue], trapped |
 /// | BAR 4 page 2 | the last fence | [FencePage], mapped read-only |
-/// | BAR 4 page 3 | a guard: accesses past the end fail | denied |
+/// | BAR 4 page 3 | constants that all devices share | [Sines], mapped read-only |
+/// | legacy VGA memory | with the setting `vga`: the start of the VRAM | [VgaWindow]; trapped for elastic VRAM |
 ///
 /// The host may be unable to map, like some machine monitors: then accesses to mappable areas also
 /// come here.
@@ -47,6 +49,7 @@ final class GpuDevice implements MdevDevice, DeviceState {
     static final int DOORBELL_PAGE = Doorbell.PAGE;
     static final int REGISTER_PAGE = 1;
     static final int FENCE_PAGE = 2;
+    static final int SINES_PAGE = 3;
     private static final int QUEUE_BAR_PAGES = 4;
 
     /// The place of the MSI-X table and the pending bits in BAR 4: the second half of the
@@ -59,6 +62,10 @@ final class GpuDevice implements MdevDevice, DeviceState {
     private static final PciIdentity IDENTITY =
             new PciIdentity(0x1234, 0x1111, 0x03_8000, 2, 0x1AF4, 0x1100);
 
+    /// The same as a VGA controller.
+    private static final PciIdentity VGA_IDENTITY =
+            new PciIdentity(0x1234, 0x1111, 0x03_0000, 2, 0x1AF4, 0x1100);
+
     /// A message, because machine monitors unmap BARs at each interrupt of the legacy line.
     private static final IrqInfo IRQS = new IrqInfo(false, 0, 1);
 
@@ -69,33 +76,46 @@ final class GpuDevice implements MdevDevice, DeviceState {
     private final GpuDisplay display;
     private final Doorbell doorbell;
     private final FencePage fencePage;
+    private final Sines sines;
     private final CommandQueue queue;
     private final List<RegionInfo> regions;
+    private final boolean isVga;
 
-    GpuDevice(Aperture aperture, MdevContext context, GpuSettings settings, Engine engine) {
-        this.engine = engine;
-        this.vram = new Vram(aperture, context.share(GpuParent.VRAM), settings);
+    GpuDevice(GpuParent parent, MdevContext context) {
+        Aperture aperture = parent.aperture();
+        GpuSettings settings = parent.settings();
+        this.engine = parent.engine();
+        this.sines = parent.sines();
+        this.vram = Vram.of(aperture, context, settings);
         this.display = new GpuDisplay(vram);
         this.doorbell = new Doorbell(aperture, context);
         this.fencePage = new FencePage(aperture, context);
         this.queue = new CommandQueue(vram, doorbell, fencePage, context);
-        this.regions = regionsFor(vram.sizeBytes(), settings.aheadPages());
+        this.isVga = settings.vga();
+        this.regions = regionsFor(vram.sizeBytes(), settings.aheadPages(), isVga, vram.isElastic());
         engine.add(queue);
     }
 
-    private static List<RegionInfo> regionsFor(long vramBytes, int aheadPages) {
+    private static List<RegionInfo> regionsFor(
+            long vramBytes, int aheadPages, boolean isVga, boolean isElastic) {
         long highest = Long.highestOneBit(vramBytes);
         long barBytes = highest == vramBytes ? vramBytes : highest << 1;
-        return List.of(
-                RegionInfo.lazy(VRAM_BAR, "vram", barBytes, aheadPages),
-                RegionInfo.of(MMIO_BAR, "mmio", Page.SIZE, RegionArea.Kind.TRAPPED),
-                new RegionInfo(
-                        QUEUE_BAR,
-                        "queue",
-                        QUEUE_BAR_PAGES * Page.SIZE,
-                        List.of(
-                                RegionArea.lazyPages(DOORBELL_PAGE, REGISTER_PAGE),
-                                RegionArea.lazyPages(FENCE_PAGE, QUEUE_BAR_PAGES))));
+        List<RegionInfo> regions = new ArrayList<>();
+        if (isVga) {
+            regions.add(VgaWindow.region(!isElastic));
+        }
+        regions.addAll(
+                List.of(
+                        RegionInfo.lazy(VRAM_BAR, "vram", barBytes, aheadPages),
+                        RegionInfo.of(MMIO_BAR, "mmio", Page.SIZE, RegionArea.Kind.TRAPPED),
+                        new RegionInfo(
+                                QUEUE_BAR,
+                                "queue",
+                                QUEUE_BAR_PAGES * Page.SIZE,
+                                List.of(
+                                        RegionArea.lazyPages(DOORBELL_PAGE, REGISTER_PAGE),
+                                        RegionArea.lazyPages(FENCE_PAGE, QUEUE_BAR_PAGES)))));
+        return List.copyOf(regions);
     }
 
     @Override
@@ -105,7 +125,7 @@ final class GpuDevice implements MdevDevice, DeviceState {
 
     @Override
     public PciIdentity identity() {
-        return IDENTITY;
+        return isVga ? VGA_IDENTITY : IDENTITY;
     }
 
     @Override
@@ -123,6 +143,7 @@ final class GpuDevice implements MdevDevice, DeviceState {
         return switch (request.region()) {
             case VRAM_BAR -> vram.decide(request);
             case QUEUE_BAR -> decideQueuePage(request);
+            case RegionInfo.VGA -> VgaWindow.decide(request, vram);
             default -> new MapDecision.Trap();
         };
     }
@@ -135,7 +156,8 @@ final class GpuDevice implements MdevDevice, DeviceState {
                 yield decision;
             }
             case FENCE_PAGE -> fencePage.decide(request);
-            default -> new MapDecision.Deny("a guard page");
+            case SINES_PAGE -> sines.decide(request);
+            default -> new MapDecision.Trap();
         };
     }
 
@@ -144,12 +166,14 @@ final class GpuDevice implements MdevDevice, DeviceState {
         return switch (region) {
             case VRAM_BAR -> vram.load(insideVram(offsetBytes, widthBytes), widthBytes);
             case MMIO_BAR -> display.read((int) offsetBytes, widthBytes);
+            case RegionInfo.VGA -> vram.load(VgaWindow.toVram(offsetBytes), widthBytes);
             default -> {
                 int inPage = insidePage(offsetBytes, widthBytes);
                 yield switch ((int) Page.numberOf(offsetBytes)) {
                     case DOORBELL_PAGE -> doorbell.content().load(inPage, widthBytes);
                     case REGISTER_PAGE -> queue.read(inPage, widthBytes);
                     case FENCE_PAGE -> fencePage.content().load(inPage, widthBytes);
+                    case SINES_PAGE -> sines.load(inPage, widthBytes);
                     default -> throw denied(region, offsetBytes);
                 };
             }
@@ -161,6 +185,7 @@ final class GpuDevice implements MdevDevice, DeviceState {
         switch (region) {
             case VRAM_BAR -> vram.store(insideVram(offsetBytes, widthBytes), widthBytes, value);
             case MMIO_BAR -> display.write((int) offsetBytes, widthBytes, value);
+            case RegionInfo.VGA -> vram.store(VgaWindow.toVram(offsetBytes), widthBytes, value);
             default -> {
                 int inPage = insidePage(offsetBytes, widthBytes);
                 switch ((int) Page.numberOf(offsetBytes)) {
@@ -203,7 +228,7 @@ final class GpuDevice implements MdevDevice, DeviceState {
     @Override
     public Map<String, Long> counters() {
         Map<String, Long> counters = new HashMap<>(queue.counters());
-        counters.put("vram_used_pages", (long) vram.usedPages());
+        counters.putAll(vram.counters());
         return counters;
     }
 

@@ -33,6 +33,7 @@ public final class GpuParentDriver implements ParentDriver {
     public List<ParentDevice> probe(ParentHost host) {
         GpuSettings settings = GpuSettings.from(host);
         return IntStream.range(0, settings.count())
+                .filter(i -> !host.isPresent("gpu" + i))
                 .<ParentDevice>mapToObj(i ->
                         GpuParent.allocate(
                                 "gpu" + i, settings, host, new Engine("gpu" + i, hasThreads)))

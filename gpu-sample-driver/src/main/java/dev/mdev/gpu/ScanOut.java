@@ -30,7 +30,7 @@ final class ScanOut {
         int[] rgb = new int[mode.width() * mode.height()];
         for (int y = 0; y < mode.height(); y++) {
             long start = mode.startBytes() + y * mode.lineBytes();
-            vram.read(start, MemorySegment.ofArray(line));
+            vram.peek(start, MemorySegment.ofArray(line));
             for (int x = 0; x < mode.width(); x++) {
                 int pixel = pixelAt(line, x * bytesPerPixel, bytesPerPixel, format.bigEndian());
                 rgb[y * mode.width() + x] = rgbOf(pixel, mode.bitsPerPixel(), format);

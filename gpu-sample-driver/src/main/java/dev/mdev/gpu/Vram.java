@@ -1,150 +1,76 @@
 package dev.mdev.gpu;
 
-import com.google.errorprone.annotations.concurrent.GuardedBy;
-
 import dev.mdev.api.Aperture;
 import dev.mdev.api.LinearMemory;
 import dev.mdev.api.MapDecision;
 import dev.mdev.api.MapRequest;
+import dev.mdev.api.MdevContext;
+import dev.mdev.api.MdevType;
 import dev.mdev.api.PoolShare;
-import dev.mdev.api.ShareMemory;
-import dev.mdev.api.page.Page;
-import dev.mdev.api.page.Prot;
 
 import java.io.DataInput;
 import java.io.DataOutput;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
-import java.util.Arrays;
-import java.util.BitSet;
 import java.util.List;
+import java.util.Map;
 
-/// One device's VRAM: the mapping of an accessed page of BAR 0, and which pages may have content.
-///
-/// The guest sees its share as pages 0, 1, 2... of BAR 0. In the aperture the share may lie in
-/// several extents, and with the setting `permute` its pages are also scattered ([ShareMemory]).
-/// Any thread may call all methods.
-final class Vram implements LinearMemory {
-    private final ShareMemory pages;
-    private final int grantPages;
-
-    /// Pages that may have content: granted to the guest, or written by the engine.
-    @GuardedBy("this")
-    private final BitSet used = new BitSet();
-
-    Vram(Aperture aperture, PoolShare share, GpuSettings settings) {
-        this.pages =
-                settings.permute()
-                        ? ShareMemory.scattered(aperture, share)
-                        : ShareMemory.inOrder(aperture, share);
-        this.grantPages = Math.max(settings.grantPages(), settings.aheadPages());
+/// One device's VRAM: its content, and the mapping of an accessed page of BAR 0. Any thread may
+/// call all methods.
+interface Vram extends LinearMemory {
+    /// The VRAM that a device's type demands.
+    static Vram of(Aperture aperture, MdevContext context, GpuSettings settings) {
+        boolean elastic = context.type().demands().stream().anyMatch(MdevType.Demand::isElastic);
+        return elastic
+                ? new ElasticVram(context.elastic(GpuParent.VRAM), settings)
+                : new FixedVram(aperture, context.share(GpuParent.VRAM), settings);
     }
 
-    /// Switches to other pages, which have the content of the old ones. The guest has no mapping
-    /// and the engine is stopped.
-    void moveTo(List<PoolShare> shares) {
-        pages.moveTo(shares);
+    static MapDecision pastTheEnd(long page) {
+        return new MapDecision.Deny("page=0x%x is past the end of VRAM".formatted(page));
     }
 
-    long sizeBytes() {
-        return pages.sizeBytes();
+    long sizeBytes();
+
+    /// Whether the host may take pages away.
+    default boolean isElastic() {
+        return false;
     }
 
-    /// Pages that may have content.
-    synchronized int usedPages() {
-        return used.cardinality();
+    /// The bytes that the device has at any moment.
+    default long guaranteedBytes() {
+        return sizeBytes();
     }
 
-    /// The answer to a guest's access to BAR 0: the longest run around the page that is contiguous
-    /// in the aperture and lies in the request's window, cut to the limit of the settings.
-    MapDecision decide(MapRequest request) {
-        long page = request.page();
-        if (page >= pages.npages()) {
-            return new MapDecision.Deny("page=0x%x is past the end of VRAM".formatted(page));
-        }
-        MapDecision.Grant grant = pages.grant(request, grantPages, Prot.READ_WRITE);
-        markUsed(grant.firstPage(), grant.firstPage() + grant.pfns().npages());
-        return grant;
+    /// Whether these bytes can be copied without waiting for another device. If not, they are on
+    /// their way: ask again.
+    default boolean isNear(long offsetBytes, long lengthBytes) {
+        return true;
     }
 
-    private synchronized void markUsed(long firstPage, long endPage) {
-        used.set((int) firstPage, (int) endPage);
-    }
-
-    /// Pages without content read as zero and stay untouched: a read of a device that keeps its
-    /// memory in a file would allocate the page.
-    @Override
-    public void read(long offsetBytes, MemorySegment destination) {
-        long done = 0;
-        while (done < destination.byteSize()) {
-            long at = offsetBytes + done;
-            long inPage = Page.SIZE - (long) Page.offsetOf(at);
-            long length = Math.min(destination.byteSize() - done, inPage);
-            MemorySegment piece = destination.asSlice(done, length);
-            if (isUsed(Page.numberOf(at))) {
-                pages.read(at, piece);
-            } else {
-                piece.fill((byte) 0);
-            }
-            done += length;
-        }
-    }
-
-    private synchronized boolean isUsed(long page) {
-        return used.get((int) page);
-    }
-
-    @Override
-    public void write(long offsetBytes, MemorySegment source) {
-        long endBytes = Math.addExact(offsetBytes, source.byteSize());
-        markUsed(Page.numberOf(offsetBytes), Page.countFor(endBytes));
-        pages.write(offsetBytes, source);
+    /// A look at the content that leaves everything where it is.
+    default void peek(long offsetBytes, MemorySegment destination) {
+        read(offsetBytes, destination);
     }
 
     /// Sets bytes to zero. Pages without content stay untouched.
-    void clear(long offsetBytes, long lengthBytes) {
-        long endBytes = offsetBytes + lengthBytes;
-        int page = nextUsed(Page.numberOf(offsetBytes));
-        while (page >= 0 && Page.addressOf(page) < endBytes) {
-            long first = Math.max(offsetBytes, Page.addressOf(page));
-            long end = Math.min(endBytes, Page.addressOf(page + 1L));
-            pages.fill(first, end - first, (byte) 0);
-            page = nextUsed(page + 1L);
-        }
-    }
+    void clear(long offsetBytes, long lengthBytes);
 
-    private synchronized int nextUsed(long fromPage) {
-        return used.nextSetBit((int) fromPage);
-    }
+    /// The answer to a guest's access to BAR 0.
+    MapDecision decide(MapRequest request);
+
+    /// Switches to other pages, which have the content of the old ones. The guest has no mapping
+    /// and the engine is stopped.
+    default void moveTo(List<PoolShare> shares) {}
 
     /// Returns to the state after creation. The guest has no mapping and the engine is stopped.
-    void reset() {
-        clear(0, sizeBytes());
-        synchronized (this) {
-            used.clear();
-        }
-    }
+    default void reset() {}
 
-    /// Writes which pages are used, one bit each; the host transfers their content.
-    void save(DataOutput out) throws IOException {
-        byte[] bits;
-        synchronized (this) {
-            bits = used.toByteArray();
-        }
-        out.write(Arrays.copyOf(bits, bytesOfBits()));
-    }
+    default void save(DataOutput out) throws IOException {}
 
-    void restore(DataInput in) throws IOException {
-        byte[] bits = new byte[bytesOfBits()];
-        in.readFully(bits);
-        synchronized (this) {
-            used.clear();
-            used.or(BitSet.valueOf(bits));
-        }
-    }
+    default void restore(DataInput in) throws IOException {}
 
-    /// Exactly one bit per page: shares are multiples of 256 pages.
-    private int bytesOfBits() {
-        return (int) pages.npages() / Byte.SIZE;
+    default Map<String, Long> counters() {
+        return Map.of();
     }
 }

@@ -11,6 +11,7 @@ import dev.mdev.api.MapRequest.Reason;
 import dev.mdev.api.MdevContext;
 import dev.mdev.api.MdevType;
 import dev.mdev.api.PoolShare;
+import dev.mdev.api.ReportLevel;
 import dev.mdev.api.page.Access;
 import dev.mdev.api.page.PfnRange;
 import dev.mdev.testkit.SparseAperture;
@@ -57,7 +58,12 @@ final class DoorbellTest {
         }
 
         @Override
-        public void report(String text) {
+        public void ring(int doorbell) {
+            throw new UnsupportedOperationException();
+        }
+
+        @Override
+        public void report(ReportLevel level, String text) {
             throw new UnsupportedOperationException();
         }
 

@@ -6,6 +6,8 @@ import dev.mdev.api.LinearMemory.Layouts;
 import dev.mdev.api.page.Page;
 import dev.mdev.core.bus.MdevBus;
 import dev.mdev.core.bus.MdevObserver;
+import dev.mdev.core.capacity.PoolExtent;
+import dev.mdev.core.device.Mdev;
 import dev.mdev.core.device.Scanout;
 import dev.mdev.core.engine.GuestAccess.Span;
 import dev.mdev.core.hostmm.HostMemory;
@@ -28,6 +30,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.UUID;
 
 /// The driver under a guest's program, whatever engine runs it. The guest knows BARs, registers and
@@ -103,6 +106,24 @@ abstract class GpuMachineContract {
                 .isInstanceOfSatisfying(
                         Scanout.Shown.class,
                         shown -> assertThat(TestCard.differenceTo(shown.picture())).isEmpty());
+    }
+
+    @Test
+    void aVgaDisplayShowsItsFirstPixelsAtTheLegacyAddress() {
+        AttachedDevice device = attach(Map.of("vga", "true"), "gpu-sample-16m");
+        runAll(List.of(store(0xa0000, 8, 0x1122), store(0xbfff8, 8, 0x3344)));
+        assertThat(load(bar(device, GpuDevice.VRAM_BAR), 8)).isEqualTo(0x1122);
+        assertThat(load(bar(device, GpuDevice.VRAM_BAR) + 0x1fff8, 8)).isEqualTo(0x3344);
+        runAll(List.of(store(bar(device, GpuDevice.VRAM_BAR) + 0x1000, 4, 0x55)));
+        assertThat(load(0xa1000, 4)).isEqualTo(0x55);
+        assertThat(load(0x9fff8, 8)).as("RAM below").isZero();
+    }
+
+    @Test
+    void anElasticVgaDisplayServesTheLegacyAddressItself() {
+        AttachedDevice device = attach(Map.of("vga", "true"), "gpu-sample-elastic-64m");
+        runAll(List.of(store(0xa0000, 8, 0x1122)));
+        assertThat(load(bar(device, GpuDevice.VRAM_BAR), 8)).isEqualTo(0x1122);
     }
 
     @Test
@@ -235,11 +256,33 @@ abstract class GpuMachineContract {
         assertThat(load(fencePage, 8)).isZero();
         assertFaults(device, store(fencePage, 8, 1), "the fence page is read only");
         assertThat(load(fencePage, 8)).isZero();
-        assertFaults(device, store(fencePage + Page.SIZE, 4, 1), "a guard page");
+        assertFaults(device, store(fencePage + Page.SIZE, 4, 1), "the page of sines is read only");
         long end = bar(device, GpuDevice.VRAM_BAR) + (48L << 20);
         runAll(List.of(store(end - 8, 8, 5)));
         assertFaults(device, store(end, 8, 5), "past the end of VRAM");
         assertThat(device.mdev().residentPages()).as("fence page, last of VRAM").isEqualTo(2);
+    }
+
+    @Test
+    void allDevicesMapTheOnePageOfSinesAndNoneStoresToIt() {
+        AttachedDevice first = attach(Map.of(), "gpu-sample-16m");
+        AttachedDevice second =
+                vm.attach(bus.create(UUID.randomUUID(), "gpu0", "gpu-sample-elastic-64m"));
+        for (AttachedDevice device : List.of(first, second)) {
+            long sines = bar(device, GpuDevice.QUEUE_BAR) + Page.bytesOf(GpuDevice.SINES_PAGE);
+            for (int i : new int[] {0, 1, Sines.COUNT / 4, Sines.COUNT - 1}) {
+                assertThat((short) load(sines + 2L * i, 2)).as("%d", i).isEqualTo(Sines.valueAt(i));
+            }
+            assertFaults(device, store(sines, 2, 7), "the page of sines is read only");
+        }
+        Mdev third = bus.create(UUID.randomUUID(), "gpu0", "gpu-sample-16m");
+        third.reset();
+        bus.remove(third.uuid());
+        second.mdev().reset();
+        long sines = bar(first, GpuDevice.QUEUE_BAR) + Page.bytesOf(GpuDevice.SINES_PAGE);
+        assertThat((short) load(sines + Sines.COUNT / 2, 2)).isEqualTo(Short.MAX_VALUE);
+        assertThat(bus.parents().getFirst().extents(Sines.POOL))
+                .containsExactly(new PoolExtent(0, 1, PoolExtent.Use.SHARED, Optional.empty()));
     }
 
     private void assertFaults(AttachedDevice device, Step step, String why) {

@@ -87,7 +87,8 @@ final class GpuVramTest {
                     public void fill(long offsetBytes, long lengthBytes, byte value) {}
                 };
         PoolShare share = new PoolShare(GpuParent.VRAM, List.of(new PfnRange(0, 16)));
-        Vram vram = new Vram(aperture, share, new GpuSettings(1, 16, List.of(16), 1, 0, false));
+        GpuSettings settings = new GpuSettings(1, 16, List.of(16), List.of(64), 1, 0, false, false);
+        Vram vram = new FixedVram(aperture, share, settings);
         vram.write(5 * Page.SIZE + 7, MemorySegment.ofArray(new byte[1]));
         byte[] seen = new byte[4 * Page.SIZE];
         vram.read(3 * Page.SIZE + 100, MemorySegment.ofArray(seen));

@@ -17,7 +17,7 @@ final class SizeTest {
     private static final Pattern NO_CODE = Pattern.compile("\\s*($|//|import |package ).*");
 
     @Test
-    void theDriverHasLessThan1500Lines() throws IOException {
+    void theDriverHasLessThan1800Lines() throws IOException {
         List<Path> files;
         try (Stream<Path> all = Files.walk(Path.of("src/main/java"))) {
             files = all.filter(path -> path.toString().endsWith(".java")).toList();
@@ -29,6 +29,6 @@ final class SizeTest {
                             .filter(line -> !NO_CODE.matcher(line).matches())
                             .count();
         }
-        assertThat(lines).isBetween(1000L, 1499L);
+        assertThat(lines).isBetween(1000L, 1799L);
     }
 }

@@ -1,10 +1,17 @@
 package dev.mdev.host;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import org.springframework.boot.SpringApplication;
 import org.springframework.boot.autoconfigure.SpringBootApplication;
 import org.springframework.boot.context.properties.ConfigurationPropertiesScan;
 
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
+import java.io.IOException;
+import java.io.OutputStream;
 import java.util.Locale;
+import java.util.Optional;
 
 /// The host service's entry point.
 @SpringBootApplication
@@ -12,8 +19,16 @@ import java.util.Locale;
 public class MdevHostApplication {
     /// Starts the service.
     ///
-    /// @param args Spring's: `--server.port=8081`, `--mdev.drivers.gpu-sample.vram-mib=512`
-    public static void main(String[] args) {
+    /// @param args Spring's: `--server.port=8081`, `--mdev.drivers.gpu-sample.vram-mib=512`; or
+    ///   `--help` or `--version`, which print and end
+    public static void main(String[] args) throws IOException {
+        Optional<String> answer = Usage.answerTo(args);
+        if (answer.isPresent()) {
+            try (OutputStream out = new FileOutputStream(FileDescriptor.out)) {
+                out.write(answer.get().getBytes(UTF_8));
+            }
+            return;
+        }
         run(args, MdevHostApplication.class);
     }
 

@@ -48,6 +48,10 @@ final class Api implements AutoCloseable {
         return send("PUT", path, json, Map.of("Content-Type", JSON));
     }
 
+    Answer patch(String path, String json) {
+        return send("PATCH", path, json, Map.of("Content-Type", "application/merge-patch+json"));
+    }
+
     Answer delete(String path) {
         return send("DELETE", path, "", Map.of());
     }

@@ -35,12 +35,14 @@ class ArchitectureTest extends ArchitectureRules {
                                 "core.bus",
                                 "core.device",
                                 "core.driver",
+                                "core.elastic",
                                 "core.engine",
                                 "core.engine.barfile",
                                 "core.engine.kvm",
                                 "core.engine.kvm.mm",
                                 "core.engine.software",
                                 "core.hostmm",
+                                "core.kernelbus",
                                 "core.loader",
                                 "core.mapping",
                                 "core.store",
@@ -61,6 +63,15 @@ class ArchitectureTest extends ArchitectureRules {
                                 "host.bus",
                                 "host.problem")
                         .row(
+                                "host.access",
+                                "api",
+                                "core.bus",
+                                "core.engine",
+                                "core.store",
+                                "host.bus",
+                                "host.problem",
+                                "host.web")
+                        .row(
                                 "host.event",
                                 "api",
                                 "core.bus",
@@ -68,7 +79,10 @@ class ArchitectureTest extends ArchitectureRules {
                                 "core.driver",
                                 "core.ledger",
                                 "core.mapping",
+                                "core.store",
+                                "host.access",
                                 "host.problem")
+                        .row("host.label", "api", "core.store", "host.access", "host.problem")
                         .row(
                                 "host.mdev",
                                 "api",
@@ -78,7 +92,9 @@ class ArchitectureTest extends ArchitectureRules {
                                 "core.driver",
                                 "core.ledger",
                                 "core.mapping",
+                                "host.access",
                                 "host.event",
+                                "host.label",
                                 "host.problem",
                                 "host.web")
                         .row(
@@ -87,8 +103,11 @@ class ArchitectureTest extends ArchitectureRules {
                                 "core.bus",
                                 "core.capacity",
                                 "core.device",
+                                "core.elastic",
                                 "core.ledger",
                                 "core.store",
+                                "host.access",
+                                "host.bus",
                                 "host.mdev",
                                 "host.problem",
                                 "host.web")
@@ -98,12 +117,17 @@ class ArchitectureTest extends ArchitectureRules {
                                 "api.page",
                                 "core.bus",
                                 "core.device",
+                                "core.dirty",
                                 "core.engine",
                                 "core.engine.barfile",
                                 "core.hostmm",
+                                "core.machinestate",
+                                "core.memslot",
                                 "core.pci",
                                 "core.vm",
+                                "host.access",
                                 "host.event",
+                                "host.label",
                                 "host.mdev",
                                 "host.problem",
                                 "host.web",
@@ -115,7 +139,10 @@ class ArchitectureTest extends ArchitectureRules {
                                 "core.capacity",
                                 "core.device",
                                 "core.driver",
+                                "core.elastic",
+                                "core.machinestate",
                                 "core.mapping",
+                                "core.vm",
                                 "host.machine",
                                 "host.parent"),
                 List.of());

@@ -16,6 +16,7 @@ import dev.mdev.api.ParentHost;
 import dev.mdev.api.PoolShare;
 import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
+import dev.mdev.api.ReportLevel;
 import dev.mdev.api.ResourcePool;
 import dev.mdev.api.page.Page;
 import dev.mdev.api.page.PfnRange;
@@ -52,7 +53,7 @@ final class HostileDriver implements ParentDriver {
 
     private static final long SHARE_PAGES = 16;
 
-    /// Creates the driver, and some that fail at loading.
+    /// Creates the driver, and the [UselessDrivers].
     @TestConfiguration(proxyBeanMethods = false)
     static class Beans {
         @Bean
@@ -62,98 +63,24 @@ final class HostileDriver implements ParentDriver {
 
         @Bean
         ParentDriver mute() {
-            return new Mute();
+            return new UselessDrivers.Mute();
         }
 
         @Bean
         ParentDriver crooked() {
-            return new Crooked();
+            return new UselessDrivers.Crooked();
+        }
+
+        @Bean
+        ParentDriver broken() {
+            return new UselessDrivers.Broken();
         }
 
         /// Only where a test asks for it: each start waits for it.
         @Bean
         @ConditionalOnProperty("test.blocked")
         ParentDriver blocked() {
-            return new ParentDriver() {
-                @Override
-                public String name() {
-                    return "blocked";
-                }
-
-                @Override
-                public List<ParentDevice> probe(ParentHost host) {
-                    Stuck.hang(true);
-                    return List.of();
-                }
-            };
-        }
-
-        @Bean
-        ParentDriver broken() {
-            return new ParentDriver() {
-                @Override
-                public String name() {
-                    return "broken";
-                }
-
-                @Override
-                public List<ParentDevice> probe(ParentHost host) {
-                    throw new MdevException(Errno.EIO, "the card is on fire");
-                }
-            };
-        }
-    }
-
-    /// A driver whose only device has no name.
-    private static final class Crooked implements ParentDriver {
-        @Override
-        public String name() {
-            return "crooked";
-        }
-
-        @Override
-        public List<ParentDevice> probe(ParentHost host) {
-            return List.of(new Nameless(host.allocateAperture("crooked", 16)));
-        }
-    }
-
-    private record Nameless(Aperture aperture) implements ParentDevice {
-        @Override
-        public String name() {
-            throw new NoClassDefFoundError("crooked/Names");
-        }
-
-        @Override
-        public String description() {
-            return "";
-        }
-
-        @Override
-        public List<ResourcePool> pools() {
-            return List.of();
-        }
-
-        @Override
-        public List<MdevType> types() {
-            return List.of();
-        }
-
-        @Override
-        public MdevDevice create(MdevContext context) {
-            throw new MdevException(Errno.ENODEV, "no devices");
-        }
-    }
-
-    /// A driver that does not even have a name.
-    private static final class Mute implements ParentDriver {
-        @Override
-        public String name() {
-            throw new IllegalStateException("no name today");
-        }
-
-        @Override
-        public List<ParentDevice> probe(ParentHost host) {
-            return List.of();
+            return new UselessDrivers.Blocked();
         }
     }
 
@@ -208,7 +135,7 @@ final class HostileDriver implements ParentDriver {
             entered = new CountDownLatch(1);
         }
 
-        private static void hang(boolean deaf) {
+        static void hang(boolean deaf) {
             CountDownLatch mine = gate;
             entered.countDown();
             while (true) {
@@ -403,7 +330,9 @@ final class HostileDriver implements ParentDriver {
                 case RECURSES -> validateMapRequest(request);
                 case REPORTS -> {
                     for (int i = 0; i < 1000; i++) {
-                        context.report("smoke\nERROR all is lost " + "!".repeat(100_000));
+                        context.report(
+                                ReportLevel.WARNING,
+                                "smoke\nERROR all is lost " + "!".repeat(100_000));
                     }
                     yield grant(page, share.firstPfn() + page, 1);
                 }

@@ -227,7 +227,7 @@ class HostileInputTest extends HostTest {
     @ParameterizedTest
     @CsvSource({
         "GET,    /api/v1/nothing,                     404, not-found",
-        "GET,    /,                                   404, not-found",
+        "GET,    /nothing,                            404, not-found",
         "GET,    /error,                              404, not-found",
         "GET,    /api/v1/parents/nope,                404, not-found",
         "GET,    /api/v1/parents/gpu0/types/nope,     404, not-found",
@@ -241,7 +241,7 @@ class HostileInputTest extends HostTest {
         "PATCH,  /api/v1/parents,                     405, method-not-allowed",
         "DELETE, /api/v1/events,                      405, method-not-allowed",
         "GET,    /api/v1/events?after=x,              400, malformed",
-        "GET,    /api/v1/events?after=-1,             422, invalid",
+        "GET,    /api/v1/events?after=-1,             400, malformed",
         "GET,    /actuator/env,                       404, not-found",
     })
     void aPathThatLeadsNowhere(String method, String path, int status, String code) {
@@ -284,6 +284,22 @@ class HostileInputTest extends HostTest {
                                                 large.getBytes(StandardCharsets.UTF_8))))
                         .build();
         api.send(chunked).requireProblem(413, "content-too-large");
+    }
+
+    @Test
+    void aPageWhoseNameWasMadeToPointHereReadsNothing() throws IOException {
+        for (String host : List.of("evil.example", "127.0.0.1.evil.example:8080", "127.0.0.2")) {
+            String request = "GET /api/v1/mdevs HTTP/1.0\r\nHost: %s\r\n\r\n".formatted(host);
+            try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), port())) {
+                socket.getOutputStream().write(request.getBytes(StandardCharsets.US_ASCII));
+                assertThat(
+                                new String(
+                                        socket.getInputStream().readAllBytes(),
+                                        StandardCharsets.UTF_8))
+                        .startsWith("HTTP/1.1 403")
+                        .contains("mdev.access.hosts");
+            }
+        }
     }
 
     @Test

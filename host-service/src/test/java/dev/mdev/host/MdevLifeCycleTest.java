@@ -16,7 +16,7 @@ class MdevLifeCycleTest extends HostTest {
         Answer parents = api.get("/api/v1/parents").requireStatus(200);
         assertThat(parents.at("/items/0/name")).isEqualTo("gpu0");
         Answer types = api.get("/api/v1/parents/gpu0/types").requireStatus(200);
-        assertThat(types.body().at("/items").size()).isEqualTo(4);
+        assertThat(types.body().at("/items").size()).isEqualTo(5);
         assertThat(types.at("/items/2/id")).isEqualTo("gpu-sample-64m");
         assertThat(types.numberAt("/items/2/availableInstances")).isEqualTo(4);
     }

@@ -43,11 +43,11 @@ class RequestShapeTest extends HostTest {
         "GET /api/v1/mdevs/%00,                     400",
         "GET /api/v1/parents/%ff%fe,                400",
         "GET /api/v1/parents/..%2f..,               400",
-        "GET //,                                    404",
+        "GET //,                                    400",
         "TRACE /api/v1/events,                      405",
     })
     void aPathOrAQueryThatCannotBeReadIsRefused(String request, int status) throws IOException {
-        String answer = raw(request + " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        String answer = raw(request + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
 
         assertThat(answer).startsWith("HTTP/1.1 " + status).contains("X-Request-Id: ");
         assertThat(answer).contains("\"instance\":\"urn:uuid:").doesNotContain("\tat ");
@@ -55,7 +55,7 @@ class RequestShapeTest extends HostTest {
 
     @Test
     void anAnswerOfTheContainerItselfHasAnIdToo() throws IOException {
-        String answer = raw("GET /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: odd\r\n\r\n");
+        String answer = raw("GET /x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: odd\r\n\r\n");
 
         assertThat(answer).startsWith("HTTP/1.1 501").contains("X-Request-Id: ");
     }

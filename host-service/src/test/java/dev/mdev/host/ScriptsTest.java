@@ -43,6 +43,22 @@ class ScriptsTest {
         assertThat(bound(variables)).isEqualTo(bound(Map.of()));
     }
 
+    @Test
+    void bothStartsGiveTheMemoryOfAnIdleServiceBack() throws IOException {
+        String script = memoryOptions("bin/mdev-host");
+        assertThat(script)
+                .contains("-XX:G1PeriodicGCInterval=", "-XX:MaxHeapFreeRatio=")
+                .isEqualTo(memoryOptions("docker-entrypoint.sh"));
+    }
+
+    private static String memoryOptions(String file) throws IOException {
+        String text = Files.readString(Path.of("..", file));
+        Matcher found = Pattern.compile("^memory=\"([^\"]*)\"", Pattern.MULTILINE).matcher(text);
+        assertThat(found.find()).as(file).isTrue();
+        assertThat(text).as("%s uses them", file).contains("OnOutOfMemoryError $memory ");
+        return found.group(1);
+    }
+
     /// A jar on the class path could replace classes of the framework.
     @Test
     void driversAreInThePluginFolderAndNotOnTheClassPath(@TempDir Path root) throws Exception {

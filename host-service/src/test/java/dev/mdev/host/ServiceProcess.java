@@ -19,9 +19,12 @@ final class ServiceProcess implements AutoCloseable {
     private final Process process;
     private final Api api;
 
-    private ServiceProcess(Process process, Api api) {
+    private final int port;
+
+    private ServiceProcess(Process process, int port) {
         this.process = process;
-        this.api = api;
+        this.port = port;
+        this.api = new Api(port);
     }
 
     /// The content of the process: the service, and drivers of the tests.
@@ -32,7 +35,7 @@ final class ServiceProcess implements AutoCloseable {
     /// Starts the service and waits until it answers.
     ///
     /// @param folder the folder of its state and its log
-    /// @param options of the service, or (`-D`) of the Java runtime
+    /// @param options of the service, or (`-D`, `-X`) of the Java runtime
     static ServiceProcess start(Path folder, String... options)
             throws IOException, InterruptedException {
         int port;
@@ -56,7 +59,7 @@ final class ServiceProcess implements AutoCloseable {
                         .redirectErrorStream(true)
                         .redirectOutput(ProcessBuilder.Redirect.appendTo(log.toFile()))
                         .start();
-        ServiceProcess service = new ServiceProcess(process, new Api(port));
+        ServiceProcess service = new ServiceProcess(process, port);
         try {
             service.awaitReady(log);
         } catch (Throwable e) {
@@ -67,13 +70,13 @@ final class ServiceProcess implements AutoCloseable {
     }
 
     private static boolean isForJava(String option) {
-        return option.startsWith("-D");
+        return option.startsWith("-D") || option.startsWith("-X");
     }
 
     private void awaitReady(Path log) throws IOException, InterruptedException {
         long end = System.nanoTime() + START.toNanos();
         while (!isReady()) {
-            if (process.waitFor(20, TimeUnit.MILLISECONDS) || System.nanoTime() - end > 0) {
+            if (process.waitFor(100, TimeUnit.MILLISECONDS) || System.nanoTime() - end > 0) {
                 throw new AssertionError("the service did not start:\n" + Files.readString(log));
             }
         }
@@ -85,6 +88,10 @@ final class ServiceProcess implements AutoCloseable {
         } catch (java.io.UncheckedIOException e) {
             return false;
         }
+    }
+
+    int port() {
+        return port;
     }
 
     Api api() {
@@ -99,9 +106,17 @@ final class ServiceProcess implements AutoCloseable {
     /// Ends the process as an operator does.
     void stop() throws InterruptedException {
         process.destroy();
+        var _ = awaitEnd();
+    }
+
+    /// Waits until the process has ended.
+    ///
+    /// @return its status
+    int awaitEnd() throws InterruptedException {
         if (!process.waitFor(Deadlines.HANG_SECONDS, TimeUnit.SECONDS)) {
-            throw new AssertionError("the service does not stop");
+            throw new AssertionError("the service does not end");
         }
+        return process.exitValue();
     }
 
     @Override

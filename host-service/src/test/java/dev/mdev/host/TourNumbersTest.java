@@ -114,7 +114,8 @@ class TourNumbersTest extends HostTest {
                 api.run(
                                 machine,
                                 """
-                                {"steps":[{"op":"fill","at":{"mdev":"%s","bar":0},"bytes":%d,"value":"%s"}]}\
+                                {"steps":[{"op":"fill","at":{"mdev":"%s","bar":0},"bytes":%d,"value":"%s"}],
+                                 "deadlineMillis":20000}\
                                 """
                                         .formatted(mdev, FILLED_BYTES, value))
                         .requireStatus(200);
@@ -127,7 +128,8 @@ class TourNumbersTest extends HostTest {
                 api.run(
                                 machine,
                                 """
-                                {"steps":[{"op":"check","at":{"mdev":"%s","bar":0},"count":%d,"stride":512,"value":"%s"}]}\
+                                {"steps":[{"op":"check","at":{"mdev":"%s","bar":0},"count":%d,"stride":512,"value":"%s"}],
+                                 "deadlineMillis":20000}\
                                 """
                                         .formatted(mdev, FILLED_BYTES / 512, value))
                         .requireStatus(200);

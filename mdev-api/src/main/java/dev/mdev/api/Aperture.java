@@ -1,9 +1,11 @@
 package dev.mdev.api;
 
+import dev.mdev.api.page.Caching;
 import dev.mdev.api.page.Page;
 import dev.mdev.api.page.PfnRange;
 
 import java.lang.foreign.MemorySegment;
+import java.util.Optional;
 
 /// The physical pages of a parent device. Its driver grants them to guests in ranges.
 ///
@@ -39,6 +41,14 @@ public interface Aperture extends LinearMemory {
     ///
     /// @throws IndexOutOfBoundsException if some bytes are outside the aperture
     void fill(long offsetBytes, long lengthBytes, byte value);
+
+    /// The memory type that mappings of these pages have, or nothing if the pages differ. Memory
+    /// that the host allocated is [Caching#WRITE_BACK]; that of files is as [FilePages] said.
+    ///
+    /// @param range pages of the aperture
+    default Optional<Caching> cachingOf(PfnRange range) {
+        return Optional.of(Caching.WRITE_BACK);
+    }
 
     /// Where a physical page begins: its offset in bytes from the aperture's first byte.
     ///

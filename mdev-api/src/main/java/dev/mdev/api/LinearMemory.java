@@ -32,6 +32,24 @@ public interface LinearMemory {
         write(offsetBytes, bytes.asSlice(0, widthBytes));
     }
 
+    /// Copies bytes within this memory, as if all were read before any is written: the ranges may
+    /// overlap. If this throws, a part may have been copied.
+    ///
+    /// @param lengthBytes at least 0
+    default void copy(long fromBytes, long toBytes, long lengthBytes) {
+        byte[] buffer = new byte[(int) Math.min(1 << 16, lengthBytes)];
+        long done = 0;
+        while (done < lengthBytes) {
+            long length = Math.min(buffer.length, lengthBytes - done);
+            // Backwards, where the target overlaps what is yet to be read.
+            long at = fromBytes < toBytes ? lengthBytes - done - length : done;
+            MemorySegment piece = MemorySegment.ofArray(buffer).asSlice(0, length);
+            read(fromBytes + at, piece);
+            write(toBytes + at, piece);
+            done += length;
+        }
+    }
+
     /// Layouts of numbers in memory, as devices on a PCI bus have them: little-endian, at any
     /// offset.
     final class Layouts {

@@ -12,18 +12,33 @@ public interface MdevContext {
     /// The type of its creation.
     MdevType type();
 
-    /// The pages that belong to it, one entry for each demand of the type, in that order. They are
-    /// constant except for [MdevDevice#shareMoved].
+    /// The operator's settings for this device, in their order; a name may occur more than once.
+    /// All have names that the parent takes ([ParentDevice#takesAttribute]). Empty for a device
+    /// that is taken over.
+    default List<Attribute> attributes() {
+        return List.of();
+    }
+
+    /// The pages that belong to it, one entry for each fixed demand of the type, in that order.
+    /// They are constant except for [MdevDevice#shareMoved]. Shared pages ([MdevType#shared])
+    /// belong to no device.
     List<PoolShare> share();
 
     /// The share of one pool.
     ///
-    /// @throws IllegalArgumentException if the type has no demand on that pool
+    /// @throws IllegalArgumentException if the type has no fixed demand on that pool
     default PoolShare share(String pool) {
         return share().stream()
                 .filter(s -> s.pool().equals(pool))
                 .findFirst()
                 .orElseThrow(() -> new IllegalArgumentException("pool=" + pool));
+    }
+
+    /// The elastic share of one pool.
+    ///
+    /// @throws IllegalArgumentException if the type has no elastic demand on that pool
+    default ElasticMemory elastic(String pool) {
+        throw new IllegalArgumentException("no elastic demand: pool=" + pool);
     }
 
     /// Revokes the grants of pages `[firstPage, firstPage + npages)` of a region. When it returns,
@@ -62,14 +77,22 @@ public interface MdevContext {
     /// @throws MdevException EDEADLK from inside a step
     boolean runStep(Runnable step);
 
+    /// Rings one of the device's own doorbells, as a guest's store does: the host calls
+    /// [MdevDevice#rung] afterwards. Any thread may call this; it does not block.
+    ///
+    /// @param doorbell its position in [MdevDevice#doorbells]
+    /// @throws IndexOutOfBoundsException if there is no such doorbell
+    void ring(int doorbell);
+
     /// Tells the operator of a trouble with this device that no exception tells of, such as a
     /// failure in a step. What a guest can cause at will is no trouble.
     ///
     /// The host records at most one text per second, with the number of the others, and the first
     /// 1000 characters of it. Any thread may call this; it does not block.
     ///
+    /// @param level how bad it is
     /// @param text one line
-    void report(String text);
+    void report(ReportLevel level, String text);
 
     /// The guest's memory.
     GuestMemory guestMemory();

@@ -22,7 +22,8 @@ public interface MdevDevice extends AutoCloseable {
     /// Called when there is no mapping: at the first access, after a revocation, and when the host
     /// maps ahead. The host checks the answer: a grant must cover the accessed page, lie within the
     /// request's window, name only pages of this device's share, and allow the access. A grant that
-    /// breaks a rule is refused as a whole.
+    /// breaks a rule is refused as a whole. Pages of an elastic share are named by
+    /// [MapDecision.FromPool] only.
     ///
     /// A mapped page keeps its physical page until it is revoked: a grant that covers mapped
     /// neighbours of the accessed page must name the physical page of each of them.
@@ -52,6 +53,28 @@ public interface MdevDevice extends AutoCloseable {
     /// @param widthBytes 1, 2, 4 or 8; the offset need not be a multiple of it
     /// @param value the value, in the low bytes; the others are zero
     default void write(int region, long offsetBytes, int widthBytes, long value) {}
+
+    /// The doorbells that guests ring, at most [DoorbellInfo#MAX_DOORBELLS]. Constant.
+    default List<DoorbellInfo> doorbells() {
+        return List.of();
+    }
+
+    /// A guest rang a doorbell. Runs as a step ([MdevContext#runStep]), on a thread of the host's
+    /// own, beside guests' accesses and other callbacks; never twice at a time. It may do DMA.
+    ///
+    /// No ring is lost: after each store, a call begins. Calls coalesce: one may stand for many
+    /// stores. While the device must stand still, rings wait; a reset drops them. There are also
+    /// calls without a store: after [DeviceState#resume], because rings are not saved, after
+    /// [MdevContext#ring], and after the answer `AGAIN`. So look for work, rather than count calls.
+    ///
+    /// Do a slice of the work, and answer `AGAIN` if there is more. If this throws ECANCELED, as
+    /// guest memory does while the host waits for the end of the step, the host calls again later.
+    /// The operator is told of any other exception.
+    ///
+    /// @param doorbell its position in [#doorbells]
+    default DoorbellInfo.Answer rung(int doorbell) {
+        return DoorbellInfo.Answer.DONE;
+    }
 
     /// Whether the device accepts guests' accesses ([#validateMapRequest], [#read] and [#write]) on
     /// several threads at a time, and guards its state itself. All other methods still run alone:
@@ -96,6 +119,14 @@ public interface MdevDevice extends AutoCloseable {
     /// @param lengthBytes bytes
     default void dmaUnmapped(long iova, long lengthBytes) {}
 
+    /// The guest's processor stored to a page that the device watches ([GuestMemory#watchWrites]).
+    /// The bytes are in memory, and the processor waits for the return.
+    ///
+    /// @param iova first byte
+    /// @param widthBytes 1 to 8; a store that crosses pages is told for each watched page
+    /// @param value the stored bytes, in the low bytes
+    default void guestWrote(long iova, int widthBytes, long value) {}
+
     /// The state that moves with the device; nothing if it cannot be moved.
     default Optional<DeviceState> state() {
         return Optional.empty();
@@ -133,10 +164,37 @@ public interface MdevDevice extends AutoCloseable {
         throw new MdevException(Errno.EOPNOTSUPP, "the device cannot be moved");
     }
 
+    /// Asks whether the host may take the physical pages of a unit of an elastic share, because
+    /// another device, or another page of this one, needs them. The host asks only about pages that
+    /// are not [pinned][ElasticMemory#pin]; after `true`, it revokes their mappings and moves their
+    /// content away. The device must not use their physical pages from then on, until it asks for
+    /// them again.
+    ///
+    /// Called on any thread, outside the device's turn: beside all other callbacks except
+    /// [ParentDevice#create] and [#close], but never twice at a time. Must not block, and must call
+    /// nothing of the context. An exception, or an answer after the deadline of a callback, counts
+    /// as `false`. A refused unit is left alone for a while; a device whose driver refuses
+    /// everything is reported to the operator.
+    ///
+    /// @param pool the pool of the share
+    /// @param firstPage the unit's first page, counted from the start of the share
+    /// @param npages pages of the unit
+    default boolean evict(String pool, long firstPage, long npages) {
+        return true;
+    }
+
     /// Whether the host sets the device's pages to zero before each [#reset], and reads them back,
     /// so that the driver need not touch them. That takes as long as it takes: the deadline of a
-    /// callback counts from the call of `reset`. Constant.
+    /// callback counts from the call of `reset`. It does so with elastic pages in any case.
+    /// Constant.
     default boolean clearedByHost() {
+        return false;
+    }
+
+    /// Whether the device has ended without the host: another program removed it, or its hardware
+    /// left. The host asks when it looks again ([ParentHost#lookAgain]), and closes the device
+    /// then.
+    default boolean isGone() {
         return false;
     }
 

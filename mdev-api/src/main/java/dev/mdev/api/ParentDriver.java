@@ -24,11 +24,17 @@ public interface ParentDriver {
 
     /// Finds this driver's physical devices.
     ///
-    /// - Thread: called once, when the host starts, by the thread that starts it.
+    /// - Thread: called when the host starts, and again when the operator or the driver itself
+    ///   ([ParentHost#lookAgain]) asks for it: then it returns only devices that are not on the bus
+    ///   ([ParentHost#isPresent]). One call at a time.
     /// - May call: everything of `host`.
     /// - May throw: [MdevException]; the driver then has no devices, and the operator gets the
     ///   reason.
     ///
     /// @return the devices, possibly none; the host owns and closes them
     List<ParentDevice> probe(ParentHost host);
+
+    /// Ends what the driver itself runs, such as a thread that looks for changes. The host calls
+    /// this when it ends, after all parents are closed.
+    default void close() {}
 }

@@ -5,7 +5,7 @@ import java.util.List;
 import java.util.Optional;
 
 /// The host's interface for a driver that looks for its devices. Valid only during
-/// [ParentDriver#probe].
+/// [ParentDriver#probe], except for the result of [#lookAgain].
 public interface ParentHost {
     /// Memory that serves as the aperture of a device that exists in software only. It starts as
     /// zeroes and lives until the [ParentDevice] is closed.
@@ -15,8 +15,41 @@ public interface ParentHost {
     /// @throws MdevException ENOMEM if the host lacks the memory
     Aperture allocateAperture(String name, long npages);
 
+    /// The memory of a physical device, as the aperture of its parent: pages of files, one part
+    /// after the other. The host maps them for guests, and lives with a device that vanishes: the
+    /// guest's access fails, and a copy by the driver is EIO.
+    ///
+    /// A copy of 1, 2 or 4 bytes at a multiple of its length is one access to the device, of
+    /// exactly this width; longer ones are made of accesses of 4 bytes and less, in ascending
+    /// order. The pages keep their content, and live until the [ParentDevice] is closed.
+    ///
+    /// @param name its name in messages
+    /// @param parts in the order of the aperture, at least one; no page twice
+    /// @throws MdevException EINVAL if a file is no regular file, or is too short; EOPNOTSUPP if
+    ///   the host cannot map files; otherwise the error of opening or mapping a file
+    Aperture mapAperture(String name, List<FilePages> parts);
+
+    /// Tells the operator of a device that the driver leaves out, and why, while it goes on with
+    /// its others.
+    ///
+    /// @param text one line
+    void report(String text);
+
     /// The operator's setting for this driver, such as `vram-mib`, if there is one.
     Optional<String> setting(String key);
+
+    /// Whether a parent of this name is on the bus already: a driver that looks again leaves it
+    /// out.
+    default boolean isPresent(String parent) {
+        return false;
+    }
+
+    /// How to tell the host, at any time, that physical or mediated devices came or went without
+    /// it. The host then asks this driver's parents for their devices, and the driver for new
+    /// parents, on a thread of its own. Calling it does not block; any thread may.
+    default Runnable lookAgain() {
+        return () -> {};
+    }
 
     /// A setting that is a number.
     ///

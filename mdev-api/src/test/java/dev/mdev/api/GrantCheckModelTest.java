@@ -3,6 +3,7 @@ package dev.mdev.api;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.mdev.api.page.Access;
+import dev.mdev.api.page.Caching;
 import dev.mdev.api.page.PfnRange;
 import dev.mdev.api.page.Prot;
 
@@ -19,7 +20,10 @@ class GrantCheckModelTest {
     private final GrantCheck check = checkOf(new PfnRange(PFN, 16));
 
     private static GrantCheck checkOf(PfnRange... extents) {
-        return new GrantCheck(List.of(new PoolShare("vram", List.of(extents))));
+        return new GrantCheck(
+                List.of(new PoolShare("vram", List.of(extents))),
+                List.of(),
+                _ -> Optional.of(Caching.WRITE_BACK));
     }
 
     private static MapRequest request(long page, long firstPage, long endPage, Access access) {
@@ -145,7 +149,9 @@ class GrantCheckModelTest {
                 new GrantCheck(
                         List.of(
                                 new PoolShare("b", List.of(new PfnRange(PFN + 4, 4))),
-                                new PoolShare("a", List.of(new PfnRange(PFN, 4)))));
+                                new PoolShare("a", List.of(new PfnRange(PFN, 4)))),
+                        List.of(),
+                        _ -> Optional.of(Caching.WRITE_BACK));
 
         assertThat(
                         pools.violation(

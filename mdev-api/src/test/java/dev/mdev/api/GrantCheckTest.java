@@ -3,12 +3,14 @@ package dev.mdev.api;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.mdev.api.page.Access;
+import dev.mdev.api.page.Caching;
 import dev.mdev.api.page.PfnRange;
 import dev.mdev.api.page.Prot;
 
 import org.junit.jupiter.api.Test;
 
 import java.util.List;
+import java.util.Optional;
 
 class GrantCheckTest {
     private static final long PFN = 0x1000;
@@ -16,7 +18,10 @@ class GrantCheckTest {
     private final GrantCheck check = checkOf(new PfnRange(PFN, 16));
 
     private static GrantCheck checkOf(PfnRange... extents) {
-        return new GrantCheck(List.of(new PoolShare("vram", List.of(extents))));
+        return new GrantCheck(
+                List.of(new PoolShare("vram", List.of(extents))),
+                List.of(),
+                _ -> Optional.of(Caching.WRITE_BACK));
     }
 
     private static MapRequest request(long page, long firstPage, long endPage, Access access) {
@@ -39,6 +44,34 @@ class GrantCheckTest {
                         .isEqualTo(covers && inside);
             }
         }
+    }
+
+    @Test
+    void aGrantAsksForTheMemoryTypeOfAllItsPagesOrForNone() {
+        List<PoolShare> share = List.of(new PoolShare("vram", List.of(new PfnRange(PFN, 8))));
+        GrantCheck mixed =
+                new GrantCheck(
+                        share,
+                        List.of(),
+                        range -> {
+                            if (range.endPfn() <= PFN + 4) {
+                                return Optional.of(Caching.WRITE_COMBINING);
+                            }
+                            return range.firstPfn() >= PFN + 4
+                                    ? Optional.of(Caching.UNCACHED)
+                                    : Optional.empty();
+                        });
+        MapRequest request = request(0, 0, 8, Access.READ);
+        MapDecision.Grant combining = grant(0, 4, Prot.READ).withCaching(Caching.WRITE_COMBINING);
+        MapDecision.Grant both = grant(0, 8, Prot.READ);
+
+        assertThat(mixed.violation(request, combining)).isEmpty();
+        assertThat(mixed.violation(request, combining.withCaching(Caching.UNCACHED)))
+                .hasValueSatisfying(
+                        rule -> assertThat(rule).contains("as UNCACHED", "are WRITE_COMBINING"));
+        assertThat(mixed.violation(request, both)).isEmpty();
+        assertThat(mixed.violation(request, both.withCaching(Caching.UNCACHED)))
+                .hasValueSatisfying(rule -> assertThat(rule).contains("of several types"));
     }
 
     @Test
@@ -81,5 +114,39 @@ class GrantCheckTest {
 
     private static boolean isIn(long first, long npages, long start, long end) {
         return first >= start && first + npages <= end;
+    }
+
+    @Test
+    void sharedPagesAreGrantedReadOnly() {
+        GrantCheck check =
+                new GrantCheck(
+                        List.of(new PoolShare("vram", List.of(new PfnRange(PFN, 4)))),
+                        List.of(new PfnRange(PFN + 4, 2)),
+                        _ -> Optional.of(Caching.WRITE_BACK));
+        MapRequest read = request(0, 0, 8, Access.READ);
+
+        assertThat(
+                        check.violation(
+                                read,
+                                new MapDecision.Grant(0, new PfnRange(PFN + 4, 2), Prot.READ)))
+                .isEmpty();
+        assertThat(
+                        check.violation(
+                                read,
+                                new MapDecision.Grant(
+                                        0, new PfnRange(PFN + 5, 1), Prot.READ_WRITE)))
+                .hasValueSatisfying(rule -> assertThat(rule).contains("read-only"));
+        assertThat(
+                        check.violation(
+                                read,
+                                new MapDecision.Grant(0, new PfnRange(PFN + 3, 2), Prot.READ)))
+                .as("own and shared pages in one grant")
+                .isPresent();
+        assertThat(
+                        check.violation(
+                                read,
+                                new MapDecision.Grant(0, new PfnRange(PFN + 5, 2), Prot.READ)))
+                .as("past the shared pages")
+                .isPresent();
     }
 }

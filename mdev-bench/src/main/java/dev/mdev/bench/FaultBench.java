@@ -14,6 +14,7 @@ import dev.mdev.core.engine.kvm.KvmEngine;
 import dev.mdev.core.engine.kvm.mm.MemfdMemory;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.memslot.AddressSpaces;
+import dev.mdev.core.memslot.SmmDesign;
 import dev.mdev.core.vm.AttachedDevice;
 import dev.mdev.core.vm.MachineSpec;
 import dev.mdev.core.vm.VirtualMachine;
@@ -32,6 +33,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
@@ -325,6 +327,16 @@ public final class FaultBench {
         @Override
         public EngineProbe probe() {
             return engine.probe();
+        }
+
+        @Override
+        public int physicalAddressBits() {
+            return engine.physicalAddressBits();
+        }
+
+        @Override
+        public Optional<String> lacksSmm(SmmDesign design) {
+            return engine.lacksSmm(design);
         }
 
         @Override

@@ -52,7 +52,7 @@ class ArgumentsTest {
                 "delete 11111111-1111-4111-8111-111111111111 --grace 10",
                 "delete 11111111-1111-4111-8111-111111111111 -o text",
                 "top --interval 0s",
-                "watch --interval often",
+                "watch --count often",
                 "completion fish"
             })
     void wrongArgumentsReachNoService(String line) throws IOException {

@@ -31,6 +31,8 @@ import java.util.regex.Pattern;
 @EnabledOnOs(value = OS.LINUX, disabledReason = "the documents use bash and its tools")
 class DocumentsTest {
     private static final Path REFERENCE = Path.of("..", "docs", "command-line.md");
+    private static final Path GUIDE = Path.of("..", "docs", "operators-guide.md");
+    private static final Path MEMORY_MODEL = Path.of("..", "docs", "memory-model.md");
     private static final Path README = Path.of("..", "README.md");
 
     /// The default of `mdev.socket-dir`.
@@ -53,6 +55,23 @@ class DocumentsTest {
     @Test
     void theTourOfTheReadmePrintsWhatItSays() throws Exception {
         check(new ConsoleDocument(README, "shellsession"), 8);
+    }
+
+    @Test
+    void theGuideToTwoTenantsPrintsWhatItSays() throws Exception {
+        check(
+                new ConsoleDocument(GUIDE, "console"),
+                12,
+                "--mdev.access.tenants.red.devices=1",
+                "--mdev.access.tenants.blue.devices=2");
+    }
+
+    @Test
+    void theMemoryModelPrintsWhatItSays() throws Exception {
+        check(
+                new ConsoleDocument(MEMORY_MODEL, "console"),
+                7,
+                "--mdev.drivers.gpu-sample.vga=true");
     }
 
     @Test
@@ -84,11 +103,11 @@ class DocumentsTest {
                 .forEach((word, inner) -> requireDescribed(text, name + " " + word, inner));
     }
 
-    private void check(ConsoleDocument document, int atLeast) throws Exception {
+    private void check(ConsoleDocument document, int atLeast, String... options) throws Exception {
         List<ConsoleDocument.Step> steps = document.steps();
         assertThat(steps).hasSizeGreaterThanOrEqualTo(atLeast);
         List<String> printed = new ArrayList<>();
-        try (ServiceProcess service = ServiceProcess.start(folder)) {
+        try (ServiceProcess service = ServiceProcess.start(folder, options)) {
             Shell shell = new Shell(folder, service.url());
             for (ConsoleDocument.Step step : steps) {
                 String output =
@@ -112,13 +131,17 @@ class DocumentsTest {
         return System.getProperty("mdev.documents", "").equals("write");
     }
 
-    private static String execute(Shell shell, String url, String command) throws Exception {
+    private String execute(Shell shell, String url, String command) throws Exception {
         if (!SIMPLE.matcher(command).matches()) {
             return shell.run(command).out().stripTrailing();
         }
         String[] words = command.split(" ");
         Run run =
-                Run.of(Map.of("MDEV_URL", url), false, "", List.of(words).subList(1, words.length));
+                Run.of(
+                        Map.of("MDEV_URL", url, "HOME", folder.toString()),
+                        false,
+                        "",
+                        List.of(words).subList(1, words.length));
         return (run.out() + run.errors()).stripTrailing();
     }
 
@@ -129,7 +152,8 @@ class DocumentsTest {
                 .replaceAll("pfns\\[0x[0-9a-f]+, 0x[0-9a-f]+\\)", "pfns")
                 .replaceAll("(granted|trapped|denied|refused|failed) +[0-9]+ ", "$1 N ")
                 .replaceAll(
-                        "(?m)^(write|read|check|fill)( +[0-9-]+ +[0-9-]+ +[0-9]+) +[0-9]+",
+                        "(?m)^(write|read|check|fill|smi|rsm)((?: +[01](?:, smm)?)?"
+                                + " +[0-9-]+ +[0-9-]+ +[0-9]+) +[0-9]+",
                         "$1$2 N")
                 .replaceAll("\"?micros\"?: [0-9]+", "micros: N")
                 .replaceAll(" +", " ");

@@ -10,6 +10,7 @@ import dev.mdev.gate.Deadlines;
 
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
@@ -33,6 +34,7 @@ import java.util.stream.Stream;
 /// The program as a process: its script, its locale, signals and pipes.
 @Tag("slow")
 @EnabledOnOs(value = OS.LINUX, disabledReason = "the script and the shell are those of Linux")
+@Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class ProcessTest {
     private static final String UUID = "11111111-1111-4111-8111-111111111111";
     private static final String ITEMS =
@@ -188,13 +190,13 @@ class ProcessTest {
     @Test
     void aWatchEndsAtAnInterruptWithWhatItHasSeen() throws Exception {
         try (Stub stub = new Stub()) {
-            stub.onGet(
-                    "events?after=0&limit=1000",
-                    "{\"lastId\":1,\"items\":[{\"id\":1,\"kind\":\"parent_arrived\"}]}");
-            stub.onGet("events?after=1&limit=1000", "{\"lastId\":1,\"items\":[]}");
-            Process watch =
-                    new Shell(folder, stub.url())
-                            .start("exec mdev watch --after 0 --interval 10ms");
+            stub.on(
+                    "GET /api/v1/events?after=0",
+                    200,
+                    "text/event-stream",
+                    "id:e:1\ndata:{\"id\":1,\"kind\":\"parent_arrived\"}\n\n");
+            stub.on("GET /api/v1/events?after=0", 200, "text/event-stream", ":\n\n");
+            Process watch = new Shell(folder, stub.url()).start("exec mdev watch --after 0");
             String first = firstLine(watch);
             assertThat(first).contains("parent_arrived");
             assertThat(interrupt(watch)).isEmpty();

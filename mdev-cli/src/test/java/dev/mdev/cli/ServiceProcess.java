@@ -30,7 +30,9 @@ final class ServiceProcess implements AutoCloseable {
     /// Starts the service and waits until it answers.
     ///
     /// @param folder the folder of its log, and of its sockets in `sockets`
-    static ServiceProcess start(Path folder) throws IOException, InterruptedException {
+    /// @param options of the service
+    static ServiceProcess start(Path folder, String... options)
+            throws IOException, InterruptedException {
         int port;
         try (ServerSocket free = new ServerSocket(0)) {
             port = free.getLocalPort();
@@ -42,6 +44,7 @@ final class ServiceProcess implements AutoCloseable {
         command.addAll(content());
         command.addAll(List.of("--server.port=" + port, "--mdev.engine=software"));
         command.add("--mdev.socket-dir=" + folder.resolve("sockets"));
+        command.addAll(List.of(options));
         Path log = folder.resolve("service.log");
         Process process =
                 new ProcessBuilder(command)

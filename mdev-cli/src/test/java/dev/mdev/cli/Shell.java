@@ -44,8 +44,15 @@ final class Shell {
 
     /// Starts a command; its output and its errors go to one stream.
     Process start(String command) throws IOException {
+        // A build in the background may ignore interrupts, and its children inherit that.
         ProcessBuilder builder =
-                new ProcessBuilder(List.of("/bin/bash", "-c", command))
+                new ProcessBuilder(
+                                List.of(
+                                        "/usr/bin/env",
+                                        "--default-signal=INT",
+                                        "/bin/bash",
+                                        "-c",
+                                        command))
                         .directory(folder.toFile())
                         .redirectErrorStream(true);
         builder.environment().clear();

@@ -12,6 +12,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.Channels;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutorService;
@@ -29,6 +30,7 @@ final class Stub implements AutoCloseable {
 
     private final Map<String, List<Reply>> replies = new ConcurrentHashMap<>();
     private final List<String> requests = new CopyOnWriteArrayList<>();
+    private final List<String> lastEventIds = new CopyOnWriteArrayList<>();
     private final ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor();
     private final HttpServer server;
 
@@ -65,9 +67,17 @@ final class Stub implements AutoCloseable {
         return requests;
     }
 
+    /// Where the requests said that they resume; empty for those that do not.
+    List<String> lastEventIds() {
+        return lastEventIds;
+    }
+
     private void answer(HttpExchange exchange) throws IOException {
         String request = exchange.getRequestMethod() + " " + exchange.getRequestURI();
         String body = new String(exchange.getRequestBody().readAllBytes(), UTF_8);
+        lastEventIds.add(
+                Objects.requireNonNullElse(
+                        exchange.getRequestHeaders().getFirst("Last-Event-ID"), ""));
         requests.add(body.isEmpty() ? request : request + " " + body);
         List<Reply> known = replies.getOrDefault(request, List.of());
         Reply reply =

@@ -22,6 +22,10 @@ class VerbsTest {
                     + "\"plan\":{\"id\":\"abc\",\"pages\":4,\"moves\":[{\"mdev\":\"%s\",\"pool\":\"memory\","
                             .formatted(UUID)
                     + "\"pages\":4,\"fromExtents\":1,\"toExtents\":2}]}}";
+    private static final String GIVERS =
+            "{\"fits\":true,\"text\":\"it fits\",\"shortages\":[],\"givers\":["
+                    + "{\"mdev\":\"%s\",\"pool\":\"vram\",\"pages\":48},{\"pool\":\"vram\",\"pages\":16}]}"
+                            .formatted(UUID);
     private static final String EXPLAIN = "parents/lab0/types/lab-32/explain";
     private static final String DEFRAGMENT = "POST /api/v1/parents/lab0/types/lab-32/defragment";
 
@@ -47,6 +51,22 @@ class VerbsTest {
     }
 
     @Test
+    void explainShowsWhoWouldGivePagesBack() throws IOException {
+        try (Stub stub = new Stub()) {
+            stub.onGet(EXPLAIN, GIVERS);
+            assertThat(Run.of(stub.url(), "explain", "lab0", "lab-32").requireOk().out())
+                    .isEqualTo(
+                            """
+                            it fits
+
+                            GIVES BACK                            POOL  PAGES
+                            11111111-1111-4111-8111-111111111111  vram     48
+                            -                                     vram     16
+                            """);
+        }
+    }
+
+    @Test
     void defragmentAppliesThePlanOfTheMomentOrTheNamedOne() throws IOException {
         try (Stub stub = new Stub()) {
             stub.onGet(EXPLAIN, PLAN).on(DEFRAGMENT, 200, Stub.JSON, "{\"text\":\"it fits\"}");
@@ -66,6 +86,45 @@ class VerbsTest {
             stub.onGet(EXPLAIN, "{\"fits\":false,\"text\":\"it does not fit\"}");
             Run.of(stub.url(), "defragment", "lab0", "lab-32")
                     .requireFailure(4, "no moves make room: it does not fit");
+        }
+    }
+
+    @Test
+    void labelsAreSetRemovedAndSelectedBy() throws IOException {
+        try (Stub stub = new Stub()) {
+            stub.on("PATCH /api/v1/mdevs/" + UUID, 200, Stub.JSON, "{}")
+                    .on("PATCH /api/v1/machines/vm1", 200, Stub.JSON, "{}")
+                    .onGet("mdevs?label=env%3Dprod%2C%21old", "{\"items\":[]}");
+            Run.of(stub.url(), "label", UUID, "env=prod", "a=b=c", "old-").requireOk();
+            Run.of(stub.url(), "label", "--machine", "vm1", "--display-name", "").requireOk();
+            Run.of(stub.url(), "list", "-l", "env=prod,!old").requireOk();
+            Run.of(stub.url(), "label", UUID).requireFailure(2, "nothing to change");
+            Run.of(stub.url(), "label", UUID, "x").requireFailure(2, "neither KEY=VALUE nor KEY-");
+            Run.of(stub.url(), "label", "x", "a=b").requireFailure(2, "UUID");
+            assertThat(stub.requests())
+                    .contains(
+                            "PATCH /api/v1/mdevs/%s {\"labels\":{\"env\":\"prod\",\"a\":\"b=c\",\"old\":null}}"
+                                    .formatted(UUID),
+                            "PATCH /api/v1/machines/vm1 {\"displayName\":null}");
+        }
+    }
+
+    @Test
+    void aListInPartsIsReadToItsEnd() throws IOException {
+        try (Stub stub = new Stub()) {
+            stub.onGet("machines", "{\"items\":[{\"name\":\"a b\"}],\"next\":\"a b\"}")
+                    .onGet("machines?after=a%20b", "{\"items\":[{\"name\":\"c\"}]}");
+            assertThat(Run.of(stub.url(), "machines", "list", "-o", "name").requireOk().out())
+                    .isEqualTo("a b\nc\n");
+        }
+    }
+
+    @Test
+    void aListWithoutAnEndIsGivenUp() throws IOException {
+        try (Stub stub = new Stub()) {
+            String part = "{\"items\":[],\"next\":\"a\"}";
+            stub.onGet("machines", part).onGet("machines?after=a", part);
+            Run.of(stub.url(), "machines", "list").requireFailure(1, "more than 100 parts");
         }
     }
 
@@ -233,47 +292,63 @@ class VerbsTest {
         }
     }
 
+    private static Stub events(Stub stub, String query, String... messages) {
+        return stub.on(
+                "GET /api/v1/events" + query, 200, "text/event-stream", String.join("", messages));
+    }
+
     @Test
     void watchSaysWhenEventsAreMissing() throws IOException {
-        String first = "{\"items\":[%s],\"lastId\":9,\"gap\":true}".formatted(event(9));
-        String second =
-                "{\"items\":[%s,%s],\"lastId\":2,\"gap\":false}".formatted(event(1), event(2));
         try (Stub stub = new Stub()) {
-            stub.onGet("events?after=3&limit=1000", first);
-            stub.onGet("events?after=9&limit=1000", "{\"items\":[],\"lastId\":2,\"gap\":false}");
-            stub.onGet("events?after=0&limit=1000", second);
-            Run run =
-                    Run.of(
-                            stub.url(),
-                            "watch",
-                            "--after",
-                            "3",
-                            "--count",
-                            "3",
-                            "--interval",
-                            "1ms");
+            events(
+                    stub,
+                    "?after=3",
+                    "event:open\nid:a:8\ndata:{}\n\n",
+                    "event:gap\nid:a:8\ndata:{}\n\n",
+                    event(9));
+            Run run = Run.of(stub.url(), "watch", "--after", "3", "--count", "1");
+            assertThat(run.code()).isZero();
+            assertThat(run.out().lines()).containsExactly("t9  k  s  d");
+            assertThat(run.errors().lines()).containsExactly("mdev: events are lost, before a:8");
+        }
+    }
+
+    @Test
+    void watchResumesAfterTheLastEventWhenTheConnectionEnds() throws IOException {
+        try (Stub stub = new Stub()) {
+            events(stub, "", "event:open\nid:a:3\ndata:{}\n\n", event(4), "id:a:5\ndata:{\"to");
+            events(stub, "", event(5), ":\nid:a:7\n\n");
+            events(stub, "", event(8));
+            Run run = Run.of(stub.url(), "watch", "--count", "3");
             assertThat(run.code()).isZero();
             assertThat(run.out().lines())
-                    .containsExactly("t9  k  s  d", "t1  k  s  d", "t2  k  s  d");
-            assertThat(run.errors().lines())
-                    .containsExactly(
-                            "mdev: the service has dropped events after 3",
-                            "mdev: the service has restarted");
+                    .containsExactly("t4  k  s  d", "t5  k  s  d", "t8  k  s  d");
+            assertThat(stub.lastEventIds()).containsExactly("", "a:4", "a:7");
         }
     }
 
     private static String event(int id) {
-        return "{\"id\":%d,\"time\":\"t%d\",\"kind\":\"k\",\"subject\":\"s\",\"detail\":\"d\"}"
-                .formatted(id, id);
+        return "id:a:%d\ndata:{\"id\":%d,\"time\":\"t%d\",\"kind\":\"k\",\"subject\":\"s\",\"detail\":\"d\"}\n\n"
+                .formatted(id, id, id);
     }
 
     @Test
     void watchDoesNotPrintAnEventTwice() throws IOException {
         try (Stub stub = new Stub()) {
-            stub.onGet(
-                    "events?after=3&limit=1000",
-                    "{\"items\":[%s],\"lastId\":9}".formatted(event(3)));
+            events(stub, "?after=3", event(3), event(3));
             Run.of(stub.url(), "watch", "--after", "3").requireFailure(1, "out of order");
+        }
+    }
+
+    @Test
+    void watchRefusesWhatIsNoStreamOfEvents() throws IOException {
+        try (Stub stub = new Stub()) {
+            stub.onGet("events", "{}");
+            Run.of(stub.url(), "watch").requireFailure(1, "not the answer of a service");
+        }
+        try (Stub stub = new Stub()) {
+            stub.on("GET /api/v1/events", 503, Stub.PROBLEM, "{\"code\":\"unavailable\"}");
+            Run.of(stub.url(), "watch").requireFailure(1, "unavailable");
         }
     }
 

@@ -29,7 +29,9 @@ class ArchitectureTest extends ArchitectureRules {
                         .row("core.range")
                         .row("core.capacity", "api", "api.page", "core.range")
                         .row("core.devicestate", "api", "api.page")
+                        .row("core.machinestate", "api", "api.page")
                         .row("core.driver", "api", "core.sync")
+                        .row("core.elastic", "api", "api.page", "core.sync")
                         .row("core.pci", "api", "api.layout")
                         .row("core.store", "api")
                         .row("core.sys", "api")
@@ -40,6 +42,7 @@ class ArchitectureTest extends ArchitectureRules {
                                 "core.addr",
                                 "core.range",
                                 "core.sync")
+                        .row("core.hostfile", "api", "api.page", "core.hostmm", "core.sys")
                         .row("core.ledger", "api", "api.page", "core.range", "core.store")
                         .row(
                                 "core.mapping",
@@ -47,6 +50,7 @@ class ArchitectureTest extends ArchitectureRules {
                                 "api.page",
                                 "core.addr",
                                 "core.driver",
+                                "core.elastic",
                                 "core.hostmm",
                                 "core.sync")
                         .row("core.memslot", "api", "api.page", "core.addr", "core.sync")
@@ -58,12 +62,22 @@ class ArchitectureTest extends ArchitectureRules {
                                 "api.page",
                                 "core.capacity",
                                 "core.driver",
+                                "core.elastic",
                                 "core.hostmm",
                                 "core.ledger",
                                 "core.mapping",
                                 "core.pci")
                         .row("core.dirty", "api", "api.page", "core.addr", "core.memslot")
-                        .row("core.engine", "api", "api.page", "core.hostmm", "core.memslot")
+                        .row("core.dma", "api", "api.page", "core.addr", "core.sync")
+                        .row(
+                                "core.engine",
+                                "api",
+                                "api.page",
+                                "core.dirty",
+                                "core.dma",
+                                "core.hostmm",
+                                "core.memslot",
+                                "core.topology")
                         .row(
                                 "core.engine.barfile",
                                 "api",
@@ -92,7 +106,7 @@ class ArchitectureTest extends ArchitectureRules {
                                 "core.engine.kvm.mm",
                                 "core.memslot",
                                 "core.sys")
-                        .row("core.dma", "api", "api.page", "core.addr", "core.sync")
+                        .row("core.kernelbus", "api", "core.sys")
                         .row(
                                 "core.guestmem",
                                 "api",
@@ -110,7 +124,8 @@ class ArchitectureTest extends ArchitectureRules {
                                 "core.dirty",
                                 "core.hostmm",
                                 "core.memslot",
-                                "core.sync")
+                                "core.sync",
+                                "core.topology")
                         .row("core.x86", "api", "api.page", "core.guestmem", "core.memslot")
                         .row(
                                 "core.bus",
@@ -120,16 +135,20 @@ class ArchitectureTest extends ArchitectureRules {
                                 "core.device",
                                 "core.devicestate",
                                 "core.driver",
+                                "core.elastic",
+                                "core.hostfile",
                                 "core.hostmm",
                                 "core.ledger",
                                 "core.mapping",
                                 "core.pci",
-                                "core.store")
+                                "core.store",
+                                "core.sys")
                         .row(
                                 "core.engine.kvm",
                                 "api",
                                 "api.page",
                                 "core.dirty",
+                                "core.dma",
                                 "core.engine",
                                 "core.engine.kvm.kernel",
                                 "core.engine.kvm.mm",
@@ -137,19 +156,23 @@ class ArchitectureTest extends ArchitectureRules {
                                 "core.hostmm",
                                 "core.memslot",
                                 "core.sync",
-                                "core.sys")
+                                "core.sys",
+                                "core.topology")
                         .row(
                                 "core.engine.software",
                                 "api",
                                 "api.page",
                                 "core.addr",
                                 "core.dirty",
+                                "core.dma",
                                 "core.engine",
                                 "core.guestmem",
                                 "core.hostmm",
                                 "core.memslot",
                                 "core.mmu",
-                                "core.sync")
+                                "core.sync",
+                                "core.topology",
+                                "core.x86")
                         .row(
                                 "core.loader",
                                 "api",
@@ -162,15 +185,20 @@ class ArchitectureTest extends ArchitectureRules {
                                 "api",
                                 "api.page",
                                 "core.addr",
+                                "core.bus",
                                 "core.device",
+                                "core.dirty",
                                 "core.dma",
                                 "core.engine",
                                 "core.guestmem",
                                 "core.hostmm",
+                                "core.machinestate",
                                 "core.memslot",
                                 "core.pci",
                                 "core.range",
-                                "core.sync"),
+                                "core.sync",
+                                "core.sys",
+                                "core.topology"),
                 List.of());
     }
 
@@ -192,6 +220,7 @@ class ArchitectureTest extends ArchitectureRules {
                 .onlyDependOnClassesThat()
                 .resideInAnyPackage(
                         "java..",
+                        "javax.crypto..",
                         "com.sun.jna..",
                         "com.google.errorprone.annotations..",
                         "org.jspecify.annotations",

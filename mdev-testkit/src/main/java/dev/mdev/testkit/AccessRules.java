@@ -1,5 +1,7 @@
 package dev.mdev.testkit;
 
+import dev.mdev.api.DoorbellInfo;
+import dev.mdev.api.MdevDevice;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.api.page.Page;
 
@@ -54,6 +56,30 @@ abstract class AccessRules extends Rules {
     @Test
     void aHostileGuestFindsNothing() {
         forEachType(mdev -> new HostileGuest(mdev, random()).run(ACCESSES));
+    }
+
+    /// A guest rings for no reason, in a storm, and beside resets: the driver looks for work, finds
+    /// the end of it, and comes back each time. There may be no doorbells.
+    @Test
+    void everyRingOfADoorbellComesToAnEnd() {
+        forEachType(mdev -> {
+            List<DoorbellInfo> doorbells = mdev.ask("doorbells", MdevDevice::doorbells);
+            for (int round = 0; round < ROUNDS; round++) {
+                int times = 1 + round * 100;
+                doorbells.forEach(doorbell -> ring(mdev, doorbell, times));
+                mdev.awaitDoorbells();
+                new HostileGuest(mdev, random()).run(ACCESSES / 30);
+                doorbells.forEach(doorbell -> ring(mdev, doorbell, 1));
+                mdev.reset();
+            }
+            mdev.awaitDoorbells();
+        });
+    }
+
+    private static void ring(InMemoryMdev mdev, DoorbellInfo doorbell, int times) {
+        for (int i = 0; i < times; i++) {
+            mdev.guest().store(doorbell.region(), doorbell.offsetBytes(), doorbell.widthBytes(), i);
+        }
     }
 
     /// Several processors, revocations, resets and operators' requests, all at once.

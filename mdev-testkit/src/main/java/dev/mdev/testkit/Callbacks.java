@@ -46,7 +46,9 @@ final class Callbacks implements AutoCloseable {
     private final ExecutorService executor;
     private final AtomicInteger lateCalls = new AtomicInteger();
     private volatile boolean concurrent;
-    private volatile boolean blocked;
+
+    /// The call that did not come back, if there is one.
+    private volatile @Nullable String blocked;
 
     /// @param group the group of the calling thread, and so of the threads that the driver starts
     Callbacks(String name, Duration deadline, ThreadGroup group) {
@@ -76,6 +78,15 @@ final class Callbacks implements AutoCloseable {
         return callIn(concurrent ? turn.readLock() : turn.writeLock(), what, body);
     }
 
+    /// Calls the driver outside the turn, beside other calls.
+    <T> T aside(String what, Callable<T> body) {
+        T answer = await(what, new Call<>(body));
+        if (answer == null) {
+            throw new ContractViolation(what + " returned null");
+        }
+        return answer;
+    }
+
     /// Calls a method of the driver without a result.
     void run(String what, Runnable body) {
         call(what, Executors.callable(body, true));
@@ -85,8 +96,8 @@ final class Callbacks implements AutoCloseable {
         T answer;
         lock.lock();
         try {
-            if (blocked) {
-                throw new ContractViolation(what + ": an earlier call has not come back");
+            if (blocked != null) {
+                throw new ContractViolation(what + ": this call has not come back: " + blocked);
             }
             answer = await(what, new Call<>(body));
         } finally {
@@ -154,7 +165,7 @@ final class Callbacks implements AutoCloseable {
             }
             return value;
         } catch (TimeoutException e) {
-            blocked = true;
+            blocked = what;
             String stack = stackOf(call.thread);
             answer.cancel(true);
             throw new ContractViolation(

@@ -1,20 +1,27 @@
 package dev.mdev.testkit;
 
 import dev.mdev.api.Aperture;
+import dev.mdev.api.Errno;
+import dev.mdev.api.FilePages;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.ParentDevice;
 import dev.mdev.api.ParentDriver;
 import dev.mdev.api.ParentHost;
+import dev.mdev.api.page.Caching;
 import dev.mdev.api.page.PfnRange;
 
+import java.nio.file.Files;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.NavigableMap;
 import java.util.Optional;
 import java.util.SplittableRandom;
+import java.util.TreeMap;
 import java.util.UUID;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Consumer;
+import java.util.function.LongFunction;
 
 /// A host in memory for tests of parent drivers: it probes a driver, creates devices, and calls
 /// them as the real host does, one call at a time per device and with a deadline.
@@ -32,6 +39,7 @@ public final class InMemoryHost implements ParentHost, AutoCloseable {
     private final Options options;
     private final SplittableRandom random;
     private final List<DriverAperture> apertures = new CopyOnWriteArrayList<>();
+    private final List<String> reports = new CopyOnWriteArrayList<>();
     private final List<ContractViolation> violations = new CopyOnWriteArrayList<>();
     private final FaultInjector faults;
     private final List<InMemoryParent> parents;
@@ -115,9 +123,51 @@ public final class InMemoryHost implements ParentHost, AutoCloseable {
     @Override
     public Aperture allocateAperture(String name, long npages) {
         requireProbing("allocateAperture");
+        return newAperture(npages, first -> new TreeMap<>(Map.of(first, Caching.WRITE_BACK)));
+    }
+
+    /// Checks the files, and gives memory of zeroes in their place: stores do not reach the files.
+    @Override
+    public Aperture mapAperture(String name, List<FilePages> parts) {
+        requireProbing("mapAperture");
+        if (parts.isEmpty()) {
+            throw violation("an aperture without pages: " + name);
+        }
+        for (FilePages part : parts) {
+            if (!Files.isRegularFile(part.file())) {
+                throw new MdevException(Errno.ENOENT, "no regular file: file=" + part.file());
+            }
+        }
+        return newAperture(
+                parts.stream().mapToLong(FilePages::npages).sum(),
+                first -> {
+                    NavigableMap<Long, Caching> types = new TreeMap<>();
+                    long next = first;
+                    for (FilePages part : parts) {
+                        types.put(next, part.caching());
+                        next += part.npages();
+                    }
+                    return types;
+                });
+    }
+
+    @Override
+    public void report(String text) {
+        requireProbing("report");
+        reports.add(text);
+    }
+
+    /// What the driver told of devices that it leaves out.
+    public List<String> reports() {
+        return List.copyOf(reports);
+    }
+
+    /// @param types the memory types, from the first pfn
+    private Aperture newAperture(long npages, LongFunction<NavigableMap<Long, Caching>> types) {
         faults.check(FaultInjector.Site.ALLOCATE);
         synchronized (apertures) {
-            SparseAperture memory = new SparseAperture(new PfnRange(nextPfn, npages));
+            SparseAperture memory =
+                    new SparseAperture(new PfnRange(nextPfn, npages), types.apply(nextPfn));
             // A gap, so that two apertures are never adjacent.
             nextPfn += npages + 1;
             DriverAperture aperture = new DriverAperture(memory, faults);
@@ -207,6 +257,11 @@ public final class InMemoryHost implements ParentHost, AutoCloseable {
         ContractViolation violation = new ContractViolation(message);
         violations.add(violation);
         return violation;
+    }
+
+    /// The most that a callback may take.
+    long deadlineNanos() {
+        return options.deadline().toNanos();
     }
 
     StepGate newStepGate() {

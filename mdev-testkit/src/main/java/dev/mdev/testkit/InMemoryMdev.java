@@ -1,10 +1,8 @@
 package dev.mdev.testkit;
 
 import dev.mdev.api.Display;
-import dev.mdev.api.GrantCheck;
+import dev.mdev.api.ElasticMemory;
 import dev.mdev.api.IrqInfo;
-import dev.mdev.api.MapDecision;
-import dev.mdev.api.MapRequest;
 import dev.mdev.api.MdevContext;
 import dev.mdev.api.MdevDevice;
 import dev.mdev.api.MdevException;
@@ -13,8 +11,9 @@ import dev.mdev.api.PciIdentity;
 import dev.mdev.api.PciOptions;
 import dev.mdev.api.PoolShare;
 import dev.mdev.api.RegionInfo;
+import dev.mdev.api.ReportLevel;
 import dev.mdev.api.layout.BarLayout;
-import dev.mdev.api.page.Access;
+import dev.mdev.api.layout.DoorbellLayout;
 import dev.mdev.api.page.Page;
 
 import org.jspecify.annotations.Nullable;
@@ -27,6 +26,7 @@ import java.util.UUID;
 import java.util.function.BooleanSupplier;
 import java.util.function.Function;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 
 /// A mediated device in the in-memory host: its context, and the host's side of its callbacks.
 public final class InMemoryMdev implements MdevContext, AutoCloseable {
@@ -40,11 +40,13 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
     private final Callbacks callbacks;
     private final GuestMappings mappings;
     private final StepGate steps;
+    private final ElasticShares elastic;
     private final SimulatedGuest guest = new SimulatedGuest(this);
     private final SimulatedRam ram;
     private final RecordedInterrupts interrupts;
     private final MdevDevice device;
     private final StateCalls state;
+    private final RungDoorbells doorbells;
     private final List<RegionInfo> regions;
     private volatile boolean made;
     private volatile boolean closed;
@@ -63,17 +65,26 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
         this.parent = parent;
         this.uuid = identity.uuid();
         this.type = identity.type();
-        this.share = List.copyOf(identity.share());
         this.mappings = new GuestMappings(parent.host());
-        this.ram = new SimulatedRam(parent.host(), RAM_PAGES);
+        this.ram = new SimulatedRam(parent.host(), RAM_PAGES, this::guestWrote);
         this.interrupts = new RecordedInterrupts(parent.host());
         this.steps = parent.host().newStepGate();
         this.callbacks = parent.host().newCallbacks("mdev-" + uuid);
+        this.elastic = new ElasticShares(parent, type, identity.share(), mappings, callbacks);
+        this.share = elastic.fixed();
         this.device = parent.callbacks().call(what, () -> maker.apply(this));
-        this.state = new StateCalls(parent.host(), device, callbacks, steps);
+        elastic.bind(device);
         made = true;
         try {
             this.regions = List.copyOf(callbacks.call("regions", device::regions));
+            this.doorbells =
+                    new RungDoorbells(
+                            parent.host()::violation,
+                            device,
+                            callbacks,
+                            steps,
+                            callbacks.call("doorbells", device::doorbells));
+            this.state = new StateCalls(parent.host(), device, callbacks, steps, doorbells);
             requireLayout();
             interrupts.announce(irqs());
             if (callbacks.call("isConcurrent", device::isConcurrent)) {
@@ -86,12 +97,18 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
         }
     }
 
+    private void guestWrote(long iova, int widthBytes, long value) {
+        callbacks.run("guestWrote", () -> device.guestWrote(iova, widthBytes, value));
+    }
+
     /// As the host: a device that does not make a PCI function is closed.
     private void requireLayout() {
         PciOptions options = callbacks.call("pci", device::pci);
         IrqInfo irqs = irqs();
         try {
-            layout = BarLayout.of(regions, irqs, options);
+            BarLayout bars = BarLayout.of(regions, irqs, options);
+            DoorbellLayout.check(doorbells.all(), regions, bars, irqs.msixVectors());
+            layout = bars;
         } catch (MdevException e) {
             throw parent.host().violation("the host takes no such device: " + e.getMessage());
         }
@@ -126,6 +143,11 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
     }
 
     @Override
+    public ElasticMemory elastic(String pool) {
+        return elastic.of(pool);
+    }
+
+    @Override
     public void revoke(int region, long firstPage, long npages) {
         if (region < 0 || firstPage < 0 || npages < 1) {
             throw parent.host()
@@ -148,7 +170,20 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
     }
 
     @Override
-    public void report(String text) {
+    public void ring(int doorbell) {
+        doorbells.ring(doorbell);
+    }
+
+    /// Waits until the driver has answered all rings of its doorbells with DONE. The device must
+    /// not be stopped.
+    ///
+    /// @throws ContractViolation if that takes longer than a callback may
+    public void awaitDoorbells() {
+        doorbells.await(parent.host().deadlineNanos());
+    }
+
+    @Override
+    public void report(ReportLevel level, String text) {
         if (closed) {
             throw parent.host().violation("report after close of " + uuid);
         }
@@ -208,6 +243,11 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
         return Optional.ofNullable(mappings.entry(region, page)).map(GuestMappings.Entry::pfn);
     }
 
+    /// Whether a page of a region is mapped to one that devices share.
+    boolean isShared(int region, long page) {
+        return pfnOf(region, page).filter(parent::isShared).isPresent();
+    }
+
     /// Its base address registers, and where its MSI-X table is.
     public BarLayout layout() {
         return Objects.requireNonNull(layout);
@@ -262,14 +302,15 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
     /// A saved device: the driver's bytes, and the content of its pages in the order of its share.
     ///
     /// @param version the version of `state`
+    /// @param elastic the content of its elastic shares
     @SuppressWarnings("ArrayRecordComponent") // handed over, not compared
-    public record Saved(int version, byte[] state, byte[] pages) {}
+    public record Saved(int version, byte[] state, byte[] pages, byte[] elastic) {}
 
     /// Stops the device and saves it, if it supports that. The guest must be paused until
     /// [#resume].
     public Optional<Saved> save() {
         state.stop();
-        return state.save(pages());
+        return state.save(() -> pages().read(), elastic);
     }
 
     /// Lets a saved device continue here.
@@ -289,6 +330,7 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
             state.stop();
             reset();
             pages().write(saved.pages());
+            elastic.write(saved.elastic());
             taken = callbacks.call("restore", () -> unmapped(() -> state.tryRestore(saved)));
         } catch (MdevException e) {
             taken = false;
@@ -311,7 +353,7 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
             return false;
         }
         List<PoolShare> old = share;
-        List<PoolShare> target = parent.take(type);
+        List<PoolShare> target = parent.takeFixed(type);
         mappings.clear();
         state.stop();
         byte[] content = pages().read();
@@ -352,6 +394,8 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
     private void resetUnmapped() {
         var _ =
                 unmapped(() -> {
+                    elastic.clear();
+                    doorbells.forget();
                     if (device.clearedByHost()) {
                         pages().clear();
                     }
@@ -382,8 +426,10 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
         try {
             steps.hold("close");
             callbacks.run("close", device::close);
+            elastic.end();
         } finally {
             closed = true;
+            doorbells.close();
             ram.close();
             interrupts.close();
             callbacks.close();
@@ -408,31 +454,23 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
                 .orElseThrow(() -> new IllegalArgumentException("region=" + index));
     }
 
-    long trap(int region, long offsetBytes, int widthBytes, Access access, long value) {
-        String what =
-                "%s region=%d offset=0x%x width=%d"
-                        .formatted(access, region, offsetBytes, widthBytes);
-        return switch (access) {
-            case READ -> callbacks.access(what, () -> device.read(region, offsetBytes, widthBytes));
-            case WRITE -> {
-                yield callbacks.access(
-                        what,
-                        () -> {
-                            device.write(region, offsetBytes, widthBytes, value);
-                            return 0L;
-                        });
-            }
-        };
+    RungDoorbells doorbells() {
+        return doorbells;
     }
 
-    /// Sends a request to the driver, checks the answer, and maps the grant.
-    MapDecision ask(MapRequest request) {
-        return mappings.answer(
-                request,
-                new GrantCheck(share),
-                () ->
-                        callbacks.access(
-                                request.toString(), () -> device.validateMapRequest(request)));
+    GuestCalls calls() {
+        return new GuestCalls(
+                device,
+                callbacks,
+                mappings,
+                elastic,
+                parent.sharedPages(type()),
+                aperture()::cachingOf);
+    }
+
+    /// All pages that were taken for it.
+    List<PoolShare> heldShare() {
+        return Stream.concat(share.stream(), elastic.minimums().stream()).toList();
     }
 
     private SharePages pages() {

@@ -38,6 +38,9 @@ public final class InMemoryParent {
         this.layout = layoutOf(device);
         this.aperture = host.memoryOf(callbacks.call("aperture", device::aperture));
         for (ResourcePool pool : layout.pools()) {
+            if (layout.sharedPools().contains(pool.name())) {
+                continue;
+            }
             allocators.add(new PoolAllocator(pool, random.split(), host.scattersShares()));
         }
     }
@@ -83,6 +86,28 @@ public final class InMemoryParent {
             }
         }
         return new SharePages(aperture, share).read();
+    }
+
+    /// The pages that all devices of a type may map, read-only.
+    List<PfnRange> sharedPages(MdevType type) {
+        return layout.sharedPages(type);
+    }
+
+    boolean isShared(long pfn) {
+        return layout.types().stream()
+                .flatMap(type -> sharedPages(type).stream())
+                .anyMatch(pages -> pages.contains(pfn));
+    }
+
+    /// The content of all pages that devices share.
+    byte[] sharedContent() {
+        List<PoolShare> shared = new ArrayList<>();
+        for (ResourcePool pool : layout.pools()) {
+            if (layout.sharedPools().contains(pool.name())) {
+                shared.add(new PoolShare(pool.name(), List.of(pool.pfns())));
+            }
+        }
+        return contentOf(shared);
     }
 
     /// Makes a device.
@@ -142,7 +167,7 @@ public final class InMemoryParent {
             PoolShare part = share.get(i);
             MdevType.Demand demand = type.demands().get(i);
             if (!part.pool().equals(demand.pool())
-                    || part.npages() != demand.npages()
+                    || part.npages() != demand.minPages()
                     || !allocator(part.pool()).claim(part)) {
                 undoTake(claimed);
                 throw host.violation(
@@ -192,7 +217,7 @@ public final class InMemoryParent {
         synchronized (this) {
             mdevs.remove(mdev);
         }
-        giveBack(mdev.share());
+        giveBack(mdev.heldShare());
     }
 
     /// Free pages of all pools that are not zero: the driver stored to them after they were
@@ -230,7 +255,23 @@ public final class InMemoryParent {
         }
     }
 
-    /// Reserves pages for one more device of a type.
+    /// Reserves pages for the fixed demands of one more device of a type.
+    ///
+    /// @throws MdevException EUSERS if there are none
+    List<PoolShare> takeFixed(MdevType type) {
+        List<PoolShare> fixed = new ArrayList<>();
+        List<PoolShare> all = take(type);
+        for (int i = 0; i < all.size(); i++) {
+            if (type.demands().get(i).isElastic()) {
+                giveBack(List.of(all.get(i)));
+            } else {
+                fixed.add(all.get(i));
+            }
+        }
+        return List.copyOf(fixed);
+    }
+
+    /// Reserves pages for one more device of a type: of an elastic demand, the minimum.
     ///
     /// @throws MdevException EUSERS if there are none
     List<PoolShare> take(MdevType type) {

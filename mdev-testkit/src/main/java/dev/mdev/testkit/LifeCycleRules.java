@@ -100,6 +100,7 @@ abstract class LifeCycleRules extends Rules {
             requireSame("identity", mdev::identity);
             requireSame("irqs", mdev::irqs);
             requireSame("pci", () -> mdev.ask("pci", MdevDevice::pci));
+            requireSame("doorbells", () -> mdev.ask("doorbells", MdevDevice::doorbells));
             requireSame("isConcurrent", () -> mdev.ask("isConcurrent", MdevDevice::isConcurrent));
             requireSame(
                     "clearedByHost", () -> mdev.ask("clearedByHost", MdevDevice::clearedByHost));

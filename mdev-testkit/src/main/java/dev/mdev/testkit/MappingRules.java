@@ -1,12 +1,14 @@
 package dev.mdev.testkit;
 
 import dev.mdev.api.MapDecision;
+import dev.mdev.api.MdevType;
 import dev.mdev.api.RegionArea;
 import dev.mdev.api.page.Page;
 
 import org.junit.jupiter.api.Test;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -302,6 +304,37 @@ abstract class MappingRules extends Rules {
             new HostileGuest(second, random.split()).run(1000);
             checkMarks(first, marked);
         });
+    }
+
+    /// They are the parent's: nothing that a guest does, and no reset and end of a device, changes
+    /// what the others see.
+    @Test
+    void pagesThatDevicesShareKeepTheirContent() {
+        atHost(host -> {
+            for (InMemoryParent parent : host.parents()) {
+                byte[] before = parent.sharedContent();
+                for (MdevType type : parent.layout().types()) {
+                    if (!type.shared().isEmpty()) {
+                        InMemoryMdev mdev = parent.create(type.id());
+                        SplittableRandom random = random();
+                        for (int round = 0; round < ROUNDS; round++) {
+                            scribble(mdev, random);
+                            requireShared(before, parent);
+                        }
+                        mdev.reset();
+                        mdev.close();
+                        requireShared(before, parent);
+                    }
+                }
+            }
+        });
+    }
+
+    private static void requireShared(byte[] before, InMemoryParent parent) {
+        require(
+                Arrays.equals(before, parent.sharedContent()),
+                "a device of parent=%s changes pages that all share",
+                parent.name());
     }
 
     private static Optional<Long> tryLoad(InMemoryMdev mdev, MappablePage page) {

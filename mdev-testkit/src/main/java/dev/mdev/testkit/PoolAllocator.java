@@ -48,17 +48,17 @@ final class PoolAllocator {
     /// Reserves pages, or nothing if they are not free.
     Optional<PoolShare> take(MdevType.Demand demand) {
         if (!scatters && !demand.contiguous()) {
-            Optional<PoolShare> whole = take(demand, demand.npages());
+            Optional<PoolShare> whole = take(demand, demand.minPages());
             if (whole.isPresent()) {
                 return whole;
             }
         }
-        return take(demand, demand.contiguous() ? demand.npages() : demand.alignPages());
+        return take(demand, demand.contiguous() ? demand.minPages() : demand.alignPages());
     }
 
     private Optional<PoolShare> take(MdevType.Demand demand, long chunkPages) {
         int chunk = Math.toIntExact(chunkPages);
-        int wanted = Math.toIntExact(demand.npages() / chunk);
+        int wanted = Math.toIntExact(demand.minPages() / chunk);
         List<Integer> starts = freeChunks(Math.toIntExact(demand.alignPages()), chunk);
         if (starts.size() < wanted) {
             return Optional.empty();

@@ -28,13 +28,23 @@ public final class RecordedInterrupts implements Interrupts {
     @GuardedBy("this")
     private @Nullable Kind enabled;
 
+    @GuardedBy("this")
+    private long questions;
+
     RecordedInterrupts(InMemoryHost host) {
         this.host = host;
     }
 
     @Override
     public synchronized boolean isEnabled(Kind kind) {
+        questions++;
         return kind == enabled;
+    }
+
+    /// How often the driver asked what the guest listens to. A driver that looks for interrupts
+    /// asks at each look.
+    public synchronized long questions() {
+        return questions;
     }
 
     /// Chooses the kind of interrupt that the guest uses; at first the most modern one that the

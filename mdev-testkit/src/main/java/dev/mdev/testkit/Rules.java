@@ -184,8 +184,10 @@ abstract class Rules {
         return trace;
     }
 
-    /// Stores to every word of every trapped page, and then acts like a hostile guest.
+    /// Acts like a hostile guest, and then stores to every word of every trapped page.
     static void scribble(InMemoryMdev mdev, SplittableRandom random) {
+        // First: its last act may be a reset, which leaves nothing that a driver could keep.
+        new HostileGuest(mdev, random.split()).run(100);
         for (RegionInfo region : mdev.regions()) {
             int left = 16;
             for (long page = 0; page < region.npages() && left > 0; page++) {
@@ -195,7 +197,6 @@ abstract class Rules {
                 }
             }
         }
-        new HostileGuest(mdev, random.split()).run(100);
     }
 
     private static void storeWords(

@@ -154,7 +154,12 @@ public final class SimulatedGuest {
 
     private AccessResult trap(
             RegionInfo info, long offsetBytes, int widthBytes, Access access, long value) {
-        long result = mdev.trap(info.index(), offsetBytes, widthBytes, access, value);
+        int doorbell = mdev.doorbells().at(info.index(), offsetBytes, widthBytes);
+        if (doorbell >= 0 && access == Access.WRITE) {
+            mdev.ring(doorbell);
+            return new AccessResult.Done(0);
+        }
+        long result = mdev.calls().trap(info.index(), offsetBytes, widthBytes, access, value);
         return new AccessResult.Done(access == Access.READ ? lowBytes(result, widthBytes) : 0);
     }
 
@@ -178,7 +183,7 @@ public final class SimulatedGuest {
                 return done.get();
             }
             switch (fault(info, area, page, access)) {
-                case MapDecision.Grant _ -> {
+                case MapDecision.Grant _, MapDecision.FromPool _ -> {
                     // Installed, or to be asked again: the next round shows.
                 }
                 case MapDecision.Trap _ -> {
@@ -270,7 +275,7 @@ public final class SimulatedGuest {
                 new MapRequest(
                         info.index(), page, window.firstPage(), window.endPage(), access, reason);
         faults.incrementAndGet();
-        return mdev.ask(request);
+        return mdev.calls().ask(request, mdev.share());
     }
 
     private static long lowBytes(long value, int widthBytes) {

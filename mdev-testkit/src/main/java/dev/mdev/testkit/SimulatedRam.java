@@ -10,6 +10,7 @@ import dev.mdev.api.page.Page;
 import dev.mdev.api.page.PfnRange;
 
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
@@ -19,7 +20,10 @@ import java.util.List;
 ///
 /// Any threads may use it at once. After the device is removed, every use is a violation.
 public final class SimulatedRam implements GuestMemory {
+    private static final long WATCH_LIMIT_PAGES = 4096;
+
     private final InMemoryHost host;
+    private final Stores written;
     private final SparseAperture memory;
     private volatile boolean busMaster = true;
     private volatile boolean closed;
@@ -37,8 +41,18 @@ public final class SimulatedRam implements GuestMemory {
     @GuardedBy("this")
     private final List<SimulatedPin> pins = new ArrayList<>();
 
-    SimulatedRam(InMemoryHost host, int npages) {
+    @GuardedBy("this")
+    private final List<SimulatedWatch> watches = new ArrayList<>();
+
+    /// Tells the driver of a store.
+    @FunctionalInterface
+    interface Stores {
+        void accept(long iova, int widthBytes, long value);
+    }
+
+    SimulatedRam(InMemoryHost host, int npages, Stores written) {
         this.host = host;
+        this.written = written;
         this.memory = new SparseAperture(new PfnRange(0, npages));
     }
 
@@ -84,9 +98,71 @@ public final class SimulatedRam implements GuestMemory {
         return pins.size();
     }
 
-    /// The guest's own store.
+    /// The guest's own store. The driver is told of the watched pages
+    /// ([dev.mdev.api.MdevDevice#guestWrote]).
     public void poke(long address, MemorySegment source) {
         memory.write(address, source);
+        long end = address + source.byteSize();
+        for (long at = address; at < end; ) {
+            int width = (int) Math.min(Long.BYTES, Math.min(end, Page.baseOf(at) + Page.SIZE) - at);
+            long from = at;
+            long value = valueOf(source.asSlice(at - address, width));
+            watchers(Page.numberOf(at)).forEach(_ -> written.accept(from, width, value));
+            at += width;
+        }
+    }
+
+    private static long valueOf(MemorySegment bytes) {
+        long value = 0;
+        for (long i = bytes.byteSize() - 1; i >= 0; i--) {
+            value = value << Byte.SIZE | (bytes.get(ValueLayout.JAVA_BYTE, i) & 0xff);
+        }
+        return value;
+    }
+
+    private synchronized List<SimulatedWatch> watchers(long page) {
+        return watches.stream().filter(watch -> watch.contains(page)).toList();
+    }
+
+    /// Watched pages, counted once for each watch.
+    public synchronized long watchedPages() {
+        return watches.stream().mapToLong(watch -> watch.npages).sum();
+    }
+
+    @Override
+    public synchronized WriteWatch watchWrites(long iova, long npages) {
+        begin("watchWrites");
+        if (!Page.isAligned(iova) || iova < 0 || npages < 1) {
+            throw new MdevException(
+                    Errno.EINVAL, "watch iova=0x%x npages=%d".formatted(iova, npages));
+        }
+        if (npages > WATCH_LIMIT_PAGES - watchedPages()) {
+            throw new MdevException(Errno.ENOMEM, "watch npages=" + npages);
+        }
+        SimulatedWatch watch = new SimulatedWatch(Page.numberOf(iova), npages);
+        watches.add(watch);
+        return watch;
+    }
+
+    private final class SimulatedWatch implements WriteWatch {
+        private final long firstPage;
+        private final long npages;
+
+        SimulatedWatch(long firstPage, long npages) {
+            this.firstPage = firstPage;
+            this.npages = npages;
+        }
+
+        boolean contains(long page) {
+            return page >= firstPage && page - firstPage < npages;
+        }
+
+        @Override
+        public void close() {
+            synchronized (SimulatedRam.this) {
+                watches.remove(this);
+            }
+        }
     }
 
     /// The guest's own load.

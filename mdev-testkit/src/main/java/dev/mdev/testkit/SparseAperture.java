@@ -1,6 +1,7 @@
 package dev.mdev.testkit;
 
 import dev.mdev.api.Aperture;
+import dev.mdev.api.page.Caching;
 import dev.mdev.api.page.Page;
 import dev.mdev.api.page.PfnRange;
 
@@ -9,6 +10,11 @@ import org.jspecify.annotations.Nullable;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
+import java.util.Map;
+import java.util.NavigableMap;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicReferenceArray;
 
 /// An aperture in plain memory. A page uses memory from its first nonzero store until it is filled
@@ -29,6 +35,9 @@ public final class SparseAperture implements Aperture {
 
     private final PfnRange pfns;
 
+    /// The memory types, by the first page of each; the first is at the first page.
+    private final NavigableMap<Long, Caching> types;
+
     /// By page of the aperture; null while the page is zero.
     private final AtomicReferenceArray<@Nullable MemorySegment> pages;
 
@@ -36,13 +45,27 @@ public final class SparseAperture implements Aperture {
     ///
     /// @param pfns its pages, at most 2^31 - 1
     public SparseAperture(PfnRange pfns) {
+        this(pfns, new TreeMap<>(Map.of(pfns.firstPfn(), Caching.WRITE_BACK)));
+    }
+
+    SparseAperture(PfnRange pfns, NavigableMap<Long, Caching> types) {
         this.pfns = pfns;
+        this.types = types;
         this.pages = new AtomicReferenceArray<>(Math.toIntExact(pfns.npages()));
     }
 
     @Override
     public PfnRange pfns() {
         return pfns;
+    }
+
+    @Override
+    public Optional<Caching> cachingOf(PfnRange range) {
+        Caching first = Objects.requireNonNull(types.floorEntry(range.firstPfn())).getValue();
+        boolean same =
+                types.subMap(range.firstPfn(), range.endPfn()).values().stream()
+                        .allMatch(type -> type == first);
+        return same ? Optional.of(first) : Optional.empty();
     }
 
     @Override

@@ -8,6 +8,11 @@ import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.Supplier;
 
 /// Stops, saves, restores and resumes a device, in the order of [DeviceState].
 final class StateCalls {
@@ -15,21 +20,62 @@ final class StateCalls {
     private final MdevDevice device;
     private final Callbacks callbacks;
     private final StepGate steps;
+    private final RungDoorbells doorbells;
 
     /// Whether the driver has been stopped and not yet resumed; changed in callbacks.
-    private boolean stopped;
+    private volatile boolean stopped;
 
-    StateCalls(InMemoryHost host, MdevDevice device, Callbacks callbacks, StepGate steps) {
+    StateCalls(
+            InMemoryHost host,
+            MdevDevice device,
+            Callbacks callbacks,
+            StepGate steps,
+            RungDoorbells doorbells) {
         this.host = host;
         this.device = device;
         this.callbacks = callbacks;
         this.steps = steps;
+        this.doorbells = doorbells;
     }
 
     /// Stops the device, if it has a state and is not stopped yet.
     void stop() {
+        bringToRest();
         steps.still(
                 "stop", () -> callbacks.run("stop", () -> device.state().ifPresent(this::stop)));
+    }
+
+    /// Waits, while steps and callbacks go on, until the device has finished what it cannot stop.
+    private void bringToRest() {
+        if (stopped) {
+            return;
+        }
+        CompletableFuture<Void> rest = new CompletableFuture<>();
+        callbacks.run(
+                "quiesce",
+                () ->
+                        device.state()
+                                .map(DeviceState::quiesce)
+                                .orElseGet(() -> CompletableFuture.completedStage(null))
+                                .whenComplete((_, thrown) -> {
+                                    if (thrown == null) {
+                                        rest.complete(null);
+                                    } else {
+                                        rest.completeExceptionally(thrown);
+                                    }
+                                }));
+        try {
+            rest.get(host.deadlineNanos(), TimeUnit.NANOSECONDS);
+        } catch (TimeoutException e) {
+            throw host.violation(
+                    "quiesce has not completed within %d ms"
+                            .formatted(TimeUnit.NANOSECONDS.toMillis(host.deadlineNanos())));
+        } catch (ExecutionException e) {
+            throw host.violation("quiesce failed: " + e.getCause());
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IllegalStateException("interrupted", e);
+        }
     }
 
     private void stop(DeviceState state) {
@@ -49,11 +95,12 @@ final class StateCalls {
             stopped = false;
             steps.release();
             state.resume();
+            doorbells.ringAll();
         }
     }
 
     /// The state of the stopped device, if it has one.
-    Optional<InMemoryMdev.Saved> save(SharePages pages) {
+    Optional<InMemoryMdev.Saved> save(Supplier<byte[]> pages, ElasticShares elastic) {
         return callbacks.call(
                 "save",
                 () -> {
@@ -65,7 +112,10 @@ final class StateCalls {
                     state.get().save(new DataOutputStream(bytes));
                     return Optional.of(
                             new InMemoryMdev.Saved(
-                                    state.get().version(), bytes.toByteArray(), pages.read()));
+                                    state.get().version(),
+                                    bytes.toByteArray(),
+                                    pages.get(),
+                                    elastic.read()));
                 });
     }
 

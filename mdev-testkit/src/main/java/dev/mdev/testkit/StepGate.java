@@ -5,6 +5,7 @@ import com.google.errorprone.annotations.concurrent.GuardedBy;
 import java.time.Duration;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.BooleanSupplier;
 
 /// Separates the steps of a device from the callbacks that need it to stand still, as the host
 /// does: see [dev.mdev.api.MdevContext#runStep].
@@ -12,6 +13,7 @@ final class StepGate {
     private final Duration deadline;
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition none = lock.newCondition();
+    private final Condition free = lock.newCondition();
 
     @GuardedBy("lock")
     private int running;
@@ -48,6 +50,37 @@ final class StepGate {
         return true;
     }
 
+    /// Waits until no callback needs the device to stand still, and runs a step then.
+    ///
+    /// @param over whether to wait no longer; looked at after [#wakeWaiting]
+    /// @return whether it ran
+    boolean runWhenFree(Runnable step, BooleanSupplier over) {
+        while (!over.getAsBoolean()) {
+            if (run(step)) {
+                return true;
+            }
+            lock.lock();
+            try {
+                if (holds > 0 && !over.getAsBoolean()) {
+                    free.awaitUninterruptibly();
+                }
+            } finally {
+                lock.unlock();
+            }
+        }
+        return false;
+    }
+
+    /// Lets those who wait for their step look whether they still should.
+    void wakeWaiting() {
+        lock.lock();
+        try {
+            free.signalAll();
+        } finally {
+            lock.unlock();
+        }
+    }
+
     /// Blocks new steps until [#release], and waits for running ones.
     ///
     /// @param what the next callback, for messages
@@ -60,6 +93,7 @@ final class StepGate {
             while (running > 0) {
                 if (nanos <= 0) {
                     holds--;
+                    free.signalAll();
                     throw new ContractViolation(
                             "%s waits for a step that has not ended within %d ms"
                                     .formatted(what, deadline.toMillis()));
@@ -68,6 +102,7 @@ final class StepGate {
             }
         } catch (InterruptedException e) {
             holds--;
+            free.signalAll();
             Thread.currentThread().interrupt();
             throw new IllegalStateException("interrupted in " + what, e);
         } finally {
@@ -79,6 +114,7 @@ final class StepGate {
         lock.lock();
         try {
             holds--;
+            free.signalAll();
         } finally {
             lock.unlock();
         }

@@ -4,6 +4,7 @@ import com.google.errorprone.annotations.concurrent.GuardedBy;
 
 import dev.mdev.api.Aperture;
 import dev.mdev.api.DeviceState;
+import dev.mdev.api.DoorbellInfo;
 import dev.mdev.api.Errno;
 import dev.mdev.api.GuestMemory;
 import dev.mdev.api.Interrupts;
@@ -31,68 +32,77 @@ import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.concurrent.locks.LockSupport;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
 
-/// One accelerator: a guest stores an address and a length, then 1 to CONTROL, and is interrupted
-/// when the 64-bit FNV-1a hash of that memory is in the result page and behind the address in
-/// TARGET.
+/// One accelerator: it computes the 64-bit FNV-1a hashes of pieces of guest memory.
 ///
-/// Callbacks and the worker's thread share the state under one lock. The worker copies guest memory
-/// in steps of a page, without the lock and through [MdevContext#runStep], so that the host keeps
-/// it out where the device is to stand still. Only a device with a holder has a worker.
+/// A guest keeps a list of jobs at the address in JOBS: their number in the first 4 bytes, and job
+/// `i` at `(1 + i % SLOTS) * JOB_BYTES`. It stores a job, then the number, and rings. The hash goes
+/// to the place that the job names, and to the result page, with an interrupt.
+///
+/// The device has no thread: the host calls [#rung], which does a page of work at a time. Guests'
+/// accesses run beside it, so they share the registers under one lock, which nobody holds during
+/// DMA.
 final class Accelerator implements MdevDevice, DeviceState {
     static final int REGISTERS = 0;
     static final int RESULT = 2;
 
-    static final int SOURCE = 0x00;
-    static final int LENGTH = 0x08;
-    static final int CONTROL = 0x0C;
-    static final int TARGET = 0x10;
-    static final int STATUS = 0x18;
-    static final int HASH = 0x20;
-    static final int DONE_BYTES = 0x28;
+    static final int JOBS = 0x00;
+    static final int CONTROL = 0x08;
+    static final int STATUS = 0x0C;
+    static final int DONE_JOBS = 0x10;
+    static final int DONE_BYTES = 0x14;
+    static final int HASH = 0x18;
+    static final int DOORBELL = 0x20;
 
     static final int STATUS_DONE = 1;
     static final int STATUS_FAULT = 2;
 
-    private static final long RETRY_NANOS = 100_000;
+    static final int SLOTS = 127;
+
+    /// It bounds the time until the device has come to rest.
+    static final int MAX_JOB_BYTES = 1 << 20;
+
+    static final int JOB_BYTES = 32;
+    static final int JOB_LENGTH = 8;
+    static final int JOB_TARGET = 16;
 
     private static final long FNV_OFFSET = 0xCBF2_9CE4_8422_2325L;
     private static final long FNV_PRIME = 0x100_0000_01B3L;
 
     private final MdevContext context;
+    private final GuestMemory memory;
     private final ShareMemory result;
 
     @GuardedBy("this")
     private final RegisterFile registers =
             new RegisterFile()
-                    .plain(SOURCE, 8, -1)
-                    .plain(LENGTH, 4, 0xFFFF_FFFFL)
+                    .plain(JOBS, 8, -8)
                     .plain(CONTROL, 4, 1)
-                    .plain(TARGET, 8, -8)
                     .status(STATUS, 4, STATUS_DONE | STATUS_FAULT)
-                    .readOnly(HASH, 8, FNV_OFFSET)
-                    .readOnly(DONE_BYTES, 4, 0);
+                    .readOnly(DONE_JOBS, 4, 0)
+                    .readOnly(DONE_BYTES, 4, 0)
+                    .readOnly(HASH, 8, FNV_OFFSET);
 
-    /// Raised by a guest's store that makes the step under way worthless.
+    /// Raised by a guest's store that makes the slice under way worthless.
     @GuardedBy("this")
     private int generation;
 
+    /// Completed at the end of the job under way, if the device is to come to rest; null while it
+    /// may begin jobs.
     @GuardedBy("this")
-    private boolean stopped;
-
-    /// Null if the worker has ended, or is to end.
-    @GuardedBy("this")
-    private @Nullable Thread worker;
+    private @Nullable CompletableFuture<Void> rest;
 
     @GuardedBy("this")
     private long jobs;
 
     Accelerator(Aperture aperture, MdevContext context) {
         this.context = context;
+        this.memory = context.guestMemory();
         this.result = ShareMemory.inOrder(aperture, context.share("result"));
         synchronized (this) {
-            var _ = registers.afterStore(CONTROL, (value, stored) -> control(stored));
+            var _ = registers.afterStore(CONTROL, (value, stored) -> control(value));
         }
     }
 
@@ -101,6 +111,11 @@ final class Accelerator implements MdevDevice, DeviceState {
         return List.of(
                 RegionInfo.of(REGISTERS, "registers", Page.SIZE, RegionArea.Kind.TRAPPED),
                 RegionInfo.of(RESULT, "result", Page.SIZE, RegionArea.Kind.LAZY));
+    }
+
+    @Override
+    public List<DoorbellInfo> doorbells() {
+        return List.of(new DoorbellInfo(REGISTERS, DOORBELL, 4));
     }
 
     @Override
@@ -142,118 +157,126 @@ final class Accelerator implements MdevDevice, DeviceState {
         }
     }
 
-    /// A store of 1 begins a job; one of 0 gives it up.
-    private synchronized void control(long stored) {
-        cancelLocked();
-        if ((stored & 1) != 0) {
-            registers.set(CONTROL, 1);
-            registers.set(DONE_BYTES, 0);
-            registers.set(HASH, FNV_OFFSET);
-            notifyAll();
+    /// A store of 1 begins a list of jobs; one of 0 gives it up.
+    private synchronized void control(long value) {
+        generation++;
+        beginJobLocked();
+        if (value != 0) {
+            registers.set(DONE_JOBS, 0);
         }
     }
 
     @GuardedBy("this")
-    private void cancelLocked() {
-        generation++;
-        registers.set(CONTROL, 0);
-    }
-
-    // The worker.
-
-    private record Step(int generation, long iova, int lengthBytes, long hash, boolean last) {}
-
-    private void work() {
-        for (Step step = next(); step != null; step = next()) {
-            Step now = step;
-            if (!context.runStep(() -> take(now))) {
-                // A callback is under way that the step may not run beside.
-                LockSupport.parkNanos(this, RETRY_NANOS);
-            }
+    private void beginJobLocked() {
+        registers.set(DONE_BYTES, 0);
+        registers.set(HASH, FNV_OFFSET);
+        CompletableFuture<Void> waiting = rest;
+        if (waiting != null) {
+            waiting.complete(null);
         }
     }
 
-    private void take(Step step) {
+    // The work.
+
+    /// Where the work is: what the registers said when the slice began.
+    private record Slice(int generation, long jobs, int doneJobs, long doneBytes, long hash) {
+        long job() {
+            return jobs + (1 + Integer.toUnsignedLong(doneJobs) % SLOTS) * JOB_BYTES;
+        }
+    }
+
+    @Override
+    public DoorbellInfo.Answer rung(int doorbell) {
+        Slice slice = slice();
+        if (slice == null) {
+            return DoorbellInfo.Answer.DONE;
+        }
         try {
-            finish(step, hashOf(step));
+            return work(slice) ? DoorbellInfo.Answer.AGAIN : DoorbellInfo.Answer.DONE;
         } catch (MdevException e) {
-            // Cancelled: the device is to stand still, and the step is taken again afterwards.
-            if (e.errno() != Errno.ECANCELED) {
-                fail(step);
+            if (e.errno() == Errno.ECANCELED) {
+                // The device must stand still. The host calls again, for the same slice.
+                throw e;
             }
+            fail(slice);
+            return DoorbellInfo.Answer.DONE;
         }
     }
 
-    /// Waits for something to do. Null when the worker is to end.
-    private synchronized @Nullable Step next() {
-        while (worker != null && (stopped || registers.get(CONTROL) == 0)) {
-            try {
-                wait();
-            } catch (InterruptedException e) {
-                // Nothing interrupts this thread; without a `worker` it ends.
-            }
-        }
-        if (worker == null) {
-            return null;
-        }
-        long done = registers.get(DONE_BYTES);
-        long left = registers.get(LENGTH) - done;
-        int length = Math.clamp(left, 0, Page.SIZE);
-        return new Step(
-                generation,
-                registers.get(SOURCE) + done,
-                length,
-                registers.get(HASH),
-                length >= left);
+    private synchronized @Nullable Slice slice() {
+        boolean rests = rest != null && registers.get(DONE_BYTES) == 0;
+        return registers.get(CONTROL) == 0 || rests
+                ? null
+                : new Slice(
+                        generation,
+                        registers.get(JOBS),
+                        (int) registers.get(DONE_JOBS),
+                        registers.get(DONE_BYTES),
+                        registers.get(HASH));
     }
 
     /// Without the lock: behind guest memory may be a device that takes its time.
-    private long hashOf(Step step) {
-        byte[] bytes = new byte[step.lengthBytes()];
-        context.guestMemory().read(step.iova(), MemorySegment.ofArray(bytes));
-        long hash = step.hash();
+    ///
+    /// @return whether there was work
+    private boolean work(Slice slice) {
+        int posted = (int) memory.load(slice.jobs(), Integer.BYTES);
+        if (posted == slice.doneJobs()) {
+            return false;
+        }
+        long source = memory.load(slice.job(), Long.BYTES);
+        long length = memory.load(slice.job() + JOB_LENGTH, Integer.BYTES);
+        if (length > MAX_JOB_BYTES) {
+            throw new MdevException(Errno.EINVAL, "lengthBytes=" + length);
+        }
+        long left = length - slice.doneBytes();
+        byte[] bytes = new byte[Math.clamp(left, 0, Page.SIZE)];
+        memory.read(source + slice.doneBytes(), MemorySegment.ofArray(bytes));
+        long hash = slice.hash();
         for (byte value : bytes) {
             hash = (hash ^ (value & 0xFF)) * FNV_PRIME;
         }
-        if (step.last()) {
-            publish(hash);
+        boolean last = bytes.length >= left;
+        if (last) {
+            publish(hash, memory.load(slice.job() + JOB_TARGET, Long.BYTES) & -Long.BYTES);
         }
-        return hash;
+        record(slice, bytes.length, hash, last);
+        return true;
     }
 
-    private void publish(long hash) {
-        long iova;
-        synchronized (this) {
-            iova = registers.get(TARGET);
-        }
-        try (GuestMemory.Pin pin = context.guestMemory().pin(Page.baseOf(iova), 1, Access.WRITE)) {
+    private void publish(long hash, long iova) {
+        try (GuestMemory.Pin pin = memory.pin(Page.baseOf(iova), 1, Access.WRITE)) {
             pin.store(Page.offsetOf(iova), Long.BYTES, hash);
         }
         result.store(0, Long.BYTES, hash);
     }
 
-    private synchronized void finish(Step step, long hash) {
-        if (step.generation() != generation) {
+    private synchronized void record(Slice slice, int lengthBytes, long hash, boolean last) {
+        if (slice.generation() != generation) {
             return;
         }
-        registers.set(HASH, hash);
-        registers.set(DONE_BYTES, registers.get(DONE_BYTES) + step.lengthBytes());
-        if (step.last()) {
-            endLocked(STATUS_DONE);
+        if (last) {
+            jobs++;
+            registers.set(DONE_JOBS, slice.doneJobs() + 1L);
+            beginJobLocked();
+            raiseLocked(STATUS_DONE);
+        } else {
+            registers.set(HASH, hash);
+            registers.set(DONE_BYTES, slice.doneBytes() + lengthBytes);
         }
     }
 
-    private synchronized void fail(Step step) {
-        if (step.generation() == generation) {
-            endLocked(STATUS_FAULT);
+    private synchronized void fail(Slice slice) {
+        if (slice.generation() == generation) {
+            generation++;
+            registers.set(CONTROL, 0);
+            beginJobLocked();
+            raiseLocked(STATUS_FAULT);
         }
     }
 
     /// Interrupts never block, so the lock may be held.
     @GuardedBy("this")
-    private void endLocked(int status) {
-        cancelLocked();
-        jobs++;
+    private void raiseLocked(int status) {
         registers.set(STATUS, registers.get(STATUS) | status);
         if (usesLine()) {
             context.interrupts().setLine(true);
@@ -269,59 +292,12 @@ final class Accelerator implements MdevDevice, DeviceState {
     // Callbacks beside which the host runs no step.
 
     @Override
-    public void assigned(boolean held) {
-        if (!held) {
-            endWorker();
-            return;
-        }
-        synchronized (this) {
-            worker =
-                    Thread.ofPlatform()
-                            .daemon()
-                            .name("checksum-" + context.uuid())
-                            .start(this::work);
-        }
-    }
-
-    private void endWorker() {
-        Thread ending;
-        synchronized (this) {
-            ending = worker;
-            worker = null;
-            cancelLocked();
-            notifyAll();
-        }
-        boolean interrupted = false;
-        while (ending != null && ending.isAlive()) {
-            try {
-                ending.join();
-            } catch (InterruptedException e) {
-                interrupted = true;
-            }
-        }
-        if (interrupted) {
-            Thread.currentThread().interrupt();
-        }
-    }
-
-    @Override
-    public synchronized void dmaUnmapped(long iova, long lengthBytes) {
-        if (registers.get(CONTROL) != 0) {
-            endLocked(STATUS_FAULT);
-        }
-    }
-
-    @Override
     public synchronized void reset() {
-        cancelLocked();
+        generation++;
         registers.reset();
+        beginJobLocked();
         context.interrupts().setLine(false);
         result.fill(0, result.sizeBytes(), (byte) 0);
-    }
-
-    @Override
-    public void close() {
-        endWorker();
     }
 
     @Override
@@ -344,21 +320,22 @@ final class Accelerator implements MdevDevice, DeviceState {
         return Optional.of(this);
     }
 
+    /// No job is saved half done: the one under way ends first, and no other begins.
     @Override
-    public synchronized void stop() {
-        stopped = true;
+    public synchronized CompletionStage<Void> quiesce() {
+        CompletableFuture<Void> waiting = new CompletableFuture<>();
+        rest = waiting;
+        if (registers.get(CONTROL) == 0 || registers.get(DONE_BYTES) == 0) {
+            waiting.complete(null);
+        }
+        return waiting;
     }
 
+    /// The host rings after this, so the work goes on.
     @Override
     public synchronized void resume() {
-        stopped = false;
+        rest = null;
         context.interrupts().setLine(usesLine() && registers.get(STATUS) != 0);
-        notifyAll();
-    }
-
-    @Override
-    public int version() {
-        return 1;
     }
 
     @Override
@@ -371,10 +348,10 @@ final class Accelerator implements MdevDevice, DeviceState {
         if (version != 1) {
             throw new MdevException(Errno.EINVAL, "version=" + version);
         }
-        cancelLocked();
+        generation++;
         registers.restore(in);
-        if (registers.get(DONE_BYTES) > registers.get(LENGTH)) {
-            throw new IOException("more is done than there is");
+        if (registers.get(DONE_BYTES) != 0) {
+            throw new IOException("a job is half done: doneBytes=" + registers.get(DONE_BYTES));
         }
     }
 }

@@ -10,7 +10,7 @@ final class ChecksumConformanceTest extends ParentDriverConformance {
         return new ChecksumDriver();
     }
 
-    /// The worker shows in the registers.
+    /// The work shows in the registers, and goes on beside the guest.
     @Override
     public boolean isDeterministic() {
         return false;

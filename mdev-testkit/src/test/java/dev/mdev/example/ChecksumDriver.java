@@ -12,7 +12,7 @@ import dev.mdev.api.SimpleParent;
 
 import java.util.List;
 
-/// An accelerator: it computes checksums over guest memory, on a thread of its own ([Accelerator]).
+/// An accelerator: it computes checksums over guest memory ([Accelerator]).
 public final class ChecksumDriver implements ParentDriver {
     @Override
     public String name() {

@@ -45,7 +45,7 @@ final class DriverGuideTest {
     @Test
     void theExamplesAreShort() throws IOException {
         assertThat(linesOf("NullDriver.java")).isLessThanOrEqualTo(40);
-        assertThat(linesOf("SerialDriver.java")).isLessThanOrEqualTo(190);
+        assertThat(linesOf("SerialDriver.java")).isLessThanOrEqualTo(155);
         assertThat(linesOf("PagingDriver.java")).isLessThanOrEqualTo(190);
     }
 

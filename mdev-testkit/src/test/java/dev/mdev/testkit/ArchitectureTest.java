@@ -15,6 +15,8 @@ class ArchitectureTest extends ArchitectureRules {
                         Circle.of(
                                 "a host in memory, its devices and guests are one machine",
                                 "AccessTrace",
+                                "ElasticShares",
+                                "GuestCalls",
                                 "GuestMappings",
                                 "InMemoryHost",
                                 "InMemoryMdev",

@@ -27,6 +27,9 @@ import java.util.Map;
 /// a guest's own access. Elsewhere, and where the driver traps, it is a register access. While
 /// memory decoding is off, BARs read as ones and ignore writes, as on a bus.
 ///
+/// The memory of a physical device may vanish, and no file of ours has its pages: a client gets no
+/// file of such a BAR, so all of its accesses are messages.
+///
 /// Used by the session's thread.
 final class RegionAccessor implements AutoCloseable {
     private static final int MAX_REGISTER_BYTES = 8;
@@ -35,6 +38,10 @@ final class RegionAccessor implements AutoCloseable {
     private final PciFunction function;
     private final HostMm mm;
     private final BarFiles source;
+
+    /// Whether only copies reach the device's memory, because it may vanish.
+    private final boolean isGuarded;
+
     private final Map<Integer, Region> regions = new HashMap<>();
 
     /// A mapped area.
@@ -82,6 +89,10 @@ final class RegionAccessor implements AutoCloseable {
         this.function = function;
         this.mm = mm;
         this.source = source;
+        this.isGuarded =
+                mm.memory()
+                        .blockOf(assignment.mdev().parent().aperturePfns().firstPfn())
+                        .isGuarded();
         try {
             for (RegionInfo info : function.regions()) {
                 regions.put(info.index(), open(info));
@@ -102,7 +113,7 @@ final class RegionAccessor implements AutoCloseable {
         if (mapped.isEmpty()) {
             return new Region(info, null, List.of());
         }
-        BarFile file = source.open(assignment, info).orElse(null);
+        BarFile file = isGuarded ? null : source.open(assignment, info).orElse(null);
         if (file != null) {
             return new Region(info, file, mapped.stream().map(area -> areaOf(area, file)).toList());
         }
@@ -256,23 +267,32 @@ final class RegionAccessor implements AutoCloseable {
         long at = transfer.atBytes() + done;
         MemorySegment buffer = transfer.memory();
         FaultResult stop =
-                area.mm.withPage(
-                        area.hvaOf(offset),
-                        access,
-                        true,
-                        (memory, inMemory) -> {
-                            if (access == Access.READ) {
-                                move(memory, inMemory, buffer, at, length);
-                            } else {
-                                move(buffer, at, memory, inMemory, length);
-                            }
-                        });
+                isGuarded
+                        ? copy(area, offset, access, buffer.asSlice(at, length))
+                        : area.mm.withPage(
+                                area.hvaOf(offset),
+                                access,
+                                true,
+                                (memory, inMemory) -> {
+                                    if (access == Access.READ) {
+                                        move(memory, inMemory, buffer, at, length);
+                                    } else {
+                                        move(buffer, at, memory, inMemory, length);
+                                    }
+                                });
         return switch (stop) {
             case null -> length;
             case FaultResult.Trapped _ -> registers(region, transfer, access, done);
             case FaultResult.Failed failed -> throw failed.refusal().toException();
             case FaultResult.Mapped _ -> throw new IllegalStateException("mapped, and not run");
         };
+    }
+
+    private static @Nullable FaultResult copy(
+            Area area, long offset, Access access, MemorySegment part) {
+        return access == Access.READ
+                ? area.mm.readPage(area.hvaOf(offset), true, part)
+                : area.mm.writePage(area.hvaOf(offset), true, part);
     }
 
     /// As one access where a processor would make one.

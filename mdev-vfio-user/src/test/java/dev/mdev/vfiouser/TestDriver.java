@@ -2,6 +2,8 @@ package dev.mdev.vfiouser;
 
 import dev.mdev.api.Aperture;
 import dev.mdev.api.DeviceState;
+import dev.mdev.api.DoorbellInfo;
+import dev.mdev.api.FilePages;
 import dev.mdev.api.GuestMemory;
 import dev.mdev.api.IrqInfo;
 import dev.mdev.api.MapDecision;
@@ -17,6 +19,7 @@ import dev.mdev.api.PciOptions;
 import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.api.ResourcePool;
+import dev.mdev.api.page.Caching;
 import dev.mdev.api.page.Page;
 import dev.mdev.api.page.Prot;
 
@@ -27,6 +30,7 @@ import java.io.DataOutput;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
@@ -43,6 +47,7 @@ final class TestDriver implements ParentDriver {
     static final int MEMORY_BAR = 0;
     static final int REGISTER_BAR = 2;
     static final int REGISTER_BYTES = 4096;
+    static final int DOORBELL = 0xff8;
     static final int DENIED_PAGE = 3;
     static final int TRAPPED_PAGE = 4;
     static final int READONLY_PAGE = 5;
@@ -57,7 +62,14 @@ final class TestDriver implements ParentDriver {
                     DEVICES);
 
     final List<Device> devices = new CopyOnWriteArrayList<>();
+    private final Optional<Path> file;
     private @Nullable Aperture aperture;
+
+    /// @param file has the devices' memory, as a file of sysfs has that of a physical device;
+    ///   otherwise it is the host's
+    TestDriver(Optional<Path> file) {
+        this.file = file;
+    }
 
     @Override
     public String name() {
@@ -66,7 +78,13 @@ final class TestDriver implements ParentDriver {
 
     @Override
     public List<ParentDevice> probe(ParentHost host) {
-        Aperture made = host.allocateAperture("test", (long) PAGES * DEVICES);
+        long npages = (long) PAGES * DEVICES;
+        Aperture made =
+                file.map(it ->
+                                host.mapAperture(
+                                        "test",
+                                        List.of(new FilePages(it, 0, npages, Caching.UNCACHED))))
+                        .orElseGet(() -> host.allocateAperture("test", npages));
         aperture = made;
         return List.of(new Parent(made, this::create));
     }
@@ -124,6 +142,9 @@ final class TestDriver implements ParentDriver {
 
         /// Runs inside a write of register 0.
         volatile Runnable whenWritten = () -> {};
+
+        /// Runs when the doorbell rings.
+        volatile Runnable whenRung = () -> {};
 
         volatile Runnable whenReset = () -> {};
         volatile Runnable whenUnmapped = () -> {};
@@ -209,6 +230,18 @@ final class TestDriver implements ParentDriver {
             if (region == REGISTER_BAR && offsetBytes == 0) {
                 whenWritten.run();
             }
+        }
+
+        @Override
+        public List<DoorbellInfo> doorbells() {
+            return List.of(new DoorbellInfo(REGISTER_BAR, DOORBELL, 4));
+        }
+
+        @Override
+        public DoorbellInfo.Answer rung(int doorbell) {
+            events.add("rung");
+            whenRung.run();
+            return DoorbellInfo.Answer.DONE;
         }
 
         @Override

@@ -16,11 +16,12 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.Optional;
 import java.util.UUID;
 
 /// A host with one device on a socket.
 final class TestHost implements AutoCloseable {
-    final TestDriver driver = new TestDriver();
+    final TestDriver driver;
     final HostMemory memory = HostMemory.withHomes(new OffHeapBackend(), Long.MAX_VALUE);
     final MdevBus bus = new MdevBus(memory, Deadlines.HANG, MdevObserver.NONE);
     final Mdev mdev;
@@ -35,6 +36,11 @@ final class TestHost implements AutoCloseable {
     }
 
     TestHost(Path folder, SessionOptions options, BarFiles barFiles) {
+        this(folder, options, barFiles, new TestDriver(Optional.empty()));
+    }
+
+    TestHost(Path folder, SessionOptions options, BarFiles barFiles, TestDriver driver) {
+        this.driver = driver;
         bus.addDriver(driver, Map.of());
         mdev = bus.create(UUID.randomUUID(), TestDriver.PARENT, TestDriver.TYPE);
         DeviceSocket.Settings usual = DeviceSocket.Settings.of(folder.resolve("s"), "vm");

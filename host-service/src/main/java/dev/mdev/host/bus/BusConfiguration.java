@@ -1,9 +1,11 @@
 package dev.mdev.host.bus;
 
+import dev.mdev.api.ParentDriver;
 import dev.mdev.core.bus.MdevBus;
 import dev.mdev.core.bus.MdevObserver;
 import dev.mdev.core.engine.Engine;
 import dev.mdev.core.hostmm.HostMemory;
+import dev.mdev.core.kernelbus.KernelBusDriver;
 import dev.mdev.core.loader.DriverLoader;
 import dev.mdev.core.store.DirectoryFiles;
 import dev.mdev.core.store.MemoryFiles;
@@ -34,6 +36,11 @@ class BusConfiguration {
         return properties.stateDir() == null
                 ? new MemoryFiles()
                 : new DirectoryFiles(properties.stateDir());
+    }
+
+    @Bean
+    ParentDriver kernelBus() {
+        return new KernelBusDriver();
     }
 
     @Bean

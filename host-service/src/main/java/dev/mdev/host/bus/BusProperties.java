@@ -26,6 +26,7 @@ import java.util.Map;
 ///   the host allocates for drivers, together
 /// @param maxDefinitions the maximum number of definitions
 /// @param pluginDir a folder with drivers as jars, each with a class loader of its own
+/// @param elastic how elastic shares are served
 /// @param drivers settings of each driver, by its name
 @ConfigurationProperties("mdev")
 public record BusProperties(
@@ -36,6 +37,7 @@ public record BusProperties(
         @DefaultValue("8GB") DataSize maxMemory,
         @DefaultValue("4096") int maxDefinitions,
         @Nullable Path pluginDir,
+        @DefaultValue ElasticProperties elastic,
         @Nullable Map<String, Map<String, String>> drivers) {
     public BusProperties {
         Setting.require(driverDeadline.isPositive(), "mdev.driver-deadline", driverDeadline);
@@ -54,7 +56,9 @@ public record BusProperties(
                 driverDeadline,
                 slowCallback == null ? usual.slowCallback() : slowCallback,
                 observer,
-                maxDefinitions);
+                maxDefinitions,
+                elastic.options(stateDir),
+                elastic.optionsOfParents(stateDir));
     }
 
     /// The settings of all drivers, by their names.

@@ -2,6 +2,7 @@ package dev.mdev.host.bus;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
+import dev.mdev.api.page.Page;
 import dev.mdev.core.engine.Engine;
 import dev.mdev.core.engine.EngineProbe;
 import dev.mdev.core.engine.barfile.BarFileSystem;
@@ -29,15 +30,29 @@ public final class Engines {
     private final List<Option> options;
     private final String chosen;
 
-    Engines(BusProperties properties) {
+    Engines(BusProperties properties, SoftwareProperties machine) {
         // A fault that waits for another on the same page waits for that one's driver call, which
         // in turn may wait for its turn.
         Duration patience = properties.driverDeadline().multipliedBy(2);
         Option software =
-                new Option(SOFTWARE, () -> new SoftwareEngine(patience), OffHeapBackend::new);
+                new Option(
+                        SOFTWARE,
+                        () -> new SoftwareEngine(patience, machine.options()),
+                        Engines::anyMemory);
         Option kvm = new Option(KVM, () -> new KvmEngine(patience), MemfdMemory::new);
         options = List.of(software, kvm);
         chosen = properties.engine().equals(AUTO) ? best(kvm) : properties.engine();
+    }
+
+    /// Memory that is reserved, and given back when it is scrubbed, where the system has such.
+    private static MemoryBackend anyMemory() {
+        try {
+            MemoryBackend reserved = new MemfdMemory();
+            reserved.allocate("probe", Page.SIZE).release();
+            return reserved;
+        } catch (MdevException | LinkageError e) {
+            return new OffHeapBackend();
+        }
     }
 
     /// Real virtual processors where they work, otherwise the engine that works everywhere.

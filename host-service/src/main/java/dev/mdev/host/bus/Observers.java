@@ -38,6 +38,11 @@ record Observers(List<MdevObserver> all) implements MdevObserver {
     }
 
     @Override
+    public void resetByGuest(Mdev mdev) {
+        tell(it -> it.resetByGuest(mdev));
+    }
+
+    @Override
     public void event(MdevEvent event) {
         tell(it -> it.event(event));
     }

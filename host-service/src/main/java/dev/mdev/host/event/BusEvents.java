@@ -30,6 +30,8 @@ final class BusEvents implements MdevObserver {
                             "driver=%s freePages=%d".formatted(it.driver(), it.freePages()));
             case MdevEvent.ParentLeft it ->
                     parent(Event.Kind.PARENT_LEFT, it.parent(), it.trouble().orElse(""));
+            case MdevEvent.LookFailed it ->
+                    events.add(Event.Kind.DRIVER_FAILED, "drivers/" + it.driver(), it.reason());
             case MdevEvent.Defined it ->
                     mdev(
                             Event.Kind.MDEV_DEFINED,
@@ -80,7 +82,31 @@ final class BusEvents implements MdevObserver {
                             it.parent(),
                             "firstPage=%d pages=%d %s"
                                     .formatted(it.firstPage(), it.npages(), it.reason()));
-            case MdevEvent.Reported it -> mdev(Event.Kind.DRIVER_REPORT, it.uuid(), it.text());
+            case MdevEvent.Reported it ->
+                    mdev(
+                            Event.Kind.DRIVER_REPORT,
+                            it.uuid(),
+                            switch (it.level()) {
+                                        case WARNING -> "warning: ";
+                                        case ERROR -> "error: ";
+                                    }
+                                    + it.text());
+            case MdevEvent.EvictionRefused it ->
+                    mdev(
+                            Event.Kind.EVICTION_REFUSED,
+                            it.uuid(),
+                            "pool=%s %s".formatted(it.pool(), it.reason()));
+            case MdevEvent.BackingStoreFailed it ->
+                    mdev(
+                            Event.Kind.BACKING_STORE_FAILED,
+                            it.uuid(),
+                            "pool=%s %s".formatted(it.pool(), it.reason()));
+            case MdevEvent.Thrashing it ->
+                    parent(
+                            Event.Kind.THRASHING,
+                            it.parent(),
+                            "pool=%s evictedPages=%d returnedPages=%d: stop a device, or move one"
+                                    .formatted(it.pool(), it.evictedPages(), it.returnedPages()));
             case MdevEvent.CallbackOverdue it ->
                     events.add(Event.Kind.CALLBACK_OVERDUE, subjectOf(it.call()), words(it.call()));
             case MdevEvent.Resolved it ->

@@ -30,6 +30,9 @@ class DriverTrouble implements MdevObserver {
     /// asked, so that is no failure of the driver.
     private final Map<Mdev, Throttle> devices = new ConcurrentHashMap<>();
 
+    /// Of existing devices, whose guests may reset them as often as they like.
+    private final Map<Mdev, Throttle> resets = new ConcurrentHashMap<>();
+
     private final ReentrantLock slowLock = new ReentrantLock();
 
     /// By subject, the last used one last. Some may not exist: a callback may be slow for a device
@@ -47,6 +50,16 @@ class DriverTrouble implements MdevObserver {
             case REFUSED -> note(mdev, Event.Kind.GRANT_REFUSED, fault);
             case FAILED -> note(mdev, Event.Kind.DRIVER_FAILED, fault);
             case GRANTED, TRAPPED, DENIED -> {}
+        }
+    }
+
+    @Override
+    public void resetByGuest(Mdev mdev) {
+        Throttle throttle = resets.get(mdev);
+        long leftOut = throttle == null ? -1 : throttle.admit();
+        if (leftOut >= 0) {
+            events.add(
+                    Event.Kind.MDEV_RESET, subjectOf(mdev), "by=guest" + Throttle.words(leftOut));
         }
     }
 
@@ -97,8 +110,10 @@ class DriverTrouble implements MdevObserver {
     public void event(MdevEvent event) {
         if (event.fact() instanceof MdevEvent.Started started) {
             devices.put(started.mdev(), new Throttle());
+            resets.put(started.mdev(), new Throttle());
         } else if (event.fact() instanceof MdevEvent.Stopped stopped) {
             devices.remove(stopped.mdev());
+            resets.remove(stopped.mdev());
         } else if (event.fact() instanceof MdevEvent.Revoked taken) {
             devices.keySet().removeIf(mdev -> mdev.uuid().equals(taken.uuid()));
         }

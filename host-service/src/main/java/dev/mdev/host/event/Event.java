@@ -4,7 +4,7 @@ import java.time.Instant;
 
 /// An event of this host.
 ///
-/// @param id counts up from 1 since the service started, without gaps
+/// @param id counts up from 1 in its epoch, without gaps
 /// @param kind the kind of event
 /// @param subject its subject: `mdevs/UUID`, `machines/NAME`, `parents/NAME`, `drivers/NAME`,
 ///   `definitions/FILE` or `journal`
@@ -18,12 +18,14 @@ public record Event(long id, Instant time, Kind kind, String subject, String det
         MDEV_REMOVED,
         /// A device's mappings were revoked.
         MDEV_REVOKED,
-        /// A device was reset.
+        /// A device was reset, by an operator or by its guest.
         MDEV_RESET,
         /// A machine was created.
         MACHINE_CREATED,
         /// A machine was deleted.
         MACHINE_DELETED,
+        MACHINE_SAVED,
+        MACHINE_RESTORED,
         /// A device was attached to a machine.
         MDEV_ATTACHED,
         /// A device was detached from a machine.
@@ -75,7 +77,13 @@ public record Event(long id, Instant time, Kind kind, String subject, String det
         /// A driver threw, or did not answer in time.
         DRIVER_FAILED(true),
         /// A driver told of a trouble with a device.
-        DRIVER_REPORT(true);
+        DRIVER_REPORT(true),
+        /// A driver gives up none of the pages that other devices need.
+        EVICTION_REFUSED(true),
+        /// The backing store did not take or return content of a device.
+        BACKING_STORE_FAILED(true),
+        /// The devices of a pool use more pages than it has.
+        THRASHING(true);
 
         private final boolean trouble;
 

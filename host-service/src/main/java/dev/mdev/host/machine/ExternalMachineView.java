@@ -1,5 +1,7 @@
 package dev.mdev.host.machine;
 
+import dev.mdev.host.label.Metadata;
+import dev.mdev.host.web.Tagged;
 import dev.mdev.vfiouser.ConnectionStatus;
 import dev.mdev.vfiouser.DeviceSocket;
 
@@ -8,12 +10,22 @@ import org.jspecify.annotations.Nullable;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
+import java.util.SortedMap;
 import java.util.UUID;
 
 /// A machine of another program, as clients see it.
 ///
 /// @param kind `external`
-record ExternalMachineView(String name, String kind, List<Device> devices) implements AnyMachine {
+/// @param displayName a name for people
+/// @param labels words to select by
+record ExternalMachineView(
+        String name,
+        String kind,
+        List<Device> devices,
+        @Nullable String displayName,
+        @Nullable String description,
+        SortedMap<String, String> labels)
+        implements AnyMachine {
     /// A device of the machine.
     ///
     /// @param socket where the program connects
@@ -25,7 +37,8 @@ record ExternalMachineView(String name, String kind, List<Device> devices) imple
             String socket,
             @Nullable Connection connection,
             long refused,
-            @Nullable String lastFailure) {}
+            @Nullable String lastFailure)
+            implements AnyDevice {}
 
     /// A connected program.
     ///
@@ -45,11 +58,22 @@ record ExternalMachineView(String name, String kind, List<Device> devices) imple
     /// The guest memory that the device may reach.
     record Dma(int maps, long bytes) {}
 
-    static ExternalMachineView of(ExternalMachine machine) {
+    static ExternalMachineView of(ExternalMachine machine, Metadata metadata) {
         return new ExternalMachineView(
                 machine.name(),
                 NewMachine.EXTERNAL,
-                machine.sockets().stream().map(ExternalMachineView::device).toList());
+                machine.sockets().stream().map(ExternalMachineView::device).toList(),
+                metadata.displayName(),
+                metadata.description(),
+                metadata.labels());
+    }
+
+    @Override
+    public String etag() {
+        return Tagged.of(
+                name,
+                devices.stream().map(Device::mdev).toList(),
+                new Metadata(displayName, description, labels));
     }
 
     static Device device(DeviceSocket socket) {

@@ -1,26 +1,34 @@
 package dev.mdev.host.machine;
 
-import dev.mdev.core.vm.MachineSpec;
-import dev.mdev.core.vm.VirtualMachine;
+import dev.mdev.host.access.Caller;
+import dev.mdev.host.access.Visibility;
+import dev.mdev.host.label.MergePatch;
+import dev.mdev.host.label.Metadata;
+import dev.mdev.host.label.Selector;
 import dev.mdev.host.mdev.MdevService;
 import dev.mdev.host.web.Items;
+import dev.mdev.host.web.Paging;
 
 import jakarta.validation.Valid;
 
+import org.jspecify.annotations.Nullable;
 import org.springframework.http.HttpStatus;
 import org.springframework.http.MediaType;
 import org.springframework.http.ResponseEntity;
 import org.springframework.web.bind.annotation.DeleteMapping;
 import org.springframework.web.bind.annotation.GetMapping;
+import org.springframework.web.bind.annotation.PatchMapping;
 import org.springframework.web.bind.annotation.PathVariable;
 import org.springframework.web.bind.annotation.PostMapping;
 import org.springframework.web.bind.annotation.PutMapping;
 import org.springframework.web.bind.annotation.RequestBody;
 import org.springframework.web.bind.annotation.RequestMapping;
+import org.springframework.web.bind.annotation.RequestParam;
 import org.springframework.web.bind.annotation.ResponseStatus;
 import org.springframework.web.bind.annotation.RestController;
 
 import java.net.URI;
+import java.util.List;
 import java.util.UUID;
 import java.util.stream.Stream;
 
@@ -28,54 +36,79 @@ import java.util.stream.Stream;
 @RestController
 @RequestMapping("/api/v1/machines")
 class MachineController {
-    private static final long MIB = 1 << 20;
-
     private final MachineService machines;
+    private final MachineCatalog catalog;
     private final ProgramService programs;
     private final MdevService mdevs;
+    private final Visibility visibility;
 
-    MachineController(MachineService machines, ProgramService programs, MdevService mdevs) {
+    MachineController(
+            MachineService machines,
+            MachineCatalog catalog,
+            ProgramService programs,
+            MdevService mdevs,
+            Visibility visibility) {
         this.machines = machines;
+        this.catalog = catalog;
         this.programs = programs;
         this.mdevs = mdevs;
+        this.visibility = visibility;
+    }
+
+    /// What runs a machine: this service, or another program.
+    enum Kind {
+        GUEST,
+        EXTERNAL
     }
 
     @GetMapping
-    Items<AnyMachine> list() {
-        Stream<AnyMachine> guests = machines.list().stream().map(MachineView::of);
-        Stream<AnyMachine> others = machines.externals().stream().map(ExternalMachineView::of);
-        return new Items<>(Stream.concat(guests, others).toList());
+    Items<AnyMachine> list(
+            @RequestParam(required = false) @Nullable Kind kind,
+            @RequestParam(required = false) @Nullable List<String> label,
+            @RequestParam(defaultValue = Paging.DEFAULT_LIMIT) int limit,
+            @RequestParam(required = false) @Nullable String after) {
+        Selector selector = Selector.of(label);
+        Stream<AnyMachine> wanted =
+                kind == null
+                        ? Stream.concat(catalog.guests(), catalog.externals())
+                        : switch (kind) {
+                            case GUEST -> catalog.guests();
+                            case EXTERNAL -> catalog.externals();
+                        };
+        return new Paging(limit, after)
+                .sorted(
+                        wanted.filter(it -> selector.test(catalog.metadata(it.name()))),
+                        AnyMachine::name);
     }
 
     @PostMapping
     ResponseEntity<AnyMachine> create(@Valid @RequestBody NewMachine asked) {
         asked.requireFitting();
+        Metadata metadata = asked.metadata();
+        visibility.requireMachineName(Caller.current(), asked.name());
+        if (asked.isExternal()) {
+            SocketAccess access = asked.socket();
+            machines.createExternal(asked.name(), access == null ? SocketAccess.DEFAULT : access);
+        } else {
+            machines.create(asked.spec());
+        }
+        catalog.note(asked.name(), metadata);
         return ResponseEntity.created(URI.create("/api/v1/machines/" + asked.name()))
-                .body(asked.isExternal() ? createExternal(asked) : createGuest(asked));
-    }
-
-    private ExternalMachineView createExternal(NewMachine asked) {
-        SocketAccess access = asked.socket();
-        return ExternalMachineView.of(
-                machines.createExternal(
-                        asked.name(), access == null ? SocketAccess.DEFAULT : access));
-    }
-
-    private MachineView createGuest(NewMachine asked) {
-        VirtualMachine machine =
-                machines.create(
-                        new MachineSpec(
-                                asked.name(),
-                                asked.ramMib() == null ? 0 : asked.ramMib() * MIB,
-                                asked.vcpus() == null ? 1 : asked.vcpus()));
-        return MachineView.of(machine);
+                .body(catalog.view(asked.name()));
     }
 
     @GetMapping("/{name}")
     AnyMachine read(@PathVariable String name) {
-        return machines.external(name)
-                .<AnyMachine>map(ExternalMachineView::of)
-                .orElseGet(() -> MachineView.of(machines.get(name)));
+        return catalog.view(name);
+    }
+
+    /// Changes the display name, the description and the labels.
+    @PatchMapping(
+            path = "/{name}",
+            consumes = {MergePatch.TYPE, MediaType.APPLICATION_JSON_VALUE})
+    AnyMachine patch(@PathVariable String name, @RequestBody MergePatch patch) {
+        catalog.patch(name, patch);
+        return catalog.view(name);
     }
 
     /// The command that starts QEMU with the devices of an external machine.
@@ -91,7 +124,7 @@ class MachineController {
     }
 
     @PutMapping("/{name}/devices/{uuid}")
-    ResponseEntity<Record> attach(@PathVariable String name, @PathVariable UUID uuid) {
+    ResponseEntity<AnyDevice> attach(@PathVariable String name, @PathVariable UUID uuid) {
         if (machines.external(name).isPresent()) {
             ExternalMachine.Attached attached = machines.attachExternal(name, mdevs.get(uuid));
             return ResponseEntity.status(attached.now() ? HttpStatus.CREATED : HttpStatus.OK)

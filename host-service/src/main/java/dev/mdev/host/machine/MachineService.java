@@ -7,9 +7,15 @@ import dev.mdev.api.MdevException;
 import dev.mdev.core.device.Mdev;
 import dev.mdev.core.engine.Engine;
 import dev.mdev.core.hostmm.HostMemory;
+import dev.mdev.core.machinestate.SaveReport;
 import dev.mdev.core.vm.AttachedDevice;
+import dev.mdev.core.vm.MachineRestore;
 import dev.mdev.core.vm.MachineSpec;
 import dev.mdev.core.vm.VirtualMachine;
+import dev.mdev.host.access.Caller;
+import dev.mdev.host.access.Claims;
+import dev.mdev.host.access.Cost;
+import dev.mdev.host.access.Subject;
 import dev.mdev.host.event.Event;
 import dev.mdev.host.event.EventLog;
 import dev.mdev.host.problem.Problem;
@@ -28,6 +34,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
 
 /// The machines of this host, within the limits.
@@ -42,6 +49,8 @@ public class MachineService {
     private final MachineProperties properties;
     private final ExternalSockets sockets;
     private final EventLog events;
+    private final Claims claims;
+    private final List<MachineWatcher> watchers;
 
     private final ReentrantLock registry = new ReentrantLock();
 
@@ -54,12 +63,26 @@ public class MachineService {
             HostMemory memory,
             MachineProperties properties,
             ExternalSockets sockets,
-            EventLog events) {
+            EventLog events,
+            Claims claims,
+            List<MachineWatcher> watchers) {
+        this.watchers = List.copyOf(watchers);
         this.engine = engine;
         this.memory = memory;
         this.properties = properties;
         this.sockets = sockets;
         this.events = events;
+        this.claims = claims;
+    }
+
+    /// Whether the name is in use.
+    boolean exists(String name) {
+        registry.lock();
+        try {
+            return machines.containsKey(name);
+        } finally {
+            registry.unlock();
+        }
     }
 
     /// A taken name.
@@ -152,15 +175,90 @@ public class MachineService {
     /// @throws MdevException EEXIST if the name is in use, EUSERS if a limit is reached; otherwise
     ///   the engine's error
     VirtualMachine create(MachineSpec spec) {
-        reserve(spec);
-        VirtualMachine made = null;
-        try {
-            made = new VirtualMachine(spec, engine, memory);
-        } finally {
-            settle(spec, made);
+        VirtualMachine made;
+        try (Reserved reserved = reserve(spec)) {
+            made = reserved.make();
+            reserved.complete();
         }
         events.add(Event.Kind.MACHINE_CREATED, subjectOf(spec.name()), spec.toString());
         return made;
+    }
+
+    /// Takes the name and the quota of a new machine.
+    ///
+    /// @throws MdevException EEXIST if the name is in use, EUSERS if a limit is reached
+    Reserved reserve(MachineSpec spec) {
+        Claims.Making making = claim(spec);
+        try {
+            reserveName(spec, null);
+        } catch (RuntimeException | Error e) {
+            making.close();
+            throw e;
+        }
+        return new Reserved(spec, making);
+    }
+
+    /// The place of a machine, until it is complete. Unless it is completed before its end, the
+    /// place is free again. One thread.
+    final class Reserved implements AutoCloseable {
+        private final MachineSpec spec;
+        private final Claims.Making making;
+        private @Nullable VirtualMachine made;
+        private boolean done;
+
+        Reserved(MachineSpec spec, Claims.Making making) {
+            this.spec = spec;
+            this.making = making;
+        }
+
+        /// Makes the machine. Others do not find it yet.
+        ///
+        /// @throws MdevException the engine's error
+        VirtualMachine make() {
+            VirtualMachine machine = new VirtualMachine(spec, engine, memory);
+            made = machine;
+            return machine;
+        }
+
+        /// From now on, the machine is there for all.
+        void complete() {
+            VirtualMachine machine = Objects.requireNonNull(made);
+            settle(spec, machine);
+            making.settle();
+            done = true;
+            watchers.forEach(watcher -> watcher.made(machine));
+        }
+
+        @Override
+        public void close() {
+            if (!done) {
+                settle(spec, null);
+            }
+            making.close();
+        }
+    }
+
+    /// Tells that a machine was saved.
+    void saved(VirtualMachine machine, SaveReport report) {
+        watchers.forEach(watcher -> watcher.saved(machine, report));
+        events.add(
+                Event.Kind.MACHINE_SAVED,
+                subjectOf(machine.spec().name()),
+                "rounds=%d pages=%d stoppedPages=%d stopMicros=%d"
+                        .formatted(
+                                report.rounds(),
+                                report.pages(),
+                                report.stoppedPages(),
+                                TimeUnit.NANOSECONDS.toMicros(report.stopNanos())));
+    }
+
+    /// Tells that a machine was restored.
+    void restored(MachineRestore.Restored restored) {
+        events.add(
+                Event.Kind.MACHINE_RESTORED,
+                subjectOf(restored.machine().spec().name()),
+                "from=%s devices=%d"
+                        .formatted(restored.header().name(), restored.header().devices().size()));
     }
 
     /// Makes a machine that another program runs.
@@ -168,19 +266,22 @@ public class MachineService {
     /// @throws MdevException EEXIST if the name is in use, EUSERS if a limit is reached
     ExternalMachine createExternal(String name, SocketAccess access) {
         MachineSpec spec = new MachineSpec(name, 0, 1);
-        reserve(spec);
         ExternalMachine made = new ExternalMachine(name, access);
-        registry.lock();
-        try {
-            machines.put(name, new Entry(spec, null, made));
-        } finally {
-            registry.unlock();
+        try (Claims.Making making = claim(spec)) {
+            reserveName(spec, made);
+            making.settle();
         }
         events.add(Event.Kind.MACHINE_CREATED, subjectOf(name), NewMachine.EXTERNAL);
         return made;
     }
 
-    private void reserve(MachineSpec spec) {
+    private Claims.Making claim(MachineSpec spec) {
+        return claims.claim(
+                Subject.machine(spec.name()), Caller.current(), Cost.ofMachine(spec.ramBytes()));
+    }
+
+    /// @param external null for a machine that this service runs
+    private void reserveName(MachineSpec spec, @Nullable ExternalMachine external) {
         registry.lock();
         try {
             if (machines.containsKey(spec.name())) {
@@ -192,6 +293,13 @@ public class MachineService {
                         Errno.EUSERS,
                         "there are already %d machines, the maximum".formatted(machines.size()));
             }
+            int freeVcpus = properties.maxVcpus() - usedVcpus();
+            if (external == null && spec.vcpus() > freeVcpus) {
+                throw new MdevException(
+                        Errno.EUSERS,
+                        "vcpus=%d do not fit, %d are free for machines"
+                                .formatted(spec.vcpus(), Math.max(0, freeVcpus)));
+            }
             long usedBytes =
                     machines.values().stream().mapToLong(entry -> entry.spec.ramBytes()).sum();
             long freeBytes = properties.maxRam().toBytes() - usedBytes;
@@ -201,10 +309,18 @@ public class MachineService {
                         "ramBytes=%d of RAM do not fit, %d are free for machines"
                                 .formatted(spec.ramBytes(), Math.max(0, freeBytes)));
             }
-            machines.put(spec.name(), new Entry(spec, null, null));
+            machines.put(spec.name(), new Entry(spec, null, external));
         } finally {
             registry.unlock();
         }
+    }
+
+    @GuardedBy("registry")
+    private int usedVcpus() {
+        return machines.values().stream()
+                .filter(entry -> entry.external == null)
+                .mapToInt(entry -> entry.spec.vcpus())
+                .sum();
     }
 
     private void settle(MachineSpec spec, @Nullable VirtualMachine made) {
@@ -241,6 +357,9 @@ public class MachineService {
             machines.remove(name);
         } finally {
             registry.unlock();
+        }
+        if (machine != null) {
+            watchers.forEach(watcher -> watcher.gone(machine));
         }
         events.add(Event.Kind.MACHINE_DELETED, subjectOf(name), "");
     }

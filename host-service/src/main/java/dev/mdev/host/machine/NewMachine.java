@@ -1,5 +1,8 @@
 package dev.mdev.host.machine;
 
+import dev.mdev.core.memslot.SmmDesign;
+import dev.mdev.core.vm.MachineSpec;
+import dev.mdev.host.label.Metadata;
 import dev.mdev.host.problem.ProblemException;
 import dev.mdev.host.problem.Violation;
 
@@ -13,6 +16,7 @@ import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 
 /// A request for a machine.
 ///
@@ -21,7 +25,10 @@ import java.util.List;
 ///   `guest` if absent
 /// @param ramMib RAM in MiB; 0 if absent. Not for an external machine
 /// @param vcpus virtual processors; 1 if absent. Not for an external machine
+/// @param smm its system management mode; none if absent. Not for an external machine
 /// @param socket who may connect to the devices of an external machine
+/// @param displayName a name for people
+/// @param labels words to select by
 record NewMachine(
         @NotNull
                 @Pattern(
@@ -32,14 +39,34 @@ record NewMachine(
                 String name,
         @Nullable @Pattern(regexp = GUEST + "|" + EXTERNAL, message = "guest or external")
                 String kind,
-        @Nullable @Min(0) @Max(1024 * 1024) Integer ramMib,
+        @Nullable @Min(0) @Max(1022 * 1024) Integer ramMib,
         @Nullable @Min(1) @Max(64) Integer vcpus,
-        @Nullable @Valid SocketAccess socket) {
+        @Nullable SmmOption smm,
+        @Nullable @Valid SocketAccess socket,
+        @Nullable String displayName,
+        @Nullable String description,
+        @Nullable Map<String, String> labels) {
+    private static final long MIB = 1 << 20;
+
     static final String GUEST = "guest";
     static final String EXTERNAL = "external";
 
+    /// A machine that this service runs.
+    MachineSpec spec() {
+        return new MachineSpec(
+                name, ramMib == null ? 0 : ramMib * MIB, vcpus == null ? 1 : vcpus, smmDesign());
+    }
+
+    Metadata metadata() {
+        return Metadata.of(displayName, description, labels);
+    }
+
     boolean isExternal() {
         return EXTERNAL.equals(kind);
+    }
+
+    SmmDesign smmDesign() {
+        return smm == null ? SmmDesign.NONE : smm.design();
     }
 
     /// @throws ProblemException if it has values of the other kind
@@ -50,6 +77,9 @@ record NewMachine(
         }
         if (isExternal() && vcpus != null) {
             violations.add(new Violation("/vcpus", "the other program has the processors"));
+        }
+        if (isExternal() && smm != null) {
+            violations.add(new Violation("/smm", "the other program has the processors"));
         }
         if (!isExternal() && socket != null) {
             violations.add(new Violation("/socket", "only an external machine has sockets"));

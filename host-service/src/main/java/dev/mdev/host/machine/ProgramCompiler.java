@@ -3,6 +3,7 @@ package dev.mdev.host.machine;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.core.engine.GuestAccess;
+import dev.mdev.core.memslot.SmmDesign;
 import dev.mdev.core.vm.AttachedDevice;
 import dev.mdev.core.vm.GuestProgram;
 import dev.mdev.core.vm.VirtualMachine;
@@ -73,7 +74,18 @@ final class ProgramCompiler {
             case ProgramRequest.Fill fill ->
                     new GuestProgram.Step.Write(
                             span(fill.at(), rowOf(fill)), bitsOf(fill.value()), 0);
+            case ProgramRequest.Smi _ -> withSmm(new GuestProgram.Step.Smi());
+            case ProgramRequest.Rsm _ -> withSmm(new GuestProgram.Step.Rsm());
         };
+    }
+
+    private GuestProgram.Step withSmm(GuestProgram.Step step) {
+        if (machine.spec().smm() == SmmDesign.NONE) {
+            throw new Misfit(
+                    "/op",
+                    "machine=%s has no system management mode".formatted(machine.spec().name()));
+        }
+        return step;
     }
 
     private static Row rowOf(ProgramRequest.Fill fill) {

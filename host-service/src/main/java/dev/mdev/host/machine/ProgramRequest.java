@@ -24,13 +24,15 @@ record ProgramRequest(
         @Nullable Boolean continueAfterFault,
         @Nullable @Min(1) Long deadlineMillis) {
 
-    /// A row of accesses. Access `i` is at `at + i * stride`, `width` bytes wide.
+    /// A step. Most are a row of accesses: access `i` is at `at + i * stride`, `width` bytes wide.
     @JsonTypeInfo(use = JsonTypeInfo.Id.NAME, property = "op")
     @JsonSubTypes({
         @JsonSubTypes.Type(value = Read.class, name = "read"),
         @JsonSubTypes.Type(value = Write.class, name = "write"),
         @JsonSubTypes.Type(value = Check.class, name = "check"),
-        @JsonSubTypes.Type(value = Fill.class, name = "fill")
+        @JsonSubTypes.Type(value = Fill.class, name = "fill"),
+        @JsonSubTypes.Type(value = Smi.class, name = "smi"),
+        @JsonSubTypes.Type(value = Rsm.class, name = "rsm")
     })
     sealed interface Step {
         /// The step's word.
@@ -96,6 +98,22 @@ record ProgramRequest(
         @Override
         public String op() {
             return "fill";
+        }
+    }
+
+    /// A system management interrupt arrives.
+    record Smi() implements Step {
+        @Override
+        public String op() {
+            return "smi";
+        }
+    }
+
+    /// Leaves system management mode.
+    record Rsm() implements Step {
+        @Override
+        public String op() {
+            return "rsm";
         }
     }
 

@@ -3,6 +3,7 @@ package dev.mdev.host.machine;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.core.device.Mdev;
+import dev.mdev.core.memslot.SmmDesign;
 import dev.mdev.core.vm.AttachedDevice;
 import dev.mdev.core.vm.GuestProgram;
 import dev.mdev.core.vm.ProgramResult;
@@ -53,6 +54,7 @@ class ProgramService {
         return ProgramView.of(
                 request,
                 result,
+                machine.spec().smm() != SmmDesign.NONE,
                 faultsBefore.entrySet().stream()
                         .map(before -> deviceSince(before.getKey(), before.getValue()))
                         .toList());

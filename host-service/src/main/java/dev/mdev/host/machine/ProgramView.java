@@ -25,6 +25,9 @@ record ProgramView(ProgramResult.End end, List<Step> steps, List<Device> devices
     /// @param mismatches of a `check`
     /// @param mmioExits accesses, or pieces of them, without mapped memory
     /// @param unassigned those of them without any target
+    /// @param inSmm of a machine with system management mode: whether the processor was in it at
+    ///   the end of the step
+    /// @param addressSpace of such a machine: the address space that the accesses used
     /// @param fault why it stopped early, if it did
     record Step(
             String op,
@@ -34,6 +37,8 @@ record ProgramView(ProgramResult.End end, List<Step> steps, List<Device> devices
             @Nullable Mismatch firstMismatch,
             long mmioExits,
             long unassigned,
+            @Nullable Boolean inSmm,
+            @Nullable Integer addressSpace,
             long micros,
             @Nullable Fault fault) {}
 
@@ -51,15 +56,17 @@ record ProgramView(ProgramResult.End end, List<Step> steps, List<Device> devices
     /// @param residentPages pages mapped at its end
     record Device(UUID mdev, long faults, long residentPages) {}
 
-    static ProgramView of(ProgramRequest request, ProgramResult result, List<Device> devices) {
+    /// @param smm whether the machine has system management mode
+    static ProgramView of(
+            ProgramRequest request, ProgramResult result, boolean smm, List<Device> devices) {
         List<Step> steps = new ArrayList<>();
         for (int i = 0; i < result.steps().size(); i++) {
-            steps.add(step(request.steps().get(i), result.steps().get(i)));
+            steps.add(step(request.steps().get(i), result.steps().get(i), smm));
         }
         return new ProgramView(result.end(), steps, devices);
     }
 
-    private static Step step(ProgramRequest.Step asked, StepResult result) {
+    private static Step step(ProgramRequest.Step asked, StepResult result, boolean smm) {
         boolean reads = asked instanceof ProgramRequest.Read;
         boolean checks = asked instanceof ProgramRequest.Check;
         return new Step(
@@ -70,6 +77,8 @@ record ProgramView(ProgramResult.End end, List<Step> steps, List<Device> devices
                 result.firstMismatch().map(ProgramView::mismatch).orElse(null),
                 result.mmioExits(),
                 result.unassigned(),
+                smm ? (Boolean) result.inSmm() : null,
+                smm ? (Integer) result.addressSpace() : null,
                 result.durationNanos() / 1000,
                 result.fault().map(ProgramView::fault).orElse(null));
     }

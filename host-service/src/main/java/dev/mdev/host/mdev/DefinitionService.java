@@ -5,7 +5,14 @@ import dev.mdev.api.MdevException;
 import dev.mdev.core.bus.MdevBus;
 import dev.mdev.core.device.ParentException;
 import dev.mdev.core.ledger.MdevDefinition;
-import dev.mdev.host.problem.Problem;
+import dev.mdev.host.access.Caller;
+import dev.mdev.host.access.Claims;
+import dev.mdev.host.access.Cost;
+import dev.mdev.host.access.Subject;
+import dev.mdev.host.access.Visibility;
+import dev.mdev.host.label.Labels;
+import dev.mdev.host.label.MergePatch;
+import dev.mdev.host.label.Metadata;
 import dev.mdev.host.problem.ProblemException;
 import dev.mdev.host.problem.Violation;
 
@@ -21,22 +28,35 @@ import java.util.UUID;
 @Service
 class DefinitionService {
     private final MdevBus bus;
+    private final Claims claims;
+    private final Visibility visibility;
+    private final Labels labels;
 
-    DefinitionService(MdevBus bus) {
+    DefinitionService(MdevBus bus, Claims claims, Visibility visibility, Labels labels) {
         this.bus = bus;
+        this.claims = claims;
+        this.visibility = visibility;
+        this.labels = labels;
     }
 
     /// The result of [#define].
     ///
     /// @param now whether this call created the definition
-    record Defined(MdevDefinition definition, boolean now) {}
+    /// @param changed whether this call changed an older one
+    record Defined(MdevDefinition definition, boolean now, boolean changed) {}
 
+    /// The definitions that the caller sees.
     List<MdevDefinition> list() {
-        return bus.definitions();
+        Caller caller = Caller.current();
+        return bus.definitions().stream()
+                .filter(it -> visibility.seesMdev(caller, it.uuid()))
+                .toList();
     }
 
     private Optional<MdevDefinition> find(UUID uuid) {
-        return list().stream().filter(definition -> definition.uuid().equals(uuid)).findFirst();
+        return bus.definitions().stream()
+                .filter(definition -> definition.uuid().equals(uuid))
+                .findFirst();
     }
 
     /// A definition by its uuid.
@@ -48,49 +68,120 @@ class DefinitionService {
                         () -> ProblemException.notFound("mdev=%s is not defined".formatted(uuid)));
     }
 
-    /// Writes a definition; if it exists, changes its autostart. An active device of the uuid must
-    /// match.
+    /// Writes a definition; if it exists, changes its autostart and attributes. An active device of
+    /// the uuid must match.
     ///
     /// @throws MdevException EEXIST if a different device has the uuid
     /// @throws ProblemException if there is a different definition, or the parent has no such type
     Defined define(UUID uuid, DefinitionSpec spec) {
-        MdevDefinition wanted =
-                new MdevDefinition(
-                        uuid,
-                        spec.parent(),
-                        spec.type(),
-                        spec.autostart() != null && spec.autostart());
-        requireType(wanted);
-        try {
+        Metadata metadata = spec.metadata();
+        Defined defined =
+                define(
+                        new MdevDefinition(
+                                uuid,
+                                spec.parent(),
+                                typeOf(spec.parent(), spec.type()),
+                                spec.autostart() != null && spec.autostart(),
+                                AttributeSpec.attributes(spec.attributes())));
+        if (spec.hasMetadata()) {
+            labels.set(Subject.mdev(uuid), metadata);
+        }
+        return defined;
+    }
+
+    /// What is written beside a definition.
+    Metadata metadata(UUID uuid) {
+        return labels.of(Subject.mdev(uuid));
+    }
+
+    /// Changes what is written beside it.
+    ///
+    /// @throws ProblemException if there is none, or the patch is invalid
+    void patch(UUID uuid, MergePatch patch) {
+        get(uuid);
+        labels.change(Subject.mdev(uuid), patch::applyTo);
+    }
+
+    DefinitionView view(MdevDefinition definition) {
+        return DefinitionView.of(definition, metadata(definition.uuid()));
+    }
+
+    /// @throws ProblemException if there is none
+    DefinitionView view(UUID uuid) {
+        return view(get(uuid));
+    }
+
+    private Defined define(MdevDefinition wanted) {
+        UUID uuid = wanted.uuid();
+        boolean isNew = bus.status(uuid).isEmpty();
+        try (Claims.Making making =
+                claims.claim(
+                        Subject.mdev(uuid),
+                        Caller.current(),
+                        costOf(wanted.parent(), wanted.type()))) {
             bus.define(wanted);
-            return new Defined(wanted, true);
+            making.settle();
+            if (isNew) {
+                // Of something older with this uuid.
+                labels.set(Subject.mdev(uuid), Metadata.NONE);
+            }
+            return new Defined(wanted, true, false);
         } catch (MdevException e) {
             Optional<MdevDefinition> there = find(uuid);
             if (e.errno() != Errno.EEXIST || there.isEmpty()) {
                 throw e;
             }
-            return new Defined(change(there.get(), wanted), false);
+            if (there.get().equals(wanted)) {
+                return new Defined(wanted, false, false);
+            }
+            bus.redefine(wanted);
+            return new Defined(wanted, false, true);
         }
     }
 
-    private MdevDefinition change(MdevDefinition there, MdevDefinition wanted) {
-        if (there.equals(wanted)) {
-            return there;
-        }
-        if (!there.withAutostart(wanted.autostart()).equals(wanted)) {
-            throw new ProblemException(Problem.EXISTS, "defined, and different: " + there);
-        }
-        return bus.setAutostart(there.uuid(), wanted.autostart());
-    }
-
-    /// A parent that is not there may have any type when it comes.
-    private void requireType(MdevDefinition wanted) {
+    /// Writes the definition in a file of mdevctl, as [#define] does.
+    ImportView.FileView importFile(MdevctlFile file) {
         try {
-            var _ = bus.parent(wanted.parent()).type(wanted.type());
+            MdevctlFile.Parsed parsed = file.parse();
+            Defined defined =
+                    define(
+                            new MdevDefinition(
+                                    parsed.uuid(),
+                                    parsed.parent(),
+                                    typeOf(parsed.parent(), parsed.type()),
+                                    parsed.autostart(),
+                                    parsed.attributes()));
+            return new ImportView.FileView(
+                    file.path(),
+                    defined.now()
+                            ? ImportView.Outcome.DEFINED
+                            : defined.changed()
+                                    ? ImportView.Outcome.CHANGED
+                                    : ImportView.Outcome.UNCHANGED,
+                    null);
+        } catch (MdevException | ProblemException e) {
+            return new ImportView.FileView(file.path(), ImportView.Outcome.REFUSED, e.getMessage());
+        }
+    }
+
+    private Cost costOf(String parent, String type) {
+        try {
+            return Cost.ofDevice(bus.parent(parent).type(type));
+        } catch (ParentException e) {
+            return Cost.ofUnknownDevice();
+        }
+    }
+
+    /// The id of a type. A parent that is not there may have any type when it comes.
+    private String typeOf(String parent, String idOrName) {
+        visibility.requireParent(Caller.current(), parent);
+        try {
+            return bus.parent(parent).type(idOrName).id();
         } catch (ParentException e) {
             if (e.reason() == ParentException.Reason.NO_SUCH_TYPE) {
                 throw ProblemException.invalid(List.of(new Violation("/type", e.getMessage())));
             }
+            return idOrName;
         }
     }
 

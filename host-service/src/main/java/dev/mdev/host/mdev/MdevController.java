@@ -1,16 +1,23 @@
 package dev.mdev.host.mdev;
 
+import dev.mdev.core.device.Activity;
+import dev.mdev.core.ledger.Owner;
+import dev.mdev.host.label.MergePatch;
+import dev.mdev.host.label.Selector;
 import dev.mdev.host.problem.ProblemException;
 import dev.mdev.host.problem.Violation;
 import dev.mdev.host.web.Items;
+import dev.mdev.host.web.Paging;
 
 import jakarta.validation.Valid;
 
 import org.jspecify.annotations.Nullable;
 import org.springframework.http.HttpStatus;
+import org.springframework.http.MediaType;
 import org.springframework.http.ResponseEntity;
 import org.springframework.web.bind.annotation.DeleteMapping;
 import org.springframework.web.bind.annotation.GetMapping;
+import org.springframework.web.bind.annotation.PatchMapping;
 import org.springframework.web.bind.annotation.PathVariable;
 import org.springframework.web.bind.annotation.PostMapping;
 import org.springframework.web.bind.annotation.PutMapping;
@@ -38,11 +45,20 @@ class MdevController {
     }
 
     @GetMapping
-    Items<MdevView> list(@RequestParam(required = false) @Nullable String parent) {
-        return new Items<>(
-                mdevs.list().stream()
-                        .filter(mdev -> parent == null || mdev.parent().equals(parent))
-                        .toList());
+    Items<MdevView> list(
+            @RequestParam(required = false) @Nullable String parent,
+            @RequestParam(required = false) @Nullable String type,
+            @RequestParam(required = false) @Nullable String machine,
+            @RequestParam(required = false) @Nullable Activity activity,
+            @RequestParam(required = false) @Nullable Owner owner,
+            @RequestParam(required = false) @Nullable Boolean defined,
+            @RequestParam(required = false) @Nullable List<String> label,
+            @RequestParam(defaultValue = Paging.DEFAULT_LIMIT) int limit,
+            @RequestParam(required = false) @Nullable String after) {
+        return mdevs.list(
+                new MdevFilter(parent, type, machine, activity, owner, defined),
+                Selector.of(label),
+                new Paging(limit, after));
     }
 
     @PostMapping
@@ -68,6 +84,15 @@ class MdevController {
 
     @GetMapping("/{uuid}")
     MdevView read(@PathVariable UUID uuid) {
+        return mdevs.view(uuid);
+    }
+
+    /// Changes the display name, the description and the labels.
+    @PatchMapping(
+            path = "/{uuid}",
+            consumes = {MergePatch.TYPE, MediaType.APPLICATION_JSON_VALUE})
+    MdevView patch(@PathVariable UUID uuid, @RequestBody MergePatch patch) {
+        mdevs.patch(uuid, patch);
         return mdevs.view(uuid);
     }
 

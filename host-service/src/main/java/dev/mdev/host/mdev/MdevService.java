@@ -1,20 +1,35 @@
 package dev.mdev.host.mdev;
 
+import dev.mdev.api.Attribute;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
+import dev.mdev.api.MdevType;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.core.bus.MdevBus;
 import dev.mdev.core.bus.MdevStatus;
 import dev.mdev.core.device.Mdev;
+import dev.mdev.core.device.Parent;
 import dev.mdev.core.device.ParentException;
 import dev.mdev.core.driver.DriverException;
 import dev.mdev.core.ledger.MdevDefinition;
+import dev.mdev.host.access.Caller;
+import dev.mdev.host.access.Claims;
+import dev.mdev.host.access.Cost;
+import dev.mdev.host.access.Subject;
+import dev.mdev.host.access.Visibility;
 import dev.mdev.host.event.Event;
 import dev.mdev.host.event.EventLog;
+import dev.mdev.host.label.Labels;
+import dev.mdev.host.label.MergePatch;
+import dev.mdev.host.label.Metadata;
+import dev.mdev.host.label.Selector;
 import dev.mdev.host.problem.Problem;
 import dev.mdev.host.problem.ProblemException;
 import dev.mdev.host.problem.Violation;
+import dev.mdev.host.web.Items;
+import dev.mdev.host.web.Paging;
 
+import org.jspecify.annotations.Nullable;
 import org.springframework.stereotype.Service;
 
 import java.util.List;
@@ -28,19 +43,40 @@ import java.util.UUID;
 public class MdevService {
     private final MdevBus bus;
     private final EventLog events;
+    private final Claims claims;
+    private final Visibility visibility;
+    private final Labels labels;
 
-    MdevService(MdevBus bus, EventLog events) {
+    MdevService(MdevBus bus, EventLog events, Claims claims, Visibility visibility, Labels labels) {
         this.bus = bus;
         this.events = events;
+        this.claims = claims;
+        this.visibility = visibility;
+        this.labels = labels;
     }
 
-    /// Everything that is known: existing devices of any owner, and definitions.
-    List<MdevView> list() {
-        return bus.statuses().stream().map(this::view).toList();
+    /// What the caller sees: existing devices of any owner, and definitions.
+    Items<MdevView> list(MdevFilter filter, Selector selector, Paging paging) {
+        Caller caller = Caller.current();
+        return paging.sorted(
+                        bus.statuses().stream()
+                                .filter(filter)
+                                .filter(it -> selector.test(labels.of(Subject.mdev(it.uuid()))))
+                                .filter(it -> visibility.seesMdev(caller, it)),
+                        it -> it.uuid().toString())
+                .map(this::view);
     }
 
     private MdevView view(MdevStatus status) {
-        return MdevView.of(status, bus.find(status.uuid()));
+        return MdevView.of(
+                status,
+                bus.find(status.uuid()),
+                kernelView(status),
+                labels.of(Subject.mdev(status.uuid())));
+    }
+
+    private @Nullable KernelView kernelView(MdevStatus status) {
+        return status.node().map(KernelView::of).orElse(null);
     }
 
     /// The known facts about a device.
@@ -80,18 +116,31 @@ public class MdevService {
     /// @throws ProblemException if there is no such parent or type, the parent is leaving, or the
     ///   driver failed
     MdevView create(UUID uuid, MdevSpec spec) {
+        Caller caller = Caller.current();
+        visibility.requireParent(caller, spec.parent());
         try {
-            var _ = bus.parent(spec.parent()).type(spec.type());
+            MdevType type = bus.parent(spec.parent()).type(spec.type());
+            List<Attribute> attributes = AttributeSpec.attributes(spec.attributes());
+            Metadata metadata = spec.metadata();
             if (spec.autostart() != null && !spec.persists()) {
                 throw invalid("/autostart", "only a device that persists starts by itself");
             }
-            Mdev made =
-                    spec.persists()
-                            ? bus.create(
-                                    new MdevDefinition(
-                                            uuid, spec.parent(), spec.type(), spec.autostarts()))
-                            : bus.create(uuid, spec.parent(), spec.type());
-            return view(made.uuid());
+            try (Claims.Making making =
+                    claims.claim(Subject.mdev(uuid), caller, Cost.ofDevice(type))) {
+                Mdev made =
+                        spec.persists()
+                                ? bus.create(
+                                        new MdevDefinition(
+                                                uuid,
+                                                spec.parent(),
+                                                type.id(),
+                                                spec.autostarts(),
+                                                attributes))
+                                : bus.create(uuid, spec.parent(), type.id(), attributes);
+                making.settle();
+                note(made.uuid(), metadata);
+                return view(made.uuid());
+            }
         } catch (ParentException e) {
             throw switch (e.reason()) {
                 case NO_SUCH_PARENT -> invalid("/parent", e.getMessage());
@@ -99,6 +148,61 @@ public class MdevService {
                 case NOT_PRESENT -> e;
             };
         }
+    }
+
+    /// Makes a device for a state that will be restored into it, on a parent that the caller sees.
+    ///
+    /// @param driver the driver's name
+    /// @param typeId the type's id
+    /// @param parentName null for any parent with the driver and the type
+    /// @throws MdevException EINVAL if there is no such parent; EEXIST if the uuid is in use,
+    ///   EUSERS if the device does not fit
+    public Mdev createForState(
+            UUID uuid, String driver, String typeId, @Nullable String parentName) {
+        Caller caller = Caller.current();
+        List<Parent> parents =
+                bus.parents().stream()
+                        .filter(it -> it.driverName().equals(driver))
+                        .filter(it -> parentName == null || it.name().equals(parentName))
+                        .filter(it -> visibility.seesParent(caller, it.name()))
+                        .filter(it -> it.types().stream().anyMatch(t -> t.id().equals(typeId)))
+                        .toList();
+        if (parents.isEmpty()) {
+            throw new MdevException(
+                    Errno.EINVAL,
+                    "no parent%s has driver=%s type=%s"
+                            .formatted(parentName == null ? "" : "=" + parentName, driver, typeId));
+        }
+        Parent parent =
+                parents.stream()
+                        .filter(it -> bus.available(it, it.type(typeId)) > 0)
+                        .findFirst()
+                        .orElse(parents.getFirst());
+        MdevType type = parent.type(typeId);
+        try (Claims.Making making = claims.claim(Subject.mdev(uuid), caller, Cost.ofDevice(type))) {
+            Mdev made = bus.create(uuid, parent.name(), type.id());
+            making.settle();
+            note(uuid, Metadata.NONE);
+            return made;
+        }
+    }
+
+    /// A new device has no labels of an older one. Without its labels there is no device.
+    private void note(UUID uuid, Metadata metadata) {
+        try {
+            labels.set(Subject.mdev(uuid), metadata);
+        } catch (MdevException e) {
+            bus.remove(uuid);
+            throw e;
+        }
+    }
+
+    /// Changes what is written beside a device or its definition.
+    ///
+    /// @throws ProblemException if it is unknown, or the patch invalid
+    void patch(UUID uuid, MergePatch patch) {
+        status(uuid);
+        labels.change(Subject.mdev(uuid), patch::applyTo);
     }
 
     private static ProblemException invalid(String pointer, String detail) {
@@ -119,7 +223,7 @@ public class MdevService {
                 throw e;
             }
             MdevStatus there = bus.status(uuid).orElseThrow(() -> beingChanged(uuid));
-            if (!there.parent().equals(spec.parent()) || !there.type().equals(spec.type())) {
+            if (!there.parent().equals(spec.parent()) || !isType(there, spec)) {
                 throw new ProblemException(
                         Problem.EXISTS,
                         "mdev=%s exists, and is different: parent=%s type=%s"
@@ -130,6 +234,9 @@ public class MdevService {
             if (spec.persists()) {
                 persist(there, spec.autostarts());
             }
+            if (spec.hasMetadata()) {
+                labels.set(Subject.mdev(uuid), spec.metadata());
+            }
             return new Ensured(view(uuid), false);
         }
     }
@@ -139,8 +246,14 @@ public class MdevService {
         if (definition.isEmpty()) {
             bus.promote(there.uuid(), autostart);
         } else if (definition.get().autostart() != autostart) {
-            bus.setAutostart(there.uuid(), autostart);
+            bus.redefine(definition.get().withAutostart(autostart));
         }
+    }
+
+    /// A request may name a type by its name.
+    private boolean isType(MdevStatus there, MdevSpec spec) {
+        return there.type().equals(spec.type())
+                || there.type().equals(bus.parent(spec.parent()).type(spec.type()).id());
     }
 
     private static void requireSettled(MdevStatus there) {
@@ -164,13 +277,20 @@ public class MdevService {
     ///   not fit
     /// @throws ProblemException if its parent is not there or leaving, or the driver fails
     MdevView start(UUID uuid) {
-        try {
+        try (Claims.Making making =
+                claims.claim(Subject.mdev(uuid), Caller.current(), costOf(uuid))) {
             bus.start(uuid);
+            making.settle();
         } catch (ParentException e) {
             // The path is right: what the definition names is not there now.
             throw ProblemException.wrongState(e);
         }
         return view(uuid);
+    }
+
+    private Cost costOf(UUID uuid) {
+        MdevStatus status = status(uuid);
+        return Cost.ofDevice(bus.parent(status.parent()).type(status.type()));
     }
 
     /// Ends a device; its definition stays. The host scrubs its pages.
@@ -230,6 +350,6 @@ public class MdevService {
         Mdev mdev = get(uuid);
         bus.reset(uuid);
         mdev.runFirmware();
-        events.add(Event.Kind.MDEV_RESET, "mdevs/" + uuid, "");
+        events.add(Event.Kind.MDEV_RESET, "mdevs/" + uuid, "by=operator");
     }
 }

@@ -1,16 +1,21 @@
 package dev.mdev.host.mdev;
 
+import dev.mdev.api.Attribute;
 import dev.mdev.api.PoolShare;
 import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.core.bus.MdevStatus;
 import dev.mdev.core.device.Mdev;
+import dev.mdev.core.ledger.MdevDefinition;
+import dev.mdev.host.label.Metadata;
+import dev.mdev.host.web.Tagged;
 
 import org.jspecify.annotations.Nullable;
 
 import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
+import java.util.SortedMap;
 import java.util.UUID;
 
 /// A device, as clients see it.
@@ -18,12 +23,16 @@ import java.util.UUID;
 /// @param state its facts
 /// @param created when it was created or adopted; only of a usable device: active and not foreign.
 ///   All others have no `overdue` either, zeroes, and empty lists
-/// @param machine its holder, if any
+/// @param machine its holder, if any; of a device in the kernel, the processes that use it
 /// @param faults answered faults of guests, without pages mapped ahead
 /// @param residentPages pages mapped now
 /// @param overdue the driver callback that exceeds its deadline, if any
 /// @param regions the regions that a guest sees
 /// @param share its pages of the parent's pools
+/// @param attributes the settings of its definition, in their order
+/// @param kernel how a program outside this service gets it, if it lives in the kernel
+/// @param displayName a name for people
+/// @param labels words to select by; its definition has the same
 record MdevView(
         UUID uuid,
         String parent,
@@ -35,7 +44,13 @@ record MdevView(
         long residentPages,
         @Nullable String overdue,
         List<Region> regions,
-        List<Share> share) {
+        List<Share> share,
+        List<Attribute> attributes,
+        @Nullable KernelView kernel,
+        @Nullable String displayName,
+        @Nullable String description,
+        SortedMap<String, String> labels)
+        implements Tagged {
 
     /// A region of the device.
     record Region(
@@ -45,11 +60,30 @@ record MdevView(
     record Share(String pool, long pages, int extents) {}
 
     /// @param mdev the device, if it is usable
-    static MdevView of(MdevStatus status, Optional<Mdev> mdev) {
-        return mdev.map(it -> of(status, it)).orElseGet(() -> of(status));
+    static MdevView of(
+            MdevStatus status,
+            Optional<Mdev> mdev,
+            @Nullable KernelView kernel,
+            Metadata metadata) {
+        return mdev.map(it -> of(status, it, kernel, metadata))
+                .orElseGet(() -> of(status, kernel, metadata));
     }
 
-    private static MdevView of(MdevStatus status) {
+    @Override
+    public String etag() {
+        return Tagged.of(
+                uuid,
+                parent,
+                type,
+                state.autostart() == null ? "undefined" : state.autostart(),
+                state.owner(),
+                state.activity(),
+                machine == null ? "idle" : machine,
+                attributes,
+                new Metadata(displayName, description, labels));
+    }
+
+    private static MdevView of(MdevStatus status, @Nullable KernelView kernel, Metadata metadata) {
         return new MdevView(
                 status.uuid(),
                 status.parent(),
@@ -61,10 +95,20 @@ record MdevView(
                 0,
                 null,
                 List.of(),
-                List.of());
+                List.of(),
+                attributes(status),
+                kernel,
+                metadata.displayName(),
+                metadata.description(),
+                metadata.labels());
     }
 
-    private static MdevView of(MdevStatus status, Mdev mdev) {
+    private static List<Attribute> attributes(MdevStatus status) {
+        return status.definition().map(MdevDefinition::attributes).orElse(List.of());
+    }
+
+    private static MdevView of(
+            MdevStatus status, Mdev mdev, @Nullable KernelView kernel, Metadata metadata) {
         return new MdevView(
                 mdev.uuid(),
                 mdev.parent().name(),
@@ -76,7 +120,12 @@ record MdevView(
                 mdev.residentPages(),
                 mdev.overdueCallback().orElse(null),
                 mdev.regions().stream().map(region -> region(mdev, region)).toList(),
-                mdev.share().stream().map(MdevView::share).toList());
+                mdev.share().stream().map(MdevView::share).toList(),
+                attributes(status),
+                kernel,
+                metadata.displayName(),
+                metadata.description(),
+                metadata.labels());
     }
 
     private static Region region(Mdev mdev, RegionInfo region) {

@@ -1,12 +1,9 @@
 package dev.mdev.host.mdev;
 
-import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.core.bus.MdevBus;
-import dev.mdev.core.driver.DriverException;
-import dev.mdev.host.problem.ContentTooLargeException;
-import dev.mdev.host.problem.Problem;
 import dev.mdev.host.problem.ProblemException;
+import dev.mdev.host.problem.StreamProblems;
 import dev.mdev.host.problem.TransferTooLongException;
 import dev.mdev.host.web.TransferLimit;
 
@@ -51,21 +48,9 @@ class StateService {
     /// @throws TransferTooLongException if it does not arrive in time
     void restore(UUID uuid, InputStream in) throws IOException {
         var _ = mdevs.get(uuid);
-        try {
+        StreamProblems.read(() -> {
             bus.restore(uuid, limit.limited(in));
-        } catch (MdevException e) {
-            if (e.errno() == Errno.EPROTO && !(e instanceof DriverException)) {
-                throw malformed(e.getMessage());
-            }
-            throw e;
-        } catch (ContentTooLargeException | TransferTooLongException e) {
-            throw e;
-        } catch (IOException e) {
-            throw malformed("the state cannot be read to its end: " + e);
-        }
-    }
-
-    private static ProblemException malformed(String what) {
-        return new ProblemException(Problem.MALFORMED, what);
+            return uuid;
+        });
     }
 }

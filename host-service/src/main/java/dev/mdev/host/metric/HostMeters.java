@@ -6,9 +6,13 @@ import dev.mdev.core.capacity.PoolExtent;
 import dev.mdev.core.capacity.PoolUsage;
 import dev.mdev.core.device.Activity;
 import dev.mdev.core.device.Parent;
+import dev.mdev.core.elastic.ElasticCounters;
+import dev.mdev.core.elastic.ElasticPool;
+import dev.mdev.core.elastic.ElasticUsage;
 import dev.mdev.host.machine.MachineService;
 import dev.mdev.host.parent.Availability;
 
+import io.micrometer.core.instrument.FunctionCounter;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 
@@ -88,7 +92,46 @@ class HostMeters {
                 pool,
                 "largest_free_extent",
                 it -> usageOf(it, pool, PoolUsage::largestFreePages));
+        addPool(parent, pool, "reclaimable", it -> usageOf(it, pool, PoolUsage::reclaimablePages));
         addPool(parent, pool, "quarantined", it -> quarantined(it, pool));
+        ElasticPool elastic = parent.elastic().get(pool);
+        if (elastic != null) {
+            addElastic(parent, elastic, pool, "guaranteed", ElasticUsage::minPages);
+            addElastic(parent, elastic, pool, "used", ElasticUsage::usedPages);
+            addElastic(parent, elastic, pool, "stored", ElasticUsage::storedPages);
+            addMoved(parent, pool, "evicted", elastic.counters(), ElasticCounters::evictedPages);
+            addMoved(parent, pool, "returned", elastic.counters(), ElasticCounters::returnedPages);
+            addMoved(
+                    parent,
+                    pool,
+                    "returned_soon",
+                    elastic.counters(),
+                    ElasticCounters::returnedSoonPages);
+            addMoved(parent, pool, "refused", elastic.counters(), ElasticCounters::refusedPages);
+        }
+    }
+
+    private void addElastic(
+            Parent parent,
+            ElasticPool elastic,
+            String pool,
+            String state,
+            ToLongFunction<ElasticUsage> value) {
+        addPool(parent, pool, state, _ -> elastic.usage().stream().mapToLong(value).sum());
+    }
+
+    private void addMoved(
+            Parent parent,
+            String pool,
+            String what,
+            ElasticCounters counters,
+            ToDoubleFunction<ElasticCounters> value) {
+        FunctionCounter.builder("mdevhost.parent.pool.moves", counters, value)
+                .description("Pages of elastic shares that were taken away or came back")
+                .tag("parent", parent.name())
+                .tag("pool", pool)
+                .tag("what", what)
+                .register(registry);
     }
 
     private void addPool(Parent parent, String pool, String state, ToDoubleFunction<Parent> value) {

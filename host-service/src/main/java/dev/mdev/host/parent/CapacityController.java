@@ -2,6 +2,8 @@ package dev.mdev.host.parent;
 
 import dev.mdev.core.bus.MdevBus;
 import dev.mdev.core.capacity.DefragPlan;
+import dev.mdev.host.access.Caller;
+import dev.mdev.host.access.Visibility;
 import dev.mdev.host.problem.Problem;
 import dev.mdev.host.problem.ProblemException;
 
@@ -16,25 +18,35 @@ import org.springframework.web.bind.annotation.RequestMapping;
 import org.springframework.web.bind.annotation.ResponseStatus;
 import org.springframework.web.bind.annotation.RestController;
 
+import java.util.UUID;
+import java.util.function.Predicate;
+
 /// `/api/v1/parents/{name}`: a parent's capacity, and making room.
 @RestController
 @RequestMapping("/api/v1/parents/{name}")
 class CapacityController {
     private final MdevBus bus;
+    private final Visibility visibility;
 
-    CapacityController(MdevBus bus) {
+    CapacityController(MdevBus bus, Visibility visibility) {
         this.bus = bus;
+        this.visibility = visibility;
     }
 
     @GetMapping("/capacity")
     CapacityView capacity(@PathVariable String name) {
-        return CapacityView.of(bus, bus.parent(name));
+        return CapacityView.of(bus, bus.parent(name), sight());
+    }
+
+    private Predicate<UUID> sight() {
+        Caller caller = Caller.current();
+        return uuid -> visibility.seesMdev(caller, uuid);
     }
 
     /// Whether one more device of a type fits; if not, why, and which moves would make room.
     @GetMapping("/types/{type}/explain")
     FitView explain(@PathVariable String name, @PathVariable String type) {
-        return FitView.of(bus.explain(name, type));
+        return FitView.of(bus.explain(name, type), sight());
     }
 
     /// Applies a plan, if it is still the one that the client saw.

@@ -18,12 +18,16 @@ public enum Problem {
     MALFORMED(HttpStatus.BAD_REQUEST, "The request cannot be read"),
     /// The request is readable but invalid; `violations` names the places.
     INVALID(HttpStatus.UNPROCESSABLE_CONTENT, "The request is invalid"),
+    /// The request has no valid credentials, and needs some.
+    UNAUTHENTICATED(HttpStatus.UNAUTHORIZED, "Not authenticated"),
     /// The path or the body names something that does not exist.
     NOT_FOUND(HttpStatus.NOT_FOUND, "Not found"),
     /// The path exists; the method does not.
     METHOD_NOT_ALLOWED(HttpStatus.METHOD_NOT_ALLOWED, "Method not allowed"),
     /// The client accepts no available format.
     NOT_ACCEPTABLE(HttpStatus.NOT_ACCEPTABLE, "No acceptable format"),
+    /// The body did not arrive in time.
+    REQUEST_TIMEOUT(HttpStatus.REQUEST_TIMEOUT, "The request did not arrive in time"),
     /// The format of the body is not supported.
     UNSUPPORTED_MEDIA_TYPE(
             HttpStatus.UNSUPPORTED_MEDIA_TYPE, "The format of the body is not supported"),
@@ -37,6 +41,10 @@ public enum Problem {
     NO_CAPACITY(HttpStatus.CONFLICT, "It does not fit"),
     /// Its state does not allow this.
     WRONG_STATE(HttpStatus.CONFLICT, "Its state does not allow this"),
+    /// It is not as the client saw it: `If-Match` names an older state.
+    CHANGED(HttpStatus.PRECONDITION_FAILED, "It has changed"),
+    /// The client sends more requests than it may; `Retry-After` says when to go on.
+    TOO_MANY_REQUESTS(HttpStatus.TOO_MANY_REQUESTS, "Too many requests"),
     /// Not permitted.
     DENIED(HttpStatus.FORBIDDEN, "Not permitted"),
     /// This host or this driver cannot do this at all.
@@ -92,6 +100,7 @@ public enum Problem {
             case StoreException store -> store.isFull() ? STORE_FULL : STORE_FAILED;
             // What the driver's error number means is the driver's: an ENODEV of its firmware must
             // not tell the client that its path is wrong.
+            case DriverException driver when driver.isAgreed() -> of(driver.errno());
             case DriverException driver ->
                     driver.errno() == Errno.ETIMEDOUT ? TIMED_OUT : DRIVER_FAILED;
             case ParentException parent
@@ -123,8 +132,6 @@ public enum Problem {
     public static Problem ofStatus(int httpStatus) {
         return switch (httpStatus) {
             case 400 -> MALFORMED;
-            case 401, 403 -> DENIED;
-            case 408 -> TIMED_OUT;
             default ->
                     Arrays.stream(values())
                             .filter(problem -> problem.status.value() == httpStatus)
@@ -136,9 +143,18 @@ public enum Problem {
     /// Whether the same request may succeed later without any change.
     public boolean retryable() {
         return switch (this) {
-            case BUSY, NO_CAPACITY, UNAVAILABLE, NO_MEMORY, TIMED_OUT, STORE_FULL -> true;
+            case BUSY,
+                    NO_CAPACITY,
+                    UNAVAILABLE,
+                    NO_MEMORY,
+                    TIMED_OUT,
+                    STORE_FULL,
+                    REQUEST_TIMEOUT,
+                    TOO_MANY_REQUESTS ->
+                    true;
             case MALFORMED,
                     INVALID,
+                    UNAUTHENTICATED,
                     NOT_FOUND,
                     METHOD_NOT_ALLOWED,
                     NOT_ACCEPTABLE,
@@ -146,6 +162,7 @@ public enum Problem {
                     CONTENT_TOO_LARGE,
                     EXISTS,
                     WRONG_STATE,
+                    CHANGED,
                     DENIED,
                     NOT_SUPPORTED,
                     DRIVER_FAILED,

@@ -50,7 +50,14 @@ class ProblemAdvice extends ResponseEntityExceptionHandler {
 
     @ExceptionHandler
     ResponseEntity<Object> onProblem(ProblemException e) {
-        return answer(Problems.of(e), new HttpHeaders());
+        HttpHeaders headers = new HttpHeaders();
+        if (e.problem() == Problem.UNAUTHENTICATED) {
+            headers.set(HttpHeaders.WWW_AUTHENTICATE, "Bearer realm=\"mdev\"");
+        }
+        if (e.problem() == Problem.TOO_MANY_REQUESTS) {
+            headers.set(HttpHeaders.RETRY_AFTER, "1");
+        }
+        return answer(Problems.of(e), headers);
     }
 
     /// The query, or a body that the container reads as one, has broken escapes.
@@ -66,6 +73,14 @@ class ProblemAdvice extends ResponseEntityExceptionHandler {
         // The rest of the body stays unread, so this connection cannot carry another request.
         headers.set(HttpHeaders.CONNECTION, "close");
         return answer(Problems.of(Problem.CONTENT_TOO_LARGE, e.getMessage()), headers);
+    }
+
+    @ExceptionHandler
+    ResponseEntity<Object> onRequestTimeout(RequestTimeoutException e) {
+        HttpHeaders headers = new HttpHeaders();
+        // As above.
+        headers.set(HttpHeaders.CONNECTION, "close");
+        return answer(Problems.of(Problem.REQUEST_TIMEOUT, e.getMessage()), headers);
     }
 
     @ExceptionHandler
@@ -122,6 +137,9 @@ class ProblemAdvice extends ResponseEntityExceptionHandler {
         for (Throwable cause = e; cause != null; cause = cause.getCause()) {
             if (cause instanceof ContentTooLargeException tooLarge) {
                 return onTooLarge(tooLarge);
+            }
+            if (cause instanceof RequestTimeoutException timeout) {
+                return onRequestTimeout(timeout);
             }
             if (cause instanceof ProblemException problem) {
                 return onProblem(problem);

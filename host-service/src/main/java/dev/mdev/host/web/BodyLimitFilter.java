@@ -1,6 +1,7 @@
 package dev.mdev.host.web;
 
 import dev.mdev.host.problem.ContentTooLargeException;
+import dev.mdev.host.problem.RequestTimeoutException;
 
 import jakarta.servlet.FilterChain;
 import jakarta.servlet.ReadListener;
@@ -10,6 +11,7 @@ import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletRequestWrapper;
 import jakarta.servlet.http.HttpServletResponse;
 
+import org.jspecify.annotations.Nullable;
 import org.springframework.beans.factory.annotation.Qualifier;
 import org.springframework.core.Ordered;
 import org.springframework.core.annotation.Order;
@@ -20,15 +22,20 @@ import org.springframework.web.servlet.HandlerExceptionResolver;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
+import java.net.SocketTimeoutException;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.regex.Pattern;
 
 /// Refuses bodies that are too large: at once if the length is announced, otherwise as soon as too
-/// much was read.
+/// much was read. Refuses bodies, other than a state, that stop or come too slowly.
 @Component
 @Order(Ordered.HIGHEST_PRECEDENCE + 1)
 final class BodyLimitFilter extends OncePerRequestFilter {
-    private static final Pattern STATE = Pattern.compile("/api/v1/mdevs/[^/]+/state");
+    private static final Pattern STATE = Pattern.compile("/api/v1/(mdevs|machines)/[^/]+/state");
+
+    /// The longest time of a body, other than a state: see [TransferLimit].
+    private static final Duration BODY_TIME = Duration.ofSeconds(30);
 
     private final WebProperties properties;
     private final HandlerExceptionResolver resolver;
@@ -50,27 +57,36 @@ final class BodyLimitFilter extends OncePerRequestFilter {
                     request, response, null, new ContentTooLargeException(limitBytes));
             return;
         }
-        chain.doFilter(new Limited(request, limitBytes), response);
+        chain.doFilter(
+                isState(request)
+                        ? new Limited(request, new Limit(limitBytes, null))
+                        : new Limited(request, new Limit(limitBytes, BODY_TIME)),
+                response);
     }
 
-    /// A device's state is streamed, and may be large.
+    /// A state is streamed, and may be large.
     private long limitFor(HttpServletRequest request) {
-        return STATE.matcher(request.getRequestURI()).matches()
-                ? properties.maxState().toBytes()
-                : properties.maxBody().toBytes();
+        return isState(request) ? properties.maxState().toBytes() : properties.maxBody().toBytes();
     }
+
+    private static boolean isState(HttpServletRequest request) {
+        return STATE.matcher(request.getRequestURI()).matches();
+    }
+
+    /// @param time null if another limits it
+    private record Limit(long bytes, @Nullable Duration time) {}
 
     private static final class Limited extends HttpServletRequestWrapper {
-        private final long limitBytes;
+        private final Limit limit;
 
-        Limited(HttpServletRequest request, long limitBytes) {
+        Limited(HttpServletRequest request, Limit limit) {
             super(request);
-            this.limitBytes = limitBytes;
+            this.limit = limit;
         }
 
         @Override
         public ServletInputStream getInputStream() throws IOException {
-            return new LimitedStream(super.getInputStream(), limitBytes);
+            return new LimitedStream(super.getInputStream(), limit);
         }
 
         @Override
@@ -82,32 +98,49 @@ final class BodyLimitFilter extends OncePerRequestFilter {
 
     private static final class LimitedStream extends ServletInputStream {
         private final ServletInputStream in;
-        private final long limitBytes;
+        private final Limit limit;
+        private final long startNanos = System.nanoTime();
         private long readBytes;
 
-        LimitedStream(ServletInputStream in, long limitBytes) {
+        LimitedStream(ServletInputStream in, Limit limit) {
             this.in = in;
-            this.limitBytes = limitBytes;
+            this.limit = limit;
         }
 
         @Override
         public int read() throws IOException {
-            int value = in.read();
-            count(value < 0 ? 0 : 1);
-            return value;
+            byte[] one = new byte[1];
+            return read(one, 0, 1) < 0 ? -1 : Byte.toUnsignedInt(one[0]);
         }
 
         @Override
         public int read(byte[] bytes, int offset, int length) throws IOException {
-            int got = in.read(bytes, offset, length);
+            int got = readInTime(bytes, offset, length);
             count(Math.max(got, 0));
             return got;
         }
 
+        /// A client that sends a little from time to time would keep its thread for long.
+        private int readInTime(byte[] bytes, int offset, int length) throws IOException {
+            Duration time = limit.time;
+            if (time == null) {
+                return in.read(bytes, offset, length);
+            }
+            if (System.nanoTime() - startNanos > time.toNanos()) {
+                throw new RequestTimeoutException("a body takes at most " + time);
+            }
+            try {
+                return in.read(bytes, offset, length);
+            } catch (SocketTimeoutException e) {
+                throw new RequestTimeoutException(
+                        "the body stopped after %d bytes".formatted(readBytes));
+            }
+        }
+
         private void count(int bytes) throws ContentTooLargeException {
             readBytes += bytes;
-            if (readBytes > limitBytes) {
-                throw new ContentTooLargeException(limitBytes);
+            if (readBytes > limit.bytes) {
+                throw new ContentTooLargeException(limit.bytes);
             }
         }
 

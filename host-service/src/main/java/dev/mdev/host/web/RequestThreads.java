@@ -13,6 +13,8 @@ import org.jspecify.annotations.Nullable;
 import org.slf4j.MDC;
 import org.springframework.beans.factory.ObjectProvider;
 import org.springframework.boot.webmvc.autoconfigure.WebMvcRegistrations;
+import org.springframework.security.core.context.SecurityContext;
+import org.springframework.security.core.context.SecurityContextHolder;
 import org.springframework.stereotype.Component;
 import org.springframework.web.context.request.ServletWebRequest;
 import org.springframework.web.method.HandlerMethod;
@@ -130,6 +132,7 @@ final class RequestThreads implements WebMvcRegistrations, AutoCloseable {
     private final class Worker extends FutureTask<@Nullable Object> {
         private final RequestWork work;
         private final Map<String, String> logged;
+        private final SecurityContext caller = SecurityContextHolder.getContext();
         private volatile @Nullable Thread thread;
 
         Worker(RequestWork work, Callable<@Nullable Object> controller) {
@@ -142,9 +145,11 @@ final class RequestThreads implements WebMvcRegistrations, AutoCloseable {
         public void run() {
             thread = Thread.currentThread();
             MDC.setContextMap(logged);
+            SecurityContextHolder.setContext(caller);
             try {
                 super.run();
             } finally {
+                SecurityContextHolder.clearContext();
                 MDC.clear();
             }
         }

@@ -21,7 +21,8 @@ public final class StrictUuid {
 
     private StrictUuid() {}
 
-    private static boolean isUuid(String text) {
+    /// Whether a text is a UUID in its usual form.
+    public static boolean isUuid(String text) {
         return FORM.matcher(text).matches();
     }
 

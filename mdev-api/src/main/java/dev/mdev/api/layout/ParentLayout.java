@@ -77,7 +77,23 @@ public record ParentLayout(
             requireText("name of type=" + type.id(), type.name());
             requireText("description of type=" + type.id(), type.description());
             checkDemands(type);
+            checkShared(type);
         }
+    }
+
+    /// The pools whose pages belong to no device, because a type shares them.
+    public Set<String> sharedPools() {
+        Set<String> shared = new HashSet<>();
+        types.forEach(type -> shared.addAll(type.shared()));
+        return shared;
+    }
+
+    /// The pages that all devices of a type may map, read-only.
+    public List<PfnRange> sharedPages(MdevType type) {
+        return pools.stream()
+                .filter(pool -> type.shared().contains(pool.name()))
+                .map(ResourcePool::pfns)
+                .toList();
     }
 
     private void checkPools() {
@@ -111,6 +127,22 @@ public record ParentLayout(
         }
     }
 
+    /// The host passes units from one device to another.
+    private void checkUnits(MdevType.Demand demand) {
+        for (MdevType other : types) {
+            for (MdevType.Demand its : other.demands()) {
+                require(
+                        !its.isElastic()
+                                || !its.pool().equals(demand.pool())
+                                || its.alignPages() == demand.alignPages(),
+                        "elastic demands on one pool have different units: parent=%s %s %s",
+                        name,
+                        demand,
+                        its);
+            }
+        }
+    }
+
     private void checkDemands(MdevType type) {
         Map<String, PfnRange> byName = new HashMap<>();
         pools.forEach(pool -> byName.put(pool.name(), pool.pfns()));
@@ -128,6 +160,28 @@ public record ParentLayout(
                     "type=%s demands twice of pool=%s",
                     type.id(),
                     demand.pool());
+            if (demand.isElastic()) {
+                checkUnits(demand);
+            }
+        }
+    }
+
+    private void checkShared(MdevType type) {
+        for (String pool : type.shared()) {
+            require(
+                    pools.stream().anyMatch(one -> one.name().equals(pool)),
+                    "type=%s shares pool=%s, which parent=%s has not",
+                    type.id(),
+                    cut(pool),
+                    name);
+            for (MdevType other : types) {
+                require(
+                        other.demands().stream().noneMatch(demand -> demand.pool().equals(pool)),
+                        "type=%s demands pages of pool=%s, which type=%s shares",
+                        other.id(),
+                        pool,
+                        type.id());
+            }
         }
     }
 

@@ -8,6 +8,7 @@ import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
+import java.net.http.HttpHeaders;
 import java.net.http.HttpResponse;
 import java.util.stream.Collectors;
 
@@ -19,11 +20,14 @@ final class Problems {
 
     /// The failure that an answer with a status outside 200 to 299 means.
     static Failure of(HttpResponse<byte[]> response) {
-        int status = response.statusCode();
-        String type = response.headers().firstValue("Content-Type").orElse("no type");
+        return of(response.statusCode(), response.headers(), response.body());
+    }
+
+    static Failure of(int status, HttpHeaders headers, byte[] body) {
+        String type = headers.firstValue("Content-Type").orElse("no type");
         if (type.startsWith("application/problem+json")) {
             try {
-                JsonNode problem = JsonMapper.shared().readTree(response.body());
+                JsonNode problem = JsonMapper.shared().readTree(body);
                 if (problem.isObject()) {
                     return of(status, problem);
                 }
@@ -82,6 +86,9 @@ final class Problems {
             case "busy" -> "wait and repeat it, detach the device, or give a time: --grace 10s";
             case "no-capacity" -> "see what is in the way: mdev explain PARENT TYPE";
             case "wrong-state" -> "see the state: mdev show UUID, mdev parents";
+            case "unauthenticated" ->
+                    "set MDEV_TOKEN, or token-file in the profile; see mdev tokens create --help";
+            case "too-many-requests" -> "repeat it in a second";
             case "denied" -> "the service does not permit it";
             case "not-supported" -> "see what works here: mdev doctor";
             case "unavailable" -> "repeat it in a moment";

@@ -10,6 +10,7 @@ import tools.jackson.core.JacksonException;
 import tools.jackson.core.StreamReadFeature;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.MissingNode;
 
 import java.io.IOException;
@@ -35,6 +36,9 @@ public final class Service implements AutoCloseable {
     /// More than the largest list that a service has: 32768 definitions.
     private static final int MAX_ANSWER_BYTES = 64 << 20;
 
+    /// More than the largest list has, in the parts that the service chooses.
+    private static final int MAX_PARTS = 100;
+
     /// The most of an error that is read.
     static final int MAX_ERROR_BYTES = 1 << 20;
 
@@ -50,6 +54,10 @@ public final class Service implements AutoCloseable {
 
     public Service(Endpoint endpoint) {
         this.endpoint = endpoint;
+        this.http = endpoint.socket().<HttpClient>map(UnixHttp::new).orElseGet(() -> tcp(endpoint));
+    }
+
+    private static HttpClient tcp(Endpoint endpoint) {
         HttpClient.Builder builder =
                 HttpClient.newBuilder()
                         .version(HttpClient.Version.HTTP_1_1)
@@ -59,7 +67,7 @@ public final class Service implements AutoCloseable {
         if (endpoint.isPlain()) {
             builder.sslContext(new NoTls());
         }
-        this.http = builder.build();
+        return builder.build();
     }
 
     public Endpoint endpoint() {
@@ -70,12 +78,43 @@ public final class Service implements AutoCloseable {
         return call("GET", path, null, Duration.ZERO);
     }
 
+    /// Reads all parts of a list.
+    ///
+    /// @return an object with its `items`
+    /// @throws Failure as [#call]
+    public JsonNode list(ApiPath path) {
+        return list(path, null);
+    }
+
+    /// The same from a place on.
+    ///
+    /// @param after the place; null for the beginning
+    public JsonNode list(ApiPath path, @Nullable String after) {
+        ArrayNode items = MAPPER.createArrayNode();
+        ApiPath part = after == null ? path : path.with("after", after);
+        for (int i = 0; i < MAX_PARTS; i++) {
+            JsonNode answer = get(part);
+            items.addAll(answer.path("items").valueStream().toList());
+            JsonNode next = answer.path("next");
+            if (!next.isString()) {
+                return MAPPER.createObjectNode().set("items", items);
+            }
+            part = path.with("after", next.asString());
+        }
+        throw Problems.stranger("a list of more than %d parts".formatted(MAX_PARTS));
+    }
+
     public JsonNode post(ApiPath path, @Nullable JsonNode body) {
         return call("POST", path, body, Duration.ZERO);
     }
 
     public JsonNode put(ApiPath path, @Nullable JsonNode body) {
         return call("PUT", path, body, Duration.ZERO);
+    }
+
+    /// Sends a JSON merge patch (RFC 7396).
+    public JsonNode patch(ApiPath path, JsonNode patch) {
+        return call("PATCH", path, patch, Duration.ZERO);
     }
 
     public JsonNode delete(ApiPath path) {
@@ -119,7 +158,10 @@ public final class Service implements AutoCloseable {
     }
 
     HttpRequest.Builder request(ApiPath path) {
-        return HttpRequest.newBuilder(URI.create(endpoint.root() + path.toString()));
+        HttpRequest.Builder request =
+                HttpRequest.newBuilder(URI.create(endpoint.root() + path.toString()));
+        endpoint.token().ifPresent(it -> request.header("Authorization", "Bearer " + it));
+        return request;
     }
 
     HttpClient http() {
@@ -142,18 +184,25 @@ public final class Service implements AutoCloseable {
         if (response.statusCode() == NO_CONTENT) {
             return MissingNode.getInstance();
         }
+        return json(new String(response.body(), StandardCharsets.UTF_8));
+    }
+
+    /// Reads an object of the service.
+    ///
+    /// @throws Failure if it is none
+    public static JsonNode json(String text) {
         try {
-            JsonNode answer = MAPPER.readTree(response.body());
+            JsonNode answer = MAPPER.readTree(text);
             if (!answer.isObject()) {
                 throw Problems.stranger("JSON, but not an object");
             }
             return answer;
         } catch (JacksonException e) {
-            throw Problems.stranger("malformed JSON of %d bytes".formatted(response.body().length));
+            throw Problems.stranger("malformed JSON of %d characters".formatted(text.length()));
         }
     }
 
-    private <T> T await(CompletableFuture<T> answer, Duration limit) {
+    <T> T await(CompletableFuture<T> answer, Duration limit) {
         try {
             return answer.get(limit.toMillis(), TimeUnit.MILLISECONDS);
         } catch (TimeoutException e) {
@@ -171,13 +220,13 @@ public final class Service implements AutoCloseable {
     Failure noAnswerWithin(Duration limit) {
         return new Failure(
                 ExitCode.UNREACHABLE,
-                "no answer of %s within %s".formatted(endpoint.root(), Units.text(limit)),
+                "no answer of %s within %s".formatted(endpoint.name(), Units.text(limit)),
                 "see whether the service is busy, or give it more time: --timeout 2m");
     }
 
     /// The failure that a cause of the HTTP client means.
     Failure failureOf(@Nullable Throwable cause) {
-        String root = endpoint.root().toString();
+        String root = endpoint.name();
         return switch (cause) {
             case HttpConnectTimeoutException _ ->
                     unreachable("no connection to %s in time".formatted(root));

@@ -20,12 +20,13 @@ import java.util.Set;
 ///     [lab]
 ///     url = http://lab:8080
 ///     timeout = 2m
+///     token-file = /home/me/.config/mdev/lab.token
 ///     output = wide
 ///
 /// Settings before the first section apply to all profiles, unless a profile has its own. A line
 /// that begins with `#` is a comment.
 public final class Profiles {
-    private static final Set<String> SETTINGS = Set.of("url", "timeout", "output");
+    private static final Set<String> SETTINGS = Set.of("url", "timeout", "output", "token-file");
     private static final int MAX_BYTES = 65536;
 
     private final Map<String, Map<String, String>> sections = new HashMap<>();
@@ -89,7 +90,8 @@ public final class Profiles {
         String name = equals < 0 ? line : line.substring(0, equals).strip();
         if (equals < 0 || !SETTINGS.contains(name)) {
             throw Failure.usage(
-                    "%s setting=%s wanted=url, timeout or output".formatted(where, name));
+                    "%s setting=%s wanted=url, timeout, output or token-file"
+                            .formatted(where, name));
         }
         sections.computeIfAbsent(section, _ -> new HashMap<>())
                 .put(name, line.substring(equals + 1).strip());

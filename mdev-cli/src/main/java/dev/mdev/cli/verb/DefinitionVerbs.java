@@ -13,8 +13,10 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
 
@@ -37,13 +39,15 @@ final class DefinitionVerbs {
                                 "START",
                                 item -> Fields.isTrue(item, "/autostart") ? "auto" : "manual"));
 
+        @Mixin private LabelVerbs.Selection selection = new LabelVerbs.Selection();
+
         Definitions(Session session) {
             super(session);
         }
 
         @Override
         ExitCode run() {
-            JsonNode answer = service().get(ApiPath.of("definitions"));
+            JsonNode answer = service().list(selection.addTo(ApiPath.of("definitions")));
             session().list(answer, Fields.items(answer, "/items"), COLUMNS, "/uuid");
             return ExitCode.OK;
         }
@@ -75,6 +79,8 @@ final class DefinitionVerbs {
                 description = "Start it whenever its parent arrives.")
         private boolean autostart;
 
+        @Mixin private Attributes attributes = new Attributes();
+
         Define(Session session) {
             super(session);
         }
@@ -85,6 +91,7 @@ final class DefinitionVerbs {
             ObjectNode definition;
             if (parent != null && type != null) {
                 definition = definition(parent, type, autostart);
+                attributes.addTo(definition);
             } else if (parent == null && type == null && uuid != null) {
                 JsonNode active = service().get(mdev(uuid));
                 definition =
@@ -92,6 +99,7 @@ final class DefinitionVerbs {
                                 Fields.text(active, "/parent"),
                                 Fields.text(active, "/type"),
                                 autostart);
+                attributes.addTo(definition);
             } else {
                 throw Failure.usage(
                         "wanted=-p PARENT and -t TYPE, or the UUID of an active device");
@@ -138,7 +146,11 @@ final class DefinitionVerbs {
 
     @Command(
             name = "modify",
-            description = "Change whether a defined device starts with its parent.")
+            description = {
+                "Change a definition: whether its device starts with its parent, or its"
+                        + " attributes.",
+                "An active device stays as it is."
+            })
     static final class Modify extends Verb {
         @Mixin private WhichDevice device = new WhichDevice();
 
@@ -152,28 +164,63 @@ final class DefinitionVerbs {
                 description = "Start it only by the verb start.")
         private boolean manual;
 
+        @Option(
+                names = "--addattr",
+                paramLabel = "NAME",
+                description = "Add an attribute, with --value.")
+        private @Nullable String added;
+
+        @Option(names = "--value", paramLabel = "TEXT", description = "The value for --addattr.")
+        private @Nullable String value;
+
+        @Option(names = "--delattr", description = "Delete an attribute, with --index.")
+        private boolean deletes;
+
+        @Option(
+                names = {"-i", "--index"},
+                paramLabel = "N",
+                description = "Which place of the attributes, from 0. Default: the last.")
+        private @Nullable Integer index;
+
         Modify(Session session) {
             super(session);
         }
 
         @Override
         ExitCode run() {
-            if (auto == manual) {
-                throw Failure.usage("wanted=either --auto or --manual");
+            boolean changesAttributes = added != null || deletes;
+            if ((auto && manual) || (!auto && !manual && !changesAttributes)) {
+                throw Failure.usage("wanted=either --auto or --manual, or an attribute");
+            }
+            if ((added == null) != (value == null) || (added != null && deletes)) {
+                throw Failure.usage("wanted=--addattr with --value, or --delattr");
             }
             UUID uuid = device.required();
             ApiPath path = ApiPath.of("definitions", uuid.toString());
             JsonNode before = service().get(path);
-            JsonNode after =
-                    service()
-                            .put(
-                                    path,
-                                    definition(
-                                            Fields.text(before, "/parent"),
-                                            Fields.text(before, "/type"),
-                                            auto));
-            session().done(after, "%s starts: %s".formatted(uuid, auto ? "auto" : "manual"));
+            boolean starts = auto || (!manual && Fields.isTrue(before, "/autostart"));
+            ObjectNode asked =
+                    definition(
+                            Fields.text(before, "/parent"), Fields.text(before, "/type"), starts);
+            asked.set("attributes", changed(Fields.items(before, "/attributes")));
+            JsonNode after = service().put(path, asked);
+            session().done(after, "%s starts: %s".formatted(uuid, starts ? "auto" : "manual"));
             return ExitCode.OK;
+        }
+
+        private ArrayNode changed(List<JsonNode> before) {
+            List<JsonNode> after = new ArrayList<>(before);
+            int last = added == null ? before.size() - 1 : before.size();
+            int at = index == null ? last : index;
+            if ((added != null || deletes) && (at < 0 || at > last)) {
+                throw Failure.usage("index=%d attributes=%d".formatted(at, before.size()));
+            }
+            if (added != null && value != null) {
+                after.add(at, Attributes.of(added, value));
+            } else if (deletes) {
+                after.remove(at);
+            }
+            return body().arrayNode().addAll(after);
         }
     }
 
@@ -198,6 +245,8 @@ final class DefinitionVerbs {
                 description = "The type's id.")
         private @Nullable String type;
 
+        @Mixin private Attributes attributes = new Attributes();
+
         Start(Session session) {
             super(session);
         }
@@ -209,6 +258,7 @@ final class DefinitionVerbs {
             }
             if (parent != null) {
                 ObjectNode asked = body().put("parent", parent).put("type", type);
+                attributes.addTo(asked);
                 DeviceVerbs.Create.create(this, device.optional().orElse(null), asked);
                 return ExitCode.OK;
             }

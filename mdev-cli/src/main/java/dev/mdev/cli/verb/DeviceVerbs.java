@@ -7,6 +7,7 @@ import dev.mdev.cli.text.Fields;
 import org.jspecify.annotations.Nullable;
 
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -49,7 +50,7 @@ final class DeviceVerbs {
         @Parameters(index = "0", paramLabel = "PARENT", description = "The parent's name.")
         private String parent;
 
-        @Parameters(index = "1", paramLabel = "TYPE", description = "The type's id.")
+        @Parameters(index = "1", paramLabel = "TYPE", description = "The type's id or name.")
         private String type;
 
         @Option(
@@ -69,6 +70,8 @@ final class DeviceVerbs {
                 description = "Define it, and start it whenever its parent arrives.")
         private boolean autostart;
 
+        @Mixin private Attributes attributes = new Attributes();
+
         Create(Session session) {
             super(session);
         }
@@ -79,6 +82,7 @@ final class DeviceVerbs {
             if (persist || autostart) {
                 asked.put("persist", true).put("autostart", autostart);
             }
+            attributes.addTo(asked);
             create(this, uuid, asked);
             return ExitCode.OK;
         }

@@ -29,23 +29,13 @@ final class DoctorVerb extends Verb {
                     Column.of("FOUND", "/detail"),
                     Column.of("REMEDY", "/remedy"));
     private static final List<Column> DRIVERS =
-            List.of(
-                    Column.of("DRIVER", "/name"),
-                    Column.of("PARENTS", driver -> words(Fields.items(driver, "/parents"))),
-                    Column.of("TROUBLE", "/trouble")
-                            .in(text -> text.equals(Fields.NONE) ? Colour.PLAIN : Colour.BAD));
+            List.of(DriverVerbs.NAME, DriverVerbs.PARENTS, DriverVerbs.TROUBLE);
 
     @Option(names = "--check", description = "Exit with 1 if something is wrong.")
     private boolean check;
 
     DoctorVerb(Session session) {
         super(session);
-    }
-
-    private static String words(List<JsonNode> items) {
-        return items.isEmpty()
-                ? Fields.NONE
-                : String.join(", ", items.stream().map(JsonNode::asString).toList());
     }
 
     @Override

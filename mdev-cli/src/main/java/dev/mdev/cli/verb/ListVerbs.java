@@ -11,6 +11,7 @@ import dev.mdev.cli.text.Units;
 import org.jspecify.annotations.Nullable;
 
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -42,6 +43,15 @@ final class ListVerbs {
         return Fields.isTrue(mdev, "/state/autostart") ? "auto" : "manual";
     }
 
+    /// The labels of anything.
+    static String labels(JsonNode item) {
+        String labels =
+                item.path("labels").properties().stream()
+                        .map(it -> it.getKey() + "=" + it.getValue().asString())
+                        .collect(Collectors.joining(","));
+        return labels.isEmpty() ? Fields.NONE : labels;
+    }
+
     private static String resident(JsonNode mdev) {
         return Units.pages(Fields.number(mdev, "/residentPages"));
     }
@@ -60,6 +70,8 @@ final class ListVerbs {
                         Column.of("RESIDENT", ListVerbs::resident).atRight(),
                         Column.of("OWNER", "/state/owner").ifWide(),
                         Column.of("CREATED", "/created").ifWide(),
+                        Column.of("NAME", "/displayName").ifWide(),
+                        Column.of("LABELS", ListVerbs::labels).ifWide(),
                         Column.of("TROUBLE", "/state/trouble").ifWide());
 
         @Option(
@@ -88,14 +100,16 @@ final class ListVerbs {
                 })
         private boolean dump;
 
+        @Mixin private LabelVerbs.Selection selection = new LabelVerbs.Selection();
+
         ListDevices(Session session) {
             super(session);
         }
 
         @Override
         ExitCode run() {
-            ApiPath path = ApiPath.of("mdevs");
-            JsonNode answer = service().get(parent == null ? path : path.with("parent", parent));
+            ApiPath path = selection.addTo(ApiPath.of("mdevs"));
+            JsonNode answer = service().list(parent == null ? path : path.with("parent", parent));
             List<JsonNode> found = new ArrayList<>();
             ArrayNode items = body().arrayNode();
             for (JsonNode mdev : Fields.items(answer, "/items")) {
@@ -175,6 +189,13 @@ final class ListVerbs {
             details.add(new Session.Detail("owner", Fields.text(answer, "/state/owner")));
             details.add(new Session.Detail("defined", start(answer)));
             details.add(new Session.Detail("machine", Fields.text(answer, "/machine")));
+            Fields.optional(answer, "/displayName")
+                    .ifPresent(text -> details.add(new Session.Detail("name", text)));
+            Fields.optional(answer, "/description")
+                    .ifPresent(text -> details.add(new Session.Detail("description", text)));
+            if (!answer.path("labels").isEmpty()) {
+                details.add(new Session.Detail("labels", labels(answer)));
+            }
             details.add(new Session.Detail("created", Fields.text(answer, "/created")));
             details.add(new Session.Detail("faults", Fields.text(answer, "/faults")));
             details.add(new Session.Detail("resident", resident(answer)));
@@ -187,6 +208,18 @@ final class ListVerbs {
                                                 Units.pages(Fields.number(share, "/pages")),
                                                 Fields.text(share, "/pool"),
                                                 Fields.text(share, "/extents"))));
+            }
+            for (JsonNode attribute : Fields.items(answer, "/attributes")) {
+                details.add(
+                        new Session.Detail(
+                                "attribute",
+                                attribute.at("/name").asString()
+                                        + "="
+                                        + attribute.at("/value").asString()));
+            }
+            for (String fact : List.of("iommuGroup", "vfioPath", "sysfs", "qemu")) {
+                Fields.optional(answer, "/kernel/" + fact)
+                        .ifPresent(text -> details.add(new Session.Detail(fact, text)));
             }
             Fields.optional(answer, "/state/trouble")
                     .ifPresent(text -> details.add(new Session.Detail("trouble", text)));

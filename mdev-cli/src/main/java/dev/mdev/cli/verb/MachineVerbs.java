@@ -11,6 +11,7 @@ import org.jspecify.annotations.Nullable;
 
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -50,7 +51,9 @@ final class MachineVerbs {
                 .addSubcommand("list", new ListMachines(session))
                 .addSubcommand(new ShowMachine(session))
                 .addSubcommand(new CreateMachine(session))
-                .addSubcommand(new DeleteMachine(session));
+                .addSubcommand(new DeleteMachine(session))
+                .addSubcommand(new MachineStateVerbs.Save(session))
+                .addSubcommand(new MachineStateVerbs.Restore(session));
     }
 
     @Command(name = "machines", description = "List the virtual machines.")
@@ -65,7 +68,11 @@ final class MachineVerbs {
                                 .atRight(),
                         Column.of("BUSY", MachineVerbs::busy).atRight(),
                         Column.of("DEVICES", item -> "" + Fields.items(item, "/devices").size())
-                                .atRight());
+                                .atRight(),
+                        Column.of("NAME", "/displayName").ifWide(),
+                        Column.of("LABELS", ListVerbs::labels).ifWide());
+
+        @Mixin private LabelVerbs.Selection selection = new LabelVerbs.Selection();
 
         private ListMachines(Session session) {
             super(session);
@@ -73,7 +80,7 @@ final class MachineVerbs {
 
         @Override
         ExitCode run() {
-            JsonNode answer = service().get(ApiPath.of("machines"));
+            JsonNode answer = service().list(selection.addTo(ApiPath.of("machines")));
             session().list(answer, Fields.items(answer, "/items"), COLUMNS, "/name");
             return ExitCode.OK;
         }
@@ -115,6 +122,8 @@ final class MachineVerbs {
             if (!isExternal(answer)) {
                 details.add(
                         new Session.Detail("ram", Units.bytes(Fields.number(answer, "/ramBytes"))));
+                Fields.optional(answer, "/smm")
+                        .ifPresent(design -> details.add(new Session.Detail("smm", design)));
                 details.add(new Session.Detail("ecam", Fields.text(answer, "/ecamGpa")));
                 details.add(
                         new Session.Detail(
@@ -168,6 +177,15 @@ final class MachineVerbs {
         private @Nullable Integer vcpus;
 
         @Option(
+                names = "--smm",
+                paramLabel = "DESIGN",
+                description = {
+                    "System management mode, with memory of its own: address-space,",
+                    "or slot-flag, a former design. Default: off."
+                })
+        private @Nullable String smm;
+
+        @Option(
                 names = "--kind",
                 paramLabel = "KIND",
                 description = "external: another program runs the guest, such as QEMU.")
@@ -197,6 +215,7 @@ final class MachineVerbs {
             ObjectNode asked = body().put("name", name);
             asked.put("ramMib", ram);
             asked.put("vcpus", vcpus);
+            asked.put("smm", smm);
             asked.put("kind", kind);
             asked.removeIf(JsonNode::isNull);
             ObjectNode socket = body().put("uid", uid).put("gid", gid).put("mode", mode);

@@ -34,14 +34,14 @@ final class MdevctlJson {
         return list(byParent);
     }
 
-    /// A definition as in mdevctl's files. Devices here have no attributes.
+    /// A definition as in mdevctl's files.
     static ObjectNode definition(JsonNode mdev) {
         boolean starts = Fields.isTrue(mdev, "/state/autostart");
         ObjectNode definition =
                 JSON.objectNode()
                         .put("mdev_type", Fields.text(mdev, "/type"))
                         .put("start", starts ? "auto" : "manual");
-        definition.set("attrs", JSON.arrayNode());
+        definition.set("attrs", Attributes.toMdevctl(mdev));
         return definition;
     }
 }

@@ -24,7 +24,7 @@ public final class Options {
             names = "--url",
             paramLabel = "URL",
             scope = ScopeType.INHERIT,
-            description = "The service. Default: MDEV_URL, the profile, http://127.0.0.1:8080.")
+            description = "The service. Default: MDEV_URL, the profile, the socket, port 8080.")
     @Nullable String url;
 
     /// The profile's name.

@@ -31,6 +31,7 @@ final class ParentVerbs {
                 .addSubcommand(new ShowParent(session))
                 .addSubcommand(new Capacity(session))
                 .addSubcommand(new Remove(session))
+                .addSubcommand(new Find(session))
                 .addSubcommand(new Rescan(session))
                 .addSubcommand(new Repair(session));
     }
@@ -89,7 +90,7 @@ final class ParentVerbs {
 
         @Override
         ExitCode run() {
-            JsonNode answer = service().get(ApiPath.of("parents"));
+            JsonNode answer = service().list(ApiPath.of("parents"));
             session().list(answer, Fields.items(answer, "/items"), COLUMNS, "/name");
             return ExitCode.OK;
         }
@@ -141,6 +142,17 @@ final class ParentVerbs {
                         Column.of("USE", "/use").in(Capacity::ofUse),
                         Column.of("DEVICE", "/mdev"));
 
+        private static final List<Column> ELASTIC =
+                List.of(
+                        Column.of("ELASTIC", "/mdev"),
+                        pages("GUARANTEED", "/minPages"),
+                        pages("MAXIMUM", "/maxPages"),
+                        pages("HAS", "/heldPages"),
+                        pages("USES", "/usedPages"),
+                        pages("SWAPPED OUT", "/storedPages"),
+                        Column.of("EVICTED", "/evictedPages").atRight(),
+                        Column.of("RETURNED", "/returnedPages").atRight());
+
         @Parameters(paramLabel = "PARENT", description = "The parent's name.")
         private String name;
 
@@ -170,6 +182,10 @@ final class ParentVerbs {
                 session().terminal().line("");
                 session().terminal().line("pool " + Fields.text(pool, "/pool"));
                 session().table(Fields.items(pool, "/extents"), EXTENTS);
+                if (!Fields.items(pool, "/elastic").isEmpty()) {
+                    session().terminal().line("");
+                    session().table(Fields.items(pool, "/elastic"), ELASTIC);
+                }
             }
             session().terminal().line("");
             session()
@@ -186,7 +202,7 @@ final class ParentVerbs {
             name = "remove",
             description = {
                 "End all devices of a parent and let its driver close it.",
-                "The parent returns when the service restarts."
+                "The parent returns when the service restarts, or by parents find."
             })
     @SuppressWarnings("NullAway.Init")
     private static final class Remove extends Verb {
@@ -215,6 +231,35 @@ final class ParentVerbs {
                             answer.isMissingNode()
                                     ? "removed parent %s".formatted(name)
                                     : "removed parent %s with %d devices".formatted(name, ended));
+            return ExitCode.OK;
+        }
+    }
+
+    @Command(
+            name = "find",
+            description = "Let a driver look for parents that came, or that were removed.")
+    @SuppressWarnings("NullAway.Init")
+    private static final class Find extends Verb {
+        @Parameters(paramLabel = "DRIVER", description = "The driver's name; doctor lists them.")
+        private String driver;
+
+        private Find(Session session) {
+            super(session);
+        }
+
+        @Override
+        ExitCode run() {
+            JsonNode answer = service().post(ApiPath.of("parents"), body().put("driver", driver));
+            List<String> found =
+                    Fields.items(answer, "/items").stream()
+                            .map(parent -> Fields.text(parent, "/name"))
+                            .toList();
+            session()
+                    .done(
+                            answer,
+                            found.isEmpty()
+                                    ? "%s found no new parent".formatted(driver)
+                                    : "%s found %s".formatted(driver, String.join(", ", found)));
             return ExitCode.OK;
         }
     }

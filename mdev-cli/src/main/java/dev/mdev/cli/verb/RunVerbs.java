@@ -19,6 +19,7 @@ import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 
 /// The verbs about guest programs.
@@ -51,6 +52,7 @@ final class RunVerbs {
                         Column.of("MMIO EXITS", "/mmioExits").atRight(),
                         Column.of("MICROS", "/micros").atRight(),
                         Column.of("NOTE", Run::note));
+        private static final Column SPACE = Column.of("SPACE", Run::space);
         private static final List<Column> DEVICES =
                 List.of(
                         Column.of("DEVICE", "/mdev"),
@@ -71,6 +73,13 @@ final class RunVerbs {
 
         Run(Session session) {
             super(session);
+        }
+
+        /// Of a machine with system management mode: the address space, and whether the processor
+        /// was in that mode.
+        private static String space(JsonNode step) {
+            String space = Fields.text(step, "/addressSpace");
+            return Fields.isTrue(step, "/inSmm") ? space + ", smm" : space;
         }
 
         private static String note(JsonNode step) {
@@ -152,11 +161,21 @@ final class RunVerbs {
 
         private void print(JsonNode answer) {
             session().terminal().line("the program " + Fields.text(answer, "/end"));
-            session().table(Fields.items(answer, "/steps"), STEPS);
+            List<JsonNode> steps = Fields.items(answer, "/steps");
+            session().table(steps, columns(steps));
             if (!Fields.items(answer, "/devices").isEmpty()) {
                 session().terminal().line("");
                 session().table(Fields.items(answer, "/devices"), DEVICES);
             }
+        }
+
+        private static List<Column> columns(List<JsonNode> steps) {
+            if (steps.isEmpty() || steps.getFirst().at("/addressSpace").isMissingNode()) {
+                return STEPS;
+            }
+            List<Column> columns = new ArrayList<>(STEPS);
+            columns.add(1, SPACE);
+            return columns;
         }
     }
 

@@ -17,13 +17,26 @@ import org.jspecify.annotations.Nullable;
 
 import tools.jackson.databind.JsonNode;
 
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermission;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /// What a verb needs: its options, the service, and the terminal.
 public final class Session implements AutoCloseable {
+    private static final Set<PosixFilePermission> OTHERS =
+            Set.of(
+                    PosixFilePermission.GROUP_READ,
+                    PosixFilePermission.GROUP_WRITE,
+                    PosixFilePermission.OTHERS_READ,
+                    PosixFilePermission.OTHERS_WRITE);
+
     private static final Duration DEFAULT_TIMEOUT = Duration.ofSeconds(30);
 
     private final Options options;
@@ -54,6 +67,36 @@ public final class Session implements AutoCloseable {
     }
 
     private Endpoint endpoint() {
+        Endpoint place = place();
+        return token().map(place::withToken).orElse(place);
+    }
+
+    /// The token of the environment or of the profile's file.
+    private Optional<String> token() {
+        String given = environment.getOrDefault("MDEV_TOKEN", "");
+        return given.isEmpty() ? setting("token-file").map(Session::read) : Optional.of(given);
+    }
+
+    /// A file that others can read keeps no secret.
+    private static String read(String name) {
+        Path file = Path.of(name);
+        try {
+            if (!Files.isRegularFile(file)) {
+                throw Failure.usage("token-file=%s is no file".formatted(name));
+            }
+            boolean isOpen =
+                    Files.getPosixFilePermissions(file).stream().anyMatch(OTHERS::contains);
+            if (isOpen) {
+                throw Failure.usage(
+                        "token-file=%s can be read by others: chmod 600 %s".formatted(name, name));
+            }
+            return Files.readString(file, StandardCharsets.UTF_8).strip();
+        } catch (IOException e) {
+            throw Failure.usage("cannot read token-file=" + name);
+        }
+    }
+
+    private Endpoint place() {
         Duration timeout =
                 Optional.ofNullable(options.timeout)
                         .or(() -> setting("timeout"))
@@ -69,8 +112,13 @@ public final class Session implements AutoCloseable {
         if (options.profile == null && !fromEnvironment.isEmpty()) {
             return Endpoint.of(fromEnvironment, "MDEV_URL", timeout);
         }
-        return Endpoint.of(
-                setting("url").orElse(Endpoint.DEFAULT_URL), "the profile file", timeout);
+        return Endpoint.of(setting("url").orElseGet(this::usual), "the profile file", timeout);
+    }
+
+    /// The Unix socket of this machine's service if this user may use it.
+    private String usual() {
+        Path socket = Path.of(environment.getOrDefault("MDEV_SOCKET", Endpoint.DEFAULT_SOCKET));
+        return Files.isWritable(socket) ? Endpoint.urlOf(socket) : Endpoint.DEFAULT_URL;
     }
 
     private Optional<String> setting(String name) {

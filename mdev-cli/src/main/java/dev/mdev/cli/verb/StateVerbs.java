@@ -19,7 +19,7 @@ import java.util.UUID;
 
 /// The verbs that carry bytes between devices and files.
 final class StateVerbs {
-    private static final String BYTES = "application/octet-stream";
+    static final String BYTES = "application/octet-stream";
     private static final String STREAM = "-";
 
     private StateVerbs() {}
@@ -35,7 +35,7 @@ final class StateVerbs {
     private static final class State {}
 
     /// Writes what a path answers to a file, or to the standard output.
-    private static void fetch(Verb verb, ApiPath path, String type, String file, boolean replace) {
+    static void fetch(Verb verb, ApiPath path, String type, String file, boolean replace) {
         Transfer transfer = new Transfer(verb.service());
         if (file.equals(STREAM)) {
             if (verb.session().terminal().isTerminal()) {
@@ -48,6 +48,21 @@ final class StateVerbs {
             long size = transfer.download(path, type, whole.bytes());
             whole.complete();
             verb.session().say("wrote %s, %s".formatted(file, Units.bytes(size)));
+        }
+    }
+
+    /// Sends a file, or the standard input, to a path.
+    static void send(Verb verb, ApiPath path, String file) {
+        Transfer transfer = new Transfer(verb.service());
+        if (file.equals(STREAM)) {
+            transfer.upload(path, BYTES, verb.session().terminal().in(), -1);
+            return;
+        }
+        Path local = Path.of(file);
+        try (InputStream in = Files.newInputStream(local)) {
+            transfer.upload(path, BYTES, in, Files.size(local));
+        } catch (IOException e) {
+            throw new Failure(ExitCode.FAILED, "cannot read file=%s".formatted(file));
         }
     }
 
@@ -112,17 +127,7 @@ final class StateVerbs {
 
         @Override
         ExitCode run() {
-            Transfer transfer = new Transfer(service());
-            if (file.equals(STREAM)) {
-                transfer.upload(mdev(uuid, "state"), BYTES, session().terminal().in(), -1);
-            } else {
-                Path path = Path.of(file);
-                try (InputStream in = Files.newInputStream(path)) {
-                    transfer.upload(mdev(uuid, "state"), BYTES, in, Files.size(path));
-                } catch (IOException e) {
-                    throw new Failure(ExitCode.FAILED, "cannot read file=%s".formatted(file));
-                }
-            }
+            send(this, mdev(uuid, "state"), file);
             session().say("restored %s".formatted(uuid));
             return ExitCode.OK;
         }

@@ -107,7 +107,7 @@ final class Top extends Verb {
 
     /// The devices of the moment, with the rates since the last call.
     private List<JsonNode> rows() {
-        JsonNode answer = service().get(ApiPath.of("mdevs"));
+        JsonNode answer = service().list(ApiPath.of("mdevs"));
         long now = System.nanoTime();
         double seconds = Math.max(now - beforeNanos, 1) / NANOS;
         Map<String, Long> counts = new HashMap<>();

@@ -74,7 +74,7 @@ final class TypeVerbs {
             List<JsonNode> parents =
                     only != null
                             ? List.of(service().get(parent(only)))
-                            : Fields.items(service().get(ApiPath.of("parents")), "/items");
+                            : Fields.items(service().list(ApiPath.of("parents")), "/items");
             if (dump) {
                 session().terminal().safeLine(JsonText.pretty(dumpOf(parents)));
                 return ExitCode.OK;
@@ -127,6 +127,11 @@ final class TypeVerbs {
                         Column.of("PAGES", "/pages").atRight(),
                         Column.of("REASON", "/reason"),
                         Column.of("DETAIL", "/detail"));
+        private static final List<Column> GIVERS =
+                List.of(
+                        Column.of("GIVES BACK", "/mdev"),
+                        Column.of("POOL", "/pool"),
+                        Column.of("PAGES", "/pages").atRight());
         private static final List<Column> MOVES =
                 List.of(
                         Column.of("MOVE", "/mdev"),
@@ -159,6 +164,10 @@ final class TypeVerbs {
                     session.terminal().line("");
                     session.table(Fields.items(shortage, "/blockers"), BLOCKERS);
                 }
+            }
+            if (!Fields.items(answer, "/givers").isEmpty()) {
+                session.terminal().line("");
+                session.table(Fields.items(answer, "/givers"), GIVERS);
             }
             if (Fields.optional(answer, "/plan/id").isPresent()) {
                 session.terminal().line("");

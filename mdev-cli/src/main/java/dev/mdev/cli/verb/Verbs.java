@@ -30,6 +30,7 @@ public final class Verbs {
     private static Map<String, Supplier<CommandLine>> all(Session session) {
         Map<String, Supplier<CommandLine>> all = new LinkedHashMap<>();
         all.put("parents", () -> ParentVerbs.parents(session));
+        all.put("drivers", () -> DriverVerbs.drivers(session));
         all.put("types", () -> new CommandLine(new TypeVerbs.Types(session)));
         all.put("list", () -> new CommandLine(new ListVerbs.ListDevices(session)));
         all.put("show", () -> new CommandLine(new ListVerbs.Show(session)));
@@ -41,6 +42,9 @@ public final class Verbs {
         all.put("undefine", () -> new CommandLine(new DefinitionVerbs.Undefine(session)));
         all.put("modify", () -> new CommandLine(new DefinitionVerbs.Modify(session)));
         all.put("definitions", () -> new CommandLine(new DefinitionVerbs.Definitions(session)));
+        all.put("import", () -> new CommandLine(new MdevctlVerbs.Import(session)));
+        all.put("export", () -> new CommandLine(new MdevctlVerbs.Export(session)));
+        all.put("label", () -> new CommandLine(new LabelVerbs.Label(session)));
         all.put("adopt", () -> new CommandLine(new DeviceVerbs.Adopt(session)));
         all.put("reset", () -> new CommandLine(new DeviceVerbs.Reset(session)));
         all.put("revoke", () -> new CommandLine(new DeviceVerbs.Revoke(session)));
@@ -55,8 +59,11 @@ public final class Verbs {
         all.put("attach", () -> new CommandLine(new MachineVerbs.Attach(session)));
         all.put("detach", () -> new CommandLine(new MachineVerbs.Detach(session)));
         all.put("interrupts", () -> new CommandLine(new MachineVerbs.ShowInterrupts(session)));
+        all.put("dirty-log", () -> DirtyLogVerbs.dirtyLog(session));
         all.put("run", () -> new CommandLine(new RunVerbs.Run(session)));
         all.put("cancel", () -> new CommandLine(new RunVerbs.Cancel(session)));
+        all.put("tokens", () -> TokenVerbs.tokens(session));
+        all.put("audit", () -> AuditVerbs.audit(session));
         all.put("events", () -> new CommandLine(new WatchVerbs.Events(session)));
         all.put("watch", () -> new CommandLine(new WatchVerbs.Watch(session)));
         all.put("top", () -> new CommandLine(new Top(session)));

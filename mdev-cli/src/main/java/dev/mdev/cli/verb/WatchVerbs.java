@@ -1,6 +1,8 @@
 package dev.mdev.cli.verb;
 
 import dev.mdev.cli.client.ApiPath;
+import dev.mdev.cli.client.EventSource;
+import dev.mdev.cli.client.Service;
 import dev.mdev.cli.failure.ExitCode;
 import dev.mdev.cli.failure.Failure;
 import dev.mdev.cli.text.Colour;
@@ -12,6 +14,7 @@ import dev.mdev.cli.text.Printable;
 import org.jspecify.annotations.Nullable;
 
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -19,7 +22,7 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
-import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -63,13 +66,15 @@ final class WatchVerbs {
                 names = "--after",
                 paramLabel = "ID",
                 description = "Only events after this one. Default: all that are kept.")
-        private long after;
+        private String after = "0";
 
         @Option(
                 names = "--limit",
                 paramLabel = "N",
                 description = "The most events, 1 to 1000. Default: 1000.")
         private int limit = 1000;
+
+        @Mixin private Selection selection = new Selection();
 
         Events(Session session) {
             super(session);
@@ -78,9 +83,35 @@ final class WatchVerbs {
         @Override
         ExitCode run() {
             JsonNode answer =
-                    service().get(ApiPath.of("events").with("after", after).with("limit", limit));
+                    service()
+                            .get(
+                                    selection.addTo(
+                                            ApiPath.of("events")
+                                                    .with("after", after)
+                                                    .with("limit", limit)));
             session().list(answer, Fields.items(answer, "/items"), COLUMNS, "/subject");
             return ExitCode.OK;
+        }
+    }
+
+    /// Which events a verb is about.
+    static final class Selection {
+        @Option(
+                names = "--kind",
+                paramLabel = "KIND",
+                split = ",",
+                description = "Only events of these kinds, such as mdev_lost.")
+        private List<String> kinds = new ArrayList<>();
+
+        @Option(
+                names = "--subject",
+                paramLabel = "SUBJECT",
+                description = "Only events of this subject, such as mdevs/UUID or machines/.")
+        private @Nullable String subject;
+
+        ApiPath addTo(ApiPath path) {
+            ApiPath selected = subject == null ? path : path.with("subject", subject);
+            return kinds.isEmpty() ? selected : selected.with("kind", String.join(",", kinds));
         }
     }
 
@@ -88,16 +119,15 @@ final class WatchVerbs {
             name = "watch",
             description = {
                 "Print events as they happen, one a line, until Ctrl-C.",
-                "With -o json, each line is the event as JSON."
+                "With -o json, each line is the event as JSON. If the connection ends, the",
+                "verb connects again, and prints what it missed."
             })
     static final class Watch extends Verb {
-        private static final int MOST = 1000;
-
         @Option(
                 names = "--after",
                 paramLabel = "ID",
                 description = "Begin after this event; 0: with the oldest. Default: the newest.")
-        private @Nullable Long after;
+        private @Nullable String after;
 
         @Option(
                 names = "--count",
@@ -105,14 +135,10 @@ final class WatchVerbs {
                 description = "End after this number of events.")
         private @Nullable Long count;
 
-        @Option(
-                names = "--interval",
-                paramLabel = "TIME",
-                defaultValue = "1s",
-                description = "How often to ask. Default: 1s.")
-        private String interval = "1s";
+        @Mixin private Selection selection = new Selection();
 
         private long printed;
+        private String last = "";
 
         Watch(Session session) {
             super(session);
@@ -120,13 +146,10 @@ final class WatchVerbs {
 
         @Override
         ExitCode run() {
-            Duration pause = Session.duration("interval", interval);
-            boolean asJson = session().format() == Format.JSON;
-            long cursor = after != null ? after : newest();
-            try (Pauses pauses = new Pauses()) {
-                do {
-                    cursor = printAfter(cursor, asJson);
-                } while (!isEnough() && pauses.pause(pause));
+            ApiPath path = selection.addTo(ApiPath.of("events"));
+            if (!isEnough()) {
+                new EventSource(service())
+                        .read(after == null ? path : path.with("after", after), this::receive);
             }
             return ExitCode.OK;
         }
@@ -135,60 +158,34 @@ final class WatchVerbs {
             return count != null && printed >= count;
         }
 
-        private long newest() {
-            return Fields.number(
-                    service().get(ApiPath.of("events").with("after", 0).with("limit", 1)),
-                    "/lastId");
-        }
-
-        /// Prints the events after the cursor, and returns the cursor after them.
-        private long printAfter(long from, boolean asJson) {
-            long cursor = from;
-            JsonNode answer;
-            List<JsonNode> events;
-            do {
-                answer =
-                        service()
-                                .get(
-                                        ApiPath.of("events")
-                                                .with("after", cursor)
-                                                .with("limit", MOST));
-                long last = Fields.number(answer, "/lastId");
-                if (last < cursor) {
-                    session().terminal().error("mdev: the service has restarted");
-                    cursor = 0;
-                    events = List.of();
-                    continue;
-                }
-                if (Fields.isTrue(answer, "/gap")) {
-                    session()
-                            .terminal()
-                            .error(
-                                    "mdev: the service has dropped events after %d"
-                                            .formatted(cursor));
-                }
-                events = Fields.items(answer, "/items");
-                cursor = print(events, cursor, asJson);
-            } while (events.size() == MOST && !isEnough());
-            session().terminal().flush();
-            return cursor;
-        }
-
-        private long print(List<JsonNode> events, long from, boolean asJson) {
-            long cursor = from;
-            for (JsonNode event : events) {
-                if (isEnough()) {
-                    break;
-                }
-                long id = Fields.number(event, "/id");
-                if (id <= cursor) {
-                    throw new Failure(ExitCode.FAILED, "the events are out of order at id=" + id);
-                }
-                cursor = id;
-                session().terminal().safeLine(asJson ? JsonText.compact(event) : words(event));
-                printed++;
+        private boolean receive(EventSource.Message message) {
+            switch (message.name()) {
+                case "" -> print(message);
+                case "gap" ->
+                        session()
+                                .terminal()
+                                .error(
+                                        "mdev: events are lost, before "
+                                                + Printable.of(message.id()));
+                default -> {}
             }
-            return cursor;
+            last = message.id();
+            session().terminal().flush();
+            return !isEnough();
+        }
+
+        private void print(EventSource.Message message) {
+            if (message.id().equals(last)) {
+                throw new Failure(ExitCode.FAILED, "the events are out of order at id=" + last);
+            }
+            JsonNode event = Service.json(message.data());
+            session()
+                    .terminal()
+                    .safeLine(
+                            session().format() == Format.JSON
+                                    ? JsonText.compact(event)
+                                    : words(event));
+            printed++;
         }
 
         private String words(JsonNode event) {

@@ -3,6 +3,7 @@ package dev.mdev.core.bus;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevContext;
 import dev.mdev.api.MdevException;
+import dev.mdev.api.MdevType;
 import dev.mdev.core.device.Mdev;
 import dev.mdev.core.device.Parent;
 import dev.mdev.core.ledger.Owner;
@@ -10,6 +11,7 @@ import dev.mdev.core.ledger.PoolRuns;
 import dev.mdev.core.ledger.Subject;
 import dev.mdev.core.ledger.Verb;
 
+import java.util.List;
 import java.util.UUID;
 
 /// Adopts devices that another program created.
@@ -35,10 +37,20 @@ final class Adoption {
     /// @throws MdevException the driver's error
     static void ask(BusContext bus, Mdev mdev) {
         Parent parent = mdev.parent();
-        MdevContext context = bus.context(mdev);
+        requireFixed(mdev);
+        MdevContext context = bus.context(mdev, List.of());
         mdev.driver()
                 .own(parent.calls().call("adopt", () -> parent.device().adopt(context)).orThrow());
         bus.bind(mdev);
+    }
+
+    /// Which page of an elastic share is where, only this process knew.
+    private static void requireFixed(Mdev mdev) {
+        if (mdev.type().demands().stream().anyMatch(MdevType.Demand::isElastic)) {
+            throw new MdevException(
+                    Errno.EOPNOTSUPP,
+                    "a device with an elastic share does not outlive its process: " + mdev);
+        }
     }
 
     /// Adopts a foreign device for the operator.

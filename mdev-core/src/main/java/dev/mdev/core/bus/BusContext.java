@@ -1,5 +1,8 @@
 package dev.mdev.core.bus;
 
+import dev.mdev.api.Attribute;
+import dev.mdev.api.ElasticMemory;
+import dev.mdev.api.Errno;
 import dev.mdev.api.GuestMemory;
 import dev.mdev.api.Interrupts;
 import dev.mdev.api.MdevContext;
@@ -7,13 +10,15 @@ import dev.mdev.api.MdevDevice;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.MdevType;
 import dev.mdev.api.PoolShare;
+import dev.mdev.api.ReportLevel;
 import dev.mdev.core.device.DriverObject;
+import dev.mdev.core.device.ElasticDevice;
 import dev.mdev.core.device.Mdev;
 import dev.mdev.core.device.Parent;
 import dev.mdev.core.device.ParentException;
 import dev.mdev.core.driver.CallWatchdog;
-import dev.mdev.core.driver.DriverText;
-import dev.mdev.core.driver.Throttle;
+import dev.mdev.core.elastic.DeviceMemory;
+import dev.mdev.core.elastic.ElasticPool;
 import dev.mdev.core.ledger.DefinitionStore;
 import dev.mdev.core.ledger.Ledger;
 import dev.mdev.core.ledger.Owner;
@@ -22,7 +27,9 @@ import dev.mdev.core.ledger.Subject;
 import dev.mdev.core.ledger.Unfinished;
 import dev.mdev.core.pci.PciProfile;
 
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.UUID;
 
 /// The shared parts of a bus.
@@ -51,6 +58,38 @@ public record BusContext(
         return mdev;
     }
 
+    /// A new device with the pages that were taken for it.
+    ///
+    /// @param taken one share for each demand of the type: all of a fixed one, the minimum of an
+    ///   elastic one
+    /// @throws MdevException EUSERS if the elastic shares would promise too much
+    Mdev admitMdev(UUID uuid, Parent parent, MdevType type, List<PoolShare> taken) {
+        List<PoolShare> fixed = new ArrayList<>();
+        List<DeviceMemory> elastic = new ArrayList<>();
+        for (int i = 0; i < taken.size(); i++) {
+            if (!type.demands().get(i).isElastic()) {
+                fixed.add(taken.get(i));
+            }
+        }
+        Mdev mdev = newMdev(uuid, parent, type, List.copyOf(fixed));
+        try {
+            for (int i = 0; i < taken.size(); i++) {
+                MdevType.Demand demand = type.demands().get(i);
+                if (demand.isElastic()) {
+                    ElasticPool pool = Objects.requireNonNull(parent.elastic().get(demand.pool()));
+                    elastic.add(
+                            pool.admit(new ElasticDevice(mdev), demand, taken.get(i).extents()));
+                }
+            }
+        } catch (RuntimeException | Error e) {
+            elastic.forEach(DeviceMemory::end);
+            watch.remove(mdev.calls());
+            throw e;
+        }
+        mdev.bindElastic(elastic);
+        return mdev;
+    }
+
     /// Asks the driver's new object, which the device owns, for its regions.
     ///
     /// @throws MdevException if that fails or is invalid; ENODEV if the device has ended
@@ -60,8 +99,15 @@ public record BusContext(
         if (driver.ask("isConcurrent", MdevDevice::isConcurrent)) {
             mdev.calls().allowConcurrency();
         }
-        if (driver.ask("clearedByHost", MdevDevice::clearedByHost)) {
-            mdev.clearBeforeReset(() -> scrubber.clear(mdev));
+        boolean cleared = driver.ask("clearedByHost", MdevDevice::clearedByHost);
+        mdev.clearBeforeReset(() -> clear(mdev, cleared));
+    }
+
+    /// @param cleared whether the fixed shares are to be cleared as well
+    private void clear(Mdev mdev, boolean cleared) {
+        mdev.elastic().forEach(memory -> memory.discard(0, memory.npages()));
+        if (cleared) {
+            scrubber.clear(mdev);
         }
     }
 
@@ -104,8 +150,25 @@ public record BusContext(
                 PoolRuns.of(share, parent.aperturePfns()));
     }
 
-    MdevContext context(Mdev mdev) {
-        Throttle reports = new Throttle();
+    /// @throws MdevException EINVAL if the parent's devices take no such attribute
+    static void requireAttributes(Parent parent, List<Attribute> attributes) {
+        for (Attribute attribute : attributes) {
+            boolean taken =
+                    parent.calls()
+                            .call(
+                                    "takesAttribute",
+                                    () -> parent.device().takesAttribute(attribute.name()))
+                            .orThrow();
+            if (!taken) {
+                throw new MdevException(
+                        Errno.EINVAL,
+                        "parent=%s takes no attribute=%s"
+                                .formatted(parent.name(), attribute.name()));
+            }
+        }
+    }
+
+    MdevContext context(Mdev mdev, List<Attribute> attributes) {
         return new MdevContext() {
             @Override
             public UUID uuid() {
@@ -118,8 +181,21 @@ public record BusContext(
             }
 
             @Override
+            public List<Attribute> attributes() {
+                return attributes;
+            }
+
+            @Override
             public List<PoolShare> share() {
                 return mdev.share();
+            }
+
+            @Override
+            public ElasticMemory elastic(String pool) {
+                return mdev.elastic().stream()
+                        .filter(memory -> memory.pool().equals(pool))
+                        .findFirst()
+                        .orElseThrow(() -> new IllegalArgumentException("pool=" + pool));
             }
 
             @Override
@@ -133,13 +209,13 @@ public record BusContext(
             }
 
             @Override
-            public void report(String text) {
-                long leftOut = reports.admit();
-                if (leftOut >= 0) {
-                    String line = DriverText.cut(text).replaceAll("\\p{Cntrl}", " ");
-                    observer.event(
-                            new MdevEvent.Reported(mdev.uuid(), line + Throttle.words(leftOut)));
-                }
+            public void ring(int doorbell) {
+                mdev.driver().doorbells().ring(doorbell);
+            }
+
+            @Override
+            public void report(ReportLevel level, String text) {
+                mdev.report(level, text);
             }
 
             @Override

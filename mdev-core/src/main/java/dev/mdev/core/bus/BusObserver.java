@@ -1,5 +1,6 @@
 package dev.mdev.core.bus;
 
+import dev.mdev.api.ReportLevel;
 import dev.mdev.core.device.Mdev;
 import dev.mdev.core.device.MdevListener;
 import dev.mdev.core.device.ScrubReport;
@@ -52,6 +53,16 @@ public final class BusObserver implements MdevListener {
 
     void scrubbed(ScrubReport report) {
         tell(() -> observer.scrubbed(report));
+    }
+
+    @Override
+    public void reported(Mdev mdev, ReportLevel level, String text) {
+        event(new MdevEvent.Reported(mdev.uuid(), level, text));
+    }
+
+    @Override
+    public void resetByGuest(Mdev mdev) {
+        tell(() -> observer.resetByGuest(mdev));
     }
 
     @Override

@@ -1,8 +1,10 @@
 package dev.mdev.core.bus;
 
+import dev.mdev.core.elastic.ElasticOptions;
 import dev.mdev.core.store.StateFiles;
 
 import java.time.Duration;
+import java.util.Map;
 
 /// The options of a bus.
 ///
@@ -10,11 +12,19 @@ import java.time.Duration;
 /// @param slowCallback the duration from which a finished callback is reported as slow
 /// @param observer receives events and reports
 /// @param maxDefinitions the maximum number of definitions, 1 to 32768
+/// @param elastic how elastic shares are served
+/// @param elasticOf the same for some parents, by name
 public record BusOptions(
-        Duration callDeadline, Duration slowCallback, MdevObserver observer, int maxDefinitions) {
+        Duration callDeadline,
+        Duration slowCallback,
+        MdevObserver observer,
+        int maxDefinitions,
+        ElasticOptions elastic,
+        Map<String, ElasticOptions> elasticOf) {
     private static final int MAX_DEFINITIONS = 4096;
 
     public BusOptions {
+        elasticOf = Map.copyOf(elasticOf);
         if (!callDeadline.isPositive()
                 || slowCallback.isNegative()
                 || maxDefinitions < 1
@@ -25,6 +35,21 @@ public record BusOptions(
         }
     }
 
+    /// With the default for elastic shares.
+    public BusOptions(
+            Duration callDeadline,
+            Duration slowCallback,
+            MdevObserver observer,
+            int maxDefinitions) {
+        this(
+                callDeadline,
+                slowCallback,
+                observer,
+                maxDefinitions,
+                ElasticOptions.DEFAULT,
+                Map.of());
+    }
+
     /// Allows 4096 definitions.
     public BusOptions(Duration callDeadline, Duration slowCallback, MdevObserver observer) {
         this(callDeadline, slowCallback, observer, MAX_DEFINITIONS);
@@ -33,5 +58,16 @@ public record BusOptions(
     /// Reports callbacks that take more than a tenth of the deadline, and allows 4096 definitions.
     public static BusOptions of(Duration callDeadline, MdevObserver observer) {
         return new BusOptions(callDeadline, callDeadline.dividedBy(10), observer);
+    }
+
+    /// The same with other options for elastic shares.
+    public BusOptions with(ElasticOptions other) {
+        return new BusOptions(
+                callDeadline, slowCallback, observer, maxDefinitions, other, elasticOf);
+    }
+
+    /// How a parent's elastic shares are served.
+    public ElasticOptions elasticOf(String parent) {
+        return elasticOf.getOrDefault(parent, elastic);
     }
 }

@@ -31,6 +31,7 @@ final class DefinitionVerbs {
             Optional<Parent> parent = bus.registry().parent(definition.parent());
             if (parent.isPresent()) {
                 var _ = parent.get().type(definition.type());
+                BusContext.requireAttributes(parent.get(), definition.attributes());
             }
             write(definition);
         }
@@ -119,11 +120,19 @@ final class DefinitionVerbs {
         }
     }
 
-    MdevDefinition setAutostart(UUID uuid, boolean autostart) {
+    void redefine(MdevDefinition definition) {
+        UUID uuid = definition.uuid();
         try (VerbLocks.Claim _ = bus.claims().claim(uuid, "changed", Errno.EAGAIN)) {
-            MdevDefinition definition = required(uuid).withAutostart(autostart);
+            MdevDefinition there = required(uuid);
+            if (!there.parent().equals(definition.parent())
+                    || !there.type().equals(definition.type())) {
+                throw new MdevException(Errno.EEXIST, "defined, and different: " + there);
+            }
+            bus.registry()
+                    .parent(definition.parent())
+                    .ifPresent(parent ->
+                            BusContext.requireAttributes(parent, definition.attributes()));
             write(definition);
-            return definition;
         }
     }
 }

@@ -18,11 +18,11 @@ import dev.mdev.core.capacity.Tenant;
 import dev.mdev.core.device.Activity;
 import dev.mdev.core.device.Mdev;
 import dev.mdev.core.device.Parent;
+import dev.mdev.core.elastic.ElasticPool;
 import dev.mdev.core.ledger.Verb;
 
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -53,6 +53,7 @@ final class Defragmenter {
 
     FitReport explain(Parent parent, MdevType type) {
         List<FitReport.Shortage> shortages = new ArrayList<>();
+        List<FitReport.Giver> givers = new ArrayList<>();
         List<DefragPlan.Move> moves = new ArrayList<>();
         boolean planned = true;
         for (MdevType.Demand demand : type.demands()) {
@@ -60,8 +61,14 @@ final class Defragmenter {
             if (view.free().copy().take(demand).isPresent()) {
                 continue;
             }
+            List<FitReport.Giver> asked = giversOf(parent, demand);
+            givers.addAll(asked);
+            long given = asked.stream().mapToLong(FitReport.Giver::npages).sum();
+            if (demand.isElastic() && view.free().freePages() + given >= demand.minPages()) {
+                continue;
+            }
             DefragPlanner planner = new DefragPlanner(view, demand);
-            boolean scattered = view.free().freePages() >= demand.npages();
+            boolean scattered = view.free().freePages() >= demand.minPages();
             Optional<List<DefragPlan.Move>> found = scattered ? planner.plan() : Optional.empty();
             found.ifPresent(moves::addAll);
             planned &= found.isPresent();
@@ -76,10 +83,23 @@ final class Defragmenter {
                 type.id(),
                 bus.registry().instances(parent, type),
                 type.maxInstances(),
+                parent.room(type),
                 shortages,
+                givers,
                 planned && !shortages.isEmpty()
                         ? Optional.of(new DefragPlan(parent.name(), type.id(), moves))
                         : Optional.empty());
+    }
+
+    private static List<FitReport.Giver> giversOf(Parent parent, MdevType.Demand demand) {
+        ElasticPool pool = parent.elastic().get(demand.pool());
+        long missing = parent.capacity().missing(demand);
+        if (pool == null || missing == 0) {
+            return List.of();
+        }
+        return pool.givers(missing).entrySet().stream()
+                .map(giver -> new FitReport.Giver(giver.getKey(), demand.pool(), giver.getValue()))
+                .toList();
     }
 
     private static PoolUsage usageOf(Parent parent, String pool) {
@@ -97,6 +117,8 @@ final class Defragmenter {
             switch (taken.tenant()) {
                 case Tenant.Device device ->
                         devices.computeIfAbsent(device.uuid(), _ -> new ArrayList<>()).add(pfns);
+                case Tenant.Shared _ ->
+                        throw new IllegalStateException("no type demands of shared pool=" + pool);
                 case Tenant.Scrubbing _ -> occupants.add(unowned(pfns, FitReport.Reason.SCRUBBING));
                 case Tenant.Bad _ -> occupants.add(unowned(pfns, FitReport.Reason.QUARANTINED));
             }
@@ -203,7 +225,7 @@ final class Defragmenter {
                         .allMatch(to -> (((to.firstPfn() - base) | to.npages()) & mask) == 0);
         long npages = move.to().stream().mapToLong(PfnRange::npages).sum();
         if (!aligned
-                || npages != demand.npages()
+                || npages != demand.minPages()
                 || (demand.contiguous() && move.to().size() != 1)) {
             throw new MdevException(
                     Errno.EINVAL, "not what the type demands: %s %s".formatted(demand, move));
@@ -253,7 +275,8 @@ final class Defragmenter {
         }
     }
 
-    /// Copies page by page, in pieces that lie in one extent on both sides, and compares.
+    /// Copies page by page, in pieces that lie in one extent on both sides, and compares. What is
+    /// equal already is not written: zeroes take no memory.
     private static void copy(Aperture aperture, PoolShare from, PoolShare to) {
         byte[] bytes = new byte[CHUNK_PAGES * Page.SIZE];
         byte[] back = new byte[bytes.length];
@@ -266,10 +289,13 @@ final class Defragmenter {
             int length = (int) Page.bytesOf(count);
             MemorySegment buffer = MemorySegment.ofArray(bytes).asSlice(0, length);
             aperture.read(offsetOf(aperture, source), buffer);
-            aperture.write(offsetOf(aperture, target), buffer);
-            aperture.read(
-                    offsetOf(aperture, target), MemorySegment.ofArray(back).asSlice(0, length));
-            if (Arrays.mismatch(bytes, 0, length, back, 0, length) >= 0) {
+            MemorySegment found = MemorySegment.ofArray(back).asSlice(0, length);
+            aperture.read(offsetOf(aperture, target), found);
+            if (found.mismatch(buffer) >= 0) {
+                aperture.write(offsetOf(aperture, target), buffer);
+                aperture.read(offsetOf(aperture, target), found);
+            }
+            if (found.mismatch(buffer) >= 0) {
                 throw new MdevException(Errno.EIO, "does not read back as written: " + target);
             }
             page += count;

@@ -1,18 +1,25 @@
 package dev.mdev.core.bus;
 
+import dev.mdev.api.Attribute;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevDevice;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.MdevType;
+import dev.mdev.api.Refusal;
 import dev.mdev.core.capacity.Tenant;
 import dev.mdev.core.device.Mdev;
 import dev.mdev.core.device.Parent;
+import dev.mdev.core.driver.DriverException;
+import dev.mdev.core.elastic.DeviceMemory;
+import dev.mdev.core.elastic.ElasticPool;
+import dev.mdev.core.ledger.ApertureRun;
 import dev.mdev.core.ledger.MdevDefinition;
 import dev.mdev.core.ledger.Owner;
 import dev.mdev.core.ledger.Verb;
 
 import org.jspecify.annotations.Nullable;
 
+import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
 
@@ -37,24 +44,27 @@ final class DeviceCreator {
 
     /// The device to create.
     ///
+    /// @param attributes its settings
     /// @param definition its definition, if it gets one
     private record Wish(
             Verb verb,
             UUID uuid,
             Parent parent,
             MdevType type,
+            List<Attribute> attributes,
             @Nullable MdevDefinition definition) {}
 
     /// Creates a device without a definition.
     ///
     /// @throws MdevException EEXIST if the uuid is in use, also by a definition; otherwise as
     ///   [MdevBus#create]
-    Mdev createTransient(UUID uuid, String parentName, String typeId) {
+    Mdev createTransient(UUID uuid, String parentName, String typeId, List<Attribute> attributes) {
+        MdevDefinition.requireFew(uuid, attributes);
         try (VerbLocks.Claim claim = bus.claims().claim(uuid, "created", Errno.EEXIST)) {
             Parent parent = bus.parent(parentName);
             MdevType type = parent.type(typeId);
             requireUndefined(uuid);
-            return bringUp(claim, new Wish(Verb.CREATE, uuid, parent, type, null));
+            return bringUp(claim, new Wish(Verb.CREATE, uuid, parent, type, attributes, null));
         }
     }
 
@@ -65,7 +75,15 @@ final class DeviceCreator {
             Parent parent = bus.parent(definition.parent());
             MdevType type = parent.type(definition.type());
             requireUndefined(uuid);
-            return bringUp(claim, new Wish(Verb.CREATE_DEFINED, uuid, parent, type, definition));
+            return bringUp(
+                    claim,
+                    new Wish(
+                            Verb.CREATE_DEFINED,
+                            uuid,
+                            parent,
+                            type,
+                            definition.attributes(),
+                            definition));
         }
     }
 
@@ -94,19 +112,22 @@ final class DeviceCreator {
                                             "mdev=%s is not defined".formatted(uuid)));
             Parent parent = bus.parent(definition.parent());
             MdevType type = parent.type(definition.type());
-            return bringUp(claim, new Wish(Verb.START, uuid, parent, type, null));
+            return bringUp(
+                    claim, new Wish(Verb.START, uuid, parent, type, definition.attributes(), null));
         }
     }
 
     private Mdev bringUp(VerbLocks.Claim claim, Wish wish) {
         Parent parent = wish.parent();
+        BusContext.requireAttributes(parent, wish.attributes());
+        reclaimFor(parent, wish.type());
         Mdev mdev =
                 bus.registry()
                         .reserve(
                                 wish.uuid(),
                                 parent,
                                 wish.type(),
-                                share -> bus.newMdev(wish.uuid(), parent, wish.type(), share));
+                                share -> bus.admitMdev(wish.uuid(), parent, wish.type(), share));
         long op = begin(wish, mdev);
         try {
             if (wish.definition() != null) {
@@ -114,7 +135,7 @@ final class DeviceCreator {
                 bus.ledger().step(op, "defined");
             }
             claim.yieldFromNow(() -> giveUp(wish, op));
-            make(mdev, op);
+            make(mdev, op, wish.attributes());
             claim.keep();
             bus.ledger().commit(op);
             bus.registry().activate(mdev, Owner.OURS);
@@ -125,6 +146,20 @@ final class DeviceCreator {
         }
         announce(mdev, wish.definition());
         return mdev;
+    }
+
+    /// Elastic shares that have more than their minimum make room, if that is what is missing.
+    private static void reclaimFor(Parent parent, MdevType type) {
+        for (MdevType.Demand demand : type.demands()) {
+            ElasticPool pool = parent.elastic().get(demand.pool());
+            if (pool == null) {
+                continue;
+            }
+            long missing = parent.capacity().missing(demand);
+            while (missing > 0 && pool.makeFree(missing) > 0) {
+                missing = parent.capacity().missing(demand);
+            }
+        }
     }
 
     /// After any failure: if a removal took over, the removal undoes it.
@@ -138,15 +173,23 @@ final class DeviceCreator {
     }
 
     /// Lets the driver create the device. This may take forever.
-    private void make(Mdev mdev, long op) {
+    private void make(Mdev mdev, long op, List<Attribute> attributes) {
         Parent parent = mdev.parent();
         MdevDevice made =
                 parent.calls()
-                        .call("create", () -> parent.device().create(bus.context(mdev)))
-                        .orThrow();
+                        .call("create", () -> parent.device().create(bus.context(mdev, attributes)))
+                        .orThrow(DeviceCreator::meaningOf);
         mdev.driver().own(made);
         bus.ledger().step(op, "created");
         bus.bind(mdev);
+    }
+
+    /// The errors of `create` that have a meaning for the caller, not only for the driver.
+    private static DriverException meaningOf(Refusal refusal) {
+        return switch (refusal.errno()) {
+            case EUSERS, EEXIST, EINVAL -> DriverException.agreed(refusal);
+            default -> new DriverException(refusal);
+        };
     }
 
     /// A removal took the device over, and writes its own records of the device's end. The
@@ -159,12 +202,23 @@ final class DeviceCreator {
     }
 
     private long begin(Wish wish, Mdev mdev) {
+        Parent parent = mdev.parent();
+        Tenant tenant = new Tenant.Device(mdev.uuid());
         try {
+            if (!mdev.elastic().isEmpty()) {
+                bus.ledger()
+                        .claim(
+                                parent.name(),
+                                parent.capacity().pagesOf(tenant).stream()
+                                        .map(pfns -> ApertureRun.of(pfns, parent.aperturePfns()))
+                                        .toList());
+            }
             return bus.ledger().begin(wish.verb(), BusContext.subject(mdev, Owner.OURS));
         } catch (RuntimeException | Error e) {
             // The pages are as clean as before: no driver had them.
             bus.watch().remove(mdev.calls());
-            mdev.parent().capacity().release(mdev.share(), new Tenant.Device(mdev.uuid()));
+            mdev.elastic().forEach(DeviceMemory::end);
+            parent.capacity().releaseAll(tenant);
             bus.registry().remove(mdev.uuid());
             exits.closeIfReady(mdev.parent());
             throw e;

@@ -1,12 +1,10 @@
 package dev.mdev.core.bus;
 
-import dev.mdev.api.Aperture;
 import dev.mdev.api.MdevException;
-import dev.mdev.api.PoolShare;
 import dev.mdev.api.page.Page;
-import dev.mdev.api.page.PfnRange;
 import dev.mdev.core.device.Mdev;
 import dev.mdev.core.devicestate.StateFormat;
+import dev.mdev.core.devicestate.StateHeader;
 import dev.mdev.core.devicestate.StateSection;
 import dev.mdev.core.devicestate.StateWriter;
 
@@ -21,14 +19,19 @@ final class DevicePages {
     private static final int CHUNK_PAGES = StateFormat.MAX_PAGES;
     private static final byte[] ZERO_PAGE = new byte[Page.SIZE];
 
-    private final Aperture aperture;
-    private final List<PoolShare> shares;
+    private final List<PoolContent> pools;
     private int pool;
     private long page;
 
     DevicePages(Mdev mdev) {
-        aperture = mdev.parent().aperture();
-        shares = mdev.share();
+        pools = PoolContent.of(mdev);
+    }
+
+    /// The pools of a device's pages.
+    static List<StateHeader.Pool> poolsOf(Mdev mdev) {
+        return PoolContent.of(mdev).stream()
+                .map(pool -> new StateHeader.Pool(pool.pool(), pool.npages()))
+                .toList();
     }
 
     void write(StateSection.Pages pages) {
@@ -37,23 +40,24 @@ final class DevicePages {
         long count = Page.numberOf(content.length);
         long done = 0;
         while (done < count) {
-            PfnRange run = shares.get(pool).extentFrom(page);
-            long now = Math.min(count - done, run.npages());
-            aperture.write(
-                    offsetOf(aperture, run),
-                    MemorySegment.ofArray(content).asSlice(Page.bytesOf(done), Page.bytesOf(now)));
+            long now = pools.get(pool).run(page, count - done);
+            pools.get(pool)
+                    .write(
+                            page,
+                            MemorySegment.ofArray(content)
+                                    .asSlice(Page.bytesOf(done), Page.bytesOf(now)));
             done += now;
             page += now;
         }
     }
 
     void finish() {
-        clearUpTo(shares.size(), 0);
+        clearUpTo(pools.size(), 0);
     }
 
     private void clearUpTo(int endPool, long endPage) {
         while (pool < endPool) {
-            clear(shares.get(pool).npages());
+            clear(pools.get(pool).npages());
             pool++;
             page = 0;
         }
@@ -62,9 +66,8 @@ final class DevicePages {
 
     private void clear(long endPage) {
         while (page < endPage) {
-            PfnRange run = shares.get(pool).extentFrom(page);
-            long now = Math.min(endPage - page, run.npages());
-            aperture.fill(offsetOf(aperture, run), Page.bytesOf(now), (byte) 0);
+            long now = pools.get(pool).run(page, endPage - page);
+            pools.get(pool).clear(page, now);
             page += now;
         }
     }
@@ -73,18 +76,13 @@ final class DevicePages {
     ///
     /// @throws MdevException ENODEV if the device ends in the meantime
     static void save(Mdev mdev, int pool, StateWriter writer) throws IOException {
-        Aperture aperture = mdev.parent().aperture();
-        PoolShare share = mdev.share().get(pool);
+        PoolContent content = PoolContent.of(mdev).get(pool);
         byte[] buffer = new byte[CHUNK_PAGES * Page.SIZE];
-        long npages = share.npages();
         long page = 0;
-        while (page < npages) {
+        while (page < content.npages()) {
             mdev.driver().requireAlive();
-            PfnRange run = share.extentFrom(page);
-            int count = (int) Math.min(CHUNK_PAGES, run.npages());
-            aperture.read(
-                    offsetOf(aperture, run),
-                    MemorySegment.ofArray(buffer).asSlice(0, Page.bytesOf(count)));
+            int count = (int) content.run(page, CHUNK_PAGES);
+            content.read(page, MemorySegment.ofArray(buffer).asSlice(0, Page.bytesOf(count)));
             int first = 0;
             while (first < count) {
                 int end = first;
@@ -104,9 +102,5 @@ final class DevicePages {
     private static boolean isZero(byte[] buffer, int page) {
         int offset = page * Page.SIZE;
         return Arrays.mismatch(buffer, offset, offset + Page.SIZE, ZERO_PAGE, 0, Page.SIZE) < 0;
-    }
-
-    private static long offsetOf(Aperture aperture, PfnRange pfns) {
-        return Page.addressOf(pfns.firstPfn() - aperture.pfns().firstPfn());
     }
 }

@@ -29,10 +29,12 @@ import java.util.UUID;
 final class DeviceRemover {
     private final BusContext bus;
     private final ParentCloser exits;
+    private final OutsideUsers outside;
 
     DeviceRemover(BusContext bus, ParentCloser exits) {
         this.bus = bus;
         this.exits = exits;
+        this.outside = new OutsideUsers(bus);
     }
 
     /// Ends a device and its definition; one of the two may be absent.
@@ -145,11 +147,16 @@ final class DeviceRemover {
 
     private static MdevException is(Registry.Entry entry) {
         return new MdevException(
-                Errno.EAGAIN, "mdev=%s is %s".formatted(entry.uuid(), entry.activity()));
+                Errno.EAGAIN,
+                "mdev=%s is %s%s"
+                        .formatted(
+                                entry.uuid(),
+                                entry.activity(),
+                                entry.trouble().map(why -> ": " + why).orElse("")));
     }
 
     /// The holder of a device, and whether the device was taken from it.
-    private record TakenBack(Optional<String> holder, boolean taken) {}
+    record TakenBack(Optional<String> holder, boolean taken) {}
 
     /// Waits until the device is idle, or takes it.
     private TakenBack takeBack(Mdev mdev, Removal how) {
@@ -157,7 +164,7 @@ final class DeviceRemover {
         Optional<DeviceHolder> holder = assignment.beginRemoval();
         Optional<String> name = holder.map(DeviceHolder::name);
         if (holder.isEmpty()) {
-            return new TakenBack(name, false);
+            return outside.takeBack(mdev, how);
         }
         try {
             ask(mdev, holder.get(), how.grace());

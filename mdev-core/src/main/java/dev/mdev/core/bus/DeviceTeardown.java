@@ -2,10 +2,11 @@ package dev.mdev.core.bus;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
-import dev.mdev.api.PoolShare;
+import dev.mdev.api.page.PfnRange;
 import dev.mdev.core.capacity.Tenant;
 import dev.mdev.core.device.Activity;
 import dev.mdev.core.device.Mdev;
+import dev.mdev.core.elastic.DeviceMemory;
 
 import org.jspecify.annotations.Nullable;
 
@@ -104,17 +105,24 @@ final class DeviceTeardown {
         Optional<String> trouble =
                 mdev.driver().isOwned() ? mdev.driver().close() : Optional.empty();
         progress.incrementAndGet();
-        bus.scrubber()
-                .giveBack(
-                        mdev.parent(),
-                        mdev.share(),
-                        new Tenant.Device(mdev.uuid()),
-                        progress::incrementAndGet);
+        Tenant tenant = new Tenant.Device(mdev.uuid());
+        bus.scrubber().giveBack(mdev.parent(), mdev.share(), tenant, progress::incrementAndGet);
+        giveElasticBack(tenant);
         bus.watch().remove(mdev.calls());
         how.settlement().settle(trouble);
         remove();
         done.complete(trouble);
         exits.closeIfReady(mdev.parent());
+    }
+
+    private void giveElasticBack(Tenant tenant) {
+        if (mdev.elastic().isEmpty()) {
+            return;
+        }
+        mdev.elastic().forEach(DeviceMemory::end);
+        for (PfnRange pfns : mdev.parent().capacity().pagesOf(tenant)) {
+            bus.scrubber().scrub(mdev.parent(), pfns, tenant, progress::incrementAndGet);
+        }
     }
 
     /// Frees the uuid, and reports it if the device was lost.
@@ -169,8 +177,18 @@ final class DeviceTeardown {
         }
     }
 
-    /// @throws MdevException ETIMEDOUT if the device is not gone: it is lost
+    /// @throws MdevException ETIMEDOUT if the device is not gone: it is lost; EBUSY if it is
+    ///   leaving, and only waits for a program outside this host
     private void requireGone() {
+        Optional<String> awaited = OutsideUsers.awaitedBy(mdev);
+        if (awaited.isPresent()) {
+            if (bus.registry().become(mdev, Activity.STOPPING, awaited)) {
+                throw new MdevException(
+                        Errno.EBUSY,
+                        "mdev=%s is leaving: %s".formatted(mdev.uuid(), awaited.get()));
+            }
+            return;
+        }
         String why = stuckAt();
         telling.lock();
         try {
@@ -216,6 +234,6 @@ final class DeviceTeardown {
     }
 
     private static long heldPages(Mdev mdev) {
-        return mdev.share().stream().mapToLong(PoolShare::npages).sum();
+        return mdev.heldPages();
     }
 }

@@ -1,9 +1,11 @@
 package dev.mdev.core.bus;
 
+import dev.mdev.api.Attribute;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.MdevType;
 import dev.mdev.api.ParentDriver;
+import dev.mdev.api.Room;
 import dev.mdev.core.capacity.DefragPlan;
 import dev.mdev.core.capacity.FitReport;
 import dev.mdev.core.device.Activity;
@@ -24,13 +26,11 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
-import java.util.TreeSet;
 import java.util.UUID;
+import java.util.function.Consumer;
 
 /// All parents and mediated devices of this host (Linux `drivers/vfio/mdev/mdev_core.c`), and their
 /// records.
@@ -97,7 +97,7 @@ public final class MdevBus implements AutoCloseable {
         ParentCloser exits = new ParentCloser(bus);
         starter = new DeviceCreator(bus, exits);
         ender = new DeviceRemover(bus, exits);
-        arrivals = new ParentScan(bus, exits, starter);
+        arrivals = new ParentScan(bus, exits, starter, ender);
         adoption = new Adoption(bus, exits);
         departures = new ParentRemoval(bus, exits, ender);
         admission = new ParentAdmission(bus, memory, arrivals, departures);
@@ -123,7 +123,15 @@ public final class MdevBus implements AutoCloseable {
     /// @throws MdevException the driver's error, EEXIST if a parent of that name exists, EINVAL if
     ///   the driver's description is invalid; the parents that the driver found are then closed
     public List<Parent> addDriver(ParentDriver driver, Map<String, String> settings) {
-        return admission.addDriver(driver, settings);
+        return addDriver(driver, settings, _ -> {});
+    }
+
+    /// As above. Also passes on what the driver says of devices that it leaves out.
+    ///
+    /// @param reports receives the texts of [dev.mdev.api.ParentHost#report], cut to a bounded size
+    public List<Parent> addDriver(
+            ParentDriver driver, Map<String, String> settings, Consumer<String> reports) {
+        return admission.addDriver(driver, settings, reports);
     }
 
     /// Removes a parent: ends its devices, by force after `grace`, and closes it. Definitions stay.
@@ -135,12 +143,13 @@ public final class MdevBus implements AutoCloseable {
         departures.leave(List.of(settledParent(name)), Removal.forcing(grace));
     }
 
-    /// Removes a parent without assigned devices.
+    /// Removes a parent without devices in use.
     ///
     /// @throws MdevException EBUSY with the holder if there is one: nothing changes then; otherwise
     ///   as [#removeParent]
     public void removeUnusedParent(String name) {
         Parent parent = settledParent(name);
+        departures.requireUnusedOutside(parent);
         bus.registry().leaveIfUnused(parent);
         departures.leave(List.of(parent), Removal.forcing(Duration.ZERO));
     }
@@ -153,11 +162,22 @@ public final class MdevBus implements AutoCloseable {
         return parent;
     }
 
-    /// Looks for devices that other programs created or ended on a parent.
+    /// Looks for devices that other programs created or ended on a parent. A parent whose physical
+    /// device is gone leaves.
     ///
     /// @throws MdevException ENODEV if there is no such parent; its driver's error
     public void rescan(String parentName) {
-        arrivals.rescan(parent(parentName));
+        admission.rescan(parent(parentName));
+    }
+
+    /// Lets a driver look again: for devices of its parents, and for parents that came, or left the
+    /// bus before.
+    ///
+    /// @return the new parents
+    /// @throws MdevException ENODEV if the bus was never given a driver of this name; otherwise as
+    ///   [#addDriver]
+    public List<Parent> rescanDriver(String driverName) {
+        return admission.rescanDriver(driverName);
     }
 
     /// Scrubs a parent's quarantined pages again, and frees the good ones.
@@ -200,27 +220,12 @@ public final class MdevBus implements AutoCloseable {
 
     /// All known devices: existing ones of any owner, then those that are only defined.
     public List<MdevStatus> statuses() {
-        List<MdevStatus> all = new ArrayList<>();
-        Set<UUID> seen = new TreeSet<>();
-        for (Registry.Entry entry : bus.registry().entries()) {
-            seen.add(entry.uuid());
-            all.add(Statuses.of(entry, bus.definitions().find(entry.uuid())));
-        }
-        for (MdevDefinition definition : bus.definitions().all()) {
-            if (seen.add(definition.uuid())) {
-                all.add(Statuses.of(definition));
-            }
-        }
-        return all;
+        return Statuses.all(bus);
     }
 
     /// The facts about a device; nothing if it is unknown.
     public Optional<MdevStatus> status(UUID uuid) {
-        Optional<MdevDefinition> definition = bus.definitions().find(uuid);
-        return bus.registry()
-                .find(uuid)
-                .map(entry -> Statuses.of(entry, definition))
-                .or(() -> definition.map(Statuses::of));
+        return Statuses.find(bus, uuid);
     }
 
     /// Creates a device without a definition.
@@ -230,7 +235,15 @@ public final class MdevBus implements AutoCloseable {
     ///   driver's error. Nothing remains, unless the driver does not let go of what it created: it
     ///   is lost then
     public Mdev create(UUID uuid, String parentName, String typeId) {
-        return starter.createTransient(uuid, parentName, typeId);
+        return create(uuid, parentName, typeId, List.of());
+    }
+
+    /// The same, with settings.
+    ///
+    /// @throws MdevException EINVAL if the parent takes no such attribute; otherwise as
+    ///   [#create(UUID, String, String)]
+    public Mdev create(UUID uuid, String parentName, String typeId, List<Attribute> attributes) {
+        return starter.createTransient(uuid, parentName, typeId, attributes);
     }
 
     /// Writes a definition and starts its device: both, or neither.
@@ -337,17 +350,23 @@ public final class MdevBus implements AutoCloseable {
         return definitionVerbs.promote(uuid, autostart);
     }
 
-    /// Changes whether a device starts with its parent.
+    /// Changes a definition: whether its device starts with its parent, and its attributes. An
+    /// active device stays as it is.
     ///
-    /// @throws MdevException ENOENT if it is not defined
-    public MdevDefinition setAutostart(UUID uuid, boolean autostart) {
-        return definitionVerbs.setAutostart(uuid, autostart);
+    /// @throws MdevException ENOENT if it is not defined; EEXIST if it has another parent or type;
+    ///   EINVAL if the parent takes no such attribute
+    public void redefine(MdevDefinition definition) {
+        definitionVerbs.redefine(definition);
     }
 
     // Capacity.
 
     /// How many more devices of the type could be created now.
     public int available(Parent parent, MdevType type) {
+        Optional<Room> room = parent.room(type);
+        if (room.isPresent()) {
+            return room.get().devices();
+        }
         int limit = type.maxInstances() - bus.registry().instances(parent, type);
         return limit <= 0 ? 0 : parent.capacity().available(type, limit);
     }
@@ -382,6 +401,21 @@ public final class MdevBus implements AutoCloseable {
     ///   EOPNOTSUPP if its driver saves no devices; otherwise the driver's error
     public long save(UUID uuid, OutputStream out) throws IOException {
         return stateTransfer.save(uuid, out);
+    }
+
+    /// Stops a device that is to be saved with others: each continues when it is closed, and the
+    /// states belong together.
+    ///
+    /// @throws MdevException as [#save]
+    public StoppedDevice stopForSave(UUID uuid) {
+        return stateTransfer.stop(uuid);
+    }
+
+    /// Checks that a device can be saved at all.
+    ///
+    /// @throws MdevException EOPNOTSUPP if its driver saves no devices
+    public void requireSavable(Mdev mdev) {
+        stateTransfer.requireSavable(mdev);
     }
 
     /// Restores into a device the saved state of a device of the same type, from this host or
@@ -424,8 +458,8 @@ public final class MdevBus implements AutoCloseable {
         return bus.watch().overdue();
     }
 
-    /// Ends everything on the bus: devices, then parents. Definitions stay. Closing again does
-    /// nothing.
+    /// Ends everything on the bus: devices, then parents. Definitions stay, and so do devices in
+    /// the kernel. Closing again does nothing.
     ///
     /// @throws MdevException EBUSY if a device is assigned: nothing is ended then; ETIMEDOUT if a
     ///   driver does not let go: call again later
@@ -434,8 +468,9 @@ public final class MdevBus implements AutoCloseable {
         bus.registry().beginClosing();
         List<Parent> left = parents();
         if (!left.isEmpty()) {
-            departures.leave(left, Removal.forcing(Duration.ZERO));
+            departures.leaveBehind(left);
         }
+        admission.closeDrivers();
         bus.watch().close();
         files.close();
     }

@@ -1,5 +1,6 @@
 package dev.mdev.core.bus;
 
+import dev.mdev.api.ReportLevel;
 import dev.mdev.core.device.Mdev;
 import dev.mdev.core.driver.CallReport;
 import dev.mdev.core.ledger.MdevDefinition;
@@ -31,6 +32,9 @@ public record MdevEvent(long sequence, Instant time, Fact fact) {
     ///
     /// @param trouble its driver's error, if the close failed
     public record ParentLeft(String parent, Optional<String> trouble) implements Fact {}
+
+    /// A driver failed to look again for what came or went without the host.
+    public record LookFailed(String driver, String reason) implements Fact {}
 
     /// A definition was written, or changed.
     public record Defined(MdevDefinition definition) implements Fact {}
@@ -86,7 +90,7 @@ public record MdevEvent(long sequence, Instant time, Fact fact) {
             implements Fact {}
 
     /// A driver tells of a trouble with a device.
-    public record Reported(UUID uuid, String text) implements Fact {}
+    public record Reported(UUID uuid, ReportLevel level, String text) implements Fact {}
 
     /// A callback exceeds its deadline.
     public record CallbackOverdue(CallReport call) implements Fact {}
@@ -101,6 +105,22 @@ public record MdevEvent(long sequence, Instant time, Fact fact) {
     /// The journal lost records, or records could not be written. The state stays safe: pages are
     /// scrubbed again.
     public record JournalTrouble(String reason) implements Fact {}
+
+    /// A device's driver gives up none of the pages that others need.
+    public record EvictionRefused(UUID uuid, String parent, String pool, String reason)
+            implements Fact {}
+
+    /// The backing store did not take or return content of a device.
+    public record BackingStoreFailed(UUID uuid, String parent, String pool, String reason)
+            implements Fact {}
+
+    /// At least half of the pages that a pool wrote away in a second came back within a second: its
+    /// devices use more pages than it has.
+    ///
+    /// @param returnedPages pages that came back
+    /// @param evictedPages pages that were written away
+    public record Thrashing(String parent, String pool, long returnedPages, long evictedPages)
+            implements Fact {}
 
     /// A device's state was saved.
     public record StateSaved(UUID uuid, long bytes) implements Fact {}

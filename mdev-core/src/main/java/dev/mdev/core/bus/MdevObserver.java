@@ -17,6 +17,9 @@ public interface MdevObserver {
     /// A callback of the device's driver returned or threw.
     default void called(Mdev mdev, String callback, long durationNanos) {}
 
+    /// A guest reset its device, as often as it likes.
+    default void resetByGuest(Mdev mdev) {}
+
     /// An event for operators. Events come in the order of their numbers, one at a time, on any of
     /// the bus's threads.
     default void event(MdevEvent event) {}

@@ -1,5 +1,6 @@
 package dev.mdev.core.bus;
 
+import dev.mdev.api.KernelNode;
 import dev.mdev.core.device.Activity;
 import dev.mdev.core.ledger.MdevDefinition;
 import dev.mdev.core.ledger.Owner;
@@ -16,9 +17,10 @@ import java.util.UUID;
 /// @param definition *defined*: its definition, which survives a restart. For an active device,
 ///   `parent` and `type` are the actual ones
 /// @param activity *active*: whether it exists in its parent
-/// @param holder *assigned*: its holder
+/// @param holder *assigned*: its holder; of a device in the kernel, the processes that use it
 /// @param heldPages the pages it keeps from others
 /// @param trouble its problem, if any
+/// @param node how programs outside this host get it, if it lives in the kernel
 public record MdevStatus(
         UUID uuid,
         String parent,
@@ -28,4 +30,5 @@ public record MdevStatus(
         Activity activity,
         Optional<String> holder,
         long heldPages,
-        Optional<String> trouble) {}
+        Optional<String> trouble,
+        Optional<KernelNode> node) {}

@@ -1,20 +1,32 @@
 package dev.mdev.core.bus;
 
 import dev.mdev.api.Aperture;
+import dev.mdev.api.Errno;
 import dev.mdev.api.ExistingDevice;
+import dev.mdev.api.FilePages;
+import dev.mdev.api.MdevException;
 import dev.mdev.api.ParentDevice;
 import dev.mdev.api.ParentDriver;
 import dev.mdev.api.ParentHost;
 import dev.mdev.core.device.Parent;
 import dev.mdev.core.driver.DriverCalls;
+import dev.mdev.core.driver.DriverException;
+import dev.mdev.core.driver.DriverText;
+import dev.mdev.core.hostfile.DeviceFile;
 import dev.mdev.core.hostmm.HostMemory;
+import dev.mdev.core.hostmm.JoinedBlocks;
+import dev.mdev.core.sys.Syscalls;
 
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
 import java.util.function.Predicate;
 
 /// How parents come onto the bus: a driver looks for its devices, the bus checks its description,
@@ -25,6 +37,16 @@ final class ParentAdmission {
     private final ParentScan arrivals;
     private final ParentRemoval departures;
 
+    /// The drivers that the bus was given, by their names.
+    private final Map<String, Known> known = new ConcurrentHashMap<>();
+
+    /// A driver that looks for its devices, one search at a time.
+    private record Known(
+            ParentDriver driver,
+            Map<String, String> settings,
+            ReentrantLock looking,
+            AtomicBoolean asked) {}
+
     ParentAdmission(
             BusContext bus, HostMemory memory, ParentScan arrivals, ParentRemoval departures) {
         this.bus = bus;
@@ -34,19 +56,105 @@ final class ParentAdmission {
     }
 
     /// @see MdevBus#addDriver
-    List<Parent> addDriver(ParentDriver driver, Map<String, String> settings) {
-        Host host = new Host(memory, settings);
+    List<Parent> addDriver(
+            ParentDriver driver, Map<String, String> settings, Consumer<String> reports) {
         String name = driver.name();
-        DriverCalls calls =
-                bus.watch()
-                        .add(
-                                new DriverCalls(
-                                        "driver=" + name,
-                                        bus.options().callDeadline(),
-                                        bus.observer()::called));
+        Known added = new Known(driver, settings, new ReentrantLock(), new AtomicBoolean());
+        added.looking.lock();
+        try {
+            known.put(name, added);
+            return look(name, added, reports);
+        } finally {
+            added.looking.unlock();
+        }
+    }
+
+    /// Lets the drivers end what they run themselves. The bus is closed.
+    void closeDrivers() {
+        known.forEach((name, driver) -> {
+            DriverCalls calls = callsOf(name);
+            calls.run("close", driver.driver::close)
+                    .ifPresent(refusal ->
+                            bus.observer().event(new MdevEvent.LookFailed(name, refusal.reason())));
+        });
+        known.clear();
+    }
+
+    private DriverCalls callsOf(String driver) {
+        return new DriverCalls(
+                "driver=" + driver, bus.options().callDeadline(), bus.observer()::called);
+    }
+
+    /// @see MdevBus#rescanDriver
+    List<Parent> rescanDriver(String name) {
+        Known asked = known.get(name);
+        if (asked == null) {
+            throw new MdevException(Errno.ENODEV, "there is no driver=" + name);
+        }
+        asked.looking.lock();
+        try {
+            for (Parent parent : bus.registry().parents()) {
+                if (parent.driverName().equals(name)
+                        && parent.presence() == Parent.Presence.PRESENT) {
+                    rescan(parent);
+                }
+            }
+            return look(
+                    name,
+                    asked,
+                    text -> bus.observer().event(new MdevEvent.LookFailed(name, text)));
+        } finally {
+            asked.looking.unlock();
+        }
+    }
+
+    /// @see MdevBus#rescan
+    void rescan(Parent parent) {
+        try {
+            arrivals.rescan(parent);
+        } catch (DriverException e) {
+            if (e.errno() != Errno.ENODEV) {
+                throw e;
+            }
+            var _ = departures.begin(List.of(parent), Removal.forcing(Duration.ZERO), _ -> {});
+        }
+    }
+
+    /// Looks again, soon, on a thread of its own; once for all requests until it begins.
+    private void lookAgain(String name) {
+        Known asked = known.get(name);
+        if (asked != null && asked.asked.compareAndSet(false, true)) {
+            Thread.ofVirtual().name("mdev-look-" + name).start(() -> lookNow(name, asked));
+        }
+    }
+
+    private void lookNow(String name, Known asked) {
+        asked.asked.set(false);
+        try {
+            var _ = rescanDriver(name);
+        } catch (MdevException e) {
+            if (e.errno() != Errno.ESHUTDOWN) {
+                bus.observer().event(new MdevEvent.LookFailed(name, e.toString()));
+            }
+        }
+    }
+
+    private List<Parent> look(String name, Known added, Consumer<String> reports) {
+        ParentDriver driver = added.driver;
+        Host host =
+                new Host(
+                        memory,
+                        added.settings,
+                        parent -> bus.registry().parent(parent).isPresent(),
+                        () -> lookAgain(name),
+                        reports);
+        DriverCalls calls = bus.watch().add(callsOf(name));
         try {
             List<ParentDevice> found = calls.call("probe", () -> driver.probe(host)).orThrow();
-            return admit(name, found, host, calls);
+            List<Parent> parents = admit(name, found, host, calls);
+            // Of devices that the driver left out.
+            host.freeUnless(this::isOfParent);
+            return parents;
         } catch (RuntimeException | Error e) {
             // A parent whose arrival failed and that does not leave keeps its memory until it does.
             host.freeUnless(this::isOfParent);
@@ -56,9 +164,10 @@ final class ParentAdmission {
         }
     }
 
-    @SuppressWarnings("ReferenceEquality") // the very object that we gave
+    /// Whether a parent uses the memory; its aperture may be the driver's own, around ours.
     private boolean isOfParent(Aperture aperture) {
-        return bus.registry().parents().stream().anyMatch(parent -> parent.aperture() == aperture);
+        return bus.registry().parents().stream()
+                .anyMatch(parent -> parent.aperturePfns().overlaps(aperture.pfns()));
     }
 
     private List<Parent> admit(
@@ -70,14 +179,14 @@ final class ParentAdmission {
                 Parent parent = calls.call("describe", () -> describe(its)).orThrow();
                 bus.registry().addParent(parent);
                 added.put(parent, List.of());
-                bus.watch().add(parent.calls());
+                parent.turns().forEach(bus.watch()::add);
                 added.put(parent, arrivals.inspect(parent));
             }
         } catch (RuntimeException | Error e) {
             added.keySet()
                     .forEach(parent -> {
                         bus.registry().removeParent(parent);
-                        bus.watch().remove(parent.calls());
+                        parent.turns().forEach(bus.watch()::remove);
                     });
             found.forEach(device -> closeQuietly(calls, device, e));
             added.keySet().forEach(parent -> parent.exit().finish());
@@ -85,7 +194,7 @@ final class ParentAdmission {
         }
         try {
             added.forEach((parent, existing) ->
-                    arrivals.settle(parent, existing, host.gave(parent.aperture())));
+                    arrivals.settle(parent, existing, host.gaveZeroes(parent.aperture())));
         } catch (RuntimeException | Error e) {
             // They leave when they can; the failure must be reported now.
             var _ = departures.begin(added.keySet(), Removal.forcing(Duration.ZERO), _ -> {});
@@ -97,7 +206,13 @@ final class ParentAdmission {
     }
 
     private Parent describe(Parent.Found found) {
-        return new Parent(found, bus.options().callDeadline(), bus.observer()::called);
+        Parent parent = new Parent(found, bus.options().callDeadline(), bus.observer()::called);
+        parent.setElastic(ElasticParts.poolsOf(parent, bus));
+        parent.types().stream()
+                .flatMap(type -> parent.sharedPages(type).stream())
+                .distinct()
+                .forEach(memory::keepConstant);
+        return parent;
     }
 
     private static void closeQuietly(DriverCalls calls, ParentDevice device, Throwable because) {
@@ -109,18 +224,62 @@ final class ParentAdmission {
     private static final class Host implements ParentHost {
         private final HostMemory memory;
         private final Map<String, String> settings;
-        private final List<HostMemory.Block> given = new CopyOnWriteArrayList<>();
+        private final Predicate<String> present;
+        private final Runnable lookAgain;
+        private final Consumer<String> reports;
+        private final List<Given> given = new CopyOnWriteArrayList<>();
 
-        Host(HostMemory memory, Map<String, String> settings) {
+        Host(
+                HostMemory memory,
+                Map<String, String> settings,
+                Predicate<String> present,
+                Runnable lookAgain,
+                Consumer<String> reports) {
             this.memory = memory;
             this.settings = Map.copyOf(settings);
+            this.present = present;
+            this.lookAgain = lookAgain;
+            this.reports = reports;
+        }
+
+        /// An aperture of this host.
+        ///
+        /// @param isZero whether it was all zeroes
+        private record Given(Aperture aperture, List<HostMemory.Block> blocks, boolean isZero) {
+            @SuppressWarnings("ReferenceEquality") // the very object that we gave
+            boolean is(Aperture other) {
+                return aperture == other;
+            }
+        }
+
+        @Override
+        public boolean isPresent(String parent) {
+            return present.test(parent);
+        }
+
+        @Override
+        public Runnable lookAgain() {
+            return lookAgain;
         }
 
         @Override
         public Aperture allocateAperture(String name, long npages) {
             HostMemory.Block block = memory.allocate(name, npages);
-            given.add(block);
+            given.add(new Given(block, List.of(block), true));
             return block;
+        }
+
+        @Override
+        public Aperture mapAperture(String name, List<FilePages> parts) {
+            List<HostMemory.Part> files = DeviceFile.open(Syscalls.ofThisProcess(), parts);
+            JoinedBlocks joined = new JoinedBlocks(memory.adoptAll(name, files));
+            given.add(new Given(joined, joined.blocks(), false));
+            return joined;
+        }
+
+        @Override
+        public void report(String text) {
+            reports.accept(DriverText.cut(text));
         }
 
         @Override
@@ -129,20 +288,23 @@ final class ParentAdmission {
         }
 
         /// Whether this host allocated the aperture's memory: it was all zeroes.
-        boolean gave(Aperture aperture) {
-            return given.stream().anyMatch(block -> block == aperture);
+        boolean gaveZeroes(Aperture aperture) {
+            return given.stream().anyMatch(it -> it.isZero && it.is(aperture));
         }
 
         void free(Aperture aperture) {
             given.stream()
-                    .filter(block -> block == aperture)
+                    .filter(it -> it.is(aperture))
                     .findFirst()
                     .filter(given::remove)
-                    .ifPresent(memory::free);
+                    .ifPresent(it -> it.blocks.forEach(memory::free));
         }
 
         void freeUnless(Predicate<Aperture> used) {
-            List.copyOf(given).stream().filter(used.negate()).forEach(this::free);
+            List.copyOf(given).stream()
+                    .map(Given::aperture)
+                    .filter(used.negate())
+                    .forEach(this::free);
         }
     }
 }

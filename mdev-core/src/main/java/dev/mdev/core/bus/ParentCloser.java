@@ -54,7 +54,7 @@ final class ParentCloser {
 
     private void gone(Parent parent, Optional<String> trouble) {
         try {
-            bus.watch().remove(parent.calls());
+            parent.turns().forEach(bus.watch()::remove);
             bus.registry().removeParent(parent);
             parent.releaseAperture();
             bus.observer().event(new MdevEvent.ParentLeft(parent.name(), trouble));

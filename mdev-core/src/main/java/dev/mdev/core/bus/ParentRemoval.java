@@ -4,9 +4,11 @@ import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.core.device.Parent;
 
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
@@ -40,6 +42,49 @@ final class ParentRemoval {
             trouble.addSuppressed(failure);
         }
         awaitGone(parents, trouble);
+    }
+
+    /// Closes parents, and ends their devices; but devices in the kernel stay as they are.
+    ///
+    /// @throws MdevException ETIMEDOUT if they do not leave: they do with their last devices
+    void leaveBehind(List<Parent> parents) {
+        List<Throwable> failures = new ArrayList<>();
+        for (Parent parent : parents) {
+            if (parent.isInKernel()) {
+                bus.registry().leave(parent);
+                bus.registry().entriesOf(parent).forEach(entry -> forget(entry, failures::add));
+                exits.closeIfReady(parent);
+            }
+        }
+        leave(
+                parents.stream().filter(parent -> !parent.isInKernel()).toList(),
+                Removal.forcing(Duration.ZERO));
+        MdevException trouble =
+                new MdevException(Errno.ETIMEDOUT, "does not leave: parents=" + names(parents));
+        failures.forEach(trouble::addSuppressed);
+        awaitGone(parents, trouble);
+    }
+
+    /// A removal that waits for a program goes on at the next start.
+    private void forget(Registry.Entry entry, Consumer<Throwable> failed) {
+        try (VerbLocks.Claim _ =
+                bus.claims().claimInTime(entry.uuid(), "left", bus.options().callDeadline())) {
+            Optional.ofNullable(entry.mdev()).ifPresent(mdev -> bus.watch().remove(mdev.calls()));
+            var _ = bus.registry().remove(entry.uuid());
+        } catch (MdevException e) {
+            failed.accept(e);
+        }
+    }
+
+    /// @throws MdevException EBUSY with the program if one outside this host uses a device of ours
+    void requireUnusedOutside(Parent parent) {
+        for (Registry.Entry entry : bus.registry().entriesOf(parent)) {
+            Optional<String> user = Optional.ofNullable(entry.mdev()).flatMap(OutsideUsers::of);
+            if (user.isPresent()) {
+                throw new MdevException(
+                        Errno.EBUSY, "mdev=%s is in use by %s".formatted(entry.uuid(), user.get()));
+            }
+        }
     }
 
     /// Begins to end the devices of parents. A parent is closed when its last device is gone.

@@ -2,8 +2,10 @@ package dev.mdev.core.bus;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.ExistingDevice;
+import dev.mdev.api.MdevDevice;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.PoolShare;
+import dev.mdev.api.ReportLevel;
 import dev.mdev.api.page.PfnRange;
 import dev.mdev.core.capacity.PoolUsage;
 import dev.mdev.core.capacity.Tenant;
@@ -18,6 +20,7 @@ import dev.mdev.core.ledger.Subject;
 
 import org.jspecify.annotations.Nullable;
 
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashSet;
@@ -36,11 +39,13 @@ final class ParentScan {
     private final BusContext bus;
     private final ParentCloser exits;
     private final DeviceCreator starter;
+    private final DeviceRemover ender;
 
-    ParentScan(BusContext bus, ParentCloser exits, DeviceCreator starter) {
+    ParentScan(BusContext bus, ParentCloser exits, DeviceCreator starter, DeviceRemover ender) {
         this.bus = bus;
         this.exits = exits;
         this.starter = starter;
+        this.ender = ender;
     }
 
     /// Asks for the existing devices, and reserves their pages.
@@ -273,8 +278,29 @@ final class ParentScan {
             for (UUID uuid : look.changed(parent)) {
                 removals += follow(parent, look, uuid, removals);
             }
+            bus.registry().entriesOf(parent).forEach(this::endIfGone);
         } finally {
             exits.endUse(parent);
+        }
+    }
+
+    /// Ends a device of ours that ended without us. A verb that runs on it finds out itself.
+    private void endIfGone(Registry.Entry entry) {
+        Mdev mdev = entry.mdev();
+        if (mdev == null || entry.activity() != Activity.ACTIVE) {
+            return;
+        }
+        try {
+            if (mdev.driver().ask("isGone", MdevDevice::isGone)) {
+                var _ = ender.stop(entry.uuid(), Removal.forcing(Duration.ZERO));
+            }
+        } catch (MdevException e) {
+            bus.observer()
+                    .event(
+                            new MdevEvent.Reported(
+                                    entry.uuid(),
+                                    ReportLevel.WARNING,
+                                    "not known whether it is still there: " + e));
         }
     }
 
@@ -352,7 +378,7 @@ final class ParentScan {
     private void addFound(Parent parent, ExistingDevice device) {
         var _ = parent.type(device.typeId());
         Tenant tenant = new Tenant.Device(device.uuid());
-        boolean isNew = parent.capacity().pagesOf(tenant).isEmpty();
+        boolean isNew = !device.share().isEmpty() && parent.capacity().pagesOf(tenant).isEmpty();
         if (isNew) {
             parent.capacity().allocateAt(device.share(), tenant);
             bus.ledger().markDirty(parent.name(), runsOf(parent, device.share()));

@@ -17,6 +17,7 @@ import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -86,8 +87,9 @@ final class Registry {
         }
 
         long npages() {
-            List<PoolShare> held = mdev == null ? share : mdev.share();
-            return held.stream().mapToLong(PoolShare::npages).sum();
+            return mdev == null
+                    ? share.stream().mapToLong(PoolShare::npages).sum()
+                    : mdev.heldPages();
         }
     }
 
@@ -243,7 +245,7 @@ final class Registry {
     List<Parent> parents() {
         registry.lock();
         try {
-            return List.copyOf(parents.values());
+            return parents.values().stream().sorted(Comparator.comparing(Parent::name)).toList();
         } finally {
             registry.unlock();
         }
@@ -314,7 +316,15 @@ final class Registry {
                         "type=%s has the maximum number of instances: %d"
                                 .formatted(type.id(), sameType));
             }
-            Mdev mdev = make.apply(parent.capacity().allocate(type, new Tenant.Device(uuid)));
+            Tenant tenant = new Tenant.Device(uuid);
+            List<PoolShare> taken = parent.capacity().allocate(type, tenant);
+            Mdev mdev;
+            try {
+                mdev = make.apply(taken);
+            } catch (RuntimeException | Error e) {
+                parent.capacity().release(taken, tenant);
+                throw e;
+            }
             entries.put(uuid, Entry.of(mdev, Owner.OURS, Activity.STARTING));
             return mdev;
         } finally {

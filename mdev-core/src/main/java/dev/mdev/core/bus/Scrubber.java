@@ -13,6 +13,7 @@ import dev.mdev.core.device.ScrubReport;
 import dev.mdev.core.driver.CallWatchdog;
 import dev.mdev.core.driver.DriverCalls;
 import dev.mdev.core.driver.DriverOutcome;
+import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.ledger.ApertureRun;
 import dev.mdev.core.ledger.Ledger;
 
@@ -25,7 +26,8 @@ import java.util.Arrays;
 import java.util.List;
 
 /// Makes pages fit for the next tenant: sets them to zero, reads them back, and only then reports
-/// them clean. Pages that do not read back as zero are quarantined.
+/// them clean. Pages that do not read back as zero are quarantined. The memory of pages that the
+/// host gave goes back to the kernel.
 ///
 /// A page keeps its tenant during scrubbing, until the result is recorded.
 final class Scrubber {
@@ -95,6 +97,43 @@ final class Scrubber {
         }
     }
 
+    /// Sets pages to zero and reads them back. They keep their tenant, whatever the result.
+    ///
+    /// @return the pages that are not clean
+    List<PfnRange> zero(Parent parent, List<PfnRange> pages) {
+        long start = System.nanoTime();
+        byte[] buffer = new byte[CHUNK_PAGES * Page.SIZE];
+        List<PfnRange> bad = new ArrayList<>();
+        DriverCalls calls = callsFor(parent);
+        try {
+            for (PfnRange pfns : pages) {
+                for (PfnRange chunk : chunksOf(pfns)) {
+                    scrubChunk(parent, chunk, buffer, calls).stream()
+                            .filter(verdict -> !verdict.clean())
+                            .map(Verdict::pfns)
+                            .forEach(bad::add);
+                }
+            }
+        } finally {
+            watch.remove(calls);
+        }
+        long badPages = bad.stream().mapToLong(PfnRange::npages).sum();
+        long npages = pages.stream().mapToLong(PfnRange::npages).sum();
+        report(parent, npages - badPages, start, badPages);
+        return bad;
+    }
+
+    private void report(Parent parent, long npages, long startNanos, long failedPages) {
+        ScrubReport report =
+                new ScrubReport(
+                        parent.name(),
+                        Page.bytesOf(npages),
+                        System.nanoTime() - startNanos,
+                        failedPages);
+        parent.addScrubbed(report);
+        observer.scrubbed(report);
+    }
+
     private DriverCalls callsFor(Parent parent) {
         return watch.add(
                 new DriverCalls("aperture of parent=" + parent.name(), callDeadline, NO_OBSERVER));
@@ -153,14 +192,7 @@ final class Scrubber {
             work.progress().run();
         }
         conclude(parent, open, work.tenant());
-        ScrubReport report =
-                new ScrubReport(
-                        parent.name(),
-                        Page.bytesOf(pfns.npages() - failedPages),
-                        System.nanoTime() - start,
-                        failedPages);
-        parent.addScrubbed(report);
-        observer.scrubbed(report);
+        report(parent, pfns.npages() - failedPages, start, failedPages);
     }
 
     private static List<Verdict> scrubChunk(
@@ -191,9 +223,15 @@ final class Scrubber {
 
     /// @return whether the pages read back as zero
     private static boolean clear(Parent parent, PfnRange pfns, byte[] buffer) {
+        if (!parent.holdsContent(pfns)) {
+            return true;
+        }
         Aperture aperture = parent.aperture();
         long offset = Page.addressOf(pfns.firstPfn() - aperture.pfns().firstPfn());
         int length = (int) Page.bytesOf(pfns.npages());
+        if (aperture instanceof HostMemory.Block ours) {
+            return ours.clear(offset, length);
+        }
         aperture.fill(offset, length, (byte) 0);
         // Bytes that an aperture does not fill in must not pass for zeroes.
         Arrays.fill(buffer, 0, length, (byte) 0xa5);

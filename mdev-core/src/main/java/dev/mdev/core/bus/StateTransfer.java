@@ -20,7 +20,6 @@ import java.io.DataOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
@@ -93,22 +92,101 @@ final class StateTransfer {
     ///
     /// @return bytes written
     long save(UUID uuid, OutputStream out) throws IOException {
-        try (VerbLocks.Claim claim = bus.claims().claimYielding(uuid, "saved", Errno.EAGAIN)) {
+        try (StoppedDevice stopped = stop(uuid)) {
+            return stopped.save(out);
+        }
+    }
+
+    /// @throws MdevException EOPNOTSUPP if the driver saves no devices
+    void requireSavable(Mdev mdev) {
+        var _ = stateOf(mdev);
+    }
+
+    /// Stops a device to save it.
+    StoppedDevice stop(UUID uuid) {
+        VerbLocks.Claim claim = bus.claims().claimYielding(uuid, "saved", Errno.EAGAIN);
+        try {
             Mdev mdev = activeDevice(uuid);
+            PausedDevice paused = pause(mdev, claim);
+            try {
+                return new Stopped(mdev, claim, paused);
+            } catch (RuntimeException | Error e) {
+                paused.close();
+                throw e;
+            }
+        } catch (RuntimeException | Error e) {
+            claim.close();
+            throw e;
+        }
+    }
+
+    private final class Stopped implements StoppedDevice {
+        private final Mdev mdev;
+        private final VerbLocks.Claim claim;
+        private final PausedDevice paused;
+        private final Optional<String> holder;
+        private final DeviceState state;
+
+        /// Whether the device did something before.
+        private final boolean goesOn;
+
+        Stopped(Mdev mdev, VerbLocks.Claim claim, PausedDevice paused) {
+            this.mdev = mdev;
+            this.claim = claim;
+            this.paused = paused;
+            holder = mdev.holder();
+            state = stateOf(mdev);
+            goesOn = stop(mdev, state);
+        }
+
+        @Override
+        public long save(OutputStream out) throws IOException {
             CountingOutput counted = new CountingOutput(out);
-            try (PausedDevice _ = pause(mdev, claim)) {
-                Optional<String> holder = mdev.holder();
-                DeviceState state = stateOf(mdev);
-                StateWriter writer = new StateWriter(counted);
-                whileStopped(mdev, state, false, () -> save(mdev, state, writer));
-                if (!mdev.holder().equals(holder)) {
-                    throw new MdevException(
-                            Errno.EBUSY, "mdev=%s changed hands while saved".formatted(uuid));
-                }
+            StateTransfer.save(mdev, state, new StateWriter(counted));
+            if (!mdev.holder().equals(holder)) {
+                throw new MdevException(
+                        Errno.EBUSY, "mdev=%s changed hands while saved".formatted(mdev.uuid()));
             }
             claim.requireNotLost();
-            bus.observer().event(new MdevEvent.StateSaved(uuid, counted.written));
+            bus.observer().event(new MdevEvent.StateSaved(mdev.uuid(), counted.written));
             return counted.written;
+        }
+
+        @Override
+        public void close() {
+            try (claim;
+                    paused) {
+                if (goesOn) {
+                    mdev.driver().resume(state);
+                }
+            }
+        }
+    }
+
+    /// Stops a device, and removes its mappings.
+    ///
+    /// @return whether it was not stopped before
+    private static boolean stop(Mdev mdev, DeviceState state) {
+        boolean goesOn = !mdev.driver().isStopped();
+        mdev.driver().stop(state);
+        try {
+            // Now: a device that does not stand still may touch its own regions.
+            mdev.revokeAll();
+        } catch (RuntimeException | Error e) {
+            resumeAfter(e, mdev, state, goesOn);
+            throw e;
+        }
+        return goesOn;
+    }
+
+    private static void resumeAfter(
+            Throwable failure, Mdev mdev, DeviceState state, boolean goesOn) {
+        try {
+            if (goesOn) {
+                mdev.driver().resume(state);
+            }
+        } catch (MdevException suppressed) {
+            failure.addSuppressed(suppressed);
         }
     }
 
@@ -123,20 +201,11 @@ final class StateTransfer {
     ///   unless it was already waiting
     private static void whileStopped(Mdev mdev, DeviceState state, boolean waits, Work work)
             throws IOException {
-        boolean goesOn = !mdev.driver().isStopped();
-        mdev.driver().stop(state);
+        boolean goesOn = stop(mdev, state);
         try {
-            // Now: a device that does not stand still may touch its own regions.
-            mdev.revokeAll();
             work.run();
         } catch (IOException | RuntimeException | Error e) {
-            try {
-                if (goesOn) {
-                    mdev.driver().resume(state);
-                }
-            } catch (MdevException suppressed) {
-                e.addSuppressed(suppressed);
-            }
+            resumeAfter(e, mdev, state, goesOn);
             throw e;
         }
         if (goesOn && !waits) {
@@ -146,10 +215,7 @@ final class StateTransfer {
 
     private static void save(Mdev mdev, DeviceState state, StateWriter writer) throws IOException {
         byte[] driver = driverBytes(mdev, state);
-        List<StateHeader.Pool> pools =
-                mdev.share().stream()
-                        .map(share -> new StateHeader.Pool(share.pool(), share.npages()))
-                        .toList();
+        List<StateHeader.Pool> pools = DevicePages.poolsOf(mdev);
         writer.header(
                 new StateHeader(
                         mdev.uuid(),
@@ -222,8 +288,7 @@ final class StateTransfer {
     }
 
     private static void requireFitting(Mdev mdev, StateHeader header) {
-        List<StateHeader.Pool> mine = new ArrayList<>();
-        mdev.share().forEach(share -> mine.add(new StateHeader.Pool(share.pool(), share.npages())));
+        List<StateHeader.Pool> mine = DevicePages.poolsOf(mdev);
         if (!header.driver().equals(mdev.parent().driverName())
                 || !header.type().equals(mdev.type().id())
                 || !header.pools().equals(mine)) {

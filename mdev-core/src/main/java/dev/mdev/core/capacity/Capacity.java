@@ -31,6 +31,11 @@ public final class Capacity {
     private final Map<String, PoolMap> pools = new LinkedHashMap<>();
 
     public Capacity(List<ResourcePool> all) {
+        this(all, Set.of());
+    }
+
+    /// @param shared the names of the pools whose pages belong to no device
+    public Capacity(List<ResourcePool> all, Set<String> shared) {
         extents.lock();
         try {
             for (ResourcePool pool : all) {
@@ -38,13 +43,17 @@ public final class Capacity {
                     throw new MdevException(
                             Errno.EINVAL, "two pools have the same name: " + pool.name());
                 }
+                if (shared.contains(pool.name())) {
+                    poolLocked(pool.name()).takeAt(pool.pfns(), new Tenant.Shared());
+                }
             }
         } finally {
             extents.unlock();
         }
     }
 
-    /// Takes the pages that a device of `type` needs, all or none.
+    /// Takes the pages that a device of `type` needs, all or none: of an elastic demand, the
+    /// guaranteed minimum.
     ///
     /// @throws MdevException EUSERS with the reason if it does not fit
     public List<PoolShare> allocate(MdevType type, Tenant tenant) {
@@ -112,7 +121,41 @@ public final class Capacity {
         }
     }
 
-    /// Frees all pages of a tenant: they may be taken again at once.
+    /// Takes free units for a tenant with an elastic demand.
+    ///
+    /// @return up to `most` units, ascending, neighbours together
+    public List<PfnRange> takeUnits(String pool, long most, long unitPages, Tenant tenant) {
+        extents.lock();
+        try {
+            return poolLocked(pool).takeUnits(most, unitPages, tenant);
+        } finally {
+            extents.unlock();
+        }
+    }
+
+    /// Passes pages of one pool from one tenant to another, all of them.
+    public void pass(String pool, List<PfnRange> pages, Tenant from, Tenant to) {
+        extents.lock();
+        try {
+            PoolMap map = poolLocked(pool);
+            pages.forEach(pfns -> map.pass(pfns, from, to));
+        } finally {
+            extents.unlock();
+        }
+    }
+
+    /// Frees all pages of a tenant, which are clean.
+    public void releaseAll(Tenant tenant) {
+        extents.lock();
+        try {
+            pagesOfLocked(tenant).forEach(pfns -> poolOfLocked(pfns).release(pfns, tenant));
+            checkLocked();
+        } finally {
+            extents.unlock();
+        }
+    }
+
+    /// Frees these pages of a tenant: they may be taken again at once.
     public void release(List<PoolShare> shares, Tenant tenant) {
         extents.lock();
         try {
@@ -204,17 +247,35 @@ public final class Capacity {
     public int available(MdevType type, int limit) {
         extents.lock();
         try {
-            Map<String, ExtentMap> trial = new LinkedHashMap<>();
-            pools.forEach((name, pool) -> trial.put(name, pool.free()));
+            Map<String, PoolTrial> trial = new LinkedHashMap<>();
+            pools.forEach((name, pool) -> trial.put(name, new PoolTrial(pool)));
             for (int fitting = 0; fitting < limit; fitting++) {
                 for (MdevType.Demand demand : type.demands()) {
-                    ExtentMap pool = trial.get(demand.pool());
-                    if (pool == null || pool.take(demand).isEmpty()) {
+                    PoolTrial pool = trial.get(demand.pool());
+                    if (pool == null || !pool.take(demand)) {
                         return fitting;
                     }
                 }
             }
             return limit;
+        } finally {
+            extents.unlock();
+        }
+    }
+
+    /// Pages that must be reclaimed from elastic shares before a device of `type` fits in a pool; 0
+    /// if that is not what is missing.
+    public long missing(MdevType.Demand demand) {
+        extents.lock();
+        try {
+            PoolMap pool = poolLocked(demand.pool());
+            return pool.free().take(demand).isPresent()
+                    ? 0
+                    : Math.min(
+                            pool.reclaimablePages(),
+                            Math.max(
+                                    demand.alignPages(),
+                                    demand.minPages() - pool.free().freePages()));
         } finally {
             extents.unlock();
         }
@@ -277,14 +338,18 @@ public final class Capacity {
 
     private static String refusal(PoolMap pool, MdevType.Demand demand) {
         PoolUsage usage = pool.usage();
-        return "does not fit: pool=%s needs %d pages%s aligned to %d, %d are free, the largest free extent has %d"
-                .formatted(
-                        demand.pool(),
-                        demand.npages(),
-                        demand.contiguous() ? " in one extent" : "",
-                        demand.alignPages(),
-                        usage.freePages(),
-                        usage.largestFreePages());
+        String refusal =
+                "does not fit: pool=%s needs %d pages%s aligned to %d, %d are free, the largest free extent has %d"
+                        .formatted(
+                                demand.pool(),
+                                demand.minPages(),
+                                demand.contiguous() ? " in one extent" : "",
+                                demand.alignPages(),
+                                usage.freePages(),
+                                usage.largestFreePages());
+        return usage.reclaimablePages() == 0
+                ? refusal
+                : "%s, %d can be reclaimed".formatted(refusal, usage.reclaimablePages());
     }
 
     @GuardedBy("extents")

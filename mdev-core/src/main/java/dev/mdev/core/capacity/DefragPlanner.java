@@ -84,8 +84,8 @@ public final class DefragPlanner {
         }
         List<Window> windows = new ArrayList<>();
         for (long start : starts) {
-            if (start <= bounds.endPfn() - demand.npages()) {
-                PfnRange place = new PfnRange(start, demand.npages());
+            if (start <= bounds.endPfn() - demand.minPages()) {
+                PfnRange place = new PfnRange(start, demand.minPages());
                 windows.add(
                         new Window(
                                 place,

@@ -45,7 +45,7 @@ public final class ExtentMap {
         return free.ranges().stream().mapToLong(RangeSet.Range::size).max().orElse(0);
     }
 
-    /// Takes the lowest pages that satisfy the demand, or nothing.
+    /// Takes the lowest pages that satisfy the demand, or its guaranteed minimum; or nothing.
     public Optional<List<PfnRange>> take(MdevType.Demand demand) {
         List<PfnRange> found = demand.contiguous() ? findOne(demand) : findMany(demand);
         if (found.isEmpty()) {
@@ -58,8 +58,8 @@ public final class ExtentMap {
     private List<PfnRange> findOne(MdevType.Demand demand) {
         for (RangeSet.Range extent : free.ranges()) {
             PfnRange usable = aligned(extent, demand.alignPages());
-            if (usable != null && usable.npages() >= demand.npages()) {
-                return List.of(new PfnRange(usable.firstPfn(), demand.npages()));
+            if (usable != null && usable.npages() >= demand.minPages()) {
+                return List.of(new PfnRange(usable.firstPfn(), demand.minPages()));
             }
         }
         return List.of();
@@ -67,7 +67,7 @@ public final class ExtentMap {
 
     private List<PfnRange> findMany(MdevType.Demand demand) {
         List<PfnRange> found = new ArrayList<>();
-        long missing = demand.npages();
+        long missing = demand.minPages();
         for (RangeSet.Range extent : free.ranges()) {
             PfnRange usable = aligned(extent, demand.alignPages());
             if (usable == null) {
@@ -93,6 +93,28 @@ public final class ExtentMap {
         return alignedEnd <= alignedStart
                 ? null
                 : new PfnRange(bounds.firstPfn() + alignedStart, alignedEnd - alignedStart);
+    }
+
+    /// Takes up to `most` units from the end of the pool, where fixed shares come last.
+    ///
+    /// @return aligned runs, ascending
+    List<PfnRange> takeUnits(long most, long unitPages) {
+        List<PfnRange> found = new ArrayList<>();
+        long missing = most * unitPages;
+        for (RangeSet.Range extent : free.ranges().reversed()) {
+            PfnRange usable = aligned(extent, unitPages);
+            if (usable == null) {
+                continue;
+            }
+            long npages = Math.min(missing, usable.npages());
+            found.addFirst(new PfnRange(usable.endPfn() - npages, npages));
+            missing -= npages;
+            if (missing == 0) {
+                break;
+            }
+        }
+        found.forEach(this::remove);
+        return found;
     }
 
     /// The free extents, ascending.

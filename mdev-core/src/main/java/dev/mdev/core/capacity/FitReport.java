@@ -1,6 +1,7 @@
 package dev.mdev.core.capacity;
 
 import dev.mdev.api.MdevType;
+import dev.mdev.api.Room;
 
 import java.util.List;
 import java.util.Optional;
@@ -12,7 +13,9 @@ import java.util.UUID;
 /// @param type the type's id
 /// @param instances existing devices of the type
 /// @param maxInstances the limit of devices of the type
+/// @param room what the kernel says, if it counts the devices
 /// @param shortages the pools without room for one more
+/// @param givers the devices that would be asked to give up pages of elastic shares, in that order
 /// @param plan moves of idle devices that would make room, if there is a shortage and the planner
 ///   found some
 public record FitReport(
@@ -20,15 +23,20 @@ public record FitReport(
         String type,
         int instances,
         int maxInstances,
+        Optional<Room> room,
         List<Shortage> shortages,
+        List<Giver> givers,
         Optional<DefragPlan> plan) {
     public FitReport {
+        givers = List.copyOf(givers);
         shortages = List.copyOf(shortages);
     }
 
-    /// Whether one more device fits now.
+    /// Whether one more device fits now, or after others gave up pages above their minimums.
     public boolean fits() {
-        return shortages.isEmpty() && instances < maxInstances;
+        return shortages.isEmpty()
+                && instances < maxInstances
+                && room.stream().allMatch(it -> it.devices() > 0);
     }
 
     /// A pool without room.
@@ -44,9 +52,14 @@ public record FitReport(
 
         /// Whether enough pages are free, but in the wrong places.
         public boolean isFragmentation() {
-            return usage.freePages() >= demand.npages();
+            return usage.freePages() >= demand.minPages();
         }
     }
+
+    /// A device with pages above its guaranteed minimum.
+    ///
+    /// @param npages what it would be asked for
+    public record Giver(UUID uuid, String pool, long npages) {}
 
     /// The holder of pages where room is needed.
     ///
@@ -76,11 +89,15 @@ public record FitReport(
 
     /// The whole report in one sentence or two.
     public String text() {
+        if (room.isPresent()) {
+            return "type=%s %s: %s"
+                    .formatted(type, fits() ? "fits" : "does not fit", room.get().reason());
+        }
         if (instances >= maxInstances) {
             return "type=%s has the maximum number of instances: %d".formatted(type, instances);
         }
         if (shortages.isEmpty()) {
-            return "type=%s fits".formatted(type);
+            return "type=%s fits%s".formatted(type, wordsOfGivers());
         }
         StringBuilder text = new StringBuilder("type=%s does not fit".formatted(type));
         for (Shortage shortage : shortages) {
@@ -89,18 +106,26 @@ public record FitReport(
                     ": pool=%s needs %d pages%s aligned to %d, %d are free, the largest free extent has %d"
                             .formatted(
                                     demand.pool(),
-                                    demand.npages(),
+                                    demand.minPages(),
                                     demand.contiguous() ? " in one extent" : "",
                                     demand.alignPages(),
                                     shortage.usage().freePages(),
                                     shortage.usage().largestFreePages()));
             shortage.blockers().forEach(blocker -> text.append(words(blocker)));
         }
+        text.append(wordsOfGivers());
         plan.ifPresent(moves ->
                 text.append(
                         "; %d moves of %d pages would make room"
                                 .formatted(moves.moves().size(), moves.npages())));
         return text.toString();
+    }
+
+    private String wordsOfGivers() {
+        long npages = givers.stream().mapToLong(Giver::npages).sum();
+        return givers.isEmpty()
+                ? ""
+                : "; %d pages would be taken back from %d devices".formatted(npages, givers.size());
     }
 
     private static String words(Blocker blocker) {

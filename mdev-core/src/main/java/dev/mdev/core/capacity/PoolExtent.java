@@ -16,6 +16,8 @@ public record PoolExtent(long firstPage, long npages, Use use, Optional<UUID> uu
         FREE,
         /// They belong to a device.
         DEVICE,
+        /// They are the parent's own: all its devices may map them, read-only.
+        SHARED,
         /// They must be scrubbed before they are free.
         SCRUBBING,
         /// They could not be scrubbed, and stay unused.

@@ -7,6 +7,7 @@ import dev.mdev.api.page.PfnRange;
 
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -18,6 +19,12 @@ public final class PoolMap {
     private final String name;
     private final ExtentMap free;
     private final TreeMap<Long, Taken> taken = new TreeMap<>();
+
+    /// The pages of each tenant that has any.
+    private final Map<Tenant, Long> counts = new HashMap<>();
+
+    /// The guaranteed pages of each tenant with an elastic demand.
+    private final Map<Tenant, Long> minimums = new HashMap<>();
 
     PoolMap(String name, PfnRange bounds) {
         this.name = name;
@@ -44,7 +51,25 @@ public final class PoolMap {
     Optional<List<PfnRange>> take(MdevType.Demand demand, Tenant tenant) {
         Optional<List<PfnRange>> found = free.take(demand);
         found.ifPresent(extents -> extents.forEach(extent -> note(extent, tenant)));
+        if (found.isPresent() && demand.isElastic()) {
+            minimums.put(tenant, demand.minPages());
+        }
         return found;
+    }
+
+    /// Gives a tenant with an elastic demand up to `most` more units.
+    List<PfnRange> takeUnits(long most, long unitPages, Tenant tenant) {
+        List<PfnRange> found = free.takeUnits(most, unitPages);
+        found.forEach(extent -> note(extent, tenant));
+        return found;
+    }
+
+    /// Pages that tenants have above their guaranteed minimum.
+    long reclaimablePages() {
+        return minimums.entrySet().stream()
+                .mapToLong(entry ->
+                        Math.max(0, counts.getOrDefault(entry.getKey(), 0L) - entry.getValue()))
+                .sum();
     }
 
     /// Gives a tenant these pages, which must be free.
@@ -61,6 +86,7 @@ public final class PoolMap {
 
     private void note(PfnRange pfns, Tenant tenant) {
         taken.put(pfns.firstPfn(), new Taken(pfns, tenant));
+        counts.merge(tenant, pfns.npages(), Long::sum);
     }
 
     /// Frees pages of one tenant.
@@ -88,6 +114,7 @@ public final class PoolMap {
             PfnRange whole = entry.getValue().pfns();
             long end = Math.min(whole.endPfn(), pfns.endPfn());
             taken.remove(entry.getKey());
+            counts.merge(tenant, -whole.npages(), Long::sum);
             if (whole.firstPfn() < next) {
                 note(new PfnRange(whole.firstPfn(), next - whole.firstPfn()), tenant);
             }
@@ -96,10 +123,15 @@ public final class PoolMap {
             }
             next = end;
         }
+        if (counts.getOrDefault(tenant, 0L) == 0) {
+            counts.remove(tenant);
+            minimums.remove(tenant);
+        }
     }
 
     public PoolUsage usage() {
-        return new PoolUsage(name, bounds().npages(), free.freePages(), free.largestFree());
+        return new PoolUsage(
+                name, bounds().npages(), free.freePages(), free.largestFree(), reclaimablePages());
     }
 
     /// The whole pool, ascending, without gaps.
@@ -115,6 +147,7 @@ public final class PoolMap {
                                         one.pfns().npages(),
                                         PoolExtent.Use.DEVICE,
                                         Optional.of(device.uuid()));
+                        case Tenant.Shared _ -> extent(one.pfns(), PoolExtent.Use.SHARED);
                         case Tenant.Scrubbing _ -> extent(one.pfns(), PoolExtent.Use.SCRUBBING);
                         case Tenant.Bad _ -> extent(one.pfns(), PoolExtent.Use.QUARANTINED);
                     });

@@ -6,4 +6,11 @@ package dev.mdev.core.capacity;
 /// @param totalPages all its pages
 /// @param freePages those that belong to no device
 /// @param largestFreePages the longest run of free neighbours
-public record PoolUsage(String pool, long totalPages, long freePages, long largestFreePages) {}
+/// @param reclaimablePages those that devices with elastic shares have above their guaranteed
+///   minimums: the host can take them back
+public record PoolUsage(
+        String pool,
+        long totalPages,
+        long freePages,
+        long largestFreePages,
+        long reclaimablePages) {}

@@ -10,6 +10,9 @@ public sealed interface Tenant {
     /// They may have a former tenant's data, and wait for scrubbing.
     record Scrubbing() implements Tenant {}
 
+    /// They are the parent's own, and all devices may map them, read-only.
+    record Shared() implements Tenant {}
+
     /// They could not be scrubbed, and stay unused.
     record Bad() implements Tenant {}
 }

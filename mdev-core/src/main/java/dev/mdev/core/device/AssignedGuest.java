@@ -48,6 +48,57 @@ final class AssignedGuest implements GuestMemory, Interrupts {
     }
 
     @Override
+    public WriteWatch watchWrites(long iova, long npages) {
+        return memory().watchWrites(iova, npages);
+    }
+
+    /// Belongs to the current holder, and finds the next one at its next use.
+    @Override
+    public Window window(long iova, long lengthBytes) {
+        return new FollowingWindow(iova, lengthBytes);
+    }
+
+    private final class FollowingWindow implements Window {
+        private final long iova;
+        private final long lengthBytes;
+        private volatile Aimed aimed;
+
+        /// @param memory whose window it is
+        private record Aimed(GuestMemory memory, Window window) {}
+
+        FollowingWindow(long iova, long lengthBytes) {
+            this.iova = iova;
+            this.lengthBytes = lengthBytes;
+            aimed = aim(memory());
+        }
+
+        private Aimed aim(GuestMemory at) {
+            return new Aimed(at, at.window(iova, lengthBytes));
+        }
+
+        @SuppressWarnings("ReferenceEquality") // the memory of one assignment is one object
+        private Window current() {
+            GuestMemory now = memory();
+            Aimed last = aimed;
+            if (last.memory != now) {
+                last = aim(now);
+                aimed = last;
+            }
+            return last.window;
+        }
+
+        @Override
+        public void read(long offsetBytes, MemorySegment destination) {
+            current().read(offsetBytes, destination);
+        }
+
+        @Override
+        public void write(long offsetBytes, MemorySegment source) {
+            current().write(offsetBytes, source);
+        }
+    }
+
+    @Override
     public boolean isEnabled(Kind kind) {
         return interrupts().isEnabled(kind);
     }

@@ -5,6 +5,7 @@ import dev.mdev.api.Errno;
 import dev.mdev.api.MdevDevice;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.Refusal;
+import dev.mdev.core.driver.Doorbells;
 import dev.mdev.core.driver.DriverCalls;
 import dev.mdev.core.driver.DriverException;
 import dev.mdev.core.driver.DriverOutcome;
@@ -18,6 +19,11 @@ import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import java.util.function.Function;
 
@@ -27,9 +33,12 @@ import java.util.function.Function;
 /// Any thread may call all methods once the object is bound.
 public final class DriverObject {
     private static final int MAX_COUNTER_NAME_CHARS = 128;
+    private static final String QUIESCE = "quiesce";
 
     private final UUID uuid;
     private final DriverCalls calls;
+    private final Doorbells doorbells;
+    private final Consumer<String> trouble;
 
     /// Set once, by [#own], before other threads see it; only the thread that ends the device sees
     /// it earlier, and waits for it.
@@ -48,9 +57,20 @@ public final class DriverObject {
     private volatile boolean stopped;
 
     /// @param uuid the device's
-    DriverObject(UUID uuid, DriverCalls calls) {
+    /// @param trouble receives failures that no caller waits for
+    DriverObject(UUID uuid, DriverCalls calls, Consumer<String> trouble) {
         this.uuid = uuid;
         this.calls = calls;
+        this.trouble = trouble;
+        this.doorbells =
+                new Doorbells(
+                        calls,
+                        doorbell -> get().rung(doorbell),
+                        failure -> {
+                            if (!ended) {
+                                trouble.accept(failure);
+                            }
+                        });
     }
 
     /// Takes ownership of the driver's object, to close it at least.
@@ -66,6 +86,7 @@ public final class DriverObject {
     /// Takes the driver's description of the device, after checking it.
     public void bind(PciProfile itsProfile) {
         profile = itsProfile;
+        doorbells.install(itsProfile.doorbells().size());
     }
 
     /// The driver's description of the device.
@@ -117,6 +138,11 @@ public final class DriverObject {
     /// The turnstile.
     DriverCalls calls() {
         return calls;
+    }
+
+    /// What guests, or the driver itself, ring.
+    public Doorbells doorbells() {
+        return doorbells;
     }
 
     /// Calls the driver in the device's turn.
@@ -188,19 +214,76 @@ public final class DriverObject {
     /// Stops the device: no step begins until [#resume]. It may already be stopped, if it was
     /// restored while idle.
     ///
-    /// @throws MdevException the driver's error; ETIMEDOUT if a step does not end
+    /// @throws MdevException the driver's error; ETIMEDOUT if it does not come to rest, or a step
+    ///   does not end
     public void stop(DeviceState state) {
-        orThrow(
-                calls.runStill(
-                        "stop",
-                        () -> {
-                            requireAlive();
-                            if (!stopped) {
-                                state.stop();
-                                stopped = true;
-                                calls.holdSteps();
-                            }
-                        }));
+        if (stopped) {
+            return;
+        }
+        Optional<Refusal> failure = bringToRest(state);
+        if (failure.isEmpty()) {
+            failure = calls.runStill("stop", () -> stopInTurn(state));
+        }
+        if (failure.isPresent()) {
+            MdevException thrown = exceptionFor(failure.get());
+            run("resume", _ -> state.resume())
+                    .ifPresent(refusal -> thrown.addSuppressed(exceptionFor(refusal)));
+            throw thrown;
+        }
+    }
+
+    private void stopInTurn(DeviceState state) {
+        requireAlive();
+        if (!stopped) {
+            state.stop();
+            stopped = true;
+            calls.holdSteps();
+        }
+    }
+
+    /// Waits, without the device's turn, until the device has finished what it cannot stop.
+    ///
+    /// @return why it has not, if it has not
+    private Optional<Refusal> bringToRest(DeviceState state) {
+        CompletableFuture<Void> rest = new CompletableFuture<>();
+        Optional<Refusal> failure =
+                run(QUIESCE, _ -> state.quiesce().whenComplete(completing(rest)))
+                        .or(() -> awaitRest(rest));
+        failure.ifPresent(refusal -> trouble.accept(refusal.reason()));
+        return failure;
+    }
+
+    private static BiConsumer<Void, Throwable> completing(CompletableFuture<Void> rest) {
+        return (_, thrown) -> {
+            if (thrown == null) {
+                rest.complete(null);
+            } else {
+                rest.completeExceptionally(thrown);
+            }
+        };
+    }
+
+    private Optional<Refusal> awaitRest(CompletableFuture<Void> rest) {
+        try {
+            rest.get(calls.deadline().toNanos(), TimeUnit.NANOSECONDS);
+            return Optional.empty();
+        } catch (TimeoutException e) {
+            return Optional.of(
+                    refusal(
+                            Errno.ETIMEDOUT,
+                            "the device does not come to rest within %d ms"
+                                    .formatted(calls.deadline().toMillis())));
+        } catch (ExecutionException e) {
+            Throwable cause = e.getCause();
+            return Optional.of(refusal(Errno.EIO, DriverText.of(cause == null ? e : cause)));
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return Optional.of(refusal(Errno.EINTR, "interrupted while waiting"));
+        }
+    }
+
+    private Refusal refusal(Errno errno, String what) {
+        return new Refusal(errno, "%s %s: %s".formatted(calls.owner(), QUIESCE, what));
     }
 
     /// Resumes the device.
@@ -215,6 +298,8 @@ public final class DriverObject {
                         // First: the driver may look for work at once.
                         calls.releaseSteps();
                         state.resume();
+                        // What rang elsewhere, before the device came here, is not in its state.
+                        doorbells.ringAll();
                     }
                 });
     }

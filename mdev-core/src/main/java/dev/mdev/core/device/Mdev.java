@@ -11,7 +11,11 @@ import dev.mdev.api.MdevType;
 import dev.mdev.api.PoolShare;
 import dev.mdev.api.Refusal;
 import dev.mdev.api.RegionInfo;
+import dev.mdev.api.ReportLevel;
 import dev.mdev.core.driver.DriverCalls;
+import dev.mdev.core.driver.DriverText;
+import dev.mdev.core.driver.Throttle;
+import dev.mdev.core.elastic.DeviceMemory;
 import dev.mdev.core.mapping.FaultLog;
 import dev.mdev.core.mapping.FaultRecord;
 import dev.mdev.core.mapping.RegionReverseMap;
@@ -39,11 +43,16 @@ public final class Mdev {
     private final Parent parent;
     private final MdevType type;
     private volatile List<PoolShare> share;
+
+    /// Set once, before a guest or an operator can see the device.
+    private volatile List<DeviceMemory> elastic = List.of();
+
     private final Instant created = Instant.now();
     private final DriverObject driver;
     private final FaultLog faults = new FaultLog();
     private final RegionReverseMap mappings = new RegionReverseMap();
     private final MdevListener listener;
+    private final Throttle reports = new Throttle();
 
     private final AssignedGuest guest = new AssignedGuest();
 
@@ -66,8 +75,8 @@ public final class Mdev {
                         new DriverCalls(
                                 "mdev=" + uuid,
                                 parent.callDeadline(),
-                                (owner, callback, nanos) ->
-                                        listener.called(this, callback, nanos)));
+                                (owner, callback, nanos) -> listener.called(this, callback, nanos)),
+                        failure -> report(ReportLevel.WARNING, failure));
         this.unmapped = new UnmappedCalls(driver, mappings);
         this.handover = new Handover(this, assignment, unmapped, listener);
     }
@@ -94,9 +103,25 @@ public final class Mdev {
         return type;
     }
 
-    /// The pages that belong to the device. They change only while it is idle.
+    /// The pages that belong to the device by fixed demands. They change only while it is idle.
     public List<PoolShare> share() {
         return share;
+    }
+
+    /// The elastic shares of the device, in the order of its type's demands.
+    public List<DeviceMemory> elastic() {
+        return elastic;
+    }
+
+    /// Takes its elastic shares.
+    public void bindElastic(List<DeviceMemory> shares) {
+        elastic = List.copyOf(shares);
+    }
+
+    /// Pages that the device keeps from others.
+    public long heldPages() {
+        return share.stream().mapToLong(PoolShare::npages).sum()
+                + elastic.stream().mapToLong(one -> one.usage().heldPages()).sum();
     }
 
     public Instant created() {
@@ -196,6 +221,7 @@ public final class Mdev {
     /// addresses stay reserved until its machine detaches the device.
     public void revokeForGood() {
         driver.end();
+        elastic.forEach(DeviceMemory::retire);
         guest.connect(null);
         mappings.zapAll();
     }
@@ -211,6 +237,15 @@ public final class Mdev {
     /// Where the device's regions are mapped.
     RegionReverseMap mappings() {
         return mappings;
+    }
+
+    /// Tells the operator of a trouble: see [MdevContext#report].
+    public void report(ReportLevel level, String text) {
+        long leftOut = reports.admit();
+        if (leftOut >= 0) {
+            String line = DriverText.cut(text).replaceAll("\\p{Cntrl}", " ");
+            listener.reported(this, level, line + Throttle.words(leftOut));
+        }
     }
 
     void faulted(FaultRecord fault) {
@@ -277,6 +312,10 @@ public final class Mdev {
         return handover.reset(holder);
     }
 
+    void wasResetByGuest() {
+        listener.resetByGuest(this);
+    }
+
     /// @throws MdevException ENODEV unless `holder` has the device
     void requireHolder(@Nullable MdevAssignment holder) {
         handover.requireHolder(holder);
@@ -289,6 +328,11 @@ public final class Mdev {
     /// @param lengthBytes bytes
     public void dmaUnmapped(long iova, long lengthBytes) {
         var _ = driver.runStill("dmaUnmapped", made -> made.dmaUnmapped(iova, lengthBytes));
+    }
+
+    /// Tells the driver of a store of the guest to memory that the device watches.
+    public void guestWrote(long iova, int widthBytes, long value) {
+        var _ = driver.run("guestWrote", made -> made.guestWrote(iova, widthBytes, value));
     }
 
     /// Resumes a device that was restored while idle: its work needs a guest. For its new holder,
@@ -383,6 +427,11 @@ public final class Mdev {
     /// Pages of the region that are mapped now.
     public long residentPages(int region) {
         return mappings.residentPages(region);
+    }
+
+    /// Pages of `[firstPage, endPage)` of the region that are mapped now.
+    public long residentPages(int region, long firstPage, long endPage) {
+        return mappings.residentPages(region, firstPage, endPage);
     }
 
     /// Pages of all regions that are mapped now.

@@ -69,7 +69,12 @@ public final class MdevAssignment implements FunctionBackend, AutoCloseable {
                                 driver::get,
                                 driver.calls(),
                                 new RegionVmaOps.Checks(
-                                        new GrantCheck(mdev.share()), mdev::faulted)));
+                                        new GrantCheck(
+                                                mdev.share(),
+                                                mdev.parent().sharedPages(mdev.type()),
+                                                mm.memory()::cachingOf),
+                                        mdev.elastic(),
+                                        mdev::faulted)));
     }
 
     /// Maps all of a range that [#map] reserved, as far as the driver grants it; other pages fault
@@ -130,6 +135,17 @@ public final class MdevAssignment implements FunctionBackend, AutoCloseable {
                 .orElse(new RegionAccess.Done(0));
     }
 
+    @Override
+    public RegionAccess ring(int doorbell) {
+        try {
+            mdev.requireHolder(this);
+            mdev.driver().doorbells().ring(doorbell);
+            return new RegionAccess.Done(0);
+        } catch (MdevException e) {
+            return new RegionAccess.Failed(Refusal.of(e));
+        }
+    }
+
     private Optional<Refusal> outsideOf(int region, long offsetBytes, int widthBytes) {
         boolean inside =
                 mdev.regions().stream()
@@ -153,7 +169,11 @@ public final class MdevAssignment implements FunctionBackend, AutoCloseable {
 
     @Override
     public Optional<Refusal> reset() {
-        return mdev.reset(this);
+        Optional<Refusal> refusal = mdev.reset(this);
+        if (refusal.isEmpty()) {
+            mdev.wasResetByGuest();
+        }
+        return refusal;
     }
 
     /// Releases the device: removes all mappings, cuts the driver off from the guest, and resets

@@ -29,6 +29,11 @@ public final class NoGuest implements GuestMemory, Interrupts {
         throw notAssigned(iova);
     }
 
+    @Override
+    public WriteWatch watchWrites(long iova, long npages) {
+        throw notAssigned(iova);
+    }
+
     private static MdevException notAssigned(long iova) {
         return new MdevException(
                 Errno.ENODEV, "the device is not assigned: iova=0x%x".formatted(iova));

@@ -47,6 +47,7 @@ final class UnmappedCalls {
                     check.run();
                     driver.requireAlive();
                     mappings.zapAll();
+                    driver.doorbells().forget();
                     clearing.run();
                 },
                 made -> {

@@ -31,6 +31,11 @@ public final class DirtyBackingBlock {
     ///   those pages are clear
     /// @param bits the dirty pages, all within the block
     void merge(long blockIndex, long bits) {
+        mergeInto(dirty, blockIndex, bits);
+    }
+
+    /// The same, into another bitmap of the block's pages.
+    static void mergeInto(DirtyBitmap dirty, long blockIndex, long bits) {
         int shift = (int) (blockIndex & (Long.SIZE - 1));
         int word = (int) Math.floorDiv(blockIndex, (long) Long.SIZE);
         long low = bits << shift;
@@ -42,6 +47,24 @@ public final class DirtyBackingBlock {
         if (high != 0) {
             dirty.setAll(word + 1, high);
         }
+    }
+
+    /// Moves dirty pages to a slot's log.
+    ///
+    /// @param firstIndex the first page of the block that the slot shows
+    /// @param npages how many it shows
+    /// @param slotIndex the page of the slot that shows `firstIndex`
+    void moveTo(DirtyBitmap log, long firstIndex, long npages, long slotIndex) {
+        dirty.harvest((word, bits) -> {
+            for (long left = bits; left != 0; left &= left - 1) {
+                long index = (long) word * Long.SIZE + Long.numberOfTrailingZeros(left);
+                if (index >= firstIndex && index - firstIndex < npages) {
+                    log.set(slotIndex + (index - firstIndex));
+                } else {
+                    dirty.set(index);
+                }
+            }
+        });
     }
 
     @Override

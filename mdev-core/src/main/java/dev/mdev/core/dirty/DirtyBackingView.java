@@ -34,6 +34,7 @@ public final class DirtyBackingView {
     private final List<DirtyBackingBlock> blocks = new ArrayList<>();
     private final DirtyBackingMap map = new DirtyBackingMap();
     private long unbackedPages;
+    private boolean carriesOver;
 
     private DirtyBackingView(AddressSpaces slots, DirtyLog log) {
         this.slots = slots;
@@ -51,6 +52,18 @@ public final class DirtyBackingView {
             slots.slotsLock().unlock();
         }
         return view;
+    }
+
+    /// From now on, a slot that begins to log gets the dirty pages that the view has of its memory:
+    /// they are those of slots that showed it before. So a slot that is cut in two, or goes and
+    /// comes back, loses no dirty page. Blocks must then be harvested under the slots lock only.
+    public void carryOver() {
+        slots.slotsLock().lock();
+        try {
+            carriesOver = true;
+        } finally {
+            slots.slotsLock().unlock();
+        }
     }
 
     /// Adds a block of memory, all of it clean.
@@ -115,6 +128,39 @@ public final class DirtyBackingView {
         }
     }
 
+    /// Finds the dirty pages of a block, in all slots and in the view, and leaves them dirty.
+    ///
+    /// @return as in the block, a bitmap of the caller's own
+    public DirtyBitmap peek(DirtyBackingBlock block) {
+        DirtyBitmap found = new DirtyBitmap(block.host().npages());
+        slots.slotsLock().lock();
+        try {
+            block.dirty().forEachWord(found::setAll);
+            for (int asId = 0; asId < slots.config().addressSpaces(); asId++) {
+                slots.active(asId).forEach(slot -> peekInto(found, block, slot));
+            }
+        } finally {
+            slots.slotsLock().unlock();
+        }
+        return found;
+    }
+
+    private void peekInto(DirtyBitmap found, DirtyBackingBlock block, Memslot slot) {
+        for (Part part : map.partsOf(slot.slotNumber())) {
+            if (part.block().equals(block)) {
+                log.peek(
+                        slot.slotNumber(),
+                        (word, bits) -> {
+                            long index = (long) word * Long.SIZE;
+                            DirtyBackingBlock.mergeInto(
+                                    found,
+                                    part.blockIndex() + (index - part.firstIndex()),
+                                    bits & part.bitsFrom(index));
+                        });
+            }
+        }
+    }
+
     /// Harvests a ring and merges its entries. Their pages may be copied only after the rings are
     /// reset.
     ///
@@ -165,6 +211,12 @@ public final class DirtyBackingView {
         unbackedPages += Long.bitCount(left);
     }
 
+    private void carryInto(Memslot slot, DirtyBitmap log) {
+        for (Part part : map.partsOf(slot.slotNumber())) {
+            part.block().moveTo(log, part.blockIndex(), part.npages(), part.firstIndex());
+        }
+    }
+
     private final class Changes implements SlotListener {
         @Override
         public void prepare(SlotChange change) {}
@@ -183,6 +235,10 @@ public final class DirtyBackingView {
             }
             if (after != null) {
                 map.put(after, blocks);
+                DirtyBitmap log = after.bitmap();
+                if (carriesOver && log != null && (before == null || before.bitmap() != log)) {
+                    carryInto(after, log);
+                }
             }
         }
     }

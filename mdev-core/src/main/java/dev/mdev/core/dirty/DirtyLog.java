@@ -119,7 +119,7 @@ public final class DirtyLog {
         try {
             Memslot slot = slots.slotOf(slotNumber);
             DirtyBitmap bitmap = slot == null ? null : slot.bitmap();
-            if (slot == null || bitmap == null || !modes.usesBitmap()) {
+            if (slot == null || bitmap == null || !modes.hasBitmaps()) {
                 return false;
             }
             protector.drain(slot);
@@ -133,6 +133,26 @@ public final class DirtyLog {
                 protector.flush();
             }
             return any;
+        } finally {
+            slots.slotsLock().unlock();
+        }
+    }
+
+    /// Passes on the dirty pages of a slot and leaves them dirty.
+    ///
+    /// @param slotNumber `asId << 16 | id`, any value
+    /// @param sink gets the words, ascending, called with the slots lock held
+    public void peek(int slotNumber, DirtyWords sink) {
+        slots.requireAlive();
+        slots.slotsLock().lock();
+        try {
+            Memslot slot = slots.slotOf(slotNumber);
+            DirtyBitmap bitmap = slot == null ? null : slot.bitmap();
+            if (slot != null && bitmap != null && modes.hasBitmaps()) {
+                protector.drain(slot);
+                slots.beforeHarvest(slot);
+                bitmap.forEachWord(sink);
+            }
         } finally {
             slots.slotsLock().unlock();
         }

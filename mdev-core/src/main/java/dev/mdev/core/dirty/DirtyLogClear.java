@@ -8,7 +8,7 @@ package dev.mdev.core.dirty;
 /// @param firstIndex index within the slot of the part's first page, unsigned
 public record DirtyLogClear(int slot, int npages, long firstIndex) {
     /// The pages of the part as a nonnegative number.
-    long npagesUnsigned() {
+    public long npagesUnsigned() {
         return Integer.toUnsignedLong(npages);
     }
 

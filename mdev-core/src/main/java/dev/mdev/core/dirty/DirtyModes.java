@@ -23,7 +23,7 @@ import java.util.concurrent.locks.ReentrantLock;
 /// starts with every bit set, so no write is missed, and clearing the log protects chunk by chunk.
 /// With rings and no bitmap nothing starts set, but Linux still skips the protection: a page that
 /// was mapped writable before is never reported. This class requests the protection in that case
-/// ([#protectsOnLogStart]).
+/// ([#protectsOnLogStart]), unless it is to have Linux's defects.
 ///
 /// The lock is a leaf, except that [#enable] takes the slots lock first.
 public final class DirtyModes implements BitmapPolicy {
@@ -50,6 +50,7 @@ public final class DirtyModes implements BitmapPolicy {
 
     private final AddressSpaces slots;
     private final DirtyHardware hardware;
+    private final boolean ringDefects;
     private final ReentrantLock lock = new ReentrantLock();
 
     @GuardedBy("lock")
@@ -58,11 +59,18 @@ public final class DirtyModes implements BitmapPolicy {
     private volatile int manualProtect;
     private volatile int ringSizeBytes;
     private volatile boolean bitmapBesideRing;
+    private volatile boolean collectsRings;
 
     /// The modes of a machine without enabled capabilities.
     public DirtyModes(AddressSpaces slots, DirtyHardware hardware) {
+        this(slots, hardware, false);
+    }
+
+    /// @param ringDefects whether rings lose the writes that Linux loses
+    public DirtyModes(AddressSpaces slots, DirtyHardware hardware, boolean ringDefects) {
         this.slots = slots;
         this.hardware = hardware;
+        this.ringDefects = ringDefects;
     }
 
     /// The answer of `KVM_CHECK_EXTENSION`: 0 for an absent extension.
@@ -113,6 +121,33 @@ public final class DirtyModes implements BitmapPolicy {
         return !usesRing() || bitmapBesideRing;
     }
 
+    /// Gives slots bitmaps although the machine has rings only: the VMM's own, for what a
+    /// [DirtyRingCollector] takes from the rings and for writes that no vCPU made. The calls of
+    /// Linux that read bitmaps stay refused (ENXIO). Before rings are enabled.
+    public void collectRings() {
+        collectsRings = true;
+    }
+
+    /// Whether there are rings for a [DirtyRingCollector].
+    public boolean hasCollectedRings() {
+        return usesRing() && collectsRings;
+    }
+
+    /// Whether slots that log have bitmaps, of whichever kind.
+    boolean hasBitmaps() {
+        return usesBitmap() || collectsRings;
+    }
+
+    /// Whether it is too late to enable rings, because a vCPU exists.
+    public boolean isVcpuCreated() {
+        lock.lock();
+        try {
+            return vcpuCreated;
+        } finally {
+            lock.unlock();
+        }
+    }
+
     /// Bytes of a vCPU's ring, 0 without rings.
     public int ringSizeBytes() {
         return ringSizeBytes;
@@ -125,15 +160,17 @@ public final class DirtyModes implements BitmapPolicy {
 
     /// Whether the pages of a slot must be write-protected when it starts to log.
     public boolean protectsOnLogStart() {
-        return !isInitiallySet() || !usesBitmap();
+        return !isInitiallySet() || (!usesBitmap() && !ringDefects);
     }
 
     @Override
     public @Nullable DirtyBitmap newBitmap(long npages) {
-        if (!usesBitmap()) {
+        if (!hasBitmaps()) {
             return null;
         }
-        return isInitiallySet() ? DirtyBitmap.allOnes(npages) : new DirtyBitmap(npages);
+        return isInitiallySet() && usesBitmap()
+                ? DirtyBitmap.allOnes(npages)
+                : new DirtyBitmap(npages);
     }
 
     /// Announces a vCPU: from now on no ring can be enabled.

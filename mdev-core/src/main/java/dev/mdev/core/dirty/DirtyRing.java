@@ -18,6 +18,9 @@ public final class DirtyRing {
     /// The maximum number of entries of a ring.
     public static final int MAX_ENTRIES = 65536;
 
+    /// Bytes of an entry.
+    public static final int ENTRY_BYTES = DirtyRingEntry.SIZE_BYTES;
+
     /// The maximum number of bytes of a ring.
     public static final int MAX_SIZE_BYTES = MAX_ENTRIES * DirtyRingEntry.SIZE_BYTES;
 

@@ -14,6 +14,7 @@ import org.jspecify.annotations.Nullable;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantLock;
@@ -46,6 +47,10 @@ public final class DirtyRings implements DirtySink {
     /// By vCPU id. Replaced, never changed.
     private volatile @Nullable DirtyRing[] byVcpuId = new DirtyRing[0];
 
+    /// Ids of vCPUs, with or without rings.
+    @GuardedBy("lock")
+    private final BitSet ids = new BitSet();
+
     /// In the order in which the vCPUs were created.
     @GuardedBy("lock")
     private final List<DirtyRing> inOrder = new ArrayList<>();
@@ -60,21 +65,20 @@ public final class DirtyRings implements DirtySink {
     /// Announces a new vCPU. From now on rings can no longer be enabled.
     ///
     /// @return its ring, or null if there are none
-    /// @throws MdevException `EINVAL` for an id out of range, `EEXIST` for an id that has a ring
+    /// @throws MdevException `EINVAL` for an id out of range, `EEXIST` for an id that was used
+    ///   before, also if that vCPU is closed
     public @Nullable DirtyRing vcpuCreated(int vcpuId) {
         if (vcpuId < 0 || vcpuId >= MAX_VCPU_IDS) {
             throw new MdevException(Errno.EINVAL, "vcpuId=" + vcpuId);
         }
         int sizeBytes = modes.vcpuCreated();
+        reserveId(vcpuId);
         if (sizeBytes == 0) {
             return null;
         }
         DirtyRing ring = new DirtyRing(allocator.apply(sizeBytes), modes.reservedEntries());
         lock.lock();
         try {
-            if (ringOf(vcpuId) != null) {
-                throw new MdevException(Errno.EEXIST, "vcpuId=" + vcpuId);
-            }
             @Nullable DirtyRing[] grown =
                     Arrays.copyOf(byVcpuId, Math.max(byVcpuId.length, vcpuId + 1));
             grown[vcpuId] = ring;
@@ -84,6 +88,18 @@ public final class DirtyRings implements DirtySink {
             lock.unlock();
         }
         return ring;
+    }
+
+    private void reserveId(int vcpuId) {
+        lock.lock();
+        try {
+            if (ids.get(vcpuId)) {
+                throw new MdevException(Errno.EEXIST, "vcpuId=" + vcpuId);
+            }
+            ids.set(vcpuId);
+        } finally {
+            lock.unlock();
+        }
     }
 
     /// The ring of a vCPU, or null.

@@ -33,6 +33,23 @@ public interface DmaMemory {
     ///   and after the next change of the memory, or the next return of [#awaitHolds]
     Copied copy(long gpa, MemorySegment buffer, Access access, BooleanSupplier allowed);
 
+    /// A fixed range, for copies that come again and again.
+    ///
+    /// @param lengthBytes at least 1
+    default Range range(long gpa, long lengthBytes) {
+        return (offsetBytes, buffer, access, allowed) ->
+                copy(gpa + offsetBytes, buffer, access, allowed);
+    }
+
+    /// A fixed range of the memory; any thread may use it.
+    @FunctionalInterface
+    interface Range {
+        /// Copies as [DmaMemory#copy].
+        ///
+        /// @param offsetBytes the first byte, counted from the start of the range
+        Copied copy(long offsetBytes, MemorySegment buffer, Access access, BooleanSupplier allowed);
+    }
+
     /// The host address of each page. Equal addresses mean equal memory.
     ///
     /// @throws dev.mdev.api.MdevException EFAULT for absent memory, or memory that is being

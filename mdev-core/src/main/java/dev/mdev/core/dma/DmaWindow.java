@@ -10,6 +10,8 @@ import dev.mdev.api.page.Page;
 import dev.mdev.core.addr.GfnRange;
 import dev.mdev.core.sync.Cancellation;
 
+import org.jspecify.annotations.Nullable;
+
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -50,6 +52,7 @@ public final class DmaWindow implements GuestMemory {
     private final DmaMemory memory;
     private final Gate gate;
     private final long pinLimitPages;
+    private final @Nullable DeviceWatches watches;
 
     /// A leaf, except for read sections of the slots.
     private final ReentrantLock lock = new ReentrantLock();
@@ -78,9 +81,16 @@ public final class DmaWindow implements GuestMemory {
     /// @param memory the machine's memory
     /// @param pinLimitPages the maximum number of pinned pages, counted once for each pin
     public DmaWindow(DmaMemory memory, Gate gate, long pinLimitPages) {
+        this(memory, gate, pinLimitPages, null);
+    }
+
+    /// @param watches of stores of the guest; null if they cannot be watched
+    public DmaWindow(
+            DmaMemory memory, Gate gate, long pinLimitPages, @Nullable DeviceWatches watches) {
         this.memory = memory;
         this.gate = gate;
         this.pinLimitPages = pinLimitPages;
+        this.watches = watches;
     }
 
     @Override
@@ -96,6 +106,22 @@ public final class DmaWindow implements GuestMemory {
     private void transfer(long iova, MemorySegment buffer, Access access) {
         requireOpen(iova);
         requireAll(memory.copy(iova, buffer, access, () -> !closed), iova, access);
+    }
+
+    @Override
+    public Window window(long iova, long lengthBytes) {
+        if (lengthBytes < 1) {
+            throw new MdevException(
+                    Errno.EINVAL, "iova=0x%x lengthBytes=%d".formatted(iova, lengthBytes));
+        }
+        return new RangeWindow(iova, lengthBytes, memory.range(iova, lengthBytes));
+    }
+
+    @Override
+    public WriteWatch watchWrites(long iova, long npages) {
+        return watches == null
+                ? GuestMemory.super.watchWrites(iova, npages)
+                : watches.watch(iova, npages);
     }
 
     private void requireOpen(long iova) {
@@ -269,8 +295,43 @@ public final class DmaWindow implements GuestMemory {
             lock.unlock();
         }
         all.forEach(PinnedPages::close);
+        if (watches != null) {
+            watches.close();
+        }
         // Each page is copied in a section that begins with a check of `closed`.
         memory.awaitHolds();
+    }
+
+    /// A range that the memory may remember.
+    private final class RangeWindow implements Window {
+        private final long iova;
+        private final long lengthBytes;
+        private final DmaMemory.Range range;
+
+        RangeWindow(long iova, long lengthBytes, DmaMemory.Range range) {
+            this.iova = iova;
+            this.lengthBytes = lengthBytes;
+            this.range = range;
+        }
+
+        @Override
+        public void read(long offsetBytes, MemorySegment destination) {
+            transfer(offsetBytes, destination, Access.READ);
+        }
+
+        @Override
+        public void write(long offsetBytes, MemorySegment source) {
+            transfer(offsetBytes, source, Access.WRITE);
+        }
+
+        private void transfer(long offsetBytes, MemorySegment buffer, Access access) {
+            Objects.checkFromIndexSize(offsetBytes, buffer.byteSize(), lengthBytes);
+            requireOpen(iova + offsetBytes);
+            requireAll(
+                    range.copy(offsetBytes, buffer, access, () -> !closed),
+                    iova + offsetBytes,
+                    access);
+        }
     }
 
     /// One pin.

@@ -35,15 +35,16 @@ final class DeviceSteps {
 
     /// Runs a step, unless the device must stand still.
     ///
+    /// @param name for messages
     /// @return whether it ran
     /// @throws MdevException EDEADLK from inside a step
-    boolean run(Runnable body) {
+    boolean run(String name, Runnable body) {
         if (IN_STEP.isBound()) {
             throw new MdevException(Errno.EDEADLK, "a step begins no other");
         }
         Step step =
                 new Step(
-                        new DriverCalls.Running("step", System.nanoTime(), Thread.currentThread()),
+                        new DriverCalls.Running(name, System.nanoTime(), Thread.currentThread()),
                         new Cancellation(Errno.ECANCELED));
         if (!enter(step)) {
             return false;
@@ -87,10 +88,23 @@ final class DeviceSteps {
     }
 
     /// Undoes one [#hold].
-    void release() {
+    ///
+    /// @return whether steps may begin
+    boolean release() {
         lock.lock();
         try {
             holds--;
+            return holds == 0;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Whether the device must stand still.
+    boolean isHeld() {
+        lock.lock();
+        try {
+            return holds > 0;
         } finally {
             lock.unlock();
         }

@@ -14,6 +14,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.Lock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.Supplier;
@@ -49,12 +50,17 @@ public final class DriverCalls {
 
     private final DeviceSteps steps = new DeviceSteps();
 
+    private final AsideCalls aside;
+
+    private volatile Runnable whenFree = () -> {};
+
     /// @param owner the object's name, for messages
     /// @param deadline the maximum time of a call, and of a wait for the turn
     public DriverCalls(String owner, Duration deadline, CallObserver observer) {
         this.owner = owner;
         this.deadline = deadline;
         this.observer = observer;
+        this.aside = new AsideCalls(deadline);
     }
 
     /// A call that is running.
@@ -71,6 +77,11 @@ public final class DriverCalls {
     @FunctionalInterface
     public interface CallObserver {
         void finished(String owner, String callback, long durationNanos);
+    }
+
+    /// The maximum time of a call.
+    public Duration deadline() {
+        return deadline;
     }
 
     /// Lets the calls of [#access] run concurrently, because the object allows it.
@@ -102,6 +113,31 @@ public final class DriverCalls {
         return refused.isPresent() ? refused.get() : callBeside(callback, body);
     }
 
+    /// Calls driver code outside the turn, beside all other calls, on a thread of its own: so the
+    /// caller waits no longer than the deadline. One such call runs at a time.
+    ///
+    /// @param callback the method's name, for messages
+    /// @return ETIMEDOUT if it does not return in time, EBUSY while such a call has not returned,
+    ///   ENODEV after [#runAtLast]
+    public <T> DriverOutcome<T> callAside(String callback, Supplier<T> body) {
+        AsideCalls.Result<DriverOutcome<T>> result =
+                aside.run(
+                        callback,
+                        () -> {
+                            long start = System.nanoTime();
+                            try {
+                                return outcomeOf(callback, body);
+                            } finally {
+                                observer.finished(owner, callback, System.nanoTime() - start);
+                            }
+                        });
+        return switch (result) {
+            case AsideCalls.Returned<DriverOutcome<T>> returned -> returned.value();
+            case AsideCalls.NotReturned<DriverOutcome<T>> not ->
+                    failed(not.errno(), callback, not.what());
+        };
+    }
+
     /// As [#call], for a callback without a result.
     ///
     /// @return why it failed, if it did
@@ -128,7 +164,25 @@ public final class DriverCalls {
     /// @return whether `body` ran
     /// @throws MdevException EDEADLK from inside a step
     public boolean step(Runnable body) {
-        return steps.run(body);
+        return steps.run("step", body);
+    }
+
+    /// Calls driver code as a step of the device, beside all calls that do not need it to stand
+    /// still.
+    ///
+    /// @param callback the method's name, for messages
+    /// @return how it ended; nothing if the device must stand still, and it was not called
+    <T> Optional<DriverOutcome<T>> callAsStep(String callback, Supplier<T> body) {
+        AtomicReference<DriverOutcome<T>> outcome = new AtomicReference<>();
+        var _ =
+                steps.run(
+                        callback,
+                        () -> {
+                            long start = System.nanoTime();
+                            outcome.set(outcomeOf(callback, body));
+                            observer.finished(owner, callback, System.nanoTime() - start);
+                        });
+        return Optional.ofNullable(outcome.get());
     }
 
     /// Blocks new steps until [#releaseSteps]. Running steps get no more turns.
@@ -138,7 +192,19 @@ public final class DriverCalls {
 
     /// Undoes one [#holdSteps].
     public void releaseSteps() {
-        steps.release();
+        if (steps.release()) {
+            whenFree.run();
+        }
+    }
+
+    /// Whether the device must stand still.
+    boolean mustStandStill() {
+        return steps.isHeld();
+    }
+
+    /// Sets what runs each time that steps may begin again: quick, and on any thread.
+    void onFree(Runnable action) {
+        whenFree = action;
     }
 
     /// Calls driver code without a result while no other call and no step runs. No step begins
@@ -171,7 +237,7 @@ public final class DriverCalls {
             Thread.currentThread().interrupt();
             return Optional.of(refusal(Errno.EINTR, callback, "interrupted while waiting"));
         } finally {
-            steps.release();
+            releaseSteps();
         }
     }
 
@@ -224,6 +290,7 @@ public final class DriverCalls {
     /// @return why it failed, if it did
     public Optional<Refusal> runAtLast(String callback, Runnable body) {
         steps.hold();
+        aside.end();
         steps.awaitNoneUninterruptibly();
         serial.writeLock().lock();
         return callInTurn(callback, asSupplier(body)).failure();
@@ -311,6 +378,7 @@ public final class DriverCalls {
     public Optional<Running> running() {
         return Optional.ofNullable(running)
                 .or(() -> beside.stream().max(Comparator.comparingLong(DriverCalls::ageNanos)))
+                .or(aside::running)
                 .or(() -> steps.running().stream().findFirst());
     }
 
@@ -320,7 +388,11 @@ public final class DriverCalls {
 
     /// The call or step that exceeds the deadline, the oldest if there are several.
     public Optional<Running> overdue() {
-        return Stream.of(Stream.ofNullable(running), beside.stream(), steps.running().stream())
+        return Stream.of(
+                        Stream.ofNullable(running),
+                        beside.stream(),
+                        aside.running().stream(),
+                        steps.running().stream())
                 .flatMap(calls -> calls)
                 .filter(call -> ageNanos(call) > deadline.toNanos())
                 .max(Comparator.comparingLong(DriverCalls::ageNanos));

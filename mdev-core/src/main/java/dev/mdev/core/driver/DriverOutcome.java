@@ -3,6 +3,7 @@ package dev.mdev.core.driver;
 import dev.mdev.api.Refusal;
 
 import java.util.Optional;
+import java.util.function.Function;
 
 /// How a call of driver code ended.
 public sealed interface DriverOutcome<T> {
@@ -27,9 +28,16 @@ public sealed interface DriverOutcome<T> {
     ///
     /// @throws DriverException the driver's exception
     default T orThrow() {
+        return orThrow(DriverException::new);
+    }
+
+    /// The result of the call.
+    ///
+    /// @param failure makes the exception of a failure
+    default T orThrow(Function<Refusal, DriverException> failure) {
         return switch (this) {
             case Returned<T> returned -> returned.value();
-            case Failed<T> failed -> throw new DriverException(failed.refusal);
+            case Failed<T> failed -> throw failure.apply(failed.refusal);
         };
     }
 }

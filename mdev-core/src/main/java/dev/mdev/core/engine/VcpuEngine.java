@@ -11,6 +11,8 @@ public interface VcpuEngine extends AutoCloseable {
     /// Runs the guest until the access is finished or the machine must act. After any exit except
     /// [VcpuExit.Done] and [VcpuExit.Fault], the next call continues where this one stopped; after
     /// a fault it retries the failed access.
+    ///
+    /// @throws dev.mdev.api.MdevException EIO if the machine has been given up
     VcpuExit run();
 
     /// Answers a [VcpuExit.MmioRead], before the next [#run].
@@ -20,6 +22,39 @@ public interface VcpuEngine extends AutoCloseable {
 
     /// The number of completed accesses of the submitted row.
     long completed();
+
+    /// A system management interrupt arrives (`KVM_SMI`): the processor saves its state at smbase +
+    /// 0xfe00 and is in system management mode (SMM) from then on. If it is there already, the
+    /// interrupt waits until [#rsm]. Any unfinished access is dropped.
+    ///
+    /// @return [VcpuExit.Done]; [VcpuExit.DirtyRingFull] or [VcpuExit.Interrupted]: the interrupt
+    ///   waits, and the next [#run] begins with it
+    /// @throws dev.mdev.api.MdevException EIO if the state cannot be saved: the machine has been
+    ///   given up; ENOTTY if it has no SMM
+    VcpuExit smi();
+
+    /// Executes an RSM instruction: the processor loads the state at smbase + 0xfe00 and leaves
+    /// SMM. An interrupt that has waited takes it there again at once. Any unfinished access is
+    /// dropped.
+    ///
+    /// @return [VcpuExit.Done], or [VcpuExit.Fault]: with EINVAL outside SMM, where RSM is an
+    ///   invalid opcode; with EFAULT if the state cannot be read, and the processor is still in
+    ///   SMM; with EIO if the handler left a state that cannot be loaded. [VcpuExit.DirtyRingFull]
+    ///   and [VcpuExit.Interrupted]: the instruction was not executed
+    /// @throws dev.mdev.api.MdevException EIO if the machine has been given up
+    VcpuExit rsm();
+
+    /// Whether the processor is in SMM. Any thread.
+    boolean isInSmm();
+
+    /// The number of the address space that its accesses use. Any thread.
+    int asId();
+
+    /// Sets the address of the handler's memory (`MSR_IA32_SMBASE`); firmware gives each processor
+    /// its own.
+    ///
+    /// @param smbase less than 2^32
+    void setSmbase(long smbase);
 
     /// Makes [#run] return [VcpuExit.Interrupted] soon, now or the next time. Any thread.
     void kick();

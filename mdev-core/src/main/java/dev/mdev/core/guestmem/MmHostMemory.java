@@ -48,27 +48,12 @@ public final class MmHostMemory implements HostMemoryAccess {
     }
 
     private boolean read(long hva, MemorySegment destination, boolean fault) {
-        FaultResult stop =
-                mm.withPage(
-                        hva,
-                        Access.READ,
-                        fault,
-                        (memory, offset) ->
-                                MemorySegment.copy(
-                                        memory, offset, destination, 0, destination.byteSize()));
-        return stop == null;
+        return mm.readPage(hva, fault, destination) == null;
     }
 
     @Override
     public boolean write(long hva, MemorySegment source) {
-        FaultResult stop =
-                mm.withPage(
-                        hva,
-                        Access.WRITE,
-                        mayFault,
-                        (memory, offset) ->
-                                MemorySegment.copy(source, 0, memory, offset, source.byteSize()));
-        return stop == null;
+        return mm.writePage(hva, mayFault, source) == null;
     }
 
     @Override

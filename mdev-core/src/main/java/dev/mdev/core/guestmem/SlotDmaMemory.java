@@ -85,6 +85,11 @@ public final class SlotDmaMemory implements DmaMemory {
     }
 
     @Override
+    public Range range(long gpa, long lengthBytes) {
+        return new CachedRange(this, slots, MmHostMemory.withoutFaults(mm), gpa, lengthBytes);
+    }
+
+    @Override
     public long[] resolve(GfnRange gfns, Access access) {
         long[] hvas = new long[Math.toIntExact(gfns.npages())];
         int section = slots.srcu().readLock();

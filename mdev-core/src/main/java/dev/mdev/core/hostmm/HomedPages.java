@@ -10,7 +10,9 @@ import org.jspecify.annotations.Nullable;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 import java.util.Objects;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReferenceArray;
 
@@ -33,20 +35,31 @@ public final class HomedPages {
     private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(60);
 
     private final PfnRange pfns;
+    private final MemoryBackend.Backing backing;
     private final MemorySegment own;
     private final AtomicReferenceArray<@Nullable AtomicReferenceArray<@Nullable Place>> leaves;
     private final Srcu direct = new Srcu();
 
+    /// Pages that never get a home: see [#keepConstant].
+    private final List<PfnRange> constant = new CopyOnWriteArrayList<>();
+
     /// Where a page is.
     private record Place(PageHome home, long page) {}
 
-    /// @param own the pages' own memory
-    HomedPages(PfnRange pfns, MemorySegment own) {
+    /// @param backing the pages' own memory
+    HomedPages(PfnRange pfns, MemoryBackend.Backing backing) {
         this.pfns = pfns;
-        this.own = own;
+        this.backing = backing;
+        this.own = backing.segment();
         this.leaves =
                 new AtomicReferenceArray<>(
                         Math.toIntExact((pfns.npages() + LEAF_SIZE - 1) >> LEAF_SHIFT));
+    }
+
+    /// Says that nobody writes to these pages while they are visible anywhere, so that any number
+    /// of users may have copies, and none of them is a home.
+    void keepConstant(PfnRange run) {
+        constant.add(run);
     }
 
     /// Gives pages a home. When it returns, every access of the host to these pages goes there.
@@ -54,6 +67,9 @@ public final class HomedPages {
     /// @param firstHomePage the home's number of the first page
     /// @throws MdevException EBUSY if one has a home; nothing has changed then
     public void publish(PfnRange run, PageHome home, long firstHomePage) {
+        if (constant.stream().anyMatch(pages -> pages.contains(run))) {
+            return;
+        }
         for (long i = 0; i < run.npages(); i++) {
             long page = run.firstPfn() - pfns.firstPfn() + i;
             if (!leafFor(page)
@@ -106,7 +122,7 @@ public final class HomedPages {
                 new Access() {
                     @Override
                     public void direct(long at, long done, long length) {
-                        MemorySegment.copy(own, at, destination, done, length);
+                        backing.read(at, destination.asSlice(done, length));
                     }
 
                     @Override
@@ -132,6 +148,16 @@ public final class HomedPages {
                 offsetBytes,
                 lengthBytes,
                 (Holding) (at, _, length) -> own.asSlice(at, length).fill(value));
+    }
+
+    /// Sets pages to zero, as [HostMemory.Block#clear].
+    boolean clear(long offsetBytes, long lengthBytes) {
+        boolean[] zero = {true};
+        each(
+                offsetBytes,
+                lengthBytes,
+                (Holding) (at, _, length) -> zero[0] &= backing.clear(at, length));
+        return zero[0];
     }
 
     /// Runs a short action on one page's own memory, unless the page is on its way.

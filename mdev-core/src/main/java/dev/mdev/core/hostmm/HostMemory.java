@@ -6,13 +6,18 @@ import dev.mdev.api.Aperture;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.page.Access;
+import dev.mdev.api.page.Caching;
 import dev.mdev.api.page.Page;
 import dev.mdev.api.page.PfnRange;
 
 import org.jspecify.annotations.Nullable;
 
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
+import java.util.Objects;
+import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
 
 /// The part of the host's physical memory that this process uses: blocks of pages, and the pfns by
@@ -24,6 +29,9 @@ import java.util.concurrent.locks.ReentrantLock;
 public final class HostMemory implements AutoCloseable {
     private static final long FIRST_PFN = 0x10_0000;
     private static final long GAP_PAGES = 0x1000;
+
+    /// The most bytes of one copy into guarded memory.
+    private static final long FILL_BYTES = 64 << 10;
 
     private final MemoryBackend backend;
     private final long limitBytes;
@@ -97,6 +105,28 @@ public final class HostMemory implements AutoCloseable {
         return add(name, npages, backing, 0);
     }
 
+    /// Memory of a device, in pages.
+    public record Part(long npages, MemoryBackend.Backing backing) {}
+
+    /// Adds the memory of a device, whose parts get neighbouring pfns in their order. The limit
+    /// does not count it.
+    ///
+    /// @param parts at least one
+    /// @return their blocks, as an aperture joins them
+    public List<Block> adoptAll(String name, List<Part> parts) {
+        blocksLock.lock();
+        try {
+            List<Block> added = new ArrayList<>();
+            for (Part part : parts) {
+                added.add(addLocked(name, part.npages, part.backing, 0));
+            }
+            nextPfn += GAP_PAGES;
+            return added;
+        } finally {
+            blocksLock.unlock();
+        }
+    }
+
     private void reserve(String name, long sizeBytes) {
         blocksLock.lock();
         try {
@@ -125,22 +155,26 @@ public final class HostMemory implements AutoCloseable {
     private Block add(String name, long npages, MemoryBackend.Backing backing, long countedBytes) {
         blocksLock.lock();
         try {
-            Block block =
-                    new Block(
-                            name,
-                            new PfnRange(nextPfn, npages),
-                            backing,
-                            countedBytes,
-                            // Memory of others is no device's.
-                            homed && countedBytes > 0);
-            nextPfn += npages + GAP_PAGES;
-            Block[] copy = Arrays.copyOf(blocks, blocks.length + 1);
-            copy[copy.length - 1] = block;
-            blocks = copy;
+            Block block = addLocked(name, npages, backing, countedBytes);
+            nextPfn += GAP_PAGES;
             return block;
         } finally {
             blocksLock.unlock();
         }
+    }
+
+    @GuardedBy("blocksLock")
+    private Block addLocked(
+            String name, long npages, MemoryBackend.Backing backing, long countedBytes) {
+        // Memory of others is no device's.
+        boolean isHomed = homed && countedBytes > 0;
+        Block block =
+                new Block(name, new PfnRange(nextPfn, npages), backing, countedBytes, isHomed);
+        nextPfn += npages;
+        Block[] copy = Arrays.copyOf(blocks, blocks.length + 1);
+        copy[copy.length - 1] = block;
+        blocks = copy;
+        return block;
     }
 
     /// Frees a block. Nothing may be mapped to it any more.
@@ -182,6 +216,37 @@ public final class HostMemory implements AutoCloseable {
         throw new MdevException(Errno.EFAULT, "no memory at pfn=0x%x".formatted(pfn));
     }
 
+    /// Says that nobody writes to these pages while they are visible anywhere: any number of users
+    /// outside this process may have copies.
+    ///
+    /// @throws MdevException EFAULT if no block holds some of them
+    public void keepConstant(PfnRange range) {
+        long pfn = range.firstPfn();
+        while (pfn < range.endPfn()) {
+            Block block = blockOf(pfn);
+            long end = Math.min(range.endPfn(), block.pfns.endPfn());
+            if (block.homed != null) {
+                block.homed.keepConstant(new PfnRange(pfn, end - pfn));
+            }
+            pfn = end;
+        }
+    }
+
+    /// The memory type that mappings of pages have; nothing if the pages differ.
+    ///
+    /// @throws MdevException EFAULT if no block holds some of them
+    public Optional<Caching> cachingOf(PfnRange range) {
+        Block block = blockOf(range.firstPfn());
+        Caching first = block.backing.caching();
+        while (block.pfns.endPfn() < range.endPfn()) {
+            block = blockOf(block.pfns.endPfn());
+            if (block.backing.caching() != first) {
+                return Optional.empty();
+            }
+        }
+        return Optional.of(first);
+    }
+
     @Override
     public void close() {
         for (Block block : blocks) {
@@ -195,6 +260,7 @@ public final class HostMemory implements AutoCloseable {
         private final PfnRange pfns;
         private final MemoryBackend.Backing backing;
         private final long countedBytes;
+        private final @Nullable GuardedMemory guarded;
 
         /// Null if no page can have a home.
         private final @Nullable HomedPages homed;
@@ -209,7 +275,8 @@ public final class HostMemory implements AutoCloseable {
             this.pfns = pfns;
             this.backing = backing;
             this.countedBytes = countedBytes;
-            this.homed = homed ? new HomedPages(pfns, backing.segment()) : null;
+            this.guarded = backing.guarded();
+            this.homed = homed ? new HomedPages(pfns, backing) : null;
         }
 
         public String name() {
@@ -223,8 +290,15 @@ public final class HostMemory implements AutoCloseable {
 
         /// The host's own mapping of the whole block. It never faults into this process. The
         /// content of a page with a [PageHome] may be newer there.
+        ///
+        /// @throws MdevException EOPNOTSUPP if the block [#isGuarded]
         public MemorySegment segment() {
             return backing.segment();
+        }
+
+        @Override
+        public Optional<Caching> cachingOf(PfnRange range) {
+            return Optional.of(backing.caching());
         }
 
         /// The backing, for engines that map it by its file.
@@ -243,36 +317,101 @@ public final class HostMemory implements AutoCloseable {
             return homed;
         }
 
+        /// Whether the memory may vanish, so that only copies of this object reach it.
+        public boolean isGuarded() {
+            return guarded != null;
+        }
+
         @Override
         public void read(long offsetBytes, MemorySegment destination) {
-            if (homed == null) {
-                MemorySegment.copy(segment(), offsetBytes, destination, 0, destination.byteSize());
-            } else {
+            if (guarded != null) {
+                guarded.read(offsetBytes, destination);
+            } else if (homed != null) {
                 homed.read(offsetBytes, destination);
+            } else {
+                backing.read(offsetBytes, destination);
             }
         }
 
         @Override
         public void write(long offsetBytes, MemorySegment source) {
-            if (homed == null) {
-                MemorySegment.copy(source, 0, segment(), offsetBytes, source.byteSize());
-            } else {
+            if (guarded != null) {
+                guarded.write(offsetBytes, source);
+            } else if (homed != null) {
                 homed.write(offsetBytes, source);
+            } else {
+                MemorySegment.copy(source, 0, segment(), offsetBytes, source.byteSize());
             }
         }
 
         @Override
         public void fill(long offsetBytes, long lengthBytes, byte value) {
-            if (homed == null) {
-                segment().asSlice(offsetBytes, lengthBytes).fill(value);
-            } else {
+            if (isGuarded()) {
+                fillGuarded(offsetBytes, lengthBytes, value);
+            } else if (homed != null) {
                 homed.fill(offsetBytes, lengthBytes, value);
+            } else {
+                segment().asSlice(offsetBytes, lengthBytes).fill(value);
             }
+        }
+
+        /// Sets pages to zero, and checks that they are, as [MemoryBackend.Backing#clear]: their
+        /// memory goes back to the kernel if possible. No guest maps them.
+        ///
+        /// @return whether they read as zero now
+        public boolean clear(long offsetBytes, long lengthBytes) {
+            Objects.checkFromIndexSize(offsetBytes, lengthBytes, Page.bytesOf(pfns.npages()));
+            return homed == null
+                    ? backing.clear(offsetBytes, lengthBytes)
+                    : homed.clear(offsetBytes, lengthBytes);
+        }
+
+        private void fillGuarded(long offsetBytes, long lengthBytes, byte value) {
+            byte[] bytes = new byte[(int) Math.min(lengthBytes, FILL_BYTES)];
+            Arrays.fill(bytes, value);
+            MemorySegment content = MemorySegment.ofArray(bytes);
+            for (long done = 0; done < lengthBytes; done += bytes.length) {
+                long length = Math.min(bytes.length, lengthBytes - done);
+                write(offsetBytes + done, content.asSlice(0, length));
+            }
+        }
+
+        /// Copies from one page.
+        ///
+        /// @return false if the page is on its way to or from its home: [#settle] waits for that
+        /// @throws MdevException EIO if the memory is gone
+        boolean tryRead(long pfn, long offsetInPage, MemorySegment destination) {
+            if (guarded != null) {
+                guarded.read(offsetOf(pfn) + offsetInPage, destination);
+                return true;
+            }
+            return tryWithPage(
+                    pfn,
+                    Access.READ,
+                    offsetInPage,
+                    (memory, offset) ->
+                            MemorySegment.copy(
+                                    memory, offset, destination, 0, destination.byteSize()));
+        }
+
+        /// Copies to one page; otherwise as [#tryRead].
+        boolean tryWrite(long pfn, long offsetInPage, MemorySegment source) {
+            if (guarded != null) {
+                guarded.write(offsetOf(pfn) + offsetInPage, source);
+                return true;
+            }
+            return tryWithPage(
+                    pfn,
+                    Access.WRITE,
+                    offsetInPage,
+                    (memory, offset) ->
+                            MemorySegment.copy(source, 0, memory, offset, source.byteSize()));
         }
 
         /// Runs a short action on the memory of one page, or on a copy of it for a read access.
         ///
         /// @return false if the page is on its way to or from its home: [#settle] waits for that
+        /// @throws MdevException EOPNOTSUPP if the block [#isGuarded]
         boolean tryWithPage(long pfn, Access access, long offsetInPage, HostMm.PageAction action) {
             if (homed == null) {
                 action.run(segment(), offsetOf(pfn) + offsetInPage);

@@ -4,6 +4,7 @@ import com.google.errorprone.annotations.concurrent.GuardedBy;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
+import dev.mdev.api.Refusal;
 import dev.mdev.api.page.Access;
 import dev.mdev.api.page.Page;
 import dev.mdev.api.page.PfnRange;
@@ -184,7 +185,8 @@ public final class HostMm implements AutoCloseable {
             }
             if (!vma.prot().allows(access)) {
                 return new FaultResult.Failed(
-                        Errno.EACCES,
+                        // A page that may not be written cannot be had (Linux `hva_to_pfn`).
+                        Errno.EFAULT,
                         "%s is not allowed at hva=0x%x prot=%s".formatted(access, hva, vma.prot()));
             }
             FaultResult result = vma.fault(hva, access, populating, faults);
@@ -261,34 +263,20 @@ public final class HostMm implements AutoCloseable {
     ///
     /// @return null, or why the copy stopped; the bytes before that stay copied
     public @Nullable FaultResult copyFrom(long hva, MemorySegment destination) {
-        return eachPage(
-                hva,
-                destination,
-                Access.READ,
-                (memory, offset, part) ->
-                        MemorySegment.copy(memory, offset, part, 0, part.byteSize()));
+        return eachPage(hva, destination, (at, part) -> readPage(at, true, part));
     }
 
     /// Copies to host virtual memory; otherwise as [#copyFrom].
     public @Nullable FaultResult copyTo(long hva, MemorySegment source) {
-        return eachPage(
-                hva,
-                source,
-                Access.WRITE,
-                (memory, offset, part) ->
-                        MemorySegment.copy(part, 0, memory, offset, part.byteSize()));
+        return eachPage(hva, source, (at, part) -> writePage(at, true, part));
     }
 
-    private @Nullable FaultResult eachPage(
-            long hva, MemorySegment buffer, Access access, PartAction action) {
+    private static @Nullable FaultResult eachPage(long hva, MemorySegment buffer, PartCopy copy) {
         long done = 0;
         while (done < buffer.byteSize()) {
             long at = hva + done;
             long length = Math.min(buffer.byteSize() - done, Page.SIZE - Page.offsetOf(at));
-            MemorySegment part = buffer.asSlice(done, length);
-            FaultResult stop =
-                    withPage(
-                            at, access, true, (memory, offset) -> action.run(memory, offset, part));
+            FaultResult stop = copy.run(at, buffer.asSlice(done, length));
             if (stop != null) {
                 return stop;
             }
@@ -297,14 +285,53 @@ public final class HostMm implements AutoCloseable {
         return null;
     }
 
+    @FunctionalInterface
+    private interface PartCopy {
+        @Nullable FaultResult run(long hva, MemorySegment part);
+    }
+
+    /// Copies from one page, protected from zaps as [#withPage].
+    ///
+    /// @param mayFault whether to fault in an unmapped page
+    /// @return null, or why nothing was copied: EFAULT for an unmapped page without `mayFault`, EIO
+    ///   if the memory is gone
+    public @Nullable FaultResult readPage(long hva, boolean mayFault, MemorySegment destination) {
+        long offsetInPage = Page.offsetOf(hva);
+        return onPage(
+                hva,
+                Access.READ,
+                mayFault,
+                (block, pfn) -> block.tryRead(pfn, offsetInPage, destination));
+    }
+
+    /// Copies to one page; otherwise as [#readPage].
+    public @Nullable FaultResult writePage(long hva, boolean mayFault, MemorySegment source) {
+        long offsetInPage = Page.offsetOf(hva);
+        return onPage(
+                hva,
+                Access.WRITE,
+                mayFault,
+                (block, pfn) -> block.tryWrite(pfn, offsetInPage, source));
+    }
+
     /// Runs `action` on the memory behind `hva`, protected from zaps: a zap that begins during the
     /// action waits. The action must be short, stay in the page, and take no lock.
     ///
     /// @param mayFault whether to fault in an unmapped page
     /// @return null if the action ran, otherwise why not: EFAULT for an unmapped page without
-    ///   `mayFault`
+    ///   `mayFault`, EOPNOTSUPP for memory that may vanish
     public @Nullable FaultResult withPage(
             long hva, Access access, boolean mayFault, PageAction action) {
+        long offsetInPage = Page.offsetOf(hva);
+        return onPage(
+                hva,
+                access,
+                mayFault,
+                (block, pfn) -> block.tryWithPage(pfn, access, offsetInPage, action));
+    }
+
+    private @Nullable FaultResult onPage(
+            long hva, Access access, boolean mayFault, BlockAction action) {
         long start = System.nanoTime();
         do {
             long pte;
@@ -313,11 +340,11 @@ public final class HostMm implements AutoCloseable {
                 pte = lookup(hva);
                 if (HostPte.isPresent(pte)
                         && HostPte.prot(pte).allows(access)
-                        && memory.blockOf(HostPte.pfn(pte))
-                                .tryWithPage(
-                                        HostPte.pfn(pte), access, Page.offsetOf(hva), action)) {
+                        && action.tryRun(memory.blockOf(HostPte.pfn(pte)), HostPte.pfn(pte))) {
                     return null;
                 }
+            } catch (MdevException e) {
+                return new FaultResult.Failed(Refusal.of(e));
             } finally {
                 copies.readUnlock(section);
             }
@@ -338,17 +365,18 @@ public final class HostMm implements AutoCloseable {
         return overtaken(hva);
     }
 
+    @FunctionalInterface
+    private interface BlockAction {
+        /// @return false if the page is on its way to or from its home
+        boolean tryRun(HostMemory.Block block, long pfn);
+    }
+
     /// The action of [#withPage].
     @FunctionalInterface
     public interface PageAction {
         /// @param memory a block of host memory
         /// @param offsetBytes offset of the address in it
         void run(MemorySegment memory, long offsetBytes);
-    }
-
-    @FunctionalInterface
-    private interface PartAction {
-        void run(MemorySegment memory, long offsetBytes, MemorySegment part);
     }
 
     /// Closes the address space: removes every range.

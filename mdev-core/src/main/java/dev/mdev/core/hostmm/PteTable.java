@@ -73,6 +73,17 @@ final class PteTable {
         return present;
     }
 
+    /// Entries of `[page, endPage)` that are present: each was at some time during the call.
+    long presentIn(long page, long endPage) {
+        long found = 0;
+        for (long at = skipAbsent(page, endPage); at < endPage; at = skipAbsent(at + 1, endPage)) {
+            if (HostPte.isPresent(getAcquire(at))) {
+                found++;
+            }
+        }
+        return found;
+    }
+
     /// Whether the leaf of entries from `firstPage` on maps physical pages in order, with equal
     /// rights, from a page of the same alignment.
     boolean isWhole(long firstPage) {

@@ -82,6 +82,12 @@ public final class Vma {
         return eagerPfns == null ? table.present() : eagerPfns.npages();
     }
 
+    /// Pages of `[firstPage, endPage)`, counted from the vma's start, that have an entry now. Takes
+    /// no lock: while pages come and go, the answer is of no one moment.
+    public long residentPages(long firstPage, long endPage) {
+        return eagerPfns == null ? table.presentIn(firstPage, endPage) : endPage - firstPage;
+    }
+
     /// The entry at `hva`, which lies in the range; [HostPte#NONE] if there is none. Takes no lock.
     long lookup(long hva) {
         long page = Page.numberOf(hva - range.startHva());

@@ -29,6 +29,9 @@ public final class Ledger {
     private static final String JOURNAL = "journal";
     private static final long MIN_COMPACTION_BYTES = 256 << 10;
 
+    /// The most runs of pages in one record.
+    private static final int MAX_RUNS = 256;
+
     private final ReentrantLock recording = new ReentrantLock();
     private final Consumer<StoreException> trouble;
     private final Opening opening;
@@ -197,6 +200,22 @@ public final class Ledger {
     /// Records that pages may be dirty.
     public void markDirty(String parent, List<ApertureRun> runs) {
         record(new LedgerRecord.Marked(parent, LedgerRecord.Mark.DIRTY, runs), true);
+    }
+
+    /// Records durably that pages may be dirty, before a device that exists gets them.
+    ///
+    /// @throws MdevException the files' error; nothing is recorded then
+    public void claim(String parent, List<ApertureRun> runs) {
+        recording.lock();
+        try {
+            for (int i = 0; i < runs.size(); i += MAX_RUNS) {
+                List<ApertureRun> some = runs.subList(i, Math.min(runs.size(), i + MAX_RUNS));
+                boolean last = i + MAX_RUNS >= runs.size();
+                writeLocked(new LedgerRecord.Marked(parent, LedgerRecord.Mark.DIRTY, some), last);
+            }
+        } finally {
+            recording.unlock();
+        }
     }
 
     /// Records that pages could not be scrubbed and must stay unused.

@@ -5,8 +5,13 @@ import dev.mdev.api.ParentDriver;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.DigestInputStream;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Optional;
 import java.util.jar.JarFile;
@@ -37,6 +42,20 @@ final class DriverJar {
             return trouble(jar);
         } catch (IOException | RuntimeException e) {
             return Optional.of("not a driver jar: " + e);
+        }
+    }
+
+    /// A text that says whether two files have the same content.
+    ///
+    /// @throws IOException if the file cannot be read
+    static String digest(Path file) throws IOException {
+        try (InputStream in = Files.newInputStream(file);
+                DigestInputStream digested =
+                        new DigestInputStream(in, MessageDigest.getInstance("SHA-256"))) {
+            digested.transferTo(OutputStream.nullOutputStream());
+            return HexFormat.of().formatHex(digested.getMessageDigest().digest());
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException(e);
         }
     }
 

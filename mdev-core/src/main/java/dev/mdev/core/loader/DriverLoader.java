@@ -17,6 +17,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
@@ -40,8 +42,14 @@ import java.util.stream.Stream;
 /// The code of each driver runs on a thread of its own. A driver that does not return in time is
 /// reported and left behind; if it returns later, its devices are on the bus all the same.
 ///
+/// The folder may get more jars while the host runs. The code of a jar is loaded once: a jar that
+/// changes afterwards is reported, and its drivers stay as they are. A jar that brought no driver
+/// is looked at again.
+///
 /// A driver is trusted with its whole process: its code runs as soon as its jar is loaded. Only
 /// trusted users may write to the folder.
+///
+/// One thread at a time calls [#addBuiltIn], [#addAll] and [#close].
 public final class DriverLoader implements AutoCloseable {
     /// What is told of a driver's name that is none.
     private static final int MAX_NAME_CHARS = 64;
@@ -55,6 +63,9 @@ public final class DriverLoader implements AutoCloseable {
 
     /// The sources of the drivers, by their names.
     private final Map<String, String> sources = new ConcurrentHashMap<>();
+
+    /// The jars whose code was loaded, by the names of their files.
+    private final Map<String, Loaded> jars = new HashMap<>();
 
     /// The names of the host's own drivers, also of those that failed.
     private final Set<String> builtIn = ConcurrentHashMap.newKeySet();
@@ -73,32 +84,89 @@ public final class DriverLoader implements AutoCloseable {
     /// @param settings the operator's settings, by the drivers' names
     public record Target(MdevBus bus, Map<String, Map<String, String>> settings) {}
 
+    /// A jar whose code runs, or ran.
+    ///
+    /// @param digest of its content then
+    private record Loaded(String digest, Loading loading) {}
+
+    /// A thread that runs code of drivers.
+    private record Loading(
+            String source, Thread thread, CompletableFuture<List<DriverReport>> done) {}
+
     /// Puts a driver of the host's own on the bus. No jar may use its name.
     ///
     /// @param source its class, for messages
     public DriverReport addBuiltIn(String source, Supplier<ParentDriver> driver, Target target) {
-        return await(source, () -> List.of(add(source, driver, true, target))).getFirst();
+        return await(begin(source, () -> List.of(add(source, driver, true, target))), patience)
+                .getFirst();
     }
 
-    /// Loads every jar of the folder, in the order of their names, and puts its drivers on the bus.
-    /// After the host's own drivers.
+    /// Loads every jar of the folder that is not loaded yet, in the order of their names, and puts
+    /// its drivers on the bus. After the host's own drivers.
     ///
-    /// @return a report for each driver
+    /// @return a report for each driver of the folder, now and before
     /// @throws MdevException ENOENT if there is no such folder, EIO if it is unreadable
     public List<DriverReport> addAll(Target target) {
         List<DriverReport> reports = new ArrayList<>();
-        for (Path jar : jars()) {
+        Set<String> present = new HashSet<>();
+        for (Path jar : files()) {
             String source = String.valueOf(jar.getFileName());
-            Optional<String> trouble = DriverJar.trouble(jar);
+            present.add(source);
+            Loaded before = jars.get(source);
             reports.addAll(
-                    trouble.isPresent()
-                            ? List.of(DriverReport.failed(source, Optional.empty(), trouble.get()))
-                            : await(source, () -> addJar(source, jar, target)));
+                    before == null ? addNew(source, jar, target) : reportsOf(before, jar, target));
         }
+        // Its code runs on, and its devices are used.
+        jars.forEach((source, loaded) -> {
+            if (!present.contains(source)) {
+                reports.addAll(
+                        told(loaded, "is not in the folder any more; its drivers stay loaded"));
+            }
+        });
         return List.copyOf(reports);
     }
 
-    private List<DriverReport> await(String source, Supplier<List<DriverReport>> load) {
+    private List<DriverReport> addNew(String source, Path jar, Target target) {
+        Optional<String> trouble = DriverJar.trouble(jar);
+        if (trouble.isPresent()) {
+            return List.of(DriverReport.failed(source, Optional.empty(), trouble.get()));
+        }
+        String digest;
+        try {
+            digest = DriverJar.digest(jar);
+        } catch (IOException e) {
+            return List.of(DriverReport.failed(source, Optional.empty(), "not a driver jar: " + e));
+        }
+        Loading loading = begin(source, () -> addJar(source, jar, target));
+        jars.put(source, new Loaded(digest, loading));
+        return await(loading, patience);
+    }
+
+    private List<DriverReport> reportsOf(Loaded loaded, Path jar, Target target) {
+        String source = loaded.loading.source;
+        try {
+            if (DriverJar.digest(jar).equals(loaded.digest)) {
+                return await(loaded.loading, Duration.ZERO);
+            }
+        } catch (IOException e) {
+            return told(loaded, "cannot be read any more: " + e);
+        }
+        boolean isUsed = !loaded.loading.done.isDone() || sources.containsValue(source);
+        return isUsed
+                ? told(
+                        loaded,
+                        "changed after it was loaded: its drivers stay as they were until the"
+                                + " service starts again")
+                : addNew(source, jar, target);
+    }
+
+    private List<DriverReport> told(Loaded loaded, String news) {
+        return await(loaded.loading, Duration.ZERO).stream()
+                .map(report -> report.withTrouble(loaded.loading.source + " " + news))
+                .toList();
+    }
+
+    private static Loading begin(String source, Supplier<List<DriverReport>> load) {
         CompletableFuture<List<DriverReport>> done = new CompletableFuture<>();
         Thread thread =
                 Thread.ofPlatform()
@@ -111,18 +179,22 @@ public final class DriverLoader implements AutoCloseable {
                                 done.complete(List.of(failed(source, null, e)));
                             }
                         });
+        return new Loading(source, thread, done);
+    }
+
+    private List<DriverReport> await(Loading loading, Duration atMost) {
         try {
-            return done.get(patience.toNanos(), TimeUnit.NANOSECONDS);
+            return loading.done.get(atMost.toNanos(), TimeUnit.NANOSECONDS);
         } catch (TimeoutException e) {
             return List.of(
                     DriverReport.failed(
-                            source,
+                            loading.source,
                             Optional.empty(),
                             "its code has not returned within %d ms, on thread %s"
-                                    .formatted(patience.toMillis(), thread.getName())));
+                                    .formatted(patience.toMillis(), loading.thread.getName())));
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            throw new MdevException(Errno.EINTR, "interrupted while loading " + source, e);
+            throw new MdevException(Errno.EINTR, "interrupted while loading " + loading.source, e);
         } catch (ExecutionException e) {
             throw new IllegalStateException(e);
         }
@@ -132,7 +204,7 @@ public final class DriverLoader implements AutoCloseable {
         return DriverReport.failed(source, Optional.ofNullable(name), DriverText.of(thrown));
     }
 
-    private List<Path> jars() {
+    private List<Path> files() {
         if (folder == null) {
             return List.of();
         }
@@ -194,23 +266,24 @@ public final class DriverLoader implements AutoCloseable {
             if (isBuiltIn) {
                 builtIn.add(name);
             } else {
-                requireNew(name);
+                requireNew(name, source);
             }
+            List<String> leftOut = new CopyOnWriteArrayList<>();
+            Map<String, String> settings = target.settings().getOrDefault(name, Map.of());
             List<String> parents =
-                    target
-                            .bus()
-                            .addDriver(driver, target.settings().getOrDefault(name, Map.of()))
-                            .stream()
+                    target.bus().addDriver(driver, settings, leftOut::add).stream()
                             .map(Parent::name)
                             .toList();
-            sources.put(name, source);
-            return new DriverReport(source, Optional.of(name), parents, Optional.empty());
+            Optional<String> trouble =
+                    leftOut.isEmpty() ? Optional.empty() : Optional.of(String.join("; ", leftOut));
+            return new DriverReport(source, Optional.of(name), parents, trouble);
         } catch (Throwable e) {
             return failed(source, name == null ? null : DriverText.cut(name, MAX_NAME_CHARS), e);
         }
     }
 
-    private void requireNew(@Nullable String name) {
+    /// Takes the name for the source. It keeps it if the driver finds no device: it may look again.
+    private void requireNew(@Nullable String name, String source) {
         if (name == null || !ParentLayout.isDriverName(name)) {
             throw new MdevException(
                     Errno.EINVAL,
@@ -220,7 +293,7 @@ public final class DriverLoader implements AutoCloseable {
             throw new MdevException(
                     Errno.EEXIST, "driver=%s is one of the host's own".formatted(name));
         }
-        String other = sources.get(name);
+        String other = sources.putIfAbsent(name, source);
         if (other != null) {
             throw new MdevException(
                     Errno.EEXIST, "driver=%s is already loaded, from %s".formatted(name, other));

@@ -28,12 +28,13 @@ public record FaultRecord(
     public String answer() {
         return switch (reply) {
             case Reply.Granted(MapDecision.Grant grant) ->
-                    "grant pages [%d, %d) = %s %s"
+                    "grant pages [%d, %d) = %s %s%s"
                             .formatted(
                                     grant.firstPage(),
                                     grant.firstPage() + grant.pfns().npages(),
                                     grant.pfns(),
-                                    grant.prot());
+                                    grant.prot(),
+                                    grant.caching().map(type -> " " + type).orElse(""));
             case Reply.Words(String text) -> text;
         };
     }

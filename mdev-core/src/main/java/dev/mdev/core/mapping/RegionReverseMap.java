@@ -62,4 +62,19 @@ public final class RegionReverseMap {
                 .mapToLong(mapping -> mapping.vma.residentPages())
                 .sum();
     }
+
+    /// Pages of `[firstPage, endPage)` of a region that are mapped now, each as often as it is.
+    public long residentPages(int region, long firstPage, long endPage) {
+        long pages = 0;
+        for (Mapping mapping : all) {
+            long first = Math.max(firstPage, mapping.firstPage);
+            long end = Math.min(endPage, mapping.endPage);
+            if (mapping.region == region && first < end) {
+                pages +=
+                        mapping.vma.residentPages(
+                                first - mapping.firstPage, end - mapping.firstPage);
+            }
+        }
+        return pages;
+    }
 }

@@ -5,12 +5,14 @@ import dev.mdev.api.GrantCheck;
 import dev.mdev.api.MapDecision;
 import dev.mdev.api.MapRequest;
 import dev.mdev.api.MdevDevice;
+import dev.mdev.api.MdevException;
 import dev.mdev.api.Refusal;
 import dev.mdev.api.RegionArea;
 import dev.mdev.api.page.Page;
 import dev.mdev.core.driver.DriverCalls;
 import dev.mdev.core.driver.DriverOutcome;
 import dev.mdev.core.driver.DriverText;
+import dev.mdev.core.elastic.DeviceMemory;
 import dev.mdev.core.hostmm.FaultResult;
 import dev.mdev.core.hostmm.Fill;
 import dev.mdev.core.hostmm.VmaFault;
@@ -18,6 +20,7 @@ import dev.mdev.core.hostmm.VmaOps;
 import dev.mdev.core.sync.Cancellation;
 
 import java.time.Instant;
+import java.util.List;
 import java.util.Optional;
 import java.util.function.Supplier;
 
@@ -31,7 +34,7 @@ public final class RegionVmaOps implements VmaOps {
     private final int region;
     private final Supplier<MdevDevice> device;
     private final DriverCalls calls;
-    private final GrantCheck check;
+    private final Checks checks;
     private final FaultSink sink;
 
     /// The area's first page, and the pages that were mapped during this assignment.
@@ -51,7 +54,7 @@ public final class RegionVmaOps implements VmaOps {
         this.region = region;
         this.device = device;
         this.calls = calls;
-        this.check = checks.grants();
+        this.checks = checks;
         this.sink = checks.sink();
         this.firstPage = Page.numberOf(area.offsetBytes());
         this.touched = new PageSet(Page.numberOf(area.sizeBytes()));
@@ -59,7 +62,13 @@ public final class RegionVmaOps implements VmaOps {
     }
 
     /// Where answers are checked, and where faults are reported.
-    public record Checks(GrantCheck grants, FaultSink sink) {}
+    ///
+    /// @param elastic the device's elastic shares
+    public record Checks(GrantCheck grants, List<DeviceMemory> elastic, FaultSink sink) {
+        public Checks {
+            elastic = List.copyOf(elastic);
+        }
+    }
 
     /// Receives every fault, on the faulting thread.
     @FunctionalInterface
@@ -87,6 +96,7 @@ public final class RegionVmaOps implements VmaOps {
         long start = System.nanoTime();
         DriverOutcome<MapDecision> outcome =
                 calls.access(CALLBACK, () -> device.get().validateMapRequest(request));
+        long driverNanos = System.nanoTime() - start;
         Answer answer =
                 switch (outcome) {
                     case DriverOutcome.Returned<MapDecision> returned ->
@@ -103,7 +113,6 @@ public final class RegionVmaOps implements VmaOps {
             // The driver was not asked: a step or a program must end, and no guest waits.
             return cancelled;
         }
-        long driverNanos = System.nanoTime() - start;
         return switch (answer.fill()) {
             // Told when it is mapped: a grant that is revoked before that is none.
             case Fill.Map map ->
@@ -142,7 +151,12 @@ public final class RegionVmaOps implements VmaOps {
 
     private Answer judge(MapRequest request, MapDecision decision) {
         return switch (decision) {
-            case MapDecision.Grant grant -> judgeGrant(request, grant);
+            case MapDecision.Grant grant ->
+                    checks.grants()
+                            .violation(request, grant)
+                            .map(RegionVmaOps::refused)
+                            .orElseGet(() -> granted(grant));
+            case MapDecision.FromPool grant -> judgeFromPool(request, grant);
             case MapDecision.Trap _ ->
                     new Answer(FaultRecord.Outcome.TRAPPED, "trap", new FaultResult.Trapped());
             case MapDecision.Deny deny -> denied(DriverText.cut(deny.reason()));
@@ -156,19 +170,37 @@ public final class RegionVmaOps implements VmaOps {
                 new FaultResult.Failed(Errno.EACCES, "denied by the driver: " + reason));
     }
 
-    private Answer judgeGrant(MapRequest request, MapDecision.Grant grant) {
-        Optional<String> violation = check.violation(request, grant);
-        if (violation.isPresent()) {
-            String text = violation.get();
-            return new Answer(
-                    FaultRecord.Outcome.REFUSED,
-                    text,
-                    new FaultResult.Failed(Errno.EIO, "the driver's grant was refused: " + text));
+    private Answer judgeFromPool(MapRequest request, MapDecision.FromPool grant) {
+        Optional<DeviceMemory> memory =
+                checks.elastic().stream()
+                        .filter(one -> one.pool().equals(grant.pool()))
+                        .findFirst();
+        Optional<String> violation =
+                GrantCheck.violation(request, grant, memory.map(DeviceMemory::npages).orElse(0L));
+        if (violation.isPresent() || memory.isEmpty()) {
+            return refused(violation.orElse("no elastic share: pool=" + grant.pool()));
         }
+        try {
+            return granted(memory.get().mapIn(request, grant));
+        } catch (MdevException e) {
+            Refusal refusal = Refusal.of(e);
+            return new Answer(
+                    FaultRecord.Outcome.FAILED, refusal.reason(), new FaultResult.Failed(refusal));
+        }
+    }
+
+    private static Answer granted(MapDecision.Grant grant) {
         return new Answer(
                 FaultRecord.Outcome.GRANTED,
                 new FaultRecord.Reply.Granted(grant),
                 new Fill.Map(grant.firstPage(), grant.pfns(), grant.prot()));
+    }
+
+    private static Answer refused(String violation) {
+        return new Answer(
+                FaultRecord.Outcome.REFUSED,
+                violation,
+                new FaultResult.Failed(Errno.EIO, "the driver's grant was refused: " + violation));
     }
 
     private record Answer(FaultRecord.Outcome outcome, FaultRecord.Reply reply, Fill fill) {

@@ -55,9 +55,10 @@ final class RegionChecks {
                 "too many pages");
     }
 
-    /// The last check, made when everything else is ready.
-    void checkReach(Memslot slot) {
-        require(slot.endGfn() - 1 <= config.maxGfn(), slot.region(), "gfn too high");
+    /// The last check, of a region that passed all others and is not empty.
+    void checkReach(UserMemoryRegion region) {
+        long lastGfn = Page.numberOf(region.gpa() + region.sizeBytes() - 1);
+        require(lastGfn <= config.maxGfn(), region, "gfn too high");
     }
 
     private boolean isUserSpace(long hva, long sizeBytes) {

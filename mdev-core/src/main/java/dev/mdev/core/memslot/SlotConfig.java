@@ -50,6 +50,20 @@ public record SlotConfig(int addressSpaces, long maxGfn, long hvaLimit, boolean 
         return new SlotConfig(1, DEFAULT_MAX_GFN, DEFAULT_HVA_LIMIT, true);
     }
 
+    /// Slots with this design of SMM.
+    public static SlotConfig of(SmmDesign design) {
+        return switch (design) {
+            case NONE -> withoutSmm();
+            case ADDRESS_SPACE -> x86();
+            case SLOT_FLAG -> withSmramFlag();
+        };
+    }
+
+    /// The same, with another highest gfn.
+    public SlotConfig withMaxGfn(long highest) {
+        return new SlotConfig(addressSpaces, highest, hvaLimit, smramFlag);
+    }
+
     /// Whether vCPUs can enter SMM.
     public boolean supportsSmm() {
         return smramFlag || addressSpaces > 1;

@@ -167,10 +167,11 @@ final class SlotUpdater {
     private SlotChange prepare(Kind kind, @Nullable Memslot old, UserMemoryRegion region) {
         Memslot slot = null;
         if (kind != Kind.DELETE) {
-            slot = new Memslot(region, bitmapFor(region, old));
             if (kind.takesNewPlace()) {
-                checks.checkReach(slot);
+                // Linux has the bitmap first. It may be half a GiB.
+                checks.checkReach(region);
             }
+            slot = new Memslot(region, bitmapFor(region, old));
         }
         SlotChange change = new SlotChange(kind, old, slot);
         List<SlotListener> prepared = new ArrayList<>();

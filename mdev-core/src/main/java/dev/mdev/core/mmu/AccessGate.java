@@ -1,5 +1,8 @@
 package dev.mdev.core.mmu;
 
+import dev.mdev.core.sync.GuestHold;
+import dev.mdev.core.topology.VcpuPause;
+
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicLongFieldUpdater;
 import java.util.concurrent.locks.LockSupport;
@@ -22,11 +25,13 @@ import java.util.concurrent.locks.LockSupport;
 /// the remover reads it, so an access that used the old translation happened before the return.
 ///
 /// The check costs one load and a compare, no fence.
-public final class AccessGate {
+public final class AccessGate implements VcpuPause {
     private static final int SPINS = 500;
     private static final long PARK_NANOS = 20_000;
 
     private final CopyOnWriteArrayList<Seat> seats = new CopyOnWriteArrayList<>();
+
+    private final GuestHold hold = new GuestHold();
 
     /// A new vCPU, outside.
     public Seat newSeat() {
@@ -62,8 +67,22 @@ public final class AccessGate {
         return all;
     }
 
+    /// Keeps the vCPUs out, including those that access memory in the guest's place
+    /// ([Seat#stepOut]).
+    @Override
+    public Hold hold() {
+        hold.begin();
+        for (Seat seat : seats) {
+            seat.request();
+        }
+        for (Seat seat : seats) {
+            seat.awaitOut();
+        }
+        return hold::end;
+    }
+
     /// One vCPU's place at the gate. Its thread calls all methods, except those of the gate.
-    public static final class Seat {
+    public final class Seat {
         private static final AtomicLongFieldUpdater<Seat> REQUESTED =
                 AtomicLongFieldUpdater.newUpdater(Seat.class, "requested");
 
@@ -71,16 +90,33 @@ public final class AccessGate {
         private volatile long acknowledged;
         private volatile boolean inside;
 
+        /// Whether it accesses memory in the guest's place.
+        private volatile boolean acting;
+
         /// The last request that was acknowledged, as the vCPU's thread knows it.
         private long served;
 
-        /// Begins to execute guest accesses. Must be followed by a check of [#flushRequested].
+        /// Begins to execute guest accesses, when no thread holds the vCPUs. Must be followed by a
+        /// check of [#flushRequested].
         public void enter() {
             inside = true;
+            acting = false;
+            while (hold.isHeld()) {
+                inside = false;
+                hold.awaitReleased();
+                inside = true;
+            }
         }
 
         /// Stops executing guest accesses.
         public void leave() {
+            inside = false;
+        }
+
+        /// Stops executing guest accesses in order to access memory in the guest's place, until
+        /// [#enter]: a flush does not wait for it any more, only a hold does.
+        public void stepOut() {
+            acting = true;
             inside = false;
         }
 
@@ -90,7 +126,8 @@ public final class AccessGate {
             return requested != served;
         }
 
-        /// Drops cached translations and acknowledges the requests made before that.
+        /// Drops cached translations and acknowledges the requests made before that; then stays out
+        /// while a thread holds the vCPUs, so that there may be new requests.
         ///
         /// @param drop drops everything derived from the tables
         public void acknowledgeAfter(Runnable drop) {
@@ -99,10 +136,28 @@ public final class AccessGate {
             drop.run();
             served = seen;
             acknowledged = seen;
+            if (hold.isHeld()) {
+                enter();
+            }
         }
 
         private void request() {
             REQUESTED.incrementAndGet(this);
+        }
+
+        private void awaitOut() {
+            for (long looks = 0; inside || acting; looks++) {
+                pause(looks);
+            }
+        }
+
+        private void pause(long looks) {
+            if (looks < SPINS) {
+                Thread.onSpinWait();
+            } else {
+                // The vCPU's thread may have been preempted in the middle of an access.
+                LockSupport.parkNanos(this, PARK_NANOS);
+            }
         }
 
         private boolean awaitAcknowledged(long maxLooks) {
@@ -111,12 +166,7 @@ public final class AccessGate {
                 if (!inside || acknowledged >= wanted) {
                     return true;
                 }
-                if (looks < SPINS) {
-                    Thread.onSpinWait();
-                } else {
-                    // The vCPU's thread may have been preempted in the middle of an access.
-                    LockSupport.parkNanos(this, PARK_NANOS);
-                }
+                pause(looks);
             }
             return false;
         }

@@ -10,9 +10,9 @@ public sealed interface FaultOutcome {
     /// There is no memory: the access is emulated.
     record Mmio() implements FaultOutcome {}
 
-    /// The page has a write watch: an accessor does the store, and then [WriteTracking#written] is
-    /// called.
-    record Tracked() implements FaultOutcome {}
+    /// The page has a write watch, or memory that may vanish: an accessor does the access, and
+    /// after a store to a watched page [WriteTracking#written] is called.
+    record Emulated() implements FaultOutcome {}
 
     /// The access fails.
     record Failed(Refusal refusal) implements FaultOutcome {}

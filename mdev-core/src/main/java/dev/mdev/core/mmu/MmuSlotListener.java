@@ -1,5 +1,6 @@
 package dev.mdev.core.mmu;
 
+import dev.mdev.core.addr.GfnRange;
 import dev.mdev.core.memslot.Memslot;
 import dev.mdev.core.memslot.SlotChange;
 import dev.mdev.core.memslot.SlotListener;
@@ -13,15 +14,21 @@ import java.util.function.BooleanSupplier;
 final class MmuSlotListener implements SlotListener {
     private final Stage2Roots roots;
     private final WriteTracking tracking;
-    private final boolean zapAllOnRemoval;
+    private final MappingLevel levels;
+    private final MmuRules rules;
     private final int addressSpaces;
     private volatile BooleanSupplier protectOnLogStart = () -> true;
 
     MmuSlotListener(
-            Stage2Roots roots, WriteTracking tracking, boolean zapAllOnRemoval, int addressSpaces) {
+            Stage2Roots roots,
+            WriteTracking tracking,
+            MappingLevel levels,
+            MmuRules rules,
+            int addressSpaces) {
         this.roots = roots;
         this.tracking = tracking;
-        this.zapAllOnRemoval = zapAllOnRemoval;
+        this.levels = levels;
+        this.rules = rules;
         this.addressSpaces = addressSpaces;
     }
 
@@ -34,7 +41,7 @@ final class MmuSlotListener implements SlotListener {
 
     @Override
     public void flush(Memslot invalid) {
-        if (zapAllOnRemoval) {
+        if (rules.zapAllOnRemoval()) {
             roots.changeAndFlush(this::zapEverything);
         } else {
             roots.changeAndFlush(invalid, invalid.gfns(), Stage2Table.Change.ZAP);
@@ -72,9 +79,28 @@ final class MmuSlotListener implements SlotListener {
             }
             roots.changeAndFlush(after, after.gfns(), Stage2Table.Change.WRITE_PROTECT);
         } else if (before.logsDirty() && !after.logsDirty()) {
-            // The small leaves that logging made are dropped, so that large ones can return.
-            roots.changeAndFlush(after, after.gfns(), Stage2Table.Change.ZAP_SMALL);
+            roots.changeAndFlush(() -> zapWhereLargerFits(after));
         }
+    }
+
+    /// Drops the small leaves that logging made, where large ones can return; the others stay
+    /// (Linux `kvm_mmu_zap_collapsible_sptes`).
+    @SuppressWarnings("GuardedBy") // called by changeAndFlush, with the lock held
+    private boolean zapWhereLargerFits(Memslot slot) {
+        long npages = Stage2Table.pagesPerLeaf(Stage2Table.LEVEL_2M);
+        boolean any = false;
+        long first = (slot.baseGfn() + npages - 1) & -npages;
+        for (long gfn = first; gfn + npages <= slot.endGfn(); gfn += npages) {
+            int largest = levels.of(slot, gfn);
+            if (largest > Stage2Table.LEVEL_4K) {
+                any |=
+                        roots.changeLocked(
+                                slot,
+                                new GfnRange(gfn, npages),
+                                Stage2Table.Change.zapBelow(largest));
+            }
+        }
+        return any;
     }
 
     @Override

@@ -17,7 +17,7 @@ import dev.mdev.core.memslot.VcpuMemslots;
 import java.util.function.BooleanSupplier;
 
 /// The second-stage MMU of one machine: the fault that fills its tables, and the changes that empty
-/// them again (Linux `arch/x86/kvm/mmu/mmu.c`, two-dimensional paging).
+/// them again (Linux `arch/x86/kvm/mmu/mmu.c`).
 ///
 /// Any thread may call all methods unless stated otherwise.
 public final class Stage2Mmu {
@@ -27,6 +27,7 @@ public final class Stage2Mmu {
 
     private final AddressSpaces slots;
     private final HostMm mm;
+    private final MmuRules rules;
     private final Stage2Roots roots;
     private final WriteTracking tracking = new WriteTracking();
     private final MappingLevel levels;
@@ -34,17 +35,14 @@ public final class Stage2Mmu {
     private final DirtyProtector dirtyProtector;
 
     /// Follows the slots and the host address space from here on.
-    ///
-    /// @param zapAllOnRemoval whether deleting or moving a slot drops the mappings of all slots, as
-    ///   Linux does by default on x86 (`KVM_X86_QUIRK_SLOT_ZAP_ALL`)
-    public Stage2Mmu(AddressSpaces slots, HostMm mm, boolean zapAllOnRemoval) {
+    public Stage2Mmu(AddressSpaces slots, HostMm mm, MmuRules rules) {
         this.slots = slots;
         this.mm = mm;
+        this.rules = rules;
         roots = new Stage2Roots(slots.config());
         levels = new MappingLevel(mm, tracking);
         slotListener =
-                new MmuSlotListener(
-                        roots, tracking, zapAllOnRemoval, slots.config().addressSpaces());
+                new MmuSlotListener(roots, tracking, levels, rules, slots.config().addressSpaces());
         dirtyProtector = new MmuDirtyProtector(roots);
         slots.addListener(slotListener);
         mm.addNotifier(new MmuHostNotifier(slots, roots));
@@ -127,7 +125,7 @@ public final class Stage2Mmu {
             return new FaultOutcome.Mmio();
         }
         if (access == Access.WRITE && tracking.isWatched(slot, gfn)) {
-            return new FaultOutcome.Tracked();
+            return new FaultOutcome.Emulated();
         }
         return resolve(new Fault(root, vcpu, slot, gfn, access, sequence));
     }
@@ -144,6 +142,9 @@ public final class Stage2Mmu {
     private FaultOutcome resolve(Fault fault) {
         return switch (mm.handleFault(fault.slot.hvaOf(fault.gfn), fault.access)) {
             case FaultResult.Mapped mapped -> {
+                if (isGuarded(mapped.pte())) {
+                    yield new FaultOutcome.Emulated();
+                }
                 publish(fault, mapped.pte());
                 yield new FaultOutcome.Retry();
             }
@@ -155,6 +156,11 @@ public final class Stage2Mmu {
                             ? new FaultOutcome.Failed(failed.refusal())
                             : new FaultOutcome.Retry();
         };
+    }
+
+    /// Whether no vCPU may have the page in its TLB, because a load could be a SIGBUS.
+    private boolean isGuarded(long pte) {
+        return HostPte.isPresent(pte) && mm.memory().blockOf(HostPte.pfn(pte)).isGuarded();
     }
 
     private boolean isPublished(Memslot slot) {
@@ -173,10 +179,8 @@ public final class Stage2Mmu {
             boolean hostWritable = HostPte.prot(pte).allows(Access.WRITE);
             boolean watched = tracking.isWatched(fault.slot, fault.gfn);
             boolean mmuWritable = hostWritable && !fault.slot.isReadonly() && !watched;
-            // On a slot that logs, missing write permission is the log's trap: only a write gets
-            // the permission.
             boolean writable =
-                    mmuWritable && (!fault.slot.logsDirty() || fault.access == Access.WRITE);
+                    mmuWritable && (fault.access == Access.WRITE || rules.isTwoDimensional());
             if (writable) {
                 slots.markDirty(fault.slot, fault.gfn, fault.vcpu.vcpuId());
             }
@@ -201,6 +205,9 @@ public final class Stage2Mmu {
                 && !roots.isInvalidatingLocked(fault.gfn - index, npages)) {
             fault.root.installLocked(level, fault.gfn - index, Stage2Entry.atIndex(entry, -index));
         } else {
+            if (rules.isTwoDimensional()) {
+                fault.root.splitLocked(fault.gfn);
+            }
             fault.root.installLocked(Stage2Table.LEVEL_4K, fault.gfn, entry);
         }
     }
@@ -248,7 +255,7 @@ public final class Stage2Mmu {
     /// memory (Linux `kvm_page_track_write`). Called by the vCPU's thread.
     ///
     /// @param gpa the first byte; all are in one page
-    public void emulatedWrite(VcpuMemslots vcpu, long gpa, int widthBytes) {
+    public void emulatedWrite(VcpuMemslots vcpu, long gpa, int widthBytes, long value) {
         boolean watched;
         int section = slots.srcu().readLock();
         try {
@@ -258,7 +265,7 @@ public final class Stage2Mmu {
             slots.srcu().readUnlock(section);
         }
         if (watched) {
-            tracking.written(gpa, widthBytes);
+            tracking.written(gpa, widthBytes, value);
         }
     }
 

@@ -153,6 +153,35 @@ final class Stage2Table {
         }
     }
 
+    /// Replaces a large leaf that maps a frame by leaves of 4 KiB around the frame, and larger ones
+    /// elsewhere, with the same rights.
+    void splitLocked(long gfn) {
+        Node node = root;
+        while (node.level > LEVEL_4K) {
+            int index = indexAt(node.level, gfn);
+            long entry = node.entryAcquire(index);
+            Node child = node.childAcquire(index);
+            if (Stage2Entry.isPresent(entry)) {
+                child = pieces(node.level - 1, entry);
+                // First the parts, so that a walk always finds the frame.
+                node.setChildRelease(index, child);
+                replaceLocked(node, index, Stage2Entry.NONE);
+            } else if (child == null) {
+                return;
+            }
+            node = child;
+        }
+    }
+
+    private Node pieces(int level, long entry) {
+        Node node = new Node(level);
+        nodes++;
+        for (int i = 0; i < ENTRIES; i++) {
+            replaceLocked(node, i, Stage2Entry.atIndex(entry, i * pagesPerLeaf(level)));
+        }
+        return node;
+    }
+
     private void replaceLocked(Node node, int index, long entry) {
         long before = node.exchange(index, entry);
         leaves[Math.min(node.level, LEVEL_1G)] +=
@@ -287,15 +316,13 @@ final class Stage2Table {
         /// Drops it.
         Change ZAP = (entry, level) -> Stage2Entry.NONE;
 
-        /// Drops it if it maps 4 KiB.
-        Change ZAP_SMALL = (entry, level) -> level == LEVEL_4K ? Stage2Entry.NONE : entry;
+        /// Drops it if it is below a level.
+        static Change zapBelow(int largest) {
+            return (entry, level) -> level < largest ? Stage2Entry.NONE : entry;
+        }
 
         /// Takes its write permission.
         Change WRITE_PROTECT = (entry, level) -> Stage2Entry.writeProtected(entry);
-
-        /// Takes the write permission of leaves that map more than 4 KiB.
-        Change WRITE_PROTECT_HUGE =
-                (entry, level) -> level == LEVEL_4K ? entry : Stage2Entry.writeProtected(entry);
 
         /// Clears its accessed bit.
         Change AGE = (entry, level) -> Stage2Entry.notAccessed(entry);

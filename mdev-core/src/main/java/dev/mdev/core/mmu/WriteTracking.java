@@ -25,7 +25,8 @@ public final class WriteTracking {
         ///
         /// @param gpa the first byte written
         /// @param widthBytes 1 to 8
-        void written(long gpa, int widthBytes);
+        /// @param value the stored bytes, in the low bytes
+        void written(long gpa, int widthBytes, long value);
     }
 
     public void addTracker(WriteTracker tracker) {
@@ -33,8 +34,8 @@ public final class WriteTracking {
     }
 
     /// Notifies the trackers.
-    public void written(long gpa, int widthBytes) {
-        trackers.forEach(tracker -> tracker.written(gpa, widthBytes));
+    public void written(long gpa, int widthBytes, long value) {
+        trackers.forEach(tracker -> tracker.written(gpa, widthBytes, value));
     }
 
     /// @return whether it was unwatched before

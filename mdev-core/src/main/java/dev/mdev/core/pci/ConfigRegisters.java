@@ -1,5 +1,7 @@
 package dev.mdev.core.pci;
 
+import java.util.zip.CRC32C;
+
 /// The bytes of a configuration space, and which of their bits a guest can change. Little-endian.
 /// Not safe for use by several threads.
 ///
@@ -77,6 +79,40 @@ final class ConfigRegisters {
     /// Makes the current values the reset values.
     void rememberDefaults() {
         defaults = values.clone();
+    }
+
+    /// A number that tells apart registers of different kinds: with other bits for the guest.
+    int kind() {
+        CRC32C crc = new CRC32C();
+        crc.update(writable);
+        crc.update(clearable);
+        return (int) crc.getValue();
+    }
+
+    /// All values.
+    byte[] all() {
+        return values.clone();
+    }
+
+    /// Sets all values that a guest can change.
+    ///
+    /// @param saved of registers of the same kind
+    /// @return whether all other values are equal; if not, nothing changed
+    boolean restore(byte[] saved) {
+        if (saved.length != values.length) {
+            return false;
+        }
+        for (int at = 0; at < values.length; at++) {
+            int fixed = ~(writable[at] | clearable[at]);
+            if (((saved[at] ^ values[at]) & fixed) != 0) {
+                return false;
+            }
+        }
+        for (int at = 0; at < values.length; at++) {
+            int own = writable[at] | clearable[at];
+            values[at] = (byte) ((saved[at] & own) | (values[at] & ~own));
+        }
+        return true;
     }
 
     void reset() {

@@ -29,6 +29,12 @@ public interface FunctionBackend {
     /// Writes one of the driver's regions; otherwise as [#read].
     RegionAccess write(int region, long offsetBytes, int widthBytes, long value);
 
+    /// Rings one of the device's doorbells, without a wait for the driver.
+    ///
+    /// @param doorbell its position in the profile
+    /// @return ENODEV if the caller has lost the device
+    RegionAccess ring(int doorbell);
+
     /// Resets the function, [GuestPort#reset] included.
     ///
     /// @return the driver's exception, if it threw

@@ -11,6 +11,7 @@ import dev.mdev.api.IrqInfo;
 import org.jspecify.annotations.Nullable;
 
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.IntStream;
@@ -143,6 +144,46 @@ final class FunctionInterrupts {
         }
         return new InterruptState(
                 enabled, set.isLineAsserted(), vectors == null ? List.of() : vectors.states());
+    }
+
+    /// What the guest set up, and what is pending.
+    ///
+    /// @param kind of the function's registers
+    /// @param config their content
+    FunctionState save(int kind, byte[] config) {
+        return new FunctionState(
+                kind,
+                config,
+                msix == null ? new byte[0] : msix.save(),
+                msi == null ? new BitSet() : msi.pendingVectors(),
+                msix == null ? new BitSet() : msix.pendingVectors(),
+                set.isLineAsserted(),
+                set.isLineMasked());
+    }
+
+    /// Whether a state has vectors as this function.
+    boolean fits(FunctionState state) {
+        return state.msiPending().length() <= (msi == null ? 0 : msi.count())
+                && state.msixPending().length() <= (msix == null ? 0 : msix.count());
+    }
+
+    /// Restores the vectors, before configuration space turns them on.
+    ///
+    /// @return false if the table is that of another function
+    boolean restoreVectors(FunctionState state) {
+        if (msi != null) {
+            msi.restorePending(state.msiPending());
+        }
+        if (msix == null) {
+            return state.table().length == 0;
+        }
+        msix.restorePending(state.msixPending());
+        return msix.restore(state.table());
+    }
+
+    /// Restores the line, after configuration space.
+    void restoreLine(FunctionState state) {
+        set.restoreLine(state.line(), state.lineMasked());
     }
 
     void reset() {

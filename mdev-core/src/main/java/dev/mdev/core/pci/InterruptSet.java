@@ -349,6 +349,29 @@ public final class InterruptSet implements Interrupts {
         }
     }
 
+    /// Whether the line is masked, by its own interrupt or on request.
+    boolean isLineMasked() {
+        lock.lock();
+        try {
+            return lineMasked;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Sets the line as it was in a saved function: an interrupt that the guest has not ended yet
+    /// does not occur again.
+    void restoreLine(boolean asserted, boolean masked) {
+        lock.lock();
+        try {
+            line = asserted;
+            lineMasked = masked || lineDisabled;
+            fireLineLocked();
+        } finally {
+            lock.unlock();
+        }
+    }
+
     /// Follows the guest's interrupt disable bit. As in VFIO, setting it masks the line, and
     /// clearing it unmasks it.
     void setLineDisabled(boolean disabled) {

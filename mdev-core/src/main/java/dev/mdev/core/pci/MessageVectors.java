@@ -87,6 +87,27 @@ abstract sealed class MessageVectors permits MsiVectors, MsixTable {
         }
     }
 
+    /// The pending vectors.
+    final BitSet pendingVectors() {
+        lock.lock();
+        try {
+            return (BitSet) pending.clone();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Sets which vectors are pending, while the function may not send.
+    final void restorePending(BitSet vectors) {
+        lock.lock();
+        try {
+            pending.clear();
+            pending.or(vectors);
+        } finally {
+            lock.unlock();
+        }
+    }
+
     @GuardedBy("lock")
     abstract Interrupt.Message messageLocked(int vector);
 }

@@ -71,6 +71,13 @@ final class MsiCapability extends PciCapability {
         registers.set(offset() + PENDING, 4, vectors.pendingBits());
     }
 
+    /// Puts the pending bits of this moment into saved registers: they are restored by themselves.
+    void keepPending(ConfigRegisters registers, byte[] saved) {
+        for (int i = 0; i < Integer.BYTES; i++) {
+            saved[offset() + PENDING + i] = (byte) registers.read(offset() + PENDING + i, 1);
+        }
+    }
+
     @Override
     void reset() {
         enabled = false;

@@ -84,6 +84,35 @@ final class MsixTable extends MessageVectors {
                 true, vector, entries.read(entry, 8), (int) entries.read(entry + DATA, 4));
     }
 
+    /// The table.
+    byte[] save() {
+        lock.lock();
+        try {
+            return entries.all();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Sets the table, while the function may not send.
+    ///
+    /// @return false if it is the table of another function; nothing changed then
+    boolean restore(byte[] table) {
+        lock.lock();
+        try {
+            if (!entries.restore(table)) {
+                return false;
+            }
+            for (int vector = 0; vector < count(); vector++) {
+                long control = entries.read(vector * ENTRY_BYTES + VECTOR_CONTROL, 4);
+                masked.set(vector, (control & VECTOR_MASKED) != 0);
+            }
+            return true;
+        } finally {
+            lock.unlock();
+        }
+    }
+
     void reset() {
         lock.lock();
         try {

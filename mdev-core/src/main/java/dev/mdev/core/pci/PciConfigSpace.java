@@ -3,11 +3,13 @@ package dev.mdev.core.pci;
 import com.google.errorprone.annotations.concurrent.GuardedBy;
 
 import dev.mdev.api.PciIdentity;
+import dev.mdev.api.RegionInfo;
 
 import org.jspecify.annotations.Nullable;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
 
 /// The configuration space of one function, with a type 0 header (PCI Local Bus Specification 3.0,
@@ -64,6 +66,8 @@ public final class PciConfigSpace {
     private final ConfigRegisters registers;
 
     /// Derived from the registers; written under the lock with them.
+    private final boolean hasVga;
+
     private volatile State state = new State(false, false, List.of());
 
     /// @param gpaLimit one more than the highest guest-physical address: a BAR beyond it has no
@@ -73,6 +77,7 @@ public final class PciConfigSpace {
         this.gpaLimit = gpaLimit;
         this.interrupts = interrupts;
         bars = profile.bars().bars().stream().map(BarRegister::of).toList();
+        hasVga = profile.hasVga();
         power = new PowerManagement();
         msiCapability = interrupts.msi() == null ? null : new MsiCapability(interrupts.msi());
         msixCapability =
@@ -213,6 +218,62 @@ public final class PciConfigSpace {
         }
     }
 
+    /// A number that tells apart functions of different kinds.
+    int kind() {
+        lock.lock();
+        try {
+            return registers.kind();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// All bytes.
+    byte[] save() {
+        lock.lock();
+        try {
+            refreshLocked();
+            return registers.all();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Sets the registers as they were in a saved function, from the values after power-on.
+    ///
+    /// @return whether BARs appeared; empty if the bytes are those of another function, and nothing
+    ///   changed
+    Optional<Boolean> restore(byte[] saved) {
+        lock.lock();
+        try {
+            // What is no guest's to change is that of this moment.
+            byte[] bytes = saved.clone();
+            if (bytes.length == registers.sizeBytes()) {
+                refreshLocked();
+                keepLocked(bytes, STATUS, LINE_STATUS);
+                if (msiCapability != null) {
+                    msiCapability.keepPending(registers, bytes);
+                }
+            }
+            if (!registers.restore(bytes)) {
+                return Optional.empty();
+            }
+            for (PciCapability capability : capabilities) {
+                capability.written(registers);
+                var _ = capability.takeResetRequest();
+            }
+            return Optional.of(followLocked());
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    @GuardedBy("lock")
+    private void keepLocked(byte[] bytes, int offset, int mask) {
+        int now = (int) registers.read(offset, 1);
+        bytes[offset] = (byte) ((bytes[offset] & ~mask) | (now & mask));
+    }
+
     /// Sets every register to its value after power-on: no BAR is decoded, no interrupt enabled.
     ///
     /// @return whether BARs disappeared
@@ -262,11 +323,16 @@ public final class PciConfigSpace {
                 windows.add(window);
             }
         }
+        if (hasVga) {
+            windows.add(
+                    new BarWindow(
+                            RegionInfo.VGA, BarWindow.VGA_MEMORY_GPA, BarWindow.VGA_MEMORY_BYTES));
+        }
         return List.copyOf(windows);
     }
 
-    /// The current windows of BARs and the ROM; empty while memory decoding is off or the function
-    /// sleeps.
+    /// The current windows of BARs, the ROM and legacy VGA memory; empty while memory decoding is
+    /// off or the function sleeps.
     public List<BarWindow> windows() {
         return state.windows;
     }

@@ -1,8 +1,10 @@
 package dev.mdev.core.pci;
 
+import dev.mdev.api.DoorbellInfo;
 import dev.mdev.api.Errno;
 import dev.mdev.api.GuestMemory;
 import dev.mdev.api.Interrupts;
+import dev.mdev.api.MdevException;
 import dev.mdev.api.MsixPlacement;
 import dev.mdev.api.Refusal;
 import dev.mdev.api.RegionInfo;
@@ -23,6 +25,7 @@ public final class PciFunction {
     private final FunctionInterrupts interrupts;
     private final PciConfigSpace config;
     private final @Nullable MsixRegion msixRegion;
+    private final List<DoorbellInfo> doorbells;
 
     /// The owner of the function.
     public interface Owner {
@@ -49,6 +52,7 @@ public final class PciFunction {
         this.device = device;
         this.owner = owner;
         PciProfile profile = device.profile();
+        doorbells = profile.doorbells();
         interrupts =
                 new FunctionInterrupts(
                         profile.irqs(), profile.options().express(), owner.observer());
@@ -89,6 +93,38 @@ public final class PciFunction {
     /// configuration space.
     public List<RegionInfo> regions() {
         return device.profile().allRegions();
+    }
+
+    /// What the guest set up in the function, and what is pending: configuration space, BARs, the
+    /// MSI-X table, masks, pending bits, the line. The driver's registers are not in it.
+    ///
+    /// @return bytes for [#restoreState]
+    public byte[] saveState() {
+        return interrupts.save(config.kind(), config.save()).toBytes();
+    }
+
+    /// Restores what [#saveState] saved, of a function of the same kind, after power-on. When this
+    /// returns, BARs are where the registers say.
+    ///
+    /// @throws MdevException EPROTO if the bytes are malformed, EOPNOTSUPP if their version is
+    ///   unknown, EINVAL if they are those of another function; the function must then be given up
+    public void restoreState(byte[] state) {
+        FunctionState saved = FunctionState.of(state);
+        if (saved.kind() != config.kind()
+                || !interrupts.fits(saved)
+                || !interrupts.restoreVectors(saved)) {
+            throw foreign();
+        }
+        boolean windowsChanged = config.restore(saved.config()).orElseThrow(this::foreign);
+        interrupts.restoreLine(saved);
+        if (windowsChanged) {
+            owner.windowsChanged();
+        }
+    }
+
+    private MdevException foreign() {
+        return new MdevException(
+                Errno.EINVAL, "the state of another function is not for %s".formatted(device));
     }
 
     /// Reads configuration space.
@@ -137,7 +173,7 @@ public final class PciFunction {
     ///
     /// @return null if memory decoding is off; otherwise as [#read]
     public @Nullable RegionAccess readIfDecoded(int region, long offsetBytes, int widthBytes) {
-        if (region <= RegionInfo.ROM && !config.decodesMemory()) {
+        if (needsDecoding(region) && !config.decodesMemory()) {
             return null;
         }
         MsixRegion msix = msixRegion;
@@ -165,16 +201,47 @@ public final class PciFunction {
     /// @return null if memory decoding is off; otherwise as [#write]
     public @Nullable RegionAccess writeIfDecoded(
             int region, long offsetBytes, int widthBytes, long value) {
-        if (region <= RegionInfo.ROM && !config.decodesMemory()) {
+        if (needsDecoding(region) && !config.decodesMemory()) {
             return null;
         }
         if (region == RegionInfo.ROM) {
             return new RegionAccess.Done(0);
         }
+        for (int i = 0; i < doorbells.size(); i++) {
+            if (isAt(doorbells.get(i), region, offsetBytes, widthBytes)) {
+                return device.ring(i);
+            }
+        }
         MsixRegion msix = msixRegion;
         return msix != null && msix.touches(region, offsetBytes, widthBytes)
                 ? msix.write(offsetBytes, widthBytes, value, this::writeDriver)
                 : writeDriver(region, offsetBytes, widthBytes, value);
+    }
+
+    private static boolean isAt(
+            DoorbellInfo doorbell, int region, long offsetBytes, int widthBytes) {
+        return doorbell.offsetBytes() == offsetBytes
+                && doorbell.region() == region
+                && doorbell.widthBytes() == widthBytes;
+    }
+
+    /// The doorbells of the driver: a store to one may ring without a [#write], by [#ring].
+    public List<DoorbellInfo> doorbells() {
+        return doorbells;
+    }
+
+    /// Rings a doorbell: what a store to its place does. Does nothing if memory decoding is off, or
+    /// the device is lost.
+    ///
+    /// @param doorbell its position in [#doorbells]
+    public void ring(int doorbell) {
+        if (config.decodesMemory()) {
+            var _ = device.ring(doorbell);
+        }
+    }
+
+    private static boolean needsDecoding(int region) {
+        return region <= RegionInfo.ROM || region == RegionInfo.VGA;
     }
 
     private RegionAccess notDecoded(int region) {

@@ -1,11 +1,13 @@
 package dev.mdev.core.pci;
 
+import dev.mdev.api.DoorbellInfo;
 import dev.mdev.api.IrqInfo;
 import dev.mdev.api.MdevDevice;
 import dev.mdev.api.PciIdentity;
 import dev.mdev.api.PciOptions;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.api.layout.BarLayout;
+import dev.mdev.api.layout.DoorbellLayout;
 
 import java.util.ArrayList;
 import java.util.List;
@@ -17,12 +19,17 @@ public record PciProfile(
         IrqInfo irqs,
         PciOptions options,
         List<RegionInfo> regions,
-        BarLayout bars) {
+        BarLayout bars,
+        List<DoorbellInfo> doorbells) {
     static final int CONVENTIONAL_BYTES = 256;
     static final int EXPRESS_BYTES = 4096;
 
+    /// Base class and sub-class of a VGA display.
+    private static final int VGA_DISPLAY = 0x0300;
+
     public PciProfile {
         regions = List.copyOf(regions);
+        doorbells = List.copyOf(doorbells);
     }
 
     /// Asks a driver's object.
@@ -32,8 +39,17 @@ public record PciProfile(
         List<RegionInfo> regions = List.copyOf(device.regions());
         IrqInfo irqs = device.irqs();
         PciOptions options = device.pci();
-        return new PciProfile(
-                device.identity(), irqs, options, regions, BarLayout.of(regions, irqs, options));
+        BarLayout bars = BarLayout.of(regions, irqs, options);
+        List<DoorbellInfo> doorbells = List.copyOf(device.doorbells());
+        DoorbellLayout.check(doorbells, regions, bars, irqs.msixVectors());
+        return new PciProfile(device.identity(), irqs, options, regions, bars, doorbells);
+    }
+
+    /// Whether the function decodes legacy VGA memory while memory decoding is on: a VGA display
+    /// whose driver lists the region.
+    boolean hasVga() {
+        return identity.classCode() >> Byte.SIZE == VGA_DISPLAY
+                && regions.stream().anyMatch(region -> region.index() == RegionInfo.VGA);
     }
 
     int configBytes() {

@@ -20,6 +20,11 @@ public final class FileAbi {
 
     public static final int RWF_NOWAIT = 8;
 
+    public static final int SEEK_DATA = 3;
+    public static final int SEEK_HOLE = 4;
+    public static final int FALLOC_FL_KEEP_SIZE = 1;
+    public static final int FALLOC_FL_PUNCH_HOLE = 2;
+
     public static final int S_IFMT = 0xF000;
     public static final int S_IFREG = 0x8000;
 
@@ -39,6 +44,10 @@ public final class FileAbi {
         public static final int MODE = 24;
         public static final int FILE_SIZE = 48;
         public static final int BLKSIZE = 56;
+        public static final int BLOCKS = 64;
+
+        /// The unit of [#BLOCKS].
+        public static final int BLOCK_BYTES = 512;
 
         private Stat() {}
     }

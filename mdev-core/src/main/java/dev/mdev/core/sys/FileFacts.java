@@ -9,6 +9,7 @@ import java.lang.foreign.ValueLayout;
 /// @param device with `inode`, identifies the file
 /// @param mode type and permissions (`S_IF...`)
 /// @param sizeBytes its size now
+/// @param heldBytes what it takes of its file system, or of the memory: holes take nothing
 /// @param blockBytes its block size: the page size of a file of huge pages
 /// @param fileSystem the type of its file system (`..._MAGIC`)
 /// @param flags `O_...`, as it was opened
@@ -18,6 +19,7 @@ public record FileFacts(
         long inode,
         int mode,
         long sizeBytes,
+        long heldBytes,
         long blockBytes,
         int fileSystem,
         int flags,
@@ -41,6 +43,7 @@ public record FileFacts(
                     stat.get(ValueLayout.JAVA_LONG, FileAbi.Stat.INO),
                     stat.get(ValueLayout.JAVA_INT, FileAbi.Stat.MODE),
                     stat.get(ValueLayout.JAVA_LONG, FileAbi.Stat.FILE_SIZE),
+                    stat.get(ValueLayout.JAVA_LONG, FileAbi.Stat.BLOCKS) * FileAbi.Stat.BLOCK_BYTES,
                     stat.get(ValueLayout.JAVA_LONG, FileAbi.Stat.BLKSIZE),
                     (int) statfs.get(ValueLayout.JAVA_LONG, FileAbi.Statfs.TYPE),
                     sys.fcntl(fd, FileAbi.F_GETFL, 0, "F_GETFL"),

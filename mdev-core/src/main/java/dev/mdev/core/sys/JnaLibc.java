@@ -47,6 +47,8 @@ final class JnaLibc implements Libc {
 
         static native int ftruncate(int fd, long length);
 
+        static native long lseek(int fd, long offset, int whence);
+
         static native int fallocate(int fd, int mode, long offset, long length);
 
         static native int eventfd(int initial, int flags);
@@ -54,6 +56,8 @@ final class JnaLibc implements Libc {
         static native int getpid();
 
         static native int gettid();
+
+        static native int setpriority(int which, int id, int nice);
 
         static native int tgkill(int pid, int tid, int signal);
 
@@ -181,6 +185,11 @@ final class JnaLibc implements Libc {
     }
 
     @Override
+    public long lseek(int fd, long offsetBytes, int whence) {
+        return Calls.lseek(fd, offsetBytes, whence);
+    }
+
+    @Override
     public int fallocate(int fd, int mode, long offsetBytes, long lengthBytes) {
         return Calls.fallocate(fd, mode, offsetBytes, lengthBytes);
     }
@@ -198,6 +207,11 @@ final class JnaLibc implements Libc {
     @Override
     public int gettid() {
         return Calls.gettid();
+    }
+
+    @Override
+    public int setpriority(int which, int id, int nice) {
+        return Calls.setpriority(which, id, nice);
     }
 
     @Override

@@ -22,6 +22,7 @@ public final class KvmAbi {
     public static final long KVM_GET_DIRTY_LOG = Ioctl.iow(KVMIO, 0x42, DirtyLog.SIZE);
     public static final long KVM_SET_USER_MEMORY_REGION =
             Ioctl.iow(KVMIO, 0x46, UserspaceMemoryRegion.SIZE);
+    public static final long KVM_IOEVENTFD = Ioctl.iow(KVMIO, 0x79, Ioeventfd.SIZE);
     public static final long KVM_ENABLE_CAP = Ioctl.iow(KVMIO, 0xA3, EnableCap.SIZE);
     public static final long KVM_CLEAR_DIRTY_LOG = Ioctl.iowr(KVMIO, 0xC0, ClearDirtyLog.SIZE);
     public static final long KVM_RESET_DIRTY_RINGS = Ioctl.io(KVMIO, 0xC7);
@@ -30,6 +31,7 @@ public final class KvmAbi {
     public static final int KVM_CAP_NR_MEMSLOTS = 10;
     public static final int KVM_CAP_SYNC_MMU = 16;
     public static final int KVM_CAP_READONLY_MEM = 81;
+    public static final int KVM_CAP_X86_SMM = 117;
     public static final int KVM_CAP_MULTI_ADDRESS_SPACE = 118;
     public static final int KVM_CAP_IMMEDIATE_EXIT = 136;
     public static final int KVM_CAP_DIRTY_LOG_RING = 192;
@@ -69,6 +71,20 @@ public final class KvmAbi {
         public static final int DIRTY_BITMAP = 16;
 
         private ClearDirtyLog() {}
+    }
+
+    /// `struct kvm_ioeventfd`.
+    public static final class Ioeventfd {
+        public static final int SIZE = 64;
+        public static final int ADDR = 8;
+        public static final int LEN = 16;
+        public static final int FD = 20;
+        public static final int FLAGS = 24;
+
+        /// `KVM_IOEVENTFD_FLAG_DEASSIGN`.
+        public static final int DEASSIGN = 1 << 2;
+
+        private Ioeventfd() {}
     }
 
     /// `struct kvm_enable_cap`.

@@ -9,11 +9,24 @@ public final class KvmVcpuAbi {
     public static final long KVM_SET_REGS = Ioctl.iow(KVMIO, 0x82, Regs.SIZE);
     public static final long KVM_GET_SREGS = Ioctl.ior(KVMIO, 0x83, Sregs.SIZE);
     public static final long KVM_SET_SREGS = Ioctl.iow(KVMIO, 0x84, Sregs.SIZE);
+    public static final long KVM_GET_MSRS = Ioctl.iowr(KVMIO, 0x88, Msrs.ENTRIES);
+    public static final long KVM_SET_MSRS = Ioctl.iow(KVMIO, 0x89, Msrs.ENTRIES);
     public static final long KVM_SET_SIGNAL_MASK = Ioctl.iow(KVMIO, 0x8B, SignalMask.SIGSET);
     public static final long KVM_SET_CPUID2 = Ioctl.iow(KVMIO, 0x90, Cpuid2.ENTRIES);
 
+    public static final long KVM_SET_GUEST_DEBUG = Ioctl.iow(KVMIO, 0x9B, GuestDebug.SIZE);
+    public static final long KVM_SMI = Ioctl.io(KVMIO, 0xB7);
+
+    public static final int KVM_EXIT_DEBUG = 4;
     public static final int KVM_EXIT_MMIO = 6;
+    public static final int KVM_EXIT_SHUTDOWN = 8;
     public static final int KVM_EXIT_DIRTY_RING_FULL = 31;
+
+    /// A bit of [Run#FLAGS]: the processor is in system management mode.
+    public static final int KVM_RUN_X86_SMM = 1;
+
+    public static final int KVM_GUESTDBG_ENABLE = 1;
+    public static final int KVM_GUESTDBG_SINGLESTEP = 2;
 
     private KvmVcpuAbi() {}
 
@@ -21,6 +34,7 @@ public final class KvmVcpuAbi {
     public static final class Run {
         public static final int IMMEDIATE_EXIT = 1;
         public static final int EXIT_REASON = 8;
+        public static final int FLAGS = 14;
         public static final int MMIO_PHYS_ADDR = 32;
         public static final int MMIO_DATA = 40;
         public static final int MMIO_LEN = 48;
@@ -84,6 +98,31 @@ public final class KvmVcpuAbi {
         public static final int KERNEL_SIGSET_SIZE = 8;
 
         private SignalMask() {}
+    }
+
+    /// `struct kvm_guest_debug`.
+    public static final class GuestDebug {
+        public static final int SIZE = 72;
+        public static final int CONTROL = 0;
+
+        private GuestDebug() {}
+    }
+
+    /// `struct kvm_msrs`: a count, then the entries.
+    public static final class Msrs {
+        public static final int NMSRS = 0;
+        public static final int ENTRIES = 8;
+
+        private Msrs() {}
+    }
+
+    /// `struct kvm_msr_entry`.
+    public static final class MsrEntry {
+        public static final int SIZE = 16;
+        public static final int INDEX = 0;
+        public static final int DATA = 8;
+
+        private MsrEntry() {}
     }
 
     /// `struct kvm_cpuid2`: a count, then the entries.

@@ -85,6 +85,11 @@ public interface Libc {
     /// `ftruncate(2)`.
     int ftruncate(int fd, long lengthBytes);
 
+    /// `lseek(2)`.
+    ///
+    /// @return the offset, or -1
+    long lseek(int fd, long offsetBytes, int whence);
+
     /// `fallocate(2)`.
     int fallocate(int fd, int mode, long offsetBytes, long lengthBytes);
 
@@ -98,6 +103,12 @@ public interface Libc {
 
     /// `gettid(2)`: the kernel's number of the calling thread.
     int gettid();
+
+    /// `setpriority(2)`.
+    ///
+    /// @param which what `id` means
+    /// @param id 0 is the caller: with `PRIO_PROCESS`, on Linux, the calling thread
+    int setpriority(int which, int id, int nice);
 
     /// `tgkill(2)`: sends a signal to one thread.
     int tgkill(int pid, int tid, int signal);

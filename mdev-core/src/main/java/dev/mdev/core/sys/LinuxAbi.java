@@ -39,6 +39,8 @@ public final class LinuxAbi {
     public static final int MNT_FORCE = 1;
     public static final int MNT_DETACH = 2;
 
+    public static final int PRIO_PROCESS = 0;
+
     public static final int POLLIN = 1;
     public static final int SIGBUS = 7;
     public static final int SIGUSR1 = 10;

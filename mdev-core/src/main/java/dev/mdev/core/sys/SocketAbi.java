@@ -1,9 +1,12 @@
 package dev.mdev.core.sys;
 
-/// Numbers and structures of Unix domain sockets (Linux, x86-64).
+/// Numbers and structures of Unix domain sockets and of netlink (Linux, x86-64).
 public final class SocketAbi {
     public static final int AF_UNIX = 1;
+    public static final int AF_NETLINK = 16;
+    public static final int NETLINK_KOBJECT_UEVENT = 15;
     public static final int SOCK_STREAM = 1;
+    public static final int SOCK_DGRAM = 2;
     public static final int SOCK_CLOEXEC = 0x80000;
     public static final int SOL_SOCKET = 1;
     public static final int SO_PEERCRED = 17;
@@ -24,6 +27,15 @@ public final class SocketAbi {
         public static final int PATH = 2;
 
         private SockaddrUn() {}
+    }
+
+    /// `struct sockaddr_nl`.
+    public static final class SockaddrNl {
+        public static final int SIZE = 12;
+        public static final int FAMILY = 0;
+        public static final int GROUPS = 8;
+
+        private SockaddrNl() {}
     }
 
     /// `struct msghdr`.

@@ -13,6 +13,7 @@ import java.util.Set;
 /// @param offsetBytes the offset within the region of `firstGpa`, unsigned
 /// @param readonly whether the region, or a region it is seen through, is read-only
 /// @param romd whether a ROM device is in ROM mode; true for every other region
+/// @param mergeable whether the range may become one with a neighbour
 /// @param logClients the clients of its dirty log; empty for a device
 public record FlatRange(
         long firstGpa,
@@ -21,6 +22,7 @@ public record FlatRange(
         long offsetBytes,
         boolean readonly,
         boolean romd,
+        boolean mergeable,
         Set<DirtyClient> logClients) {
     public FlatRange {
         logClients = Set.copyOf(logClients);
@@ -40,6 +42,7 @@ public record FlatRange(
     public OptionalLong readableHva() {
         return switch (region.kind()) {
             case RegionKind.Ram(HvaRange host) -> hvaIn(host);
+            case RegionKind.Smram(HvaRange host) -> hvaIn(host);
             case RegionKind.Rom(HvaRange host) -> hvaIn(host);
             case RegionKind.RomDevice(HvaRange host) -> romd ? hvaIn(host) : OptionalLong.empty();
             case RegionKind.Mmio _, RegionKind.Container _, RegionKind.Alias _ ->
@@ -49,7 +52,12 @@ public record FlatRange(
 
     /// Whether a guest's stores go to memory.
     public boolean isWritable() {
-        return region.kind() instanceof RegionKind.Ram && !readonly;
+        return (region.kind() instanceof RegionKind.Ram || isSmram()) && !readonly;
+    }
+
+    /// Whether only processors in system management mode see it.
+    public boolean isSmram() {
+        return region.kind() instanceof RegionKind.Smram;
     }
 
     /// Whether both are equal except for their log clients.
@@ -62,7 +70,9 @@ public record FlatRange(
 
     /// Whether this and the adjacent next range can be merged.
     boolean joins(FlatRange next) {
-        return lastGpa != -1L
+        return mergeable
+                && next.mergeable
+                && lastGpa != -1L
                 && lastGpa + 1 == next.firstGpa
                 && hasSameNature(next)
                 && logClients.equals(next.logClients)
@@ -72,11 +82,14 @@ public record FlatRange(
     /// This and `next` merged; only if [#joins].
     FlatRange join(FlatRange next) {
         return new FlatRange(
-                firstGpa, next.lastGpa, region, offsetBytes, readonly, romd, logClients);
+                firstGpa, next.lastGpa, region, offsetBytes, readonly, romd, mergeable, logClients);
     }
 
     private boolean hasSameNature(FlatRange other) {
-        return region == other.region && readonly == other.readonly && romd == other.romd;
+        return region == other.region
+                && readonly == other.readonly
+                && romd == other.romd
+                && mergeable == other.mergeable;
     }
 
     private OptionalLong hvaIn(HvaRange host) {
@@ -85,7 +98,7 @@ public record FlatRange(
 
     @Override
     public String toString() {
-        return "[0x%x, 0x%x] %s+0x%x%s%s%s"
+        return "[0x%x, 0x%x] %s+0x%x%s%s%s%s"
                 .formatted(
                         firstGpa,
                         lastGpa,
@@ -93,6 +106,7 @@ public record FlatRange(
                         offsetBytes,
                         readonly ? " ro" : "",
                         romd ? "" : " command",
+                        mergeable ? "" : " apart",
                         logClients.isEmpty() ? "" : " " + logClients);
     }
 }

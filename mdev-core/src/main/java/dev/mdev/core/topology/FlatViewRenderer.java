@@ -12,7 +12,10 @@ import java.util.TreeMap;
 /// Flattens a tree of regions (QEMU `render_memory_region`).
 ///
 /// The first rendered range wins: siblings are visited by descending priority and subregions before
-/// their own container's content, and each piece fills only the addresses that are still free.
+/// their own container's content, and each piece fills only the addresses that are still free. A
+/// root that is also in a container appears at its place there: at address 0 only if that is its
+/// offset.
+///
 /// Offsets are unsigned 64-bit numbers. A visit carries the visible part of the region as a span of
 /// the region's own offsets, so that no sum can wrap.
 final class FlatViewRenderer {
@@ -28,7 +31,10 @@ final class FlatViewRenderer {
     /// The view of an address space with this root, in the state that `edit` has drafted.
     static FlatView render(MemoryRegion root, TopologyEdit edit) {
         FlatViewRenderer renderer = new FlatViewRenderer(edit);
-        renderer.visit(root, new Span(0, root.lastOffsetBytes(), 0), false);
+        Placement placement = edit.state(root).placement();
+        long firstGpa = placement == null ? 0 : placement.offsetBytes();
+        long lastBytes = minUnsigned(root.lastOffsetBytes(), -1L - firstGpa);
+        renderer.visit(root, new Span(0, lastBytes, firstGpa), new Above(false, true));
         return FlatView.of(List.copyOf(renderer.rendered.values()));
     }
 
@@ -47,27 +53,37 @@ final class FlatViewRenderer {
         }
     }
 
-    private void visit(MemoryRegion region, Span span, boolean readonlyAbove) {
-        RegionState state = edit.state(region);
-        if (!state.enabled()) {
-            return;
-        }
-        boolean readonly = readonlyAbove || state.readonly();
-        if (region.kind() instanceof RegionKind.Alias(MemoryRegion target)) {
-            visitTarget(target, state.aliasOffsetBytes(), span, readonly);
-            return;
-        }
-        for (MemoryRegion child : state.children()) {
-            visitChild(child, span, readonly);
-        }
-        if (region.kind().isTerminating()) {
-            fill(region, span, readonly);
+    /// What a region gets from those that it is seen through.
+    private record Above(boolean readonly, boolean mergeable) {
+        Above and(RegionKind kind, RegionState state) {
+            return new Above(
+                    readonly || state.readonly() || kind instanceof RegionKind.Rom,
+                    mergeable && state.mergeable());
         }
     }
 
-    private void visitTarget(MemoryRegion target, long shiftBytes, Span span, boolean readonly) {
+    private void visit(MemoryRegion region, Span span, Above above) {
+        RegionState state = edit.state(region);
+        if (!state.enabled() || region.size().empty()) {
+            return;
+        }
+        Above seen = above.and(region.kind(), state);
+        if (region.kind() instanceof RegionKind.Alias(MemoryRegion target)) {
+            visitTarget(target, state.aliasOffsetBytes(), span, seen);
+            return;
+        }
+        for (MemoryRegion child : state.children()) {
+            visitChild(child, span, seen);
+        }
+        if (region.kind().isTerminating()) {
+            fill(region, span, seen);
+        }
+    }
+
+    private void visitTarget(MemoryRegion target, long shiftBytes, Span span, Above seen) {
         // The extent of the target, counted in offsets of the alias.
-        if (Long.compareUnsigned(shiftBytes, target.lastOffsetBytes()) > 0) {
+        if (target.size().empty()
+                || Long.compareUnsigned(shiftBytes, target.lastOffsetBytes()) > 0) {
             return;
         }
         long reachBytes = target.lastOffsetBytes() - shiftBytes;
@@ -78,10 +94,10 @@ final class FlatViewRenderer {
         visit(
                 target,
                 new Span(span.firstBytes + shiftBytes, lastBytes + shiftBytes, span.firstGpa),
-                readonly);
+                seen);
     }
 
-    private void visitChild(MemoryRegion child, Span span, boolean readonly) {
+    private void visitChild(MemoryRegion child, Span span, Above seen) {
         Placement placement = edit.state(child).placement();
         if (placement == null) {
             throw new AssertionError("child=%s is in no container".formatted(child));
@@ -91,22 +107,19 @@ final class FlatViewRenderer {
             return;
         }
         long firstBytes = maxUnsigned(startBytes, span.firstBytes) - startBytes;
-        if (Long.compareUnsigned(firstBytes, child.lastOffsetBytes()) > 0) {
+        if (child.size().empty() || Long.compareUnsigned(firstBytes, child.lastOffsetBytes()) > 0) {
             return;
         }
         long lastBytes = minUnsigned(span.lastBytes - startBytes, child.lastOffsetBytes());
-        visit(
-                child,
-                new Span(firstBytes, lastBytes, span.gpaOf(startBytes + firstBytes)),
-                readonly);
+        visit(child, new Span(firstBytes, lastBytes, span.gpaOf(startBytes + firstBytes)), seen);
     }
 
     /// Lays the region's own content into the holes of its span.
-    private void fill(MemoryRegion region, Span span, boolean readonly) {
+    private void fill(MemoryRegion region, Span span, Above seen) {
         long gpa = span.firstGpa;
         for (FlatRange above : overlapping(span)) {
             if (Long.compareUnsigned(gpa, above.firstGpa()) < 0) {
-                put(region, span, readonly, gpa, above.firstGpa() - 1);
+                put(region, span, seen, gpa, above.firstGpa() - 1);
             }
             if (above.lastGpa() == -1L) {
                 return;
@@ -114,7 +127,7 @@ final class FlatViewRenderer {
             gpa = above.lastGpa() + 1;
         }
         if (Long.compareUnsigned(gpa, span.lastGpa()) <= 0) {
-            put(region, span, readonly, gpa, span.lastGpa());
+            put(region, span, seen, gpa, span.lastGpa());
         }
     }
 
@@ -128,8 +141,7 @@ final class FlatViewRenderer {
         return above;
     }
 
-    private void put(
-            MemoryRegion region, Span span, boolean readonly, long firstGpa, long lastGpa) {
+    private void put(MemoryRegion region, Span span, Above seen, long firstGpa, long lastGpa) {
         RegionState state = edit.state(region);
         FlatRange range =
                 new FlatRange(
@@ -137,8 +149,9 @@ final class FlatViewRenderer {
                         lastGpa,
                         region,
                         span.firstBytes + (firstGpa - span.firstGpa),
-                        readonly,
+                        seen.readonly,
                         state.romd(),
+                        seen.mergeable,
                         logClients(region, state));
         rendered.put(firstGpa, range);
     }

@@ -1,7 +1,5 @@
 package dev.mdev.core.topology;
 
-import dev.mdev.api.Errno;
-import dev.mdev.api.MdevException;
 import dev.mdev.core.addr.HvaRange;
 
 /// A node of the tree of memory regions. Two regions are equal only if they are the same object.
@@ -12,71 +10,89 @@ public final class MemoryRegion {
     private final RegionOwner owner;
     private final String name;
     private final RegionKind kind;
-    private final long lastOffsetBytes;
+    private final RegionSize size;
 
     /// The state as of the last completed transaction; written only with the topology's lock held.
     private volatile RegionState state;
 
-    private MemoryRegion(RegionOwner owner, String name, RegionKind kind, long lastOffsetBytes) {
+    private MemoryRegion(RegionOwner owner, String name, RegionKind kind, RegionSize size) {
         this.owner = owner;
         this.name = name;
         this.kind = kind;
-        this.lastOffsetBytes = lastOffsetBytes;
+        this.size = size;
         this.state = RegionState.initial();
     }
 
-    /// A container of `sizeBytes` bytes, taken as unsigned, at least 1.
+    /// A container.
+    public static MemoryRegion container(RegionOwner owner, String name, RegionSize size) {
+        return new MemoryRegion(owner, name, new RegionKind.Container(), size);
+    }
+
+    /// A container of `sizeBytes` bytes, unsigned.
     public static MemoryRegion container(RegionOwner owner, String name, long sizeBytes) {
-        return sized(owner, name, new RegionKind.Container(), sizeBytes);
+        return container(owner, name, RegionSize.of(sizeBytes));
     }
 
     /// A container of 2^64 bytes, such as the root of an address space.
     public static MemoryRegion wholeSpace(RegionOwner owner, String name) {
-        return new MemoryRegion(owner, name, new RegionKind.Container(), -1L);
+        return container(owner, name, RegionSize.WHOLE_SPACE);
     }
 
-    /// A device of `sizeBytes` bytes, taken as unsigned, at least 1.
+    /// A device.
+    public static MemoryRegion mmio(RegionOwner owner, String name, RegionSize size) {
+        return new MemoryRegion(owner, name, new RegionKind.Mmio(), size);
+    }
+
+    /// A device of `sizeBytes` bytes, unsigned.
     public static MemoryRegion mmio(RegionOwner owner, String name, long sizeBytes) {
-        return sized(owner, name, new RegionKind.Mmio(), sizeBytes);
+        return mmio(owner, name, RegionSize.of(sizeBytes));
     }
 
     /// RAM with the size of `host`.
     public static MemoryRegion ram(RegionOwner owner, String name, HvaRange host) {
-        return sized(owner, name, new RegionKind.Ram(host), host.lengthBytes());
+        return memory(owner, name, new RegionKind.Ram(host), host);
+    }
+
+    /// Memory for system management mode with the size of `host`.
+    public static MemoryRegion smram(RegionOwner owner, String name, HvaRange host) {
+        return memory(owner, name, new RegionKind.Smram(host), host);
     }
 
     /// ROM with the size of `host`.
     public static MemoryRegion rom(RegionOwner owner, String name, HvaRange host) {
-        return sized(owner, name, new RegionKind.Rom(host), host.lengthBytes());
+        return memory(owner, name, new RegionKind.Rom(host), host);
     }
 
     /// A ROM device with the size of `host`, in ROM mode.
     public static MemoryRegion romDevice(RegionOwner owner, String name, HvaRange host) {
-        return sized(owner, name, new RegionKind.RomDevice(host), host.lengthBytes());
+        return memory(owner, name, new RegionKind.RomDevice(host), host);
     }
 
     /// An alias that shows all of `target` from its start; narrow it with [#alias(String,
     /// MemoryRegion, long, long)].
     public static MemoryRegion alias(String name, MemoryRegion target) {
-        return new MemoryRegion(
-                target.owner, name, new RegionKind.Alias(target), target.lastOffsetBytes);
+        return new MemoryRegion(target.owner, name, new RegionKind.Alias(target), target.size);
     }
 
-    /// An alias of `sizeBytes` bytes that shows `target` from byte `offsetBytes` on. Beyond the
-    /// target's end it shows nothing.
+    /// An alias that shows `target` from byte `offsetBytes` on. Beyond the target's end it shows
+    /// nothing.
     public static MemoryRegion alias(
-            String name, MemoryRegion target, long offsetBytes, long sizeBytes) {
-        MemoryRegion alias = sized(target.owner, name, new RegionKind.Alias(target), sizeBytes);
+            String name, MemoryRegion target, long offsetBytes, RegionSize size) {
+        MemoryRegion alias =
+                new MemoryRegion(target.owner, name, new RegionKind.Alias(target), size);
         alias.state = alias.state.withAliasOffset(offsetBytes);
         return alias;
     }
 
-    private static MemoryRegion sized(
-            RegionOwner owner, String name, RegionKind kind, long sizeBytes) {
-        if (sizeBytes == 0) {
-            throw new MdevException(Errno.EINVAL, "region=%s sizeBytes=0".formatted(name));
-        }
-        return new MemoryRegion(owner, name, kind, sizeBytes - 1);
+    /// The same, of `sizeBytes` bytes, unsigned.
+    public static MemoryRegion alias(
+            String name, MemoryRegion target, long offsetBytes, long sizeBytes) {
+        return alias(name, target, offsetBytes, RegionSize.of(sizeBytes));
+    }
+
+    private static MemoryRegion memory(
+            RegionOwner owner, String name, RegionKind kind, HvaRange host) {
+        return new MemoryRegion(owner, name, kind, RegionSize.of(host.lengthBytes()));
     }
 
     /// A name for people.
@@ -89,9 +105,14 @@ public final class MemoryRegion {
         return kind;
     }
 
-    /// The offset of the last byte, unsigned. (The size of the whole space does not fit a `long`.)
-    public long lastOffsetBytes() {
-        return lastOffsetBytes;
+    /// Its size.
+    public RegionSize size() {
+        return size;
+    }
+
+    /// The offset of the last byte, unsigned; meaningless for an empty region.
+    long lastOffsetBytes() {
+        return size.lastOffsetBytes();
     }
 
     RegionOwner owner() {

@@ -1,5 +1,6 @@
 package dev.mdev.core.topology;
 
+import dev.mdev.core.addr.GfnRange;
 import dev.mdev.core.memslot.UserMemoryRegion;
 
 import org.jspecify.annotations.Nullable;
@@ -8,7 +9,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.NavigableMap;
-import java.util.Set;
 import java.util.TreeMap;
 
 /// Makes the memory slots of one address space follow its view (QEMU `kvm_region_commit` and what
@@ -30,9 +30,6 @@ public final class MemslotListener implements TopologyListener {
     private final SlotPort port;
     private final VcpuPause pause;
 
-    private NavigableMap<Long, FlatRange> ranges = new TreeMap<>(Long::compareUnsigned);
-    private NavigableMap<Long, FlatRange> rangesBefore = ranges;
-
     /// The port's slots, by id.
     private final NavigableMap<Integer, SlotImage> current = new TreeMap<>();
 
@@ -51,45 +48,30 @@ public final class MemslotListener implements TopologyListener {
         return slots;
     }
 
-    @Override
-    public void begin() {
-        rangesBefore = ranges;
-        ranges = new TreeMap<>(ranges);
-    }
-
-    @Override
-    public void regionDel(FlatRange range) {
-        ranges.remove(range.firstGpa());
-    }
-
-    @Override
-    public void regionAdd(FlatRange range) {
-        ranges.put(range.firstGpa(), range);
-    }
-
-    @Override
-    public void logStart(FlatRange range, Set<DirtyClient> before) {
-        ranges.put(range.firstGpa(), range);
-    }
-
-    @Override
-    public void logStop(FlatRange range, Set<DirtyClient> before) {
-        ranges.put(range.firstGpa(), range);
-    }
-
-    @Override
-    public void commit() {
-        boolean done = false;
-        try {
-            List<SlotImage> wanted = SlotLayout.of(ranges.values(), policy);
-            carryOut(SlotPlan.of(current, wanted, policy));
-            done = true;
-        } finally {
-            if (!done) {
-                ranges = rangesBefore;
+    /// The guest frames whose slots would be deleted or moved if the address space showed `view`.
+    /// Called by the thread that will make the change, with the lock under which it does.
+    public List<GfnRange> leaving(FlatView view) {
+        List<GfnRange> frames = new ArrayList<>();
+        for (SlotStep step : planFor(view).steps()) {
+            SlotImage before = step.before();
+            if (before != null && step.vacates()) {
+                frames.add(before.gfns());
             }
+        }
+        return frames;
+    }
+
+    @Override
+    public void commit(FlatView view) {
+        try {
+            carryOut(planFor(view));
+        } finally {
             slots = regions();
         }
+    }
+
+    private SlotPlan planFor(FlatView view) {
+        return SlotPlan.of(current, SlotLayout.of(view.ranges(), policy), policy);
     }
 
     private void carryOut(SlotPlan plan) {

@@ -9,7 +9,7 @@ public sealed interface RegionKind {
     default boolean isTerminating() {
         return switch (this) {
             case Container _, Alias _ -> false;
-            case Ram _, Rom _, RomDevice _, Mmio _ -> true;
+            case Ram _, Smram _, Rom _, RomDevice _, Mmio _ -> true;
         };
     }
 
@@ -21,6 +21,12 @@ public sealed interface RegionKind {
     ///
     /// @param host the memory
     record Ram(HvaRange host) implements RegionKind {}
+
+    /// Memory that processors in system management mode read and write, and others do not see. Only
+    /// for slots that can be hidden ([dev.mdev.core.memslot.SlotFlags#SMRAM]).
+    ///
+    /// @param host the memory
+    record Smram(HvaRange host) implements RegionKind {}
 
     /// Memory that a guest reads; a write traps.
     ///

@@ -13,6 +13,8 @@ import java.util.Set;
 /// @param enabled whether it and everything below it is visible
 /// @param readonly whether writes trap, here and in everything below it
 /// @param romd whether a ROM device is in ROM mode
+/// @param mergeable whether pieces of it, and of everything below it, may become one with their
+///   neighbours
 /// @param logClients the clients of its dirty log
 /// @param aliasOffsetBytes an alias's first byte within its target, unsigned
 /// @param children the subregions, in descending order of visibility
@@ -21,6 +23,7 @@ record RegionState(
         boolean enabled,
         boolean readonly,
         boolean romd,
+        boolean mergeable,
         Set<DirtyClient> logClients,
         long aliasOffsetBytes,
         List<MemoryRegion> children) {
@@ -33,38 +36,57 @@ record RegionState(
     record Placement(MemoryRegion container, long offsetBytes, int priority) {}
 
     static RegionState initial() {
-        return new RegionState(null, true, false, true, Set.of(), 0, List.of());
+        return new RegionState(null, true, false, true, true, Set.of(), 0, List.of());
     }
 
     RegionState withPlacement(@Nullable Placement next) {
         return new RegionState(
-                next, enabled, readonly, romd, logClients, aliasOffsetBytes, children);
+                next, enabled, readonly, romd, mergeable, logClients, aliasOffsetBytes, children);
     }
 
     RegionState withEnabled(boolean next) {
         return new RegionState(
-                placement, next, readonly, romd, logClients, aliasOffsetBytes, children);
+                placement, next, readonly, romd, mergeable, logClients, aliasOffsetBytes, children);
     }
 
     RegionState withReadonly(boolean next) {
         return new RegionState(
-                placement, enabled, next, romd, logClients, aliasOffsetBytes, children);
+                placement, enabled, next, romd, mergeable, logClients, aliasOffsetBytes, children);
     }
 
     RegionState withRomd(boolean next) {
         return new RegionState(
-                placement, enabled, readonly, next, logClients, aliasOffsetBytes, children);
+                placement,
+                enabled,
+                readonly,
+                next,
+                mergeable,
+                logClients,
+                aliasOffsetBytes,
+                children);
+    }
+
+    RegionState withMergeable(boolean next) {
+        return new RegionState(
+                placement, enabled, readonly, romd, next, logClients, aliasOffsetBytes, children);
     }
 
     RegionState withLog(DirtyClient client, boolean on) {
         Set<DirtyClient> next = withClient(logClients, client, on);
         return new RegionState(
-                placement, enabled, readonly, romd, next, aliasOffsetBytes, children);
+                placement, enabled, readonly, romd, mergeable, next, aliasOffsetBytes, children);
     }
 
     RegionState withAliasOffset(long nextOffsetBytes) {
         return new RegionState(
-                placement, enabled, readonly, romd, logClients, nextOffsetBytes, children);
+                placement,
+                enabled,
+                readonly,
+                romd,
+                mergeable,
+                logClients,
+                nextOffsetBytes,
+                children);
     }
 
     RegionState withChildren(List<MemoryRegion> next) {
@@ -73,6 +95,7 @@ record RegionState(
                 enabled,
                 readonly,
                 romd,
+                mergeable,
                 logClients,
                 aliasOffsetBytes,
                 List.copyOf(next));

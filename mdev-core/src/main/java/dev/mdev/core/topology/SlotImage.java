@@ -1,5 +1,7 @@
 package dev.mdev.core.topology;
 
+import dev.mdev.api.page.Page;
+import dev.mdev.core.addr.GfnRange;
 import dev.mdev.core.memslot.SlotFlags;
 import dev.mdev.core.memslot.UserMemoryRegion;
 
@@ -35,6 +37,10 @@ record SlotImage(long gpa, long sizeBytes, long hva, int flags) {
     boolean overlaps(SlotImage other) {
         return Long.compareUnsigned(gpa, other.lastGpa()) <= 0
                 && Long.compareUnsigned(other.gpa, lastGpa()) <= 0;
+    }
+
+    GfnRange gfns() {
+        return new GfnRange(Page.numberOf(gpa), Page.numberOf(sizeBytes));
     }
 
     UserMemoryRegion region(int slotNumber) {

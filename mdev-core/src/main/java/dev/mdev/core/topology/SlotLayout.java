@@ -32,7 +32,7 @@ final class SlotLayout {
         for (FlatRange range : ranges) {
             Run next = layout.runOf(range);
             if (run != null && next != null && run.continuesWith(next)) {
-                run = new Run(run.firstGpa, next.lastGpa, run.hva, run.flags);
+                run = new Run(run.firstGpa, next.lastGpa, run.hva, run.flags, true);
                 continue;
             }
             layout.cut(run);
@@ -43,9 +43,11 @@ final class SlotLayout {
     }
 
     /// Guest memory of one nature, not yet trimmed: `hva` is behind `firstGpa`.
-    private record Run(long firstGpa, long lastGpa, long hva, int flags) {
+    private record Run(long firstGpa, long lastGpa, long hva, int flags, boolean mergeable) {
         boolean continuesWith(Run next) {
-            return lastGpa != -1L
+            return mergeable
+                    && next.mergeable
+                    && lastGpa != -1L
                     && lastGpa + 1 == next.firstGpa
                     && hva + (lastGpa - firstGpa) + 1 == next.hva
                     && flags == next.flags;
@@ -61,7 +63,11 @@ final class SlotLayout {
         if (!range.logClients().isEmpty()) {
             flags |= SlotFlags.LOG_DIRTY_PAGES;
         }
-        return new Run(range.firstGpa(), range.lastGpa(), hva.getAsLong(), flags);
+        if (range.isSmram()) {
+            flags |= SlotFlags.SMRAM;
+        }
+        return new Run(
+                range.firstGpa(), range.lastGpa(), hva.getAsLong(), flags, range.mergeable());
     }
 
     private void cut(@Nullable Run run) {

@@ -64,7 +64,8 @@ public final class Topology implements RegionOwner {
         }
     }
 
-    /// Adds an address space; its listener receives the whole view as new.
+    /// Adds an address space; its root is at address 0, or, if the root is also in a container, at
+    /// its offset there (as in QEMU). The listener receives the whole view.
     ///
     /// @throws MdevException `EINVAL` if the root belongs to another topology; otherwise the
     ///   listener's error, and then the space is not attached
@@ -91,7 +92,26 @@ public final class Topology implements RegionOwner {
         }
     }
 
-    /// Removes an address space; its listener receives the whole view as deleted.
+    /// What an address space would show after some edits, which are then dropped.
+    ///
+    /// @throws MdevException the error of the edits
+    public FlatView preview(TopologySpace space, Consumer<TopologyEdit> edits) {
+        lock.lock();
+        try {
+            checkBetweenTransactions();
+            TopologyEdit draft = new TopologyEdit(this, globalLog);
+            try {
+                edits.accept(draft);
+            } finally {
+                draft.close();
+            }
+            return FlatViewRenderer.render(space.root(), draft);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Removes an address space; its listener receives an empty view.
     ///
     /// @throws MdevException `ENOENT` if it is not attached; otherwise the listener's error, and
     ///   then it stays attached
@@ -169,7 +189,7 @@ public final class Topology implements RegionOwner {
     }
 
     private static void tell(Step step) {
-        new FlatViewDiff(step.before, step.after).tell(step.space.listener());
+        step.space.listener().commit(step.after);
     }
 
     @GuardedBy("lock")

@@ -100,6 +100,14 @@ public final class TopologyEdit {
         change(region, state -> state.withReadonly(readonly));
     }
 
+    /// Sets whether the pieces of a region, and everything seen through it, may become one with
+    /// their neighbours in a view or in a slot (QEMU `memory_region_set_unmergeable`). Memory that
+    /// appears and disappears in parts keeps its parts apart: then a part that stays keeps its
+    /// slot.
+    public void setMergeable(MemoryRegion region, boolean mergeable) {
+        change(region, state -> state.withMergeable(mergeable));
+    }
+
     /// Puts a ROM device into ROM mode or command mode.
     ///
     /// @throws MdevException `EINVAL` if the region is no ROM device

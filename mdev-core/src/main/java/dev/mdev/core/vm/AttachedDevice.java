@@ -1,12 +1,15 @@
 package dev.mdev.core.vm;
 
+import dev.mdev.api.DoorbellInfo;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.core.device.Mdev;
 import dev.mdev.core.device.MdevAssignment;
+import dev.mdev.core.dma.DeviceWatches;
 import dev.mdev.core.dma.DmaWindow;
+import dev.mdev.core.dma.WriteWatches;
 import dev.mdev.core.engine.GuestAccess;
 import dev.mdev.core.guestmem.SlotDmaMemory;
 import dev.mdev.core.hostmm.HostMm;
@@ -31,6 +34,7 @@ import java.util.function.Consumer;
 public final class AttachedDevice {
     private final MdevAssignment assignment;
     private final int deviceNumber;
+    private final long ecamGpa;
     private final DeviceInterrupts interrupts;
     private final PciFunction function;
     private final DmaWindow dma;
@@ -54,6 +58,7 @@ public final class AttachedDevice {
     AttachedDevice(MdevAssignment assignment, int deviceNumber, Plug plug) {
         this.assignment = assignment;
         this.deviceNumber = deviceNumber;
+        ecamGpa = plug.addresses.ecamGpa();
         hasFirmware = plug.options.firmware();
         interrupts = new DeviceInterrupts(assignment.mdev().vectors());
         function = new PciFunction(assignment, new Owner(plug.windowsChanged));
@@ -62,7 +67,10 @@ public final class AttachedDevice {
                 new DmaWindow(
                         new SlotDmaMemory(plug.slots, plug.mm),
                         new BusGate(),
-                        plug.options.pinLimitPages());
+                        plug.options.pinLimitPages(),
+                        plug.watches
+                                .map(watches -> new DeviceWatches(watches, mdev()::guestWrote))
+                                .orElse(null));
         config = new ConfigAccess(function, address());
         for (RegionInfo region : function.regions()) {
             targets.put(region.index(), new Target(region.index()));
@@ -72,11 +80,14 @@ public final class AttachedDevice {
     /// What a machine offers to a device.
     ///
     /// @param windowsChanged called when its BARs have moved
+    /// @param watches of stores of the guest, if its engine has them
     record Plug(
             AddressSpaces slots,
             HostMm mm,
+            MachineAddresses addresses,
             AttachOptions options,
-            Consumer<AttachedDevice> windowsChanged) {}
+            Consumer<AttachedDevice> windowsChanged,
+            Optional<WriteWatches> watches) {}
 
     /// Reserves host addresses for the mapped areas of its BARs.
     ///
@@ -84,7 +95,8 @@ public final class AttachedDevice {
     void reserveAreas(HostMm mm) {
         for (RegionInfo region : mdev().regions()) {
             for (RegionArea area : region.areas()) {
-                if (region.isBar() && area.kind() != RegionArea.Kind.TRAPPED) {
+                if ((region.isBar() || region.index() == RegionInfo.VGA)
+                        && area.kind() != RegionArea.Kind.TRAPPED) {
                     areas.add(
                             new MappedArea(
                                     this, region.index(), area, assignment.map(mm, region, area)));
@@ -114,7 +126,7 @@ public final class AttachedDevice {
 
     /// The address at which the guest reaches its configuration space by memory accesses.
     public long configGpa() {
-        return MachineSpec.ECAM_GPA + PciBus.configOffset(deviceNumber);
+        return ecamGpa + PciBus.configOffset(deviceNumber);
     }
 
     /// Its configuration space as the guest reaches it.
@@ -263,9 +275,27 @@ public final class AttachedDevice {
 
     private final class Target implements MmioBus.Target {
         private final int region;
+        private final List<MmioBus.Doorbell> doorbells = new ArrayList<>();
 
         Target(int region) {
             this.region = region;
+            List<DoorbellInfo> all = function.doorbells();
+            for (int i = 0; i < all.size(); i++) {
+                DoorbellInfo info = all.get(i);
+                int doorbell = i;
+                if (info.region() == region) {
+                    doorbells.add(
+                            new MmioBus.Doorbell(
+                                    info.offsetBytes(),
+                                    info.widthBytes(),
+                                    () -> function.ring(doorbell)));
+                }
+            }
+        }
+
+        @Override
+        public List<MmioBus.Doorbell> doorbells() {
+            return doorbells;
         }
 
         @Override

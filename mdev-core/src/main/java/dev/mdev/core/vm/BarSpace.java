@@ -16,13 +16,15 @@ final class BarSpace {
     private static final long LOW_ALIGN_BYTES = 1L << 20;
 
     private final long lowStartGpa;
+    private final MachineAddresses addresses;
 
     /// Sizes in bytes of the taken ranges, by address.
     private final TreeMap<Long, Long> taken = new TreeMap<>();
 
-    /// @param ramBytes RAM, from address 0
-    BarSpace(long ramBytes) {
-        lowStartGpa = Math.max(LOW_START_GPA, alignUp(ramBytes, LOW_ALIGN_BYTES));
+    /// @param lowRamBytes RAM, from address 0
+    BarSpace(long lowRamBytes, MachineAddresses addresses) {
+        this.addresses = addresses;
+        lowStartGpa = Math.max(LOW_START_GPA, alignUp(lowRamBytes, LOW_ALIGN_BYTES));
     }
 
     /// Takes the lowest free range, aligned to its size and to a page.
@@ -32,8 +34,8 @@ final class BarSpace {
     /// @throws MdevException ENOSPC if there is none
     long take(long sizeBytes, boolean wide) {
         long size = Math.max(sizeBytes, Page.SIZE);
-        long start = wide ? MachineSpec.BAR_WINDOW_GPA : lowStartGpa;
-        long end = wide ? MachineSpec.ECAM_GPA : LOW_END_GPA;
+        long start = wide ? addresses.barWindowGpa() : lowStartGpa;
+        long end = wide ? addresses.ecamGpa() : LOW_END_GPA;
         long gpa = alignUp(start, size);
         for (Map.Entry<Long, Long> range : taken.tailMap(start).entrySet()) {
             if (gpa + size <= range.getKey()) {
@@ -49,6 +51,25 @@ final class BarSpace {
         }
         taken.put(gpa, size);
         return gpa;
+    }
+
+    /// Takes a given range.
+    ///
+    /// @throws MdevException EINVAL if [#take] cannot have taken it, EEXIST if a part of it is
+    ///   taken
+    void takeAt(long gpa, long sizeBytes, boolean wide) {
+        long size = Math.max(sizeBytes, Page.SIZE);
+        long start = wide ? addresses.barWindowGpa() : lowStartGpa;
+        long end = wide ? addresses.ecamGpa() : LOW_END_GPA;
+        String what = "a BAR at gpa=0x%x sizeBytes=0x%x".formatted(gpa, sizeBytes);
+        if (size > end - start || gpa < start || gpa > end - size || gpa % size != 0) {
+            throw new MdevException(Errno.EINVAL, what);
+        }
+        Map.Entry<Long, Long> below = taken.lowerEntry(gpa + size);
+        if (below != null && below.getKey() + below.getValue() > gpa) {
+            throw new MdevException(Errno.EEXIST, what);
+        }
+        taken.put(gpa, size);
     }
 
     void release(long gpa) {

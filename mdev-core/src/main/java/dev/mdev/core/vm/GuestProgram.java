@@ -6,7 +6,8 @@ import dev.mdev.core.engine.GuestAccess;
 
 import java.util.List;
 
-/// A program for a virtual processor: steps, in order, each a row of guest accesses.
+/// A program for a virtual processor: steps, in order. Most are a row of guest accesses; some take
+/// the processor into and out of system management mode.
 ///
 /// @param steps at most [#MAX_STEPS]
 /// @param continueAfterFault whether to execute the steps after a fault
@@ -29,12 +30,23 @@ public record GuestProgram(List<Step> steps, boolean continueAfterFault) {
         }
     }
 
-    /// A row of guest accesses.
+    /// A step.
     public sealed interface Step {
-        GuestAccess.Span span();
+        /// A row of guest accesses.
+        sealed interface Row extends Step {
+            GuestAccess.Span span();
+        }
+
+        /// A system management interrupt arrives. Its step ends when the processor has saved its
+        /// state and is in system management mode, or, if it is there already, at once: then the
+        /// interrupt waits for [Rsm].
+        record Smi() implements Step {}
+
+        /// Leaves system management mode.
+        record Rsm() implements Step {}
 
         /// Loads, and returns the values.
-        record Read(GuestAccess.Span span) implements Step {
+        record Read(GuestAccess.Span span) implements Row {
             /// @throws MdevException E2BIG if there are more values than a step may return
             public Read {
                 requireCount(span, MAX_VALUES);
@@ -42,14 +54,14 @@ public record GuestProgram(List<Step> steps, boolean continueAfterFault) {
         }
 
         /// Stores `value`, `value + step`, `value + 2 * step` and so on.
-        record Write(GuestAccess.Span span, long value, long step) implements Step {
+        record Write(GuestAccess.Span span, long value, long step) implements Row {
             public Write {
                 requireCount(span, MAX_ACCESSES);
             }
         }
 
         /// Loads, and compares with the values that [Write] would have stored.
-        record Check(GuestAccess.Span span, long value, long step) implements Step {
+        record Check(GuestAccess.Span span, long value, long step) implements Row {
             public Check {
                 requireCount(span, MAX_ACCESSES);
             }

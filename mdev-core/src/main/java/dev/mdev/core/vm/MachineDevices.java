@@ -10,9 +10,12 @@ import dev.mdev.core.device.DeviceHolder;
 import dev.mdev.core.device.Mdev;
 import dev.mdev.core.device.MdevAssignment;
 import dev.mdev.core.engine.GuestAccess;
+import dev.mdev.core.engine.GuestEngine;
 import dev.mdev.core.hostmm.HostMm;
 import dev.mdev.core.memslot.AddressSpaces;
 import dev.mdev.core.pci.BarRegister;
+
+import org.jspecify.annotations.Nullable;
 
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -25,10 +28,9 @@ import java.util.concurrent.locks.ReentrantLock;
 ///
 /// Any thread may call the methods, unless stated otherwise.
 final class MachineDevices {
-    private final AddressSpaces slots;
-    private final HostMm mm;
-    private final PciBus bus = new PciBus();
-    private final BarMapper mapper;
+    private final MachineAddresses addresses;
+    private final Memory guest;
+    private final PciBus bus;
 
     private final ReentrantLock lock = new ReentrantLock();
 
@@ -38,28 +40,21 @@ final class MachineDevices {
     @GuardedBy("lock")
     private final BarSpace bars;
 
-    /// @param firstSlot the lowest slot number for devices
-    MachineDevices(MachineSpec spec, BarMapper.Machine machine, int firstSlot) {
-        slots = machine.slots();
-        mm = machine.mm();
-        bars = new BarSpace(spec.ramBytes());
-        mapper =
-                new BarMapper(
-                        machine,
-                        List.of(
-                                new VisibleBars.Fixed(0, spec.ramBytes()),
-                                new VisibleBars.Fixed(
-                                        MachineSpec.ECAM_GPA, MachineSpec.ECAM_BYTES)),
-                        List.of(
-                                new MmioBus.Window(
-                                        MachineSpec.ECAM_GPA, MachineSpec.ECAM_BYTES, bus, 0)),
-                        firstSlot);
-        slots.addListener(new PinGuard(mapper.devices()));
+    /// @param bus the bus that answers configuration space in the layout
+    MachineDevices(MachineSpec spec, MachineAddresses addresses, Memory guest, PciBus bus) {
+        this.addresses = addresses;
+        this.guest = guest;
+        this.bus = bus;
+        bars = new BarSpace(spec.lowRamBytes(), addresses);
+        guest.slots.addListener(new PinGuard(guest.layout.devices()));
     }
 
-    /// The mapper that shows their BARs to the guest.
-    BarMapper mapper() {
-        return mapper;
+    /// The machine's memory.
+    record Memory(
+            AddressSpaces slots, GuestEngine engine, MemoryLayout layout, MachineDirtyLog log) {
+        HostMm mm() {
+            return engine.hostMm();
+        }
     }
 
     /// In the order of attachment.
@@ -87,11 +82,20 @@ final class MachineDevices {
     ///   still in the machine; ENODEV if it is being removed, ENOMEM or ENOSPC if there is no room;
     ///   the device is then as before
     AttachedDevice plug(Mdev mdev, DeviceHolder holder, AttachOptions options) {
+        return plug(mdev, holder, options, null);
+    }
+
+    /// The same, at a given place.
+    ///
+    /// @param place null for any
+    /// @throws MdevException EINVAL or EEXIST if the place is impossible or taken
+    AttachedDevice plug(
+            Mdev mdev, DeviceHolder holder, AttachOptions options, @Nullable RestoredPlace place) {
         MdevAssignment assignment = mdev.assign(holder);
         try {
             lock.lock();
             try {
-                return plugLocked(assignment, options);
+                return plugLocked(assignment, options, place);
             } finally {
                 lock.unlock();
             }
@@ -102,7 +106,8 @@ final class MachineDevices {
     }
 
     @GuardedBy("lock")
-    private AttachedDevice plugLocked(MdevAssignment assignment, AttachOptions options) {
+    private AttachedDevice plugLocked(
+            MdevAssignment assignment, AttachOptions options, @Nullable RestoredPlace place) {
         Mdev mdev = assignment.mdev();
         if (devices.containsKey(mdev.uuid())) {
             throw new MdevException(
@@ -113,11 +118,21 @@ final class MachineDevices {
         AttachedDevice device =
                 new AttachedDevice(
                         assignment,
-                        bus.freeNumber(),
-                        new AttachedDevice.Plug(slots, mm, options, mapper::settle));
+                        place == null ? bus.freeNumber() : bus.number(place.number()),
+                        new AttachedDevice.Plug(
+                                guest.slots,
+                                guest.mm(),
+                                addresses,
+                                options,
+                                guest.layout::settle,
+                                guest.engine.writeWatches()));
         try {
-            device.reserveAreas(mm);
-            reserveBarsLocked(device);
+            device.reserveAreas(guest.mm());
+            if (place == null) {
+                reserveBarsLocked(device);
+            } else {
+                reserveBarsLocked(device, place.bars());
+            }
             device.function().connect(device.dma());
         } catch (RuntimeException | Error e) {
             device.reservedGpas().values().forEach(bars::release);
@@ -125,7 +140,13 @@ final class MachineDevices {
         }
         devices.put(mdev.uuid(), device);
         bus.plug(device);
-        mapper.add(device);
+        device.areas()
+                .forEach(area ->
+                        guest.log.add(
+                                area.vma().range(),
+                                new DirtyPages.Of.Area(
+                                        mdev.uuid(), area.region(), area.area().offsetBytes())));
+        guest.layout.add(device);
         return device;
     }
 
@@ -139,6 +160,17 @@ final class MachineDevices {
                     throw e;
                 }
                 // A ROM without an address is never run by firmware; the device works without it.
+            }
+        }
+    }
+
+    @GuardedBy("lock")
+    private void reserveBarsLocked(AttachedDevice device, Map<Integer, Long> wanted) {
+        for (BarRegister bar : device.function().barRegisters()) {
+            Long gpa = wanted.get(bar.region());
+            if (gpa != null) {
+                bars.takeAt(gpa, bar.sizeBytes(), bar.wide());
+                device.reservedGpas().put(bar.region(), gpa);
             }
         }
     }
@@ -162,7 +194,8 @@ final class MachineDevices {
         }
         device.leave();
         bus.unplug(device);
-        mapper.remove(device);
+        guest.layout.remove(device);
+        device.areas().forEach(area -> guest.log.remove(area.vma().range()));
         GfnRange all = new GfnRange(0, GfnRange.GFN_LIMIT);
         device.dma().refusePins(all);
         if (device.dma().hasPins(all)) {

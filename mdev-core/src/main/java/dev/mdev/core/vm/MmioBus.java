@@ -1,10 +1,12 @@
 package dev.mdev.core.vm;
 
+import dev.mdev.core.engine.DoorbellPort;
 import dev.mdev.core.pci.RegionAccess;
 import dev.mdev.core.range.RangeMap;
 
 import org.jspecify.annotations.Nullable;
 
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 
@@ -36,13 +38,45 @@ final class MmioBus {
         RegionAccess read(long offsetBytes, int widthBytes);
 
         RegionAccess write(long offsetBytes, int widthBytes, long value);
+
+        /// Its doorbells; the same objects at each call.
+        default List<Doorbell> doorbells() {
+            return List.of();
+        }
     }
+
+    /// A place of a target where a store rings a doorbell.
+    ///
+    /// @param offsetBytes from the target's start
+    /// @param ring rings, as a [Target#write] there does
+    record Doorbell(long offsetBytes, int widthBytes, Runnable ring) {}
 
     /// Replaces all windows.
     ///
     /// @param next disjoint
     void setWindows(Collection<Window> next) {
         windows = mapOf(next);
+    }
+
+    /// All windows, ascending.
+    List<Window> windows() {
+        return windows.values();
+    }
+
+    /// Where the guest finds whole doorbells in windows.
+    static List<DoorbellPort> doorbellsIn(List<Window> windows) {
+        List<DoorbellPort> ports = new ArrayList<>();
+        for (Window window : windows) {
+            for (Doorbell doorbell : window.target.doorbells()) {
+                long inWindow = doorbell.offsetBytes - window.offsetBytes;
+                if (inWindow >= 0 && inWindow <= window.sizeBytes - doorbell.widthBytes) {
+                    ports.add(
+                            new DoorbellPort(
+                                    window.gpa + inWindow, doorbell.widthBytes, doorbell.ring));
+                }
+            }
+        }
+        return ports;
     }
 
     private static RangeMap<Window> mapOf(Collection<Window> windows) {

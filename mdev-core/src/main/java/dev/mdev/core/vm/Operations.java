@@ -45,6 +45,18 @@ final class Operations {
         }
     }
 
+    /// @throws MdevException ESHUTDOWN if the owner is being closed
+    void requireOpen() {
+        lock.lock();
+        try {
+            if (closing) {
+                throw new MdevException(Errno.ESHUTDOWN, owner + " is being closed");
+            }
+        } finally {
+            lock.unlock();
+        }
+    }
+
     void end() {
         lock.lock();
         try {
@@ -75,7 +87,8 @@ final class Operations {
             }
             if (running > 0) {
                 throw new MdevException(
-                        Errno.ETIMEDOUT, owner + ": a device is being attached or detached");
+                        Errno.ETIMEDOUT,
+                        owner + ": a device is being attached or detached, or it is being saved");
             }
             running = closed ? 0 : 1;
             return !closed;

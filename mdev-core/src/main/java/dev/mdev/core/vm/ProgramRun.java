@@ -16,31 +16,49 @@ import java.util.Optional;
 
 /// Executes one guest program on one processor, on its thread: runs the engine, serves the exits.
 final class ProgramRun {
-    private final VcpuEngine engine;
-    private final MmioBus mmio;
+    private final MemoryLayout.Mmio mmio;
     private final GuestProgram program;
+    private final Runnable ringFull;
+    private final Rest rest;
 
     /// Any thread may set it to stop the run, and must then kick the engine.
     private volatile boolean stopped;
 
     private final List<StepResult> results = new ArrayList<>();
 
-    ProgramRun(VcpuEngine engine, MmioBus mmio, GuestProgram program) {
-        this.engine = engine;
+    /// @param ringFull empties the processor's dirty ring
+    /// @param rest called between accesses
+    ProgramRun(MemoryLayout.Mmio mmio, GuestProgram program, Runnable ringFull, Rest rest) {
         this.mmio = mmio;
         this.program = program;
+        this.ringFull = ringFull;
+        this.rest = rest;
+    }
+
+    /// Where a program may be made to rest.
+    @FunctionalInterface
+    interface Rest {
+        /// Returns at once, or when the program may go on; also when it is stopped.
+        ///
+        /// @param step which step it is in
+        /// @param completed the complete accesses of the step
+        void here(ProgramRun run, int step, long completed);
     }
 
     void stop() {
         stopped = true;
     }
 
-    ProgramResult run() {
+    boolean isStopped() {
+        return stopped;
+    }
+
+    ProgramResult run(VcpuEngine engine) {
         for (GuestProgram.Step step : program.steps()) {
             if (stopped) {
                 return new ProgramResult(ProgramResult.End.INTERRUPTED, results);
             }
-            StepRun run = new StepRun(step);
+            StepRun run = new StepRun(engine, step);
             boolean finished = run.execute();
             StepResult result = run.result();
             results.add(result);
@@ -56,6 +74,7 @@ final class ProgramRun {
 
     /// A step in progress.
     private final class StepRun {
+        private final VcpuEngine engine;
         private final GuestProgram.Step step;
         private final long start = System.nanoTime();
         private final List<Long> values = new ArrayList<>();
@@ -65,36 +84,34 @@ final class ProgramRun {
         private long unassigned;
         private VcpuExit.@Nullable Fault fault;
         private boolean interrupted;
+        private boolean begun;
+        private boolean done;
 
-        StepRun(GuestProgram.Step step) {
+        StepRun(VcpuEngine engine, GuestProgram.Step step) {
+            this.engine = engine;
             this.step = step;
         }
 
         /// @return whether all accesses are complete
         boolean execute() {
-            engine.submit(accessOf(step));
+            if (step instanceof GuestProgram.Step.Row row) {
+                engine.submit(accessOf(row));
+            }
             while (true) {
-                switch (engine.run()) {
+                rest.here(ProgramRun.this, results.size(), completed());
+                if (stopped) {
+                    return false;
+                }
+                switch (next()) {
                     case VcpuExit.Done _ -> {
+                        done = true;
                         return true;
                     }
                     case VcpuExit.MmioRead read -> serveRead(read);
                     case VcpuExit.MmioWrite write -> serveWrite(write);
                     case VcpuExit.Fault failed -> fault = failed;
-                    case VcpuExit.DirtyRingFull _ ->
-                            fault =
-                                    new VcpuExit.Fault(
-                                            step.span().gpaAt(engine.completed()),
-                                            Access.WRITE,
-                                            new Refusal(
-                                                    Errno.ENOBUFS,
-                                                    "the dirty ring is full and unharvested"
-                                                            + " it"));
-                    case VcpuExit.Interrupted _ -> {
-                        if (stopped) {
-                            return false;
-                        }
-                    }
+                    case VcpuExit.DirtyRingFull _ -> ringFull.run();
+                    case VcpuExit.Interrupted _ -> {}
                 }
                 if (fault != null || interrupted) {
                     return false;
@@ -102,7 +119,18 @@ final class ProgramRun {
             }
         }
 
-        private GuestAccess accessOf(GuestProgram.Step asked) {
+        /// Begins or continues the step.
+        private VcpuExit next() {
+            boolean first = !begun;
+            begun = true;
+            return switch (step) {
+                case GuestProgram.Step.Row _ -> engine.run();
+                case GuestProgram.Step.Smi _ -> first ? engine.smi() : engine.run();
+                case GuestProgram.Step.Rsm _ -> engine.rsm();
+            };
+        }
+
+        private GuestAccess accessOf(GuestProgram.Step.Row asked) {
             return switch (asked) {
                 case GuestProgram.Step.Read read ->
                         new GuestAccess.Load(read.span(), (index, value) -> values.add(value));
@@ -129,7 +157,7 @@ final class ProgramRun {
 
         private void serveRead(VcpuExit.MmioRead read) {
             mmioExits++;
-            RegionAccess outcome = mmio.read(read.gpa(), read.widthBytes());
+            RegionAccess outcome = mmio.of(engine.isInSmm()).read(read.gpa(), read.widthBytes());
             switch (outcome) {
                 case null -> {
                     unassigned++;
@@ -142,7 +170,8 @@ final class ProgramRun {
 
         private void serveWrite(VcpuExit.MmioWrite write) {
             mmioExits++;
-            RegionAccess outcome = mmio.write(write.gpa(), write.widthBytes(), write.value());
+            RegionAccess outcome =
+                    mmio.of(engine.isInSmm()).write(write.gpa(), write.widthBytes(), write.value());
             switch (outcome) {
                 case null -> unassigned++;
                 case RegionAccess.Done _ -> {}
@@ -160,15 +189,24 @@ final class ProgramRun {
             }
         }
 
+        private long completed() {
+            return switch (step) {
+                case GuestProgram.Step.Row _ -> engine.completed();
+                case GuestProgram.Step.Smi _, GuestProgram.Step.Rsm _ -> done ? 1 : 0;
+            };
+        }
+
         StepResult result() {
             return new StepResult(
-                    engine.completed(),
+                    completed(),
                     List.copyOf(values),
                     mismatches,
                     Optional.ofNullable(firstMismatch),
                     mmioExits,
                     unassigned,
                     Optional.ofNullable(fault),
+                    engine.isInSmm(),
+                    engine.asId(),
                     System.nanoTime() - start);
         }
     }

@@ -5,7 +5,10 @@ import com.google.errorprone.annotations.concurrent.GuardedBy;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.core.engine.VcpuEngine;
+import dev.mdev.core.machinestate.ProgramPosition;
 import dev.mdev.core.sync.Cancellation;
+import dev.mdev.core.sys.LinuxAbi;
+import dev.mdev.core.sys.Syscalls;
 
 import org.jspecify.annotations.Nullable;
 
@@ -14,19 +17,35 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Supplier;
 
 /// A virtual processor: one platform thread that executes guest programs, one at a time.
 public final class Vcpu {
+    /// How nice processors are: one gets about a tenth of the time of an ordinary thread beside it.
+    static final int NICE = 10;
+
     private final int id;
-    private final VcpuEngine engine;
-    private final MmioBus mmio;
+    private final Processors processors;
+    private final MemoryLayout.Mmio mmio;
     private final Thread thread;
 
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition work = lock.newCondition();
+    private final Condition rest = lock.newCondition();
+
+    /// Null until the first program.
+    @GuardedBy("lock")
+    private @Nullable VcpuEngine engine;
 
     @GuardedBy("lock")
     private @Nullable Task task;
+
+    /// Whether programs must rest between two accesses.
+    private volatile boolean held;
+
+    /// Where the program rests, or null.
+    @GuardedBy("lock")
+    private @Nullable ProgramPosition resting;
 
     /// Whether new programs are blocked.
     @GuardedBy("lock")
@@ -35,12 +54,19 @@ public final class Vcpu {
     @GuardedBy("lock")
     private boolean closed;
 
-    Vcpu(String machine, int id, VcpuEngine engine, MmioBus mmio) {
+    Vcpu(String threadName, int id, Processors processors, MemoryLayout.Mmio mmio) {
         this.id = id;
-        this.engine = engine;
+        this.processors = processors;
         this.mmio = mmio;
-        thread = Thread.ofPlatform().name(machine + "-vcpu" + id).daemon().start(this::loop);
+        thread = Thread.ofPlatform().name(threadName).daemon().start(this::loop);
     }
+
+    /// The engine's side.
+    ///
+    /// @param create makes the engine's processor: for the first program, because dirty rings come
+    ///   before the first processor
+    /// @param ringFull empties the dirty rings of the machine
+    record Processors(Supplier<VcpuEngine> create, Runnable ringFull) {}
 
     private record Task(
             ProgramRun run, Cancellation waits, CompletableFuture<ProgramResult> result) {}
@@ -62,7 +88,7 @@ public final class Vcpu {
         CompletableFuture<ProgramResult> result = new CompletableFuture<>();
         Task mine =
                 new Task(
-                        new ProgramRun(engine, mmio, program),
+                        new ProgramRun(mmio, program, processors.ringFull, this::restIfHeld),
                         new Cancellation(Errno.EINTR),
                         result);
         lock.lock();
@@ -102,7 +128,10 @@ public final class Vcpu {
         try {
             if (mine.equals(task)) {
                 mine.run.stop();
-                engine.kick();
+                rest.signalAll();
+                if (engine != null) {
+                    engine.kick();
+                }
                 mine.waits.cancel();
             }
         } finally {
@@ -126,6 +155,12 @@ public final class Vcpu {
             }
         }
         return "an unknown place";
+    }
+
+    /// Whether it is in system management mode.
+    public boolean isInSmm() {
+        VcpuEngine known = made();
+        return known != null && known.isInSmm();
     }
 
     /// Whether a program is running.
@@ -178,14 +213,118 @@ public final class Vcpu {
         }
     }
 
+    /// Makes programs rest between two accesses, until [#release]. A program that starts meanwhile
+    /// rests before its first access.
+    ///
+    /// @return whether no program is in an access any more; if not, the processor is stuck in a
+    ///   driver's callback, and not held
+    boolean hold(Duration timeout) {
+        long nanos = timeout.toNanos();
+        lock.lock();
+        try {
+            held = true;
+            if (engine != null) {
+                engine.kick();
+            }
+            while (task != null && resting == null && nanos > 0) {
+                try {
+                    nanos = rest.awaitNanos(nanos);
+                } catch (InterruptedException e) {
+                    // As if the time were over: the caller gives up.
+                    Thread.currentThread().interrupt();
+                    nanos = 0;
+                }
+            }
+            held = task == null || resting != null;
+            return held;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    void release() {
+        lock.lock();
+        try {
+            held = false;
+            rest.signalAll();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Where its program rests; for the thread that holds it.
+    ProgramPosition position() {
+        lock.lock();
+        try {
+            ProgramPosition known = resting;
+            return known == null ? ProgramPosition.IDLE : known;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Called by the program between two accesses.
+    private void restIfHeld(ProgramRun run, int step, long completed) {
+        if (!held) {
+            return;
+        }
+        lock.lock();
+        try {
+            resting = new ProgramPosition(true, step, completed);
+            rest.signalAll();
+            while (held && !run.isStopped()) {
+                rest.awaitUninterruptibly();
+            }
+            resting = null;
+        } finally {
+            lock.unlock();
+        }
+    }
+
     private void loop() {
+        yieldToOperators();
         try {
             for (Task next = awaitTask(); next != null; next = awaitTask()) {
                 perform(next);
             }
         } finally {
-            engine.close();
+            VcpuEngine made = made();
+            if (made != null) {
+                made.close();
+            }
         }
+    }
+
+    /// Lets threads that answer operators run before this one, so that guests that spin do not keep
+    /// the service from answering. A thread may always lower its own priority.
+    private static void yieldToOperators() {
+        var _ = Syscalls.ofThisProcess().libc().setpriority(LinuxAbi.PRIO_PROCESS, 0, NICE);
+    }
+
+    private @Nullable VcpuEngine made() {
+        lock.lock();
+        try {
+            return engine;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// The engine's processor; on the processor's thread only.
+    private VcpuEngine engine() {
+        VcpuEngine known = made();
+        if (known != null) {
+            return known;
+        }
+        VcpuEngine created = processors.create.get();
+        lock.lock();
+        try {
+            // A stop from now on kicks it; one from before is seen by the program.
+            engine = created;
+        } finally {
+            lock.unlock();
+        }
+        return created;
     }
 
     private @Nullable Task awaitTask() {
@@ -203,7 +342,7 @@ public final class Vcpu {
     private void perform(Task current) {
         Runnable report;
         try {
-            ProgramResult ended = current.waits.get(current.run::run);
+            ProgramResult ended = current.waits.get(() -> current.run.run(engine()));
             report = () -> current.result.complete(ended);
         } catch (Throwable e) {
             // Every failure belongs to the caller of the program; the processor itself continues.
@@ -212,6 +351,7 @@ public final class Vcpu {
         lock.lock();
         try {
             task = null;
+            rest.signalAll();
         } finally {
             lock.unlock();
         }

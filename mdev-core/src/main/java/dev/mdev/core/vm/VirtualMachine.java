@@ -5,18 +5,16 @@ import dev.mdev.api.MdevException;
 import dev.mdev.api.page.Page;
 import dev.mdev.api.page.Prot;
 import dev.mdev.core.addr.GfnRange;
+import dev.mdev.core.addr.HvaRange;
 import dev.mdev.core.device.DeviceHolder;
 import dev.mdev.core.device.Mdev;
 import dev.mdev.core.engine.Engine;
 import dev.mdev.core.engine.GuestEngine;
 import dev.mdev.core.engine.VcpuEngine;
 import dev.mdev.core.hostmm.HostMemory;
-import dev.mdev.core.hostmm.Vma;
 import dev.mdev.core.memslot.AddressSpaces;
-import dev.mdev.core.memslot.Memslot;
 import dev.mdev.core.memslot.SlotConfig;
-import dev.mdev.core.memslot.SlotFlags;
-import dev.mdev.core.memslot.UserMemoryRegion;
+import dev.mdev.core.memslot.SmmDesign;
 
 import org.jspecify.annotations.Nullable;
 
@@ -25,6 +23,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.concurrent.atomic.AtomicReference;
 
 /// A virtual machine: RAM, processors, and assigned devices, on an engine.
 ///
@@ -32,14 +31,14 @@ import java.util.UUID;
 public final class VirtualMachine implements AutoCloseable {
     private static final Duration VCPU_CLOSE_TIMEOUT = Duration.ofSeconds(5);
 
-    private static final int RAM_SLOT = 0;
-
     private final MachineSpec spec;
     private final String engineName;
     private final HostMemory memory;
+    private final MachineAddresses addresses;
     private final AddressSpaces slots;
     private final GuestEngine guest;
-    private final MmioBus mmio = new MmioBus();
+    private final MemoryLayout layout;
+    private final MachineDirtyLog dirtyLog;
     private final List<Vcpu> vcpus;
     private final HostMemory.@Nullable Block ram;
 
@@ -47,29 +46,59 @@ public final class VirtualMachine implements AutoCloseable {
     private final Operations operations;
     private final DeviceHolder holder = new Holder();
 
-    /// @throws MdevException ENOMEM if the memory is not available; otherwise the engine's error
+    /// The thread that holds all programs, or null.
+    private final AtomicReference<@Nullable Thread> holdingThread = new AtomicReference<>();
+
+    /// @throws MdevException ENOMEM if the memory is not available, EINVAL if the RAM reaches into
+    ///   the addresses of BARs, EOPNOTSUPP if the engine does not have the system management mode;
+    ///   otherwise the engine's error
     public VirtualMachine(MachineSpec spec, Engine engine, HostMemory memory) {
         this.spec = spec;
         this.engineName = engine.name();
         this.memory = memory;
-        slots = new AddressSpaces(SlotConfig.withoutSmm());
+        addresses = new MachineAddresses(engine.physicalAddressBits());
+        if (spec.ramEndGpa() > addresses.barWindowGpa()) {
+            throw new MdevException(
+                    Errno.EINVAL,
+                    "ramBytes=%d reach beyond 0x%x, where BARs begin: %s"
+                            .formatted(spec.ramBytes(), addresses.barWindowGpa(), addresses));
+        }
+        engine.lacksSmm(spec.smm())
+                .ifPresent(reason -> {
+                    throw new MdevException(
+                            Errno.EOPNOTSUPP,
+                            "smm=%s engine=%s: %s".formatted(spec.smm(), engine.name(), reason));
+                });
+        slots = new AddressSpaces(SlotConfig.of(spec.smm()).withMaxGfn(addresses.maxGfn()));
         operations = new Operations("machine=" + spec.name());
         ram =
                 spec.ramBytes() == 0
                         ? null
                         : memory.allocate("ram of " + spec.name(), Page.numberOf(spec.ramBytes()));
+        HostBridge bridge = new HostBridge();
+        PciBus bus = new PciBus(spec.smm() == SmmDesign.NONE ? null : bridge);
         GuestEngine made = null;
         List<Vcpu> started = new ArrayList<>();
         try {
             made = engine.createGuest(slots, memory);
-            if (ram != null) {
-                Vma vma = made.hostMm().mapEagerly(ram.pfns(), Prot.READ_WRITE);
-                slots.setUserMemoryRegion(
-                        new UserMemoryRegion(
-                                RAM_SLOT, 0, 0, spec.ramBytes(), vma.range().startHva()));
+            HvaRange host =
+                    ram == null
+                            ? null
+                            : made.hostMm().mapEagerly(ram.pfns(), Prot.READ_WRITE).range();
+            layout =
+                    new MemoryLayout(
+                            spec,
+                            addresses,
+                            new MemoryLayout.Guest(slots, made, host),
+                            bridge,
+                            bus);
+            bus.onBridgeChange(layout::settleBridge);
+            dirtyLog = new MachineDirtyLog(slots, made, layout);
+            if (host != null) {
+                dirtyLog.add(host, new DirtyPages.Of.Ram());
             }
             for (int id = 0; id < spec.vcpus(); id++) {
-                started.add(startVcpu(id, made.createVcpu(id)));
+                started.add(startVcpu(id, made));
             }
         } catch (RuntimeException | Error e) {
             started.forEach(vcpu -> vcpu.close(VCPU_CLOSE_TIMEOUT));
@@ -83,14 +112,30 @@ public final class VirtualMachine implements AutoCloseable {
         vcpus = List.copyOf(started);
         devices =
                 new MachineDevices(
-                        spec, new BarMapper.Machine(slots, guest.hostMm(), mmio), RAM_SLOT + 1);
+                        spec,
+                        addresses,
+                        new MachineDevices.Memory(slots, guest, layout, dirtyLog),
+                        bus);
     }
 
-    private Vcpu startVcpu(int id, VcpuEngine processor) {
+    private Vcpu startVcpu(int id, GuestEngine engine) {
+        return new Vcpu(
+                spec.name() + "-vcpu" + id,
+                id,
+                new Vcpu.Processors(
+                        () -> createVcpu(engine, id), engine.ringCollector()::collectFull),
+                layout.mmio());
+    }
+
+    private VcpuEngine createVcpu(GuestEngine engine, int id) {
+        VcpuEngine made = engine.createVcpu(id);
         try {
-            return new Vcpu(spec.name(), id, processor, mmio);
+            if (spec.smm() != SmmDesign.NONE) {
+                made.setSmbase(SmramRegions.smbaseOf(id));
+            }
+            return made;
         } catch (RuntimeException | Error e) {
-            processor.close();
+            made.close();
             throw e;
         }
     }
@@ -101,6 +146,11 @@ public final class VirtualMachine implements AutoCloseable {
 
     public String engineName() {
         return engineName;
+    }
+
+    /// Where it has BARs and configuration space.
+    public MachineAddresses addresses() {
+        return addresses;
     }
 
     /// The machine's memory slots.
@@ -167,6 +217,31 @@ public final class VirtualMachine implements AutoCloseable {
         }
     }
 
+    /// Attaches a restored device as its guest had set it up, and lets it continue.
+    ///
+    /// @throws MdevException EINVAL or EEXIST if the place is impossible or taken; otherwise as
+    ///   [dev.mdev.core.pci.PciFunction#restoreState] and [#attach]
+    AttachedDevice attachRestored(Mdev mdev, RestoredPlace place) {
+        operations.begin();
+        try {
+            AttachedDevice device = devices.plug(mdev, holder, AttachOptions.DEFAULT, place);
+            try {
+                device.function().restoreState(place.function());
+                device.mappingFailure()
+                        .ifPresent(failure -> {
+                            throw failure;
+                        });
+                mdev.resumeRestored();
+            } catch (RuntimeException | Error e) {
+                var _ = devices.takeOut(device);
+                throw e;
+            }
+            return device;
+        } finally {
+            operations.end();
+        }
+    }
+
     /// Detaches a device. When it returns, no guest access reaches it, and it reaches no memory of
     /// the guest.
     ///
@@ -190,66 +265,92 @@ public final class VirtualMachine implements AutoCloseable {
     /// @param change changes the slots; runs when nothing there is pinned, under a lock that is
     ///   never held over driver code
     public void changeMemory(GfnRange leaving, Runnable change) {
-        devices.mapper()
-                .changeWithoutPins(
-                        new PinRelease.Change() {
-                            @Override
-                            public List<GfnRange> leaving() {
-                                return List.of(leaving);
-                            }
+        layout.changeWithoutPins(
+                new PinRelease.Change() {
+                    @Override
+                    public List<GfnRange> leaving() {
+                        return List.of(leaving);
+                    }
 
-                            @Override
-                            public void make() {
-                                change.run();
-                            }
-                        });
+                    @Override
+                    public void make() {
+                        change.run();
+                    }
+                });
     }
 
     /// Starts or stops logging the writes to all of the guest's memory: RAM and the mapped areas of
     /// devices, including areas whose slots appear later (QEMU `memory_global_dirty_log_start`).
-    /// Starting twice has no further effect.
     ///
-    /// A slot that disappears takes its log along, as when a BAR is no longer decoded; a
-    /// [dev.mdev.core.dirty.DirtyBackingView] keeps its content.
+    /// Memory that is hidden, moves, or is removed from the guest's sight and comes back keeps its
+    /// dirty pages.
     ///
-    /// @throws MdevException ESHUTDOWN if the machine is closed, ENOMEM if there is no memory for
-    ///   the bitmaps; logging is then as before
-    public void setDirtyLogging(boolean on) {
+    /// @throws MdevException ESHUTDOWN if the machine is closed; otherwise as [MachineDirtyLog#set]
+    public void setDirtyLog(DirtyLogMode mode) {
         operations.begin();
         try {
-            boolean ramBefore = setRamLogging(on);
-            try {
-                devices.mapper().setLogging(on);
-            } catch (RuntimeException refusal) {
-                setRamLogging(ramBefore);
-                throw refusal;
-            }
+            dirtyLog.set(mode);
         } finally {
             operations.end();
         }
     }
 
-    /// @return whether RAM was logged before
-    private boolean setRamLogging(boolean on) {
-        slots.slotsLock().lock();
+    /// The log of writes to its memory.
+    public MachineDirtyLog dirtyLog() {
+        return dirtyLog;
+    }
+
+    /// Stops all guest programs between two accesses, until the result is closed: by the thread
+    /// that called this.
+    ///
+    /// @throws MdevException EBUSY if a processor is stuck in a driver's callback, or another
+    ///   thread holds the machine; ESHUTDOWN if the machine is closed. All programs go on then
+    Held hold(Duration timeout) {
+        operations.begin();
+        List<Vcpu> holding = new ArrayList<>();
         try {
-            Memslot slot = slots.slotOf(RAM_SLOT);
-            if (slot == null) {
-                return false;
+            if (!holdingThread.compareAndSet(null, Thread.currentThread())) {
+                throw new MdevException(Errno.EBUSY, "machine=%s is held".formatted(spec.name()));
             }
-            UserMemoryRegion region = slot.region();
-            int others = region.flags() & ~SlotFlags.LOG_DIRTY_PAGES;
-            slots.setUserMemoryRegion(
-                    new UserMemoryRegion(
-                            RAM_SLOT,
-                            on ? others | SlotFlags.LOG_DIRTY_PAGES : others,
-                            region.gpa(),
-                            region.sizeBytes(),
-                            region.hva()));
-            return slot.logsDirty();
-        } finally {
-            slots.slotsLock().unlock();
+            for (Vcpu vcpu : vcpus) {
+                if (!vcpu.hold(timeout)) {
+                    release(holding);
+                    throw new MdevException(
+                            Errno.EBUSY,
+                            "machine=%s vcpu=%d does not stop: it is in a driver"
+                                    .formatted(spec.name(), vcpu.id()));
+                }
+                holding.add(vcpu);
+            }
+            return () -> {
+                release(holding);
+                operations.end();
+            };
+        } catch (RuntimeException | Error e) {
+            operations.end();
+            throw e;
         }
+    }
+
+    private void release(List<Vcpu> holding) {
+        holding.forEach(Vcpu::release);
+        holdingThread.set(null);
+    }
+
+    /// All programs rest.
+    interface Held extends AutoCloseable {
+        @Override
+        void close();
+    }
+
+    /// What prevents its end.
+    Operations operations() {
+        return operations;
+    }
+
+    /// The memory of all RAM, or null without RAM.
+    HostMemory.@Nullable Block ram() {
+        return ram;
     }
 
     /// Stops the processors, detaches the devices, frees the RAM. Closing again does nothing.
@@ -294,6 +395,10 @@ public final class VirtualMachine implements AutoCloseable {
 
         @Override
         public Optional<Pause> pause() {
+            if (Thread.currentThread().equals(holdingThread.get())) {
+                // This thread saves the whole machine, and holds it for longer.
+                return Optional.of(() -> {});
+            }
             try {
                 operations.begin();
             } catch (MdevException e) {

@@ -67,6 +67,11 @@ public final class SystemManagementMode {
         requested = true;
     }
 
+    /// Whether an entry is requested that has not happened.
+    public boolean isRequested() {
+        return requested;
+    }
+
     /// Enters if an entry is requested and the vCPU is outside system management mode. Called
     /// before the guest runs.
     ///

@@ -1,7 +1,10 @@
 package dev.mdev.core.bus;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
 import dev.mdev.api.page.Page;
 import dev.mdev.core.capacity.PoolExtent;
 import dev.mdev.core.device.Parent;
@@ -12,6 +15,8 @@ import dev.mdev.core.hostmm.OffHeapBackend;
 import dev.mdev.core.store.CrashPlan;
 import dev.mdev.core.store.CrashingFiles;
 import dev.mdev.gate.Deadlines;
+
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 
 import java.time.Duration;
 import java.util.List;
@@ -34,6 +39,17 @@ public final class BusWorld implements AutoCloseable {
     public CardDriver driver;
     public MdevBus bus;
     private HostMemory memory;
+
+    /// Asserts that a call throws an [MdevException] with this code and these words.
+    static void assertFails(ThrowingCallable call, Errno errno, String... words) {
+        assertThatThrownBy(call)
+                .isInstanceOfSatisfying(
+                        MdevException.class,
+                        e -> {
+                            assertThat(e.errno()).as("%s", e.getMessage()).isEqualTo(errno);
+                            assertThat(List.of(words)).allMatch(e.getMessage()::contains);
+                        });
+    }
 
     BusWorld(SplittableRandom random, Duration deadline, Card... cards) {
         this.disk = new CrashingFiles.Disk(random);

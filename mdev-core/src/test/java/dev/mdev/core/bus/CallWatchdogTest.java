@@ -7,6 +7,7 @@ import dev.mdev.core.driver.CallReport;
 import dev.mdev.core.driver.CallWatchdog;
 import dev.mdev.core.driver.DriverCalls;
 import dev.mdev.core.driver.DriverOutcome;
+import dev.mdev.gate.Deadlines;
 
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -57,7 +58,7 @@ class CallWatchdogTest {
                 calls.call(
                         callback,
                         () -> {
-                            LifeCycleTest.await(goOn);
+                            Deadlines.await(goOn);
                             return 1;
                         });
         assertThat(outcome).isEqualTo(new DriverOutcome.Returned<>(1));
@@ -67,7 +68,7 @@ class CallWatchdogTest {
     void theOperatorSeesAStuckCallbackOfADeviceAndOfAParent() throws Exception {
         Card card = new Card("gpu0", 16, false).with("t4", 4, 1, true);
         BusWorld world = new BusWorld(new SplittableRandom(1), Duration.ofMillis(100), card).plug();
-        world.driver.onCreate = _ -> LifeCycleTest.await(goOn);
+        world.driver.onCreate = _ -> Deadlines.await(goOn);
         CompletableFuture<Mdev> making =
                 CompletableFuture.supplyAsync(() -> world.bus.create(ONE, "gpu0", "t4"));
 

@@ -2,9 +2,14 @@ package dev.mdev.core.bus;
 
 import dev.mdev.api.MdevType;
 import dev.mdev.api.PoolShare;
+import dev.mdev.api.page.Page;
+import dev.mdev.core.ledger.ApertureRun;
 import dev.mdev.core.ledger.PoolRuns;
+import dev.mdev.core.store.CrashPlan;
 
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
@@ -15,6 +20,8 @@ import java.util.concurrent.atomic.AtomicLong;
 /// mediated devices.
 public final class Card {
     static final String POOL = "vram";
+
+    private static final byte ALIEN = 0x44;
 
     /// A user who maps a card's memory gets new page numbers.
     private static final AtomicLong NEXT_PFN = new AtomicLong(0x1000);
@@ -47,6 +54,32 @@ public final class Card {
                         List.of(new MdevType.Demand(POOL, npages, alignPages, contiguous)),
                         1000));
         return this;
+    }
+
+    /// Somebody else makes a device of the first type, and writes into its pages.
+    void makeAlien(UUID uuid, long firstPage) {
+        MdevType type = types.getFirst();
+        long npages = type.demands().getFirst().npages();
+        kept.put(
+                uuid,
+                new Kept(
+                        type.id(),
+                        List.of(new PoolRuns(POOL, List.of(new ApertureRun(firstPage, npages))))));
+        byte[] bytes = new byte[(int) Page.bytesOf(npages)];
+        Arrays.fill(bytes, ALIEN);
+        vram.mapped(0, new CrashPlan())
+                .write(Page.bytesOf(firstPage), MemorySegment.ofArray(bytes));
+    }
+
+    /// Whether such a device is as it was made.
+    boolean isUntouched(UUID uuid, long firstPage) {
+        long bytes = Page.bytesOf(types.getFirst().demands().getFirst().npages());
+        for (long i = 0; i < bytes; i++) {
+            if (vram.at(Page.bytesOf(firstPage) + i) != ALIEN) {
+                return false;
+            }
+        }
+        return kept.containsKey(uuid);
     }
 
     static long takePfns() {

@@ -31,10 +31,13 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
 
 /// One process's driver of [Card]s. A device that it makes looks at all its pages first, which must
@@ -59,12 +62,11 @@ final class CardDriver implements ParentDriver {
     volatile UnaryOperator<String> onParentName = name -> name;
     volatile Runnable onRestore = () -> {};
     volatile Runnable onSave = () -> {};
+    volatile Supplier<CompletionStage<Void>> onQuiesce =
+            () -> CompletableFuture.completedStage(null);
 
     /// While a device answers what may be mapped.
     volatile Runnable onAsked = () -> {};
-
-    /// The page of the share that page 0 of the BAR shows; the others follow, round and round.
-    final AtomicInteger firstPage = new AtomicInteger();
 
     volatile Consumer<Device> onReset = device -> {};
     volatile Runnable onResume = () -> {};
@@ -279,17 +281,11 @@ final class CardDriver implements ParentDriver {
         @Override
         public MapDecision validateMapRequest(MapRequest request) {
             note();
-            long pfn = request.page() < share.getFirst().npages() ? pfnOf(request.page()) : -1;
             onAsked.run();
-            return pfn >= 0
-                    ? MapDecision.grantPage(request, pfn, Prot.READ_WRITE)
-                    : new MapDecision.Deny("beyond the memory");
-        }
-
-        /// The physical page that a page of the BAR shows now.
-        long pfnOf(long page) {
             PoolShare pages = share.getFirst();
-            return pages.pfnOf((page + firstPage.get()) % pages.npages());
+            return request.page() < pages.npages()
+                    ? MapDecision.grantPage(request, pages.pfnOf(request.page()), Prot.READ_WRITE)
+                    : new MapDecision.Deny("beyond the memory");
         }
 
         private void note() {
@@ -340,6 +336,11 @@ final class CardDriver implements ParentDriver {
         @Override
         public Optional<DeviceState> state() {
             return Optional.of(this);
+        }
+
+        @Override
+        public CompletionStage<Void> quiesce() {
+            return onQuiesce.get();
         }
 
         @Override

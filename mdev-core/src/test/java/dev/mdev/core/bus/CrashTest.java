@@ -53,7 +53,9 @@ class CrashTest {
         PROMOTE(bus -> bus.create(ONE, "gpu0", TYPE), bus -> bus.promote(ONE, false)),
         UNDEFINE(bus -> bus.define(definition(ONE, true)), bus -> bus.undefine(ONE)),
         UNDEFINE_ACTIVE(bus -> bus.create(definition(ONE, false)), bus -> bus.undefine(ONE)),
-        AUTOSTART(bus -> bus.define(definition(ONE, false)), bus -> bus.setAutostart(ONE, true)),
+        AUTOSTART(
+                bus -> bus.define(definition(ONE, false)),
+                bus -> bus.redefine(definition(ONE, true))),
         START(bus -> bus.define(definition(ONE, false)), bus -> bus.start(ONE)),
         STOP_TRANSIENT(
                 bus -> bus.create(ONE, "gpu0", TYPE), bus -> bus.stop(ONE, Removal.IF_UNUSED)),

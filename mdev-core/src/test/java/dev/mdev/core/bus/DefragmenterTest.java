@@ -1,7 +1,8 @@
 package dev.mdev.core.bus;
 
+import static dev.mdev.core.bus.BusWorld.assertFails;
+
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
@@ -13,7 +14,6 @@ import dev.mdev.core.device.Mdev;
 import dev.mdev.core.device.MdevAssignment;
 import dev.mdev.core.support.Seeded;
 
-import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
@@ -40,13 +40,6 @@ class DefragmenterTest {
         return new UUID(9, n);
     }
 
-    private static void assertFails(ThrowingCallable call, Errno errno) {
-        assertThatThrownBy(call)
-                .isInstanceOfSatisfying(
-                        MdevException.class,
-                        e -> assertThat(e.errno()).as("%s", e.getMessage()).isEqualTo(errno));
-    }
-
     /// Two devices of two pages each, at the start of either half.
     private void fragment() {
         for (int i = 0; i < 5; i++) {
@@ -66,7 +59,7 @@ class DefragmenterTest {
         assertThat(report.fits()).isFalse();
         FitReport.Shortage shortage = report.shortages().getFirst();
         assertThat(shortage.isFragmentation()).isTrue();
-        assertThat(shortage.usage()).isEqualTo(new PoolUsage(Card.POOL, 16, 12, 6));
+        assertThat(shortage.usage()).isEqualTo(new PoolUsage(Card.POOL, 16, 12, 6, 0));
         assertThat(shortage.blockers())
                 .singleElement()
                 .satisfies(blocker -> {

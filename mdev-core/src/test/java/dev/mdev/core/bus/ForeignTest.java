@@ -1,10 +1,10 @@
 package dev.mdev.core.bus;
 
+import static dev.mdev.core.bus.BusWorld.assertFails;
+
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.mdev.api.Errno;
-import dev.mdev.api.MdevException;
 import dev.mdev.core.device.Activity;
 import dev.mdev.core.device.Mdev;
 import dev.mdev.core.device.MdevAssignment;
@@ -12,24 +12,17 @@ import dev.mdev.core.ledger.ApertureRun;
 import dev.mdev.core.ledger.MdevDefinition;
 import dev.mdev.core.ledger.Owner;
 import dev.mdev.core.ledger.PoolRuns;
-import dev.mdev.core.store.CrashPlan;
 
-import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.OutputStream;
-import java.lang.foreign.MemorySegment;
 import java.time.Duration;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
-import java.util.SplittableRandom;
 import java.util.UUID;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CountDownLatch;
 
 /// Devices that outlive the process: ours, adopted ones, and those of others.
 @Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
@@ -40,39 +33,9 @@ class ForeignTest {
 
     private final Card card = new Card("gpu0", 16, true).with(TYPE, 4, 1, true);
 
-    /// Somebody else makes a device, and writes into its pages.
-    private void makeAlien(UUID uuid, long firstPage) {
-        card.kept.put(
-                uuid,
-                new Card.Kept(
-                        TYPE,
-                        List.of(new PoolRuns(Card.POOL, List.of(new ApertureRun(firstPage, 4))))));
-        byte[] bytes = new byte[(int) BusWorld.bytes(4)];
-        Arrays.fill(bytes, (byte) 0x44);
-        card.vram
-                .mapped(0, new CrashPlan())
-                .write(BusWorld.bytes(firstPage), MemorySegment.ofArray(bytes));
-    }
-
-    private boolean alienIsUntouched(long firstPage) {
-        for (long i = 0; i < BusWorld.bytes(4); i++) {
-            if (card.vram.at(BusWorld.bytes(firstPage) + i) != 0x44) {
-                return false;
-            }
-        }
-        return card.kept.containsKey(ALIEN);
-    }
-
-    private static void assertFails(ThrowingCallable call, Errno errno) {
-        assertThatThrownBy(call)
-                .isInstanceOfSatisfying(
-                        MdevException.class,
-                        e -> assertThat(e.errno()).as("%s", e.getMessage()).isEqualTo(errno));
-    }
-
     @Test
     void aForeignDeviceIsShownItsPagesAndUuidAreTakenAndNothingTouchesIt() {
-        makeAlien(ALIEN, 4);
+        card.makeAlien(ALIEN, 4);
         BusWorld world = new BusWorld(card).plug();
 
         MdevStatus status = world.bus.status(ALIEN).orElseThrow();
@@ -93,13 +56,13 @@ class ForeignTest {
             world.bus.create(new UUID(8, i), "gpu0", TYPE);
         }
         assertFails(() -> world.bus.create(OURS, "gpu0", TYPE), Errno.EUSERS);
-        assertThat(alienIsUntouched(4)).isTrue();
+        assertThat(card.isUntouched(ALIEN, 4)).isTrue();
         assertThat(world.bus.explain("gpu0", TYPE).text()).contains("0 are free");
         world.check();
 
         world.bus.close();
 
-        assertThat(alienIsUntouched(4)).as("closing leaves it alone").isTrue();
+        assertThat(card.isUntouched(ALIEN, 4)).as("closing leaves it alone").isTrue();
         assertThat(card.kept).containsOnlyKeys(ALIEN);
     }
 
@@ -126,18 +89,18 @@ class ForeignTest {
 
     @Test
     void anAdoptedDeviceIsOursToEndAndAdoptedStillAfterARestart() {
-        makeAlien(ALIEN, 4);
+        card.makeAlien(ALIEN, 4);
         BusWorld world = new BusWorld(card).plug();
 
         Mdev mdev = world.bus.adopt(ALIEN);
 
         assertThat(world.bus.find(ALIEN)).hasValue(mdev);
-        assertThat(alienIsUntouched(4)).isTrue();
+        assertThat(card.isUntouched(ALIEN, 4)).isTrue();
         assertFails(() -> world.bus.adopt(ALIEN), Errno.EPERM);
         world.restart().plug();
         assertThat(world.bus.status(ALIEN).orElseThrow().owner()).isEqualTo(Owner.ADOPTED);
         assertThat(world.bus.find(ALIEN)).isPresent();
-        assertThat(alienIsUntouched(4)).isTrue();
+        assertThat(card.isUntouched(ALIEN, 4)).isTrue();
         world.bus.promote(ALIEN, false);
         world.bus.remove(ALIEN);
         assertThat(card.kept).isEmpty();
@@ -173,7 +136,7 @@ class ForeignTest {
 
     @Test
     void nobodyGetsADeviceThatWasTakenOverAndCannotBeReset() {
-        makeAlien(ALIEN, 4);
+        card.makeAlien(ALIEN, 4);
         BusWorld world = new BusWorld(card).plug();
         Mdev mdev = world.bus.adopt(ALIEN);
         world.driver.onReset =
@@ -209,32 +172,8 @@ class ForeignTest {
     }
 
     @Test
-    void aDeviceThatIsAdoptedWhileItsParentLeavesIsEndedWithIt() throws Exception {
-        makeAlien(ALIEN, 4);
-        BusWorld world = new BusWorld(new SplittableRandom(1), Duration.ofSeconds(1), card).plug();
-        CountDownLatch adopting = new CountDownLatch(1);
-        CountDownLatch left = new CountDownLatch(1);
-        world.driver.onAdopt =
-                () -> {
-                    adopting.countDown();
-                    LifeCycleTest.await(left);
-                };
-        CompletableFuture<Mdev> adopt = CompletableFuture.supplyAsync(() -> world.bus.adopt(ALIEN));
-        adopting.await();
-
-        // Its driver is busy, so the parent cannot be closed yet.
-        assertFails(() -> world.bus.removeParent("gpu0", Duration.ZERO), Errno.ETIMEDOUT);
-        left.countDown();
-
-        assertThatThrownBy(adopt::join).hasMessageContaining("leaving");
-        world.await(() -> world.bus.parents().isEmpty());
-        assertThat(card.kept).isEmpty();
-        world.close();
-    }
-
-    @Test
     void aDriverThatAdoptsNothingLeavesTheDeviceForeign() {
-        makeAlien(ALIEN, 4);
+        card.makeAlien(ALIEN, 4);
         BusWorld world = new BusWorld(card).plug();
         world.driver.adopts = false;
 
@@ -242,7 +181,7 @@ class ForeignTest {
         assertFails(() -> world.bus.adopt(OURS), Errno.ENODEV);
 
         assertThat(world.bus.status(ALIEN).orElseThrow().owner()).isEqualTo(Owner.FOREIGN);
-        assertThat(alienIsUntouched(4)).isTrue();
+        assertThat(card.isUntouched(ALIEN, 4)).isTrue();
     }
 
     @Test
@@ -264,11 +203,11 @@ class ForeignTest {
 
     @Test
     void pagesOfAForeignDeviceThatWentAreScrubbedAtARescanAndNewOnesAreSeen() {
-        makeAlien(ALIEN, 4);
+        card.makeAlien(ALIEN, 4);
         BusWorld world = new BusWorld(card).plug();
         card.kept.remove(ALIEN);
         UUID second = new UUID(7, 3);
-        makeAlien(second, 12);
+        card.makeAlien(second, 12);
 
         world.bus.rescan("gpu0");
 
@@ -283,7 +222,7 @@ class ForeignTest {
 
     @Test
     void pagesOfAForeignDeviceThatWentWhileWeWereDownAreScrubbedToo() {
-        makeAlien(ALIEN, 4);
+        card.makeAlien(ALIEN, 4);
         BusWorld world = new BusWorld(card).plug();
         assertThat(world.bus.status(ALIEN)).isPresent();
         world.restart();
@@ -299,8 +238,8 @@ class ForeignTest {
     @Test
     void aDriverThatSaysNonsenseOfItsDevicesIsNotPutOnTheBus() {
         BusWorld world = new BusWorld(card);
-        makeAlien(ALIEN, 4);
-        makeAlien(OURS, 6);
+        card.makeAlien(ALIEN, 4);
+        card.makeAlien(OURS, 6);
         assertFails(() -> world.bus.addDriver(world.driver, Map.of()), Errno.EINVAL);
         assertThat(world.bus.parents()).isEmpty();
         assertThat(world.bus.statuses()).isEmpty();
@@ -322,7 +261,7 @@ class ForeignTest {
     @Test
     void twoParentsDevicesOfOneUuidAreNotMixedUp() {
         Card second = new Card("gpu1", 16, true).with(TYPE, 4, 1, true);
-        makeAlien(ALIEN, 4);
+        card.makeAlien(ALIEN, 4);
         second.kept.put(ALIEN, card.kept.get(ALIEN));
         BusWorld world = new BusWorld(card, second).plug();
 
@@ -334,65 +273,9 @@ class ForeignTest {
     }
 
     @Test
-    void anAdoptionThatFailsWhileAnotherLooksForDevicesLeavesTheDeviceForeign() throws Exception {
-        makeAlien(ALIEN, 4);
-        BusWorld world = new BusWorld(card).plug();
-        CountDownLatch adopting = new CountDownLatch(1);
-        CountDownLatch goOn = new CountDownLatch(1);
-        world.driver.onRegions =
-                () -> {
-                    adopting.countDown();
-                    LifeCycleTest.await(goOn);
-                    world.driver.devices.remove(ALIEN);
-                    throw new IllegalStateException("no regions");
-                };
-        CompletableFuture<Mdev> adopt = CompletableFuture.supplyAsync(() -> world.bus.adopt(ALIEN));
-        adopting.await();
-        MdevStatus meanwhile = world.bus.status(ALIEN).orElseThrow();
-        assertThat(meanwhile.activity()).isEqualTo(Activity.STARTING);
-        assertThat(meanwhile.heldPages()).isEqualTo(4);
-        // The driver handed it over, so it does not report the device, and then takes it back.
-        world.driver.onExisting =
-                () -> {
-                    world.driver.onExisting = () -> {};
-                    goOn.countDown();
-                    assertThatThrownBy(adopt::join).hasMessageContaining("no regions");
-                };
-
-        world.bus.rescan("gpu0");
-
-        assertThat(world.bus.status(ALIEN).orElseThrow().owner()).isEqualTo(Owner.FOREIGN);
-        assertThat(alienIsUntouched(4)).isTrue();
-        world.driver.onRegions = () -> {};
-        assertThat(world.bus.adopt(ALIEN).holder()).isEmpty();
-        world.bus.remove(ALIEN);
-        world.check();
-        world.close();
-    }
-
-    @Test
-    void aDeviceThatIsAdoptedAndEndedWhileAnotherLooksForDevicesIsNotSeenAgain() {
-        makeAlien(ALIEN, 4);
-        BusWorld world = new BusWorld(card).plug();
-        world.driver.onExisting =
-                () -> {
-                    world.driver.onExisting = () -> {};
-                    var _ = world.bus.adopt(ALIEN);
-                    var _ = world.bus.remove(ALIEN);
-                };
-
-        world.bus.rescan("gpu0");
-
-        assertThat(world.bus.statuses()).isEmpty();
-        assertThat(world.bus.parent("gpu0").usage().getFirst().freePages()).isEqualTo(16);
-        world.check();
-        world.close();
-    }
-
-    @Test
     void aRescanSaysOfADeviceWhoseUuidIsTakenOnceOnly() {
         Card second = new Card("gpu1", 16, true).with(TYPE, 4, 1, true);
-        makeAlien(ALIEN, 4);
+        card.makeAlien(ALIEN, 4);
         BusWorld world = new BusWorld(card, second).plug();
         second.kept.put(ALIEN, card.kept.get(ALIEN));
 
@@ -402,32 +285,6 @@ class ForeignTest {
         assertThat(world.facts(MdevEvent.StartFailed.class)).hasSize(1);
         assertThat(world.bus.parent("gpu1").usage().getFirst().freePages()).isEqualTo(12);
         assertThat(world.bus.status(ALIEN).orElseThrow().parent()).isEqualTo("gpu0");
-    }
-
-    @Test
-    void aBusThatIsClosedWhileAParentArrivesTakesWhatItHadFound() throws Exception {
-        BusWorld first = new BusWorld(new SplittableRandom(1), Duration.ofSeconds(1), card).plug();
-        first.bus.create(OURS, "gpu0", TYPE);
-        BusWorld world = first.restart();
-        CountDownLatch adopting = new CountDownLatch(1);
-        CountDownLatch goOn = new CountDownLatch(1);
-        world.driver.onAdopt =
-                () -> {
-                    adopting.countDown();
-                    LifeCycleTest.await(goOn);
-                };
-        CompletableFuture<Void> arrival = CompletableFuture.runAsync(world::plug);
-        adopting.await();
-
-        assertFails(() -> world.bus.close(), Errno.ETIMEDOUT);
-        assertThat(world.driver.calls).as("nobody closed it").doesNotContain("close gpu0");
-        goOn.countDown();
-
-        assertThatThrownBy(arrival::join).hasMessageContaining("ESHUTDOWN");
-        world.await(() -> world.bus.parents().isEmpty());
-        assertThat(world.driver.calls).containsSubsequence("close " + OURS, "close gpu0");
-        assertThat(card.kept).isEmpty();
-        world.close();
     }
 
     @Test
@@ -450,37 +307,10 @@ class ForeignTest {
         world.close();
     }
 
-    /// Until it is over, the driver is asked which devices there are, and not closed.
-    @Test
-    void aParentDoesNotGoWhileSomebodyLooksForItsDevices() throws Exception {
-        BusWorld world = new BusWorld(new SplittableRandom(1), Duration.ofSeconds(1), card).plug();
-        CountDownLatch looking = new CountDownLatch(1);
-        CountDownLatch goOn = new CountDownLatch(1);
-        makeAlien(ALIEN, 4);
-        world.driver.onExisting =
-                () -> {
-                    looking.countDown();
-                    LifeCycleTest.await(goOn);
-                };
-        CompletableFuture<Void> rescan = CompletableFuture.runAsync(() -> world.bus.rescan("gpu0"));
-        looking.await();
-
-        assertFails(() -> world.bus.removeParent("gpu0", Duration.ZERO), Errno.ETIMEDOUT);
-        assertFails(() -> world.bus.rescan("gpu0"), Errno.ENODEV);
-        assertFails(() -> world.bus.repair("gpu0"), Errno.ENODEV);
-        goOn.countDown();
-
-        rescan.join();
-        world.await(() -> world.bus.parents().isEmpty());
-        assertThat(world.bus.statuses()).as("nothing of a parent that is gone").isEmpty();
-        assertThat(alienIsUntouched(4)).isTrue();
-        world.close();
-    }
-
     @Test
     void pagesOfADeviceWhoseUuidWasTakenAreFreeWhenItIsGoneAndItIsSeenWhenTheUuidIsFree() {
         Card second = new Card("gpu1", 16, true).with(TYPE, 4, 1, true);
-        makeAlien(ALIEN, 4);
+        card.makeAlien(ALIEN, 4);
         second.kept.put(ALIEN, card.kept.get(ALIEN));
         BusWorld world = new BusWorld(card, second).plug();
 
@@ -489,7 +319,7 @@ class ForeignTest {
         world.bus.rescan("gpu1");
         assertThat(world.bus.status(ALIEN).orElseThrow().parent()).isEqualTo("gpu1");
 
-        makeAlien(ALIEN, 8);
+        card.makeAlien(ALIEN, 8);
         world.bus.rescan("gpu0");
         assertThat(world.bus.parent("gpu0").usage().getFirst().freePages()).isEqualTo(12);
         card.kept.remove(ALIEN);

@@ -33,7 +33,7 @@ class KillTest {
                 random -> {
                     int verbs = 0;
                     for (int kill = 0; kill < KILLS; kill++) {
-                        List<String> lines = runAndKill(random);
+                        List<String> lines = runAndKill(KilledProcess.class, random);
                         assertThat(lines)
                                 .as("kill %d: %s", kill, lines)
                                 .contains("READY")
@@ -45,9 +45,28 @@ class KillTest {
                 });
     }
 
+    @Test
+    void devicesThatTakePagesFromEachOtherLeaveNothingAndHaveTheirMinimums() {
+        Seeded.run(
+                1,
+                random -> {
+                    long rounds = 0;
+                    for (int kill = 0; kill < KILLS; kill++) {
+                        List<String> lines = runAndKill(ElasticKilledProcess.class, random);
+                        assertThat(lines)
+                                .as("kill %d: %s", kill, lines)
+                                .contains("READY")
+                                .noneMatch(line -> line.startsWith("LEAK"))
+                                .noneMatch(line -> line.startsWith("BROKEN"));
+                        rounds += lines.stream().filter(l -> l.startsWith("returned")).count();
+                    }
+                    assertThat(rounds).as("rounds in which pages came back").isPositive();
+                });
+    }
+
     /// Runs the process until it printed a random number of lines, kills it at that point, and
     /// reads the rest of its output.
-    private List<String> runAndKill(SplittableRandom random) {
+    private List<String> runAndKill(Class<?> program, SplittableRandom random) {
         try {
             Process process =
                     new ProcessBuilder(
@@ -56,9 +75,11 @@ class KillTest {
                                     "-ea",
                                     "-Xshare:auto",
                                     "-XX:TieredStopAtLevel=1",
+                                    // Else warnings are among the lines that are counted.
+                                    "--enable-native-access=ALL-UNNAMED",
                                     "-cp",
                                     System.getProperty("java.class.path"),
-                                    KilledProcess.class.getName(),
+                                    program.getName(),
                                     directory.toString(),
                                     Long.toString(random.nextLong()))
                             .redirectErrorStream(true)

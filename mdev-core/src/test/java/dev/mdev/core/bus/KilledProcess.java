@@ -106,7 +106,7 @@ final class KilledProcess implements ParentDriver {
         }
     }
 
-    private static boolean isZero(MemorySegment memory) {
+    static boolean isZero(MemorySegment memory) {
         for (long i = 0; i < memory.byteSize(); i += Long.BYTES) {
             if (memory.get(ValueLayout.JAVA_LONG_UNALIGNED, i) != 0) {
                 return false;
@@ -143,10 +143,11 @@ final class KilledProcess implements ParentDriver {
         return List.of(new Parent());
     }
 
-    private record Mapped(MemorySegment memory) implements Aperture {
+    /// Memory of a card in a file.
+    record Mapped(MemorySegment memory) implements Aperture {
         @Override
         public PfnRange pfns() {
-            return new PfnRange(0x5000, PAGES);
+            return new PfnRange(0x5000, Page.numberOf(memory.byteSize()));
         }
 
         @Override

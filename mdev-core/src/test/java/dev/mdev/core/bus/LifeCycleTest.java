@@ -1,7 +1,8 @@
 package dev.mdev.core.bus;
 
+import static dev.mdev.core.bus.BusWorld.assertFails;
+
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
@@ -11,8 +12,8 @@ import dev.mdev.core.device.MdevAssignment;
 import dev.mdev.core.device.Parent;
 import dev.mdev.core.ledger.MdevDefinition;
 import dev.mdev.core.ledger.Owner;
+import dev.mdev.gate.Deadlines;
 
-import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -49,13 +50,6 @@ public class LifeCycleTest {
 
     private static MdevDefinition definition(UUID uuid) {
         return new MdevDefinition(uuid, "gpu0", TYPE, false);
-    }
-
-    private static void assertFails(ThrowingCallable call, Errno errno) {
-        assertThatThrownBy(call)
-                .isInstanceOfSatisfying(
-                        MdevException.class,
-                        e -> assertThat(e.errno()).as("%s", e.getMessage()).isEqualTo(errno));
     }
 
     private MdevStatus status(UUID uuid) {
@@ -161,14 +155,14 @@ public class LifeCycleTest {
     @Test
     void autostartCanBeTurnedOnAndOff() {
         world.bus.define(definition(ONE));
-        world.bus.setAutostart(ONE, true);
+        world.bus.redefine(definition(ONE).withAutostart(true));
         world.restart().plug();
         assertFacts(ONE, true, true);
 
-        world.bus.setAutostart(ONE, false);
+        world.bus.redefine(definition(ONE));
         world.restart().plug();
         assertFacts(ONE, true, false);
-        assertFails(() -> world.bus.setAutostart(TWO, true), Errno.ENOENT);
+        assertFails(() -> world.bus.redefine(definition(TWO)), Errno.ENOENT);
     }
 
     @Test
@@ -331,7 +325,7 @@ public class LifeCycleTest {
         world.driver.onCreate =
                 device -> {
                     inCreate.countDown();
-                    await(goOn);
+                    Deadlines.await(goOn);
                 };
         CompletableFuture<Mdev> making =
                 CompletableFuture.supplyAsync(() -> world.bus.create(ONE, "gpu0", TYPE));
@@ -345,14 +339,6 @@ public class LifeCycleTest {
         goOn.countDown();
 
         assertThat(making.get()).isSameAs(world.bus.find(ONE).orElseThrow());
-    }
-
-    public static void await(CountDownLatch latch) {
-        try {
-            latch.await();
-        } catch (InterruptedException e) {
-            throw new IllegalStateException(e);
-        }
     }
 
     @Test
@@ -412,90 +398,5 @@ public class LifeCycleTest {
         assertThat(world.bus.find(ONE)).isPresent();
         assertThat(again.leaks).isEmpty();
         assertFails(() -> world.bus.removeParent("none", Duration.ZERO), Errno.ENODEV);
-    }
-
-    @Test
-    void aDriverHearsOfItsHolderBeforeTheFirstAccessAndBeforeTheReset() {
-        Mdev mdev = world.bus.create(ONE, "gpu0", TYPE);
-        world.driver.onAssigned = held -> world.driver.calls.add("assigned " + held);
-        world.driver.calls.clear();
-
-        mdev.assign("vm").close();
-
-        assertThat(world.driver.calls)
-                .containsExactly("assigned true", "assigned false", "reset " + ONE);
-    }
-
-    @Test
-    void aHolderThatTheDriverDoesNotTakeDoesNotGetTheDevice() {
-        Mdev mdev = world.bus.create(ONE, "gpu0", TYPE);
-        world.driver.onAssigned =
-                held -> {
-                    throw new MdevException(Errno.EMFILE, "no thread is left");
-                };
-
-        assertFails(() -> mdev.assign("vm"), Errno.EMFILE);
-
-        assertThat(mdev.holder()).isEmpty();
-        world.driver.onAssigned = held -> {};
-        mdev.assign("vm").close();
-    }
-
-    /// Whatever the driver says to the end of a holder, the next one finds a device that was reset.
-    @Test
-    void aDriverThatFailsWhenItsHolderGoesIsResetAllTheSame() {
-        Mdev mdev = world.bus.create(ONE, "gpu0", TYPE);
-        world.driver.onAssigned =
-                held -> {
-                    if (!held) {
-                        throw new IllegalStateException("still busy");
-                    }
-                };
-
-        mdev.assign("one").close();
-
-        assertThat(world.driver.device(ONE).resets).hasValue(1);
-        mdev.assign("two").close();
-    }
-
-    @Test
-    void aDeviceThatIsTakenAwayHearsOnlyOfItsEnd() {
-        Mdev mdev = world.bus.create(ONE, "gpu0", TYPE);
-        world.driver.onAssigned = held -> world.driver.calls.add("assigned " + held);
-        var assignment = mdev.assign("vm");
-        world.driver.calls.clear();
-
-        world.bus.remove(ONE, Removal.forcing(Duration.ZERO));
-        assignment.close();
-
-        assertThat(world.driver.calls).containsExactly("close " + ONE);
-    }
-
-    @Test
-    void aDriverThatLetsTheHostClearFindsZeroesAtItsReset() {
-        world.driver.clearedByHost = true;
-        Mdev mdev = world.bus.create(ONE, "gpu0", TYPE);
-        assertThat(world.driver.device(ONE).hasItsMarks()).isTrue();
-        world.driver.onReset = device -> world.driver.calls.add("zero " + card.vram.isZero(0, 16));
-        world.driver.calls.clear();
-
-        mdev.assign("vm").close();
-
-        assertThat(world.driver.calls).containsExactly("zero true", "reset " + ONE);
-    }
-
-    @Test
-    void aDeviceWhosePagesCannotBeClearedGoesToNoOtherHolder() {
-        world.driver.clearedByHost = true;
-        Mdev mdev = world.bus.create(ONE, "gpu0", TYPE);
-        card.vram.stick(1);
-
-        mdev.assign("one").close();
-
-        assertThat(world.driver.device(ONE).resets).hasValue(0);
-        assertFails(() -> mdev.assign("two"), Errno.EIO);
-        card.vram.heal();
-        mdev.reset();
-        mdev.assign("two").close();
     }
 }

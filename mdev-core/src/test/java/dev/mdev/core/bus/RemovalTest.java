@@ -1,31 +1,26 @@
 package dev.mdev.core.bus;
 
+import static dev.mdev.core.bus.BusWorld.assertFails;
+
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
-import dev.mdev.core.device.Activity;
 import dev.mdev.core.device.DeviceHolder;
 import dev.mdev.core.device.Mdev;
 import dev.mdev.core.device.MdevAssignment;
 import dev.mdev.core.device.NoGuest;
 import dev.mdev.core.device.Parent;
-import dev.mdev.core.driver.DriverOutcome;
-import dev.mdev.core.ledger.MdevDefinition;
 import dev.mdev.core.pci.PciFunction;
 import dev.mdev.core.pci.RegionAccess;
 import dev.mdev.core.support.Together;
+import dev.mdev.gate.Deadlines;
 
-import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 
 import java.time.Duration;
-import java.util.List;
 import java.util.Optional;
-import java.util.SplittableRandom;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
@@ -33,53 +28,8 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 
 /// Removal of devices that have a holder, and of devices whose driver does not let go.
-@Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
-class RemovalTest {
-    private static final UUID ONE = new UUID(2, 1);
-    private static final UUID TWO = new UUID(2, 2);
-    private static final String TYPE = "t4";
+class RemovalTest extends EndOfDevices {
     private static final Duration LONG = Duration.ofSeconds(30);
-    private static final Duration SHORT = Duration.ofMillis(50);
-
-    private final Card card = new Card("gpu0", 16, false).with(TYPE, 4, 1, true);
-    private final BusWorld world =
-            new BusWorld(new SplittableRandom(1), Duration.ofSeconds(1), card).plug();
-    private final CountDownLatch letGo = new CountDownLatch(1);
-
-    @AfterEach
-    void end() throws InterruptedException {
-        letGo.countDown();
-        for (MdevStatus status : world.bus.statuses()) {
-            awaitGone(status.uuid());
-        }
-        world.check();
-        world.close();
-    }
-
-    private static void assertFails(ThrowingCallable call, Errno errno, String... words) {
-        assertThatThrownBy(call)
-                .isInstanceOfSatisfying(
-                        MdevException.class,
-                        e -> {
-                            assertThat(e.errno()).as("%s", e.getMessage()).isEqualTo(errno);
-                            assertThat(List.of(words)).allMatch(e.getMessage()::contains);
-                        });
-    }
-
-    private void awaitGone(UUID uuid) throws InterruptedException {
-        if (world.bus.find(uuid).isPresent()) {
-            world.bus.remove(uuid, Removal.forcing(Duration.ZERO));
-        }
-        world.await(() -> world.bus.status(uuid).isEmpty());
-    }
-
-    private Mdev create(UUID uuid) {
-        return world.bus.create(uuid, "gpu0", TYPE);
-    }
-
-    private long freePages() {
-        return world.bus.parent("gpu0").usage().getFirst().freePages();
-    }
 
     /// A holder that does what a test says when it is asked.
     private static DeviceHolder holder(String name, Runnable whenAsked) {
@@ -145,7 +95,7 @@ class RemovalTest {
     @Test
     void withForceTheDeviceIsTakenFromAHolderThatDoesNotAnswer() {
         Mdev mdev = create(ONE);
-        MdevAssignment held = mdev.assign(holder("vm7", () -> LifeCycleTest.await(letGo)));
+        MdevAssignment held = mdev.assign(holder("vm7", () -> Deadlines.await(letGo)));
         CardDriver.Device device = world.driver.device(ONE);
 
         assertThat(world.bus.remove(ONE, Removal.forcing(SHORT)))
@@ -211,110 +161,6 @@ class RemovalTest {
     }
 
     @Test
-    void aDriverThatDoesNotReturnFromCloseMakesTheDeviceLostWithItsPagesHeld() throws Exception {
-        create(ONE);
-        create(TWO);
-        world.driver.onClose =
-                device -> {
-                    if (device.uuid().equals(ONE)) {
-                        LifeCycleTest.await(letGo);
-                    }
-                };
-
-        assertFails(() -> world.bus.remove(ONE), Errno.ETIMEDOUT, "close", "4 pages are held");
-
-        MdevStatus status = world.bus.status(ONE).orElseThrow();
-        assertThat(status.activity()).isEqualTo(Activity.LOST);
-        assertThat(status.heldPages()).isEqualTo(4);
-        assertThat(status.trouble().orElseThrow()).contains("close has been running");
-        assertThat(world.bus.find(ONE)).isEmpty();
-        assertThat(freePages()).isEqualTo(8);
-        assertFails(() -> world.bus.remove(ONE), Errno.EBUSY, "lost");
-        assertFails(() -> create(ONE), Errno.EEXIST, "LOST");
-        assertThat(world.bus.remove(TWO).trouble()).as("others go on").isEmpty();
-        assertThat(world.facts(MdevEvent.Lost.class))
-                .singleElement()
-                .satisfies(lost -> assertThat(lost.heldPages()).isEqualTo(4));
-
-        letGo.countDown();
-        awaitGone(ONE);
-
-        assertThat(freePages()).isEqualTo(16);
-        assertThat(world.facts(MdevEvent.Recovered.class)).hasSize(1);
-        create(ONE);
-    }
-
-    /// The removal has deleted a definition; a later definition is another one.
-    @Test
-    void aDefinitionThatIsWrittenWhileTheDeviceIsLostSurvivesARestart() {
-        MdevDefinition definition = new MdevDefinition(ONE, "gpu0", TYPE, false);
-        world.bus.create(definition);
-        world.driver.onClose = device -> LifeCycleTest.await(letGo);
-        assertFails(() -> world.bus.remove(ONE), Errno.ETIMEDOUT, "close");
-
-        world.bus.define(definition);
-        world.restart();
-
-        assertThat(world.bus.definitions()).containsExactly(definition);
-        world.bus.undefine(ONE);
-    }
-
-    /// The disk failed when a creation was to be undone: its definition is deleted by hand, or at
-    /// the next start, but a newer one is not.
-    @Test
-    void aDefinitionThatIsWrittenAfterAFailedCreationSurvivesARestart() {
-        MdevDefinition definition = new MdevDefinition(ONE, "gpu0", TYPE, false);
-        world.driver.onCreate =
-                _ -> {
-                    world.disk.failWith(Errno.EIO);
-                    throw new IllegalStateException("fan broke");
-                };
-        assertFails(() -> world.bus.create(definition), Errno.EIO, "fan broke");
-        world.disk.failWith(null);
-        assertThat(world.bus.definitions()).as("could not be deleted").hasSize(1);
-
-        world.bus.undefine(ONE);
-        world.bus.define(definition);
-        world.restart();
-
-        assertThat(world.bus.definitions()).containsExactly(definition);
-        world.bus.undefine(ONE);
-    }
-
-    @Test
-    void aDeviceThatIsBusyInAnotherCallbackIsLostUntilThatReturns() throws Exception {
-        Mdev mdev = create(ONE);
-        MdevAssignment held = mdev.assign("vm7");
-        CountDownLatch inCall = new CountDownLatch(1);
-        CompletableFuture<RegionAccess> stuck =
-                CompletableFuture.supplyAsync(() ->
-                        mdev.calls()
-                                                .call(
-                                                        "work",
-                                                        () -> {
-                                                            inCall.countDown();
-                                                            LifeCycleTest.await(letGo);
-                                                            return 1;
-                                                        })
-                                        instanceof DriverOutcome.Returned<Integer> done
-                                ? new RegionAccess.Done(done.value())
-                                : new RegionAccess.Done(-1));
-        inCall.await();
-
-        assertFails(
-                () -> world.bus.remove(ONE, Removal.forcing(SHORT)),
-                Errno.ETIMEDOUT,
-                "work has been running");
-
-        assertThat(world.driver.devices).containsKey(ONE);
-        letGo.countDown();
-        stuck.get();
-        awaitGone(ONE);
-        assertThat(world.driver.devices).doesNotContainKey(ONE);
-        assertThat(held.read(CardDriver.REGISTERS, 0, 4)).isInstanceOf(RegionAccess.Failed.class);
-    }
-
-    @Test
     void whatTheDriverSaysWhenItClosesIsToldAndTheDeviceIsGoneAllTheSame() {
         create(ONE);
         world.driver.onClose =
@@ -326,23 +172,6 @@ class RemovalTest {
         assertThat(world.bus.remove(ONE).trouble().orElseThrow()).contains("fan broke");
 
         assertThat(world.bus.status(ONE)).isEmpty();
-        assertThat(freePages()).isEqualTo(16);
-    }
-
-    @Test
-    void aFailedCreationWhoseDeviceDoesNotCloseIsLostToo() throws Exception {
-        world.driver.onClose = _ -> LifeCycleTest.await(letGo);
-        world.driver.onRegions =
-                () -> {
-                    throw new IllegalStateException("no regions");
-                };
-
-        assertFails(() -> create(ONE), Errno.EIO, "no regions");
-
-        assertThat(world.bus.status(ONE).orElseThrow().activity()).isEqualTo(Activity.LOST);
-        assertThat(freePages()).isEqualTo(12);
-        letGo.countDown();
-        awaitGone(ONE);
         assertThat(freePages()).isEqualTo(16);
     }
 
@@ -363,39 +192,12 @@ class RemovalTest {
     }
 
     @Test
-    void aParentWithALostDeviceGoesWhenThatIsGone() throws Exception {
-        create(ONE);
-        create(TWO);
-        CountDownLatch parentClosed = new CountDownLatch(1);
-        world.driver.onParentClose = parentClosed::countDown;
-        world.driver.onClose =
-                device -> {
-                    if (device.uuid().equals(ONE)) {
-                        LifeCycleTest.await(letGo);
-                    }
-                };
-
-        assertFails(() -> world.bus.removeParent("gpu0", SHORT), Errno.ETIMEDOUT, "gpu0");
-
-        assertThat(world.bus.status(ONE).orElseThrow().activity()).isEqualTo(Activity.LOST);
-        assertThat(world.bus.status(TWO)).isEmpty();
-        assertThat(world.bus.parent("gpu0").presence()).isEqualTo(Parent.Presence.LEAVING);
-        assertThat(world.driver.calls).doesNotContain("close gpu0");
-        assertFails(() -> create(TWO), Errno.ENODEV, "LEAVING");
-
-        letGo.countDown();
-        parentClosed.await();
-        world.bus.close();
-        assertThat(world.bus.parents()).isEmpty();
-    }
-
-    @Test
     void aDeviceThatIsMadeWhileItsParentGoesIsEnded() throws Exception {
         CountDownLatch inCreate = new CountDownLatch(1);
         world.driver.onCreate =
                 _ -> {
                     inCreate.countDown();
-                    LifeCycleTest.await(letGo);
+                    Deadlines.await(letGo);
                 };
         CompletableFuture<Mdev> making = CompletableFuture.supplyAsync(() -> create(ONE));
         inCreate.await();
@@ -430,7 +232,7 @@ class RemovalTest {
         world.driver.onReset =
                 _ -> {
                     resetting.countDown();
-                    LifeCycleTest.await(letGo);
+                    Deadlines.await(letGo);
                 };
         CompletableFuture<Void> reset =
                 CompletableFuture.runAsync(() -> world.bus.reset(ONE), Thread::startVirtualThread);
@@ -517,18 +319,5 @@ class RemovalTest {
                 .singleElement()
                 .satisfies(
                         fact -> assertThat(fact.trouble().orElseThrow()).contains("of the parent"));
-    }
-
-    @Test
-    void closingTheBusWithALostDeviceSaysSoAndWorksOnceItIsGone() throws Exception {
-        create(ONE);
-        world.driver.onClose = _ -> LifeCycleTest.await(letGo);
-
-        assertFails(() -> world.bus.close(), Errno.ETIMEDOUT, "gpu0");
-
-        letGo.countDown();
-        awaitGone(ONE);
-        world.bus.close();
-        assertThat(card.vram.isZero(0, 16)).isTrue();
     }
 }

@@ -5,16 +5,25 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
+import dev.mdev.api.page.PfnRange;
 import dev.mdev.core.capacity.PoolExtent;
 import dev.mdev.core.device.Parent;
 import dev.mdev.core.device.ScrubReport;
 import dev.mdev.core.engine.ScriptedDriver;
+import dev.mdev.core.engine.kvm.mm.FileMapping;
+import dev.mdev.core.engine.kvm.mm.MemfdMemory;
 import dev.mdev.core.hostmm.HostMemory;
+import dev.mdev.core.hostmm.MemoryBackend;
 import dev.mdev.core.hostmm.OffHeapBackend;
 import dev.mdev.core.store.CrashPlan;
+import dev.mdev.core.sys.FileFacts;
+import dev.mdev.core.sys.Syscalls;
+import dev.mdev.gate.Deadlines;
 
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
@@ -82,6 +91,44 @@ class ScrubTest {
     }
 
     @Test
+    @EnabledOnOs(value = OS.LINUX, disabledReason = "files without names are Linux's")
+    void theMemoryOfARemovedDeviceGoesBackToTheKernel() {
+        List<FileMapping> files = new CopyOnWriteArrayList<>();
+        MemfdMemory reserved = new MemfdMemory();
+        MemoryBackend backend =
+                (name, sizeBytes) -> {
+                    FileMapping file = (FileMapping) reserved.allocate(name, sizeBytes);
+                    files.add(file);
+                    return file;
+                };
+        try (HostMemory memory = HostMemory.withHomes(backend, Long.MAX_VALUE);
+                MdevBus bus = new MdevBus(memory, Duration.ofSeconds(10), new MdevObserver() {})) {
+            bus.addDriver(new ScriptedDriver(), Map.of());
+            bus.create(ONE, ScriptedDriver.PARENT, ScriptedDriver.TYPE);
+            Parent parent = bus.parent(ScriptedDriver.PARENT);
+            assertThat(heldBytes(files)).as("before anything is written").isZero();
+            PfnRange pages = bus.find(ONE).orElseThrow().share().getFirst().extents().getFirst();
+            parent.aperture()
+                    .fill(
+                            parent.aperture().offsetOf(pages.firstPfn()),
+                            pages.npages() * 4096,
+                            (byte) 0x55);
+            assertThat(heldBytes(files)).isPositive();
+
+            bus.remove(ONE);
+
+            assertThat(heldBytes(files)).isZero();
+            assertThat(parent.scrubFailures()).isZero();
+        }
+    }
+
+    private static long heldBytes(List<FileMapping> files) {
+        return files.stream()
+                .mapToLong(file -> FileFacts.of(Syscalls.ofThisProcess(), file.file()).heldBytes())
+                .sum();
+    }
+
+    @Test
     void theContentOfADeviceIsGoneAndCountedBeforeTheNextDeviceGetsItsPages() {
         try (BusWorld world = new BusWorld(card).plug()) {
             world.scrubs.clear();
@@ -143,7 +190,7 @@ class ScrubTest {
         try (BusWorld world =
                 new BusWorld(new SplittableRandom(1), Duration.ofSeconds(1), card).plug()) {
             world.bus.create(ONE, "gpu0", "t150");
-            card.vram.onFill = () -> LifeCycleTest.await(letGo);
+            card.vram.onFill = () -> Deadlines.await(letGo);
 
             assertThatThrownBy(() -> world.bus.remove(ONE))
                     .isInstanceOfSatisfying(
@@ -194,7 +241,7 @@ class ScrubTest {
             card.vram.onFill =
                     () -> {
                         scrubbing.countDown();
-                        LifeCycleTest.await(goOn);
+                        Deadlines.await(goOn);
                     };
             CompletableFuture<Void> first =
                     CompletableFuture.runAsync(() -> world.bus.repair("gpu0"));

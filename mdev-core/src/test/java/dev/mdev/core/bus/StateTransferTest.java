@@ -1,16 +1,16 @@
 package dev.mdev.core.bus;
 
+import static dev.mdev.core.bus.BusWorld.assertFails;
+
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.mdev.api.Errno;
-import dev.mdev.api.MdevException;
 import dev.mdev.api.page.Page;
 import dev.mdev.core.device.DeviceHolder;
 import dev.mdev.core.device.Mdev;
 import dev.mdev.core.device.MdevAssignment;
 
-import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
@@ -45,13 +45,6 @@ class StateTransferTest {
                                 .with("t1", 1, 1, true));
         world.driver.marksPages = false;
         return world.plug();
-    }
-
-    private static void assertFails(ThrowingCallable call, Errno errno) {
-        assertThatThrownBy(call)
-                .isInstanceOfSatisfying(
-                        MdevException.class,
-                        e -> assertThat(e.errno()).as("%s", e.getMessage()).isEqualTo(errno));
     }
 
     /// A device with scattered content in scattered pages.

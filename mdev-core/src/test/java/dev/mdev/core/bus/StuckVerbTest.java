@@ -1,5 +1,7 @@
 package dev.mdev.core.bus;
 
+import static dev.mdev.core.bus.BusWorld.assertFails;
+
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -14,8 +16,8 @@ import dev.mdev.core.device.MdevAssignment;
 import dev.mdev.core.device.Parent;
 import dev.mdev.core.ledger.MdevDefinition;
 import dev.mdev.core.pci.RegionAccess;
+import dev.mdev.gate.Deadlines;
 
-import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -50,7 +52,7 @@ class StuckVerbTest {
 
     private void getStuck() {
         stuck.countDown();
-        LifeCycleTest.await(letGo);
+        Deadlines.await(letGo);
     }
 
     @AfterEach
@@ -64,16 +66,6 @@ class StuckVerbTest {
         assertThat(world.bus.unfinished()).isEmpty();
         assertThat(world.driver.devices).isEmpty();
         world.close();
-    }
-
-    private static void assertFails(ThrowingCallable call, Errno errno, String... words) {
-        assertThatThrownBy(call)
-                .isInstanceOfSatisfying(
-                        MdevException.class,
-                        e -> {
-                            assertThat(e.errno()).as("%s", e.getMessage()).isEqualTo(errno);
-                            assertThat(List.of(words)).allMatch(e.getMessage()::contains);
-                        });
     }
 
     private long freePages() {

@@ -94,6 +94,7 @@ class PoolMapTest {
                 switch (tenant) {
                     case null -> PoolExtent.Use.FREE;
                     case Tenant.Device _ -> PoolExtent.Use.DEVICE;
+                    case Tenant.Shared _ -> PoolExtent.Use.SHARED;
                     case Tenant.Scrubbing _ -> PoolExtent.Use.SCRUBBING;
                     case Tenant.Bad _ -> PoolExtent.Use.QUARANTINED;
                 };

@@ -6,7 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.Refusal;
-import dev.mdev.core.bus.LifeCycleTest;
+import dev.mdev.gate.Deadlines;
 
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -37,7 +37,7 @@ final class DeviceStepsTest {
 
     private void block() {
         inside.countDown();
-        LifeCycleTest.await(goOn);
+        Deadlines.await(goOn);
     }
 
     private Optional<Errno> access() {

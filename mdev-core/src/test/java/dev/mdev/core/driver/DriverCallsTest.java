@@ -5,7 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.Refusal;
-import dev.mdev.core.bus.LifeCycleTest;
+import dev.mdev.gate.Deadlines;
 
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -39,7 +39,7 @@ final class DriverCallsTest {
 
     private int block() {
         inside.countDown();
-        LifeCycleTest.await(goOn);
+        Deadlines.await(goOn);
         return 1;
     }
 

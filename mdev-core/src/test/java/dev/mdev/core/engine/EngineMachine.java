@@ -36,7 +36,7 @@ abstract class EngineMachine {
     static final long RAM_BYTES = 1L << 20;
     static final int VCPUS = 3;
 
-    private HostMemory memory;
+    HostMemory memory;
     ScriptedDriver driver;
     MdevBus bus;
     VirtualMachine vm;

@@ -1,6 +1,8 @@
 package dev.mdev.core.engine;
 
 import dev.mdev.api.Aperture;
+import dev.mdev.api.DeviceState;
+import dev.mdev.api.DoorbellInfo;
 import dev.mdev.api.MapDecision;
 import dev.mdev.api.MapRequest;
 import dev.mdev.api.MdevContext;
@@ -9,6 +11,7 @@ import dev.mdev.api.MdevType;
 import dev.mdev.api.ParentDevice;
 import dev.mdev.api.ParentDriver;
 import dev.mdev.api.ParentHost;
+import dev.mdev.api.PoolShare;
 import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.api.page.Page;
@@ -18,12 +21,17 @@ import dev.mdev.core.support.TestParent;
 
 import org.jspecify.annotations.Nullable;
 
+import java.io.DataInput;
+import java.io.DataOutput;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.BiConsumer;
 import java.util.function.BiFunction;
+import java.util.function.Function;
 
 /// A driver whose answers a test sets: one parent with [#POOL_PAGES] pages, devices of
 /// [#DEVICE_PAGES] pages with a lazy BAR 0 and a trapped BAR 2 of one page.
@@ -52,8 +60,16 @@ public final class ScriptedDriver implements ParentDriver {
     /// What the lazy area declares ([RegionArea#aheadPages]); to be set before a device is made.
     public volatile int aheadPages;
 
-    /// What each device does when it is reset, besides counting.
-    public volatile Runnable onReset = () -> {};
+    /// The doorbells of each device; to be set before a device is made.
+    public volatile List<DoorbellInfo> doorbells = List.of();
+
+    /// What each device does when a doorbell rings, besides counting.
+    public volatile Function<Device, DoorbellInfo.Answer> onRing =
+            device -> DoorbellInfo.Answer.DONE;
+
+    /// What each device does in the callbacks after which its grants mean something else: `reset`,
+    /// `restore`, `shareMoved`, `released` by its holder, and `close`.
+    public volatile BiConsumer<Device, String> onChange = (device, callback) -> {};
 
     public final List<Device> devices = new CopyOnWriteArrayList<>();
     public @Nullable Aperture aperture;
@@ -79,12 +95,13 @@ public final class ScriptedDriver implements ParentDriver {
         return Objects.requireNonNull(aperture);
     }
 
-    /// One device; records the requests to it.
-    public final class Device implements MdevDevice {
+    /// One device; records the requests to it. It has no state outside its pages.
+    public final class Device implements MdevDevice, DeviceState {
         public final MdevContext context;
         public final List<MapRequest> requests = new CopyOnWriteArrayList<>();
         public final List<String> registerAccesses = new CopyOnWriteArrayList<>();
         public final AtomicInteger resets = new AtomicInteger();
+        public final AtomicInteger rings = new AtomicInteger();
         public volatile boolean closed;
         public volatile @Nullable RuntimeException registerFailure;
         private final List<Long> registers = new ArrayList<>();
@@ -115,6 +132,17 @@ public final class ScriptedDriver implements ParentDriver {
         }
 
         @Override
+        public List<DoorbellInfo> doorbells() {
+            return doorbells;
+        }
+
+        @Override
+        public DoorbellInfo.Answer rung(int doorbell) {
+            rings.incrementAndGet();
+            return onRing.apply(this);
+        }
+
+        @Override
         public MapDecision validateMapRequest(MapRequest request) {
             requests.add(request);
             return answer.apply(this, request);
@@ -140,14 +168,45 @@ public final class ScriptedDriver implements ParentDriver {
         }
 
         @Override
+        public Optional<DeviceState> state() {
+            return Optional.of(this);
+        }
+
+        @Override
+        public void save(DataOutput out) {}
+
+        @Override
+        public void restore(int version, DataInput in) {
+            onChange.accept(this, "restore");
+        }
+
+        @Override
+        public boolean isMovable() {
+            return true;
+        }
+
+        @Override
+        public void shareMoved(List<PoolShare> share) {
+            onChange.accept(this, "shareMoved");
+        }
+
+        @Override
+        public void assigned(boolean held) {
+            if (!held) {
+                onChange.accept(this, "released");
+            }
+        }
+
+        @Override
         public void reset() {
             resets.incrementAndGet();
-            onReset.run();
+            onChange.accept(this, "reset");
         }
 
         @Override
         public void close() {
             closed = true;
+            onChange.accept(this, "close");
         }
     }
 }

@@ -8,6 +8,7 @@ import dev.mdev.api.page.Access;
 import dev.mdev.api.page.PfnRange;
 import dev.mdev.api.page.Prot;
 import dev.mdev.core.support.Together;
+import dev.mdev.gate.Deadlines;
 
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -43,20 +44,12 @@ class FaultsOnOnePageTest {
                 fault -> {
                     asked.add(fault.access());
                     if (asked.size() == 1) {
-                        await(goOn);
+                        Deadlines.await(goOn);
                     }
                     return fault.access() == Access.WRITE
                             ? onWrite
                             : new Fill.Map(0, block.pfns(), Prot.READ);
                 });
-    }
-
-    private static void await(CountDownLatch latch) {
-        try {
-            latch.await();
-        } catch (InterruptedException e) {
-            throw new AssertionError(e);
-        }
     }
 
     /// A store whose answer `goOn` holds back, and a second access that waits for it.

@@ -7,6 +7,7 @@ import dev.mdev.api.page.Page;
 import dev.mdev.api.page.PfnRange;
 import dev.mdev.api.page.Prot;
 import dev.mdev.core.support.Together;
+import dev.mdev.gate.Deadlines;
 
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -14,7 +15,6 @@ import org.junit.jupiter.api.Timeout;
 
 import java.time.Duration;
 import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /// The host's own copies go by the books, not by the engine: who takes pages away waits for them as
@@ -72,12 +72,12 @@ class HostCopiesTest {
                                                 true,
                                                 (memory, offset) -> {
                                                     copying.countDown();
-                                                    await(goOn);
+                                                    Deadlines.await(goOn);
                                                     copied.set(true);
                                                 }))
                                 .isNull(),
                 () -> {
-                    await(copying);
+                    Deadlines.await(copying);
                     Thread taker =
                             Thread.ofPlatform()
                                     .daemon()
@@ -85,7 +85,7 @@ class HostCopiesTest {
                                         takeAway.run();
                                         copiedAtReturn.set(copied.get());
                                     });
-                    await(entriesGone);
+                    Deadlines.await(entriesGone);
                     // From here on there is nothing left to do but to wait for the copy.
                     Together.await("the taker waits or is done", () -> isWaitingOrDone(taker));
                     goOn.countDown();
@@ -101,13 +101,5 @@ class HostCopiesTest {
             case BLOCKED, WAITING, TIMED_WAITING, TERMINATED -> true;
             case NEW, RUNNABLE -> false;
         };
-    }
-
-    private static void await(CountDownLatch latch) {
-        try {
-            assertThat(latch.await(PATIENCE.toSeconds(), TimeUnit.SECONDS)).isTrue();
-        } catch (InterruptedException e) {
-            throw new AssertionError(e);
-        }
     }
 }

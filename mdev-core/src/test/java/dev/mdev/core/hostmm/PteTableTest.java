@@ -41,6 +41,8 @@ class PteTableTest {
                         long next = table.skipAbsent(from, end);
                         assertThat(next).isBetween(from, end);
                         assertThat(entries.subMap(from, next)).as("skipped").isEmpty();
+                        assertThat(table.presentIn(from, end))
+                                .isEqualTo(entries.subMap(from, end).size());
                     }
                 });
     }

@@ -13,6 +13,7 @@ import dev.mdev.core.bus.MdevBus;
 import dev.mdev.core.bus.MdevObserver;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.hostmm.OffHeapBackend;
+import dev.mdev.core.support.Together;
 
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -147,6 +148,90 @@ class DriverLoaderTest {
                 .filteredOn(report -> report.source().equals(jar))
                 .singleElement()
                 .satisfies(report -> assertThat(report.trouble().orElseThrow()).contains(words));
+    }
+
+    @Test
+    void aJarThatComesLaterIsLoadedAndTheOthersStayAsTheyAre() throws IOException {
+        jars.jar("a.jar", "Good", "good", "", DriverJars.goodProbe("gpu0"));
+        Files.writeString(folder.resolve("b.jar"), "half a");
+        jars.pack("e.jar", Files.createDirectories(sources.resolve("none")), "no.such.Driver");
+        loader.addAll(target);
+
+        jars.jar("e.jar", "Mended", "mended", "", DriverJars.goodProbe("gpu3"));
+        jars.jar("b.jar", "Whole", "whole", "", DriverJars.goodProbe("gpu1"));
+        jars.jar("c.jar", "Late", "late", "", DriverJars.goodProbe("gpu2"));
+        Files.writeString(folder.resolve("d.jar"), "not a jar");
+        List<DriverReport> reports = loader.addAll(target);
+
+        assertThat(reports)
+                .extracting(DriverReport::source)
+                .containsExactly("a.jar", "b.jar", "c.jar", "d.jar", "e.jar");
+        assertThat(reports).filteredOn(report -> report.trouble().isEmpty()).hasSize(4);
+        assertTrouble(reports, "d.jar", "not a driver jar");
+        assertThat(bus.parents())
+                .extracting(p -> p.name())
+                .containsExactly("gpu0", "gpu1", "gpu2", "gpu3");
+    }
+
+    @Test
+    void aJarThatChangesOrLeavesIsToldAndItsDriverStays() throws IOException {
+        jars.jar("a.jar", "Good", "good", "", DriverJars.goodProbe("gpu0"));
+        jars.jar("b.jar", "Gone", "gone", "", DriverJars.goodProbe("gpu1"));
+        jars.jar("c.jar", "Fails", "fails", "", "throw new IllegalStateException(\"mine\");");
+        loader.addAll(target);
+
+        // A file of its own, as a package manager replaces one.
+        Files.delete(folder.resolve("a.jar"));
+        jars.jar("a.jar", "Newer", "newer", "", DriverJars.goodProbe("gpu9"));
+        Files.delete(folder.resolve("b.jar"));
+        jars.jar("d.jar", "Moved", "gone", "", DriverJars.goodProbe("gpu8"));
+        List<DriverReport> reports = loader.addAll(target);
+
+        assertTrouble(reports, "a.jar", "a.jar changed after it was loaded");
+        assertTrouble(reports, "b.jar", "not in the folder any more");
+        assertTrouble(reports, "c.jar", "mine");
+        assertTrouble(reports, "d.jar", "already loaded, from b.jar");
+        assertThat(reports.getFirst().parents()).containsExactly("gpu0");
+        assertThat(bus.parents()).extracting(p -> p.name()).containsExactly("gpu0", "gpu1");
+    }
+
+    /// It finds its device when it looks again, without being loaded again.
+    @Test
+    void aDriverThatFoundNoDeviceIsNotLoadedTwice() throws IOException {
+        String body =
+                "if (++looks == 1) { throw new IllegalStateException(\"no card\"); } "
+                        + DriverJars.goodProbe("gpu0");
+        jars.jar("a.jar", "Late", "late", "int looks;", body);
+        assertTrouble(loader.addAll(target), "a.jar", "no card");
+
+        assertTrouble(loader.addAll(target), "a.jar", "no card");
+        bus.rescanDriver("late");
+
+        assertThat(bus.parents()).extracting(p -> p.name()).containsExactly("gpu0");
+    }
+
+    @Test
+    void codeThatReturnsLateIsNotRunAgainAndItsSuccessIsTold() throws Exception {
+        jars.jar(
+                "a.jar",
+                "Waits",
+                "waits",
+                "",
+                "while (System.getProperty(\"mdev.test.go\") == null) Thread.onSpinWait(); "
+                        + DriverJars.goodProbe("gpu0"));
+        try (DriverLoader hasty =
+                new DriverLoader(folder, getClass().getClassLoader(), Duration.ofMillis(200))) {
+            assertTrouble(hasty.addAll(target), "a.jar", "has not returned");
+            assertTrouble(hasty.addAll(target), "a.jar", "has not returned");
+
+            System.setProperty("mdev.test.go", "yes");
+
+            Together.await(
+                    "the code returns", () -> hasty.addAll(target).getFirst().trouble().isEmpty());
+            assertThat(bus.parents()).extracting(p -> p.name()).containsExactly("gpu0");
+        } finally {
+            System.clearProperty("mdev.test.go");
+        }
     }
 
     @Test

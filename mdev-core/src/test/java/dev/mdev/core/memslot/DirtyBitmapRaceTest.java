@@ -6,6 +6,7 @@ import dev.mdev.core.memslot.PlantedBitmap.Mistake;
 import dev.mdev.core.memslot.PlantedBitmap.Place;
 import dev.mdev.core.support.Together;
 import dev.mdev.core.sync.Interleavings;
+import dev.mdev.gate.Deadlines;
 
 import org.jetbrains.lincheck.datastructures.Operation;
 import org.junit.jupiter.api.Tag;
@@ -17,7 +18,6 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /// Searches the interleavings of writers, which write a page and set its bit, and one collector,
@@ -126,17 +126,17 @@ class DirtyBitmapRaceTest {
                             boolean ofHarvester = Thread.currentThread().equals(harvester);
                             if (ofHarvester && place == Place.WORD_READ) {
                                 wordRead.countDown();
-                                await(bitSet);
+                                Deadlines.await(bitSet);
                             } else if (!ofHarvester && place == Place.LIVE_LOADED) {
                                 halfKnown.countDown();
-                                await(wordRead);
+                                Deadlines.await(wordRead);
                             } else if (!ofHarvester && place == Place.BIT_SET) {
                                 bitSet.countDown();
-                                await(exchangedTwice);
+                                Deadlines.await(exchangedTwice);
                             }
                         });
         Thread setter = Thread.ofPlatform().daemon().start(() -> bitmap.set(0));
-        await(halfKnown);
+        Deadlines.await(halfKnown);
         bitmap.set(1);
         assertThat(bitmap.harvest()).isEqualTo(2);
         bitmap.set(1);
@@ -148,14 +148,6 @@ class DirtyBitmapRaceTest {
             throw new AssertionError(e);
         }
         return bitmap.harvest();
-    }
-
-    private static void await(CountDownLatch latch) {
-        try {
-            assertThat(latch.await(Together.LIMIT.toSeconds(), TimeUnit.SECONDS)).isTrue();
-        } catch (InterruptedException e) {
-            throw new AssertionError(e);
-        }
     }
 
     /// Lets two threads write a page each while one collects.

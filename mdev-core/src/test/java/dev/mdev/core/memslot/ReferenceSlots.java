@@ -145,13 +145,13 @@ final class ReferenceSlots {
         boolean moves = old != null && takesPlace;
         boolean logs = (region.flags() & SlotFlags.LOG_DIRTY_PAGES) != 0;
         boolean hasBitmap = old != null && old.dirty != null;
-        if (logs && !hasBitmap && bitmapPolicy != '-' && npages > MAX_BITMAP_PAGES) {
-            swap(asId, moves ? 2 : 0);
-            return Errno.ENOMEM;
-        }
         if (takesPlace && gfn + npages - 1 > config.maxGfn()) {
             swap(asId, moves ? 2 : 0);
             return Errno.EINVAL;
+        }
+        if (logs && !hasBitmap && bitmapPolicy != '-' && npages > MAX_BITMAP_PAGES) {
+            swap(asId, moves ? 2 : 0);
+            return Errno.ENOMEM;
         }
         if (refusal != null) {
             swap(asId, moves ? 2 : 0);

@@ -10,6 +10,7 @@ import dev.mdev.core.engine.GuestAccess.Span;
 import dev.mdev.core.engine.VcpuExit;
 import dev.mdev.core.engine.software.SoftwareEngine;
 import dev.mdev.core.engine.software.SoftwareGuest;
+import dev.mdev.core.engine.software.SoftwareOptions;
 import dev.mdev.core.engine.software.SoftwareVcpu;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.hostmm.OffHeapBackend;
@@ -30,8 +31,12 @@ final class MmuMachine implements AutoCloseable {
     final SoftwareVcpu vcpu;
 
     MmuMachine(SlotConfig config) {
+        this(config, SoftwareOptions.DEFAULT);
+    }
+
+    MmuMachine(SlotConfig config, SoftwareOptions options) {
         slots = new AddressSpaces(config);
-        guest = new SoftwareEngine(Deadlines.HANG).createGuest(slots, memory);
+        guest = new SoftwareEngine(Deadlines.HANG, options).createGuest(slots, memory);
         vcpu = guest.createVcpu(0);
     }
 

@@ -134,7 +134,14 @@ class OvertakenFaultTest {
     void absentMemoryIsForgottenBeforeTheRememberedGenerationsComeAgain() {
         Stage2Roots roots = new Stage2Roots(SlotConfig.x86());
         Stage2Table root = roots.of(machine.vcpu.memslots());
-        MmuSlotListener listener = new MmuSlotListener(roots, new WriteTracking(), false, 2);
+        WriteTracking tracking = new WriteTracking();
+        MmuSlotListener listener =
+                new MmuSlotListener(
+                        roots,
+                        tracking,
+                        new MappingLevel(machine.guest.hostMm(), tracking),
+                        MmuRules.DEFAULT,
+                        2);
         roots.lock.lock();
         try {
             root.installLocked(Stage2Table.LEVEL_4K, 5, Stage2Entry.mmio(2));

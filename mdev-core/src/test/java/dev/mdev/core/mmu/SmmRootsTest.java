@@ -242,6 +242,6 @@ class SmmRootsTest {
     }
 
     private static void switchTo(MmuMachine machine, boolean inSmm) {
-        machine.vcpu.memslots().setInSmm(inSmm);
+        machine.vcpu.smm().set(inSmm);
     }
 }

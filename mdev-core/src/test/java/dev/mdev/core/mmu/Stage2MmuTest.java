@@ -262,7 +262,7 @@ class Stage2MmuTest {
         machine.slot(0, LOG, 0, 4 * Page.SIZE, ram.range().startHva());
         collectDirty();
         List<String> told = new ArrayList<>();
-        mmu.tracking().addTracker((gpa, width) -> told.add(gpa + "/" + width));
+        mmu.tracking().addTracker((gpa, width, _) -> told.add(gpa + "/" + width));
         machine.store(Page.SIZE, 1);
 
         mmu.watchWrites(slot(0), 1);

@@ -24,7 +24,7 @@ class WriteTrackingTest {
 
     WriteTrackingTest() {
         createSlot();
-        mmu.tracking().addTracker((gpa, width) -> told.add(gpa));
+        mmu.tracking().addTracker((gpa, _, _) -> told.add(gpa));
     }
 
     @AfterEach

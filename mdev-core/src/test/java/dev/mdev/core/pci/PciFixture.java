@@ -43,7 +43,12 @@ final class PciFixture {
     PciFixture(PciOptions options) {
         PciProfile profile =
                 new PciProfile(
-                        IDENTITY, IRQS, options, REGIONS, BarLayout.of(REGIONS, IRQS, options));
+                        IDENTITY,
+                        IRQS,
+                        options,
+                        REGIONS,
+                        BarLayout.of(REGIONS, IRQS, options),
+                        List.of());
         function = new FunctionInterrupts(IRQS, options.express(), interrupts::add);
         config = new PciConfigSpace(profile, function, GPA_LIMIT);
     }

@@ -178,6 +178,68 @@ class FlatViewTest {
     }
 
     @Test
+    void whatLiesInARomIsReadOnly() {
+        MemoryRegion rom = MemoryRegion.rom(topology, "rom", HvaRange.ofPages(0x10_0000, 4));
+        topology.edit(edit -> edit.add(rom, ram("inside", 1), 0x1000, 0));
+        place(rom, 0, 0);
+
+        assertThat(view())
+                .containsExactly(
+                        "[0x0, 0xfff] rom+0x0 ro",
+                        "[0x1000, 0x1fff] inside+0x0 ro",
+                        "[0x2000, 0x3fff] rom+0x2000 ro");
+        assertThat(space.view().ranges()).noneMatch(FlatRange::isWritable);
+    }
+
+    @Test
+    void aRootThatIsInAContainerTooAppearsAtItsOffsetThere() {
+        MemoryRegion bus = MemoryRegion.container(topology, "bus", 0x10_0000);
+        topology.edit(edit -> {
+            edit.add(bus, mmio("device", 0x1000), 0x2000, 0);
+            edit.add(root, bus, 0xe000_0000L, 0);
+        });
+        TopologySpace other = topology.attach("bus", bus, new Recorder());
+
+        assertThat(other.view()).isEqualTo(space.view());
+        assertThat(other.view().ranges().getFirst().firstGpa()).isEqualTo(0xe000_2000L);
+        topology.edit(edit -> edit.setOffset(bus, -0x2800L));
+        assertThat(other.view().toString())
+                .as("cut at the end of 64 bits")
+                .isEqualTo("[[0xfffffffffffff800, 0xffffffffffffffff] device+0x0]");
+    }
+
+    @Test
+    void regionsHave0To2To64Bytes() {
+        place(mmio("nothing", 0), 0x1000, 5);
+        place(MemoryRegion.alias("none", ram("ram", 1), 0, 0), 0x1000, 5);
+        place(MemoryRegion.alias("of nothing", mmio("empty", 0), 0, 0x1000), 0x1000, 5);
+        assertThat(view()).isEmpty();
+
+        MemoryRegion all = MemoryRegion.mmio(topology, "all", RegionSize.WHOLE_SPACE);
+        place(MemoryRegion.alias("shifted", all, 0x10, RegionSize.WHOLE_SPACE), 0, 0);
+        assertThat(view()).containsExactly("[0x0, 0xffffffffffffffef] all+0x10");
+        place(all, 0, -1);
+        assertThat(view())
+                .containsExactly(
+                        "[0x0, 0xffffffffffffffef] all+0x10",
+                        "[0xfffffffffffffff0, 0xffffffffffffffff] all+0xfffffffffffffff0");
+    }
+
+    @Test
+    void partsThatAreKeptApartDoNotBecomeOne() {
+        MemoryRegion ram = ram("ram", 8);
+        MemoryRegion low = MemoryRegion.alias("low", ram, 0, 0x3000);
+        place(low, 0, 0);
+        place(MemoryRegion.alias("high", ram, 0x3000, 0x5000), 0x3000, 0);
+        assertThat(view()).containsExactly("[0x0, 0x7fff] ram+0x0");
+
+        topology.edit(edit -> edit.setMergeable(low, false));
+
+        assertThat(view())
+                .containsExactly("[0x0, 0x2fff] ram+0x0 apart", "[0x3000, 0x7fff] ram+0x3000");
+    }
+
+    @Test
     void nothingIsFoundInAHole() {
         place(ram("ram", 1), 0x2000, 0);
         assertThat(space.view().find(0x1fff)).isEmpty();

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.tuple;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
+import dev.mdev.core.addr.GfnRange;
 import dev.mdev.core.addr.HvaRange;
 import dev.mdev.core.memslot.DirtyBitmap;
 import dev.mdev.core.memslot.Memslot;
@@ -151,6 +152,38 @@ class MemslotListenerTest {
         place(ram("elsewhere", HVA + 0x10000, 2), 0x4000, 0);
         assertThat(listener.slots()).hasSize(2);
         assertThat(slotAt(3).npages()).isEqualTo(4);
+    }
+
+    @Test
+    void aPartThatIsKeptApartLeavesItsNeighboursAlone() {
+        MemoryRegion ram = ram("ram", HVA, 8);
+        MemoryRegion window = MemoryRegion.alias("window", ram, 0x2000, 0x1000);
+        topology.edit(edit -> edit.setMergeable(window, false));
+        place(MemoryRegion.alias("low", ram, 0, 0x2000), 0, 0);
+        place(MemoryRegion.alias("high", ram, 0x3000, 0x5000), 0x3000, 0);
+        bench.verbs();
+
+        place(window, 0x2000, 0);
+        topology.edit(edit -> edit.setEnabled(window, false));
+
+        assertThat(bench.verbs()).containsExactly("create", "delete");
+        assertThat(bench.holds).isZero();
+    }
+
+    @Test
+    void theFramesThatSlotsWillLeaveAreKnownBefore() {
+        MemoryRegion a = ram("a", HVA, 4);
+        place(a, 0x10000, 0);
+        place(ram("b", HVA + 0x100000, 4), 0x20000, 0);
+        MemoryRegion hole = MemoryRegion.mmio(topology, "hole", 0x10);
+        TopologySpace space = topology.attach("again", root, _ -> {});
+
+        FlatView moved = topology.preview(space, edit -> edit.setOffset(a, 0x14000));
+        FlatView cut = topology.preview(space, edit -> edit.add(root, hole, 0x21000, 1));
+
+        assertThat(listener.leaving(space.view())).isEmpty();
+        assertThat(listener.leaving(moved)).containsExactly(new GfnRange(0x10, 4));
+        assertThat(listener.leaving(cut)).containsExactly(new GfnRange(0x20, 4));
     }
 
     @Test

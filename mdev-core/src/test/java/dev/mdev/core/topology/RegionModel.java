@@ -25,6 +25,7 @@ final class RegionModel {
         long placed;
         boolean enabled = true;
         boolean readonly;
+        boolean mergeable = true;
         boolean romMode = true;
         long aliasOffsetBytes;
         Set<DirtyClient> log = EnumSet.noneOf(DirtyClient.class);
@@ -36,7 +37,28 @@ final class RegionModel {
     }
 
     /// What answers an address.
-    record Hit(Node node, long offsetBytes, boolean readonly, Set<DirtyClient> log) {}
+    ///
+    /// @param way the regions that it is seen through
+    record Hit(Node node, long offsetBytes, Way way, Set<DirtyClient> log) {}
+
+    /// Regions on the way from a root, and what they agree on.
+    record Way(List<Node> nodes, boolean readonly, boolean mergeable) {
+        static final Way START = new Way(List.of(), false, true);
+
+        Way through(Node node) {
+            List<Node> longer = new ArrayList<>(nodes);
+            longer.add(node);
+            return new Way(
+                    longer,
+                    readonly || node.readonly || node.region.kind() instanceof RegionKind.Rom,
+                    mergeable && node.mergeable);
+        }
+
+        /// Whether a page may consist of parts that are seen these ways.
+        boolean joins(Way other) {
+            return equals(other) || (mergeable && other.mergeable);
+        }
+    }
 
     Node add(MemoryRegion region, @Nullable Node target) {
         Node node = new Node(region, target);
@@ -61,6 +83,7 @@ final class RegionModel {
             long placed = node.placed;
             boolean enabled = node.enabled;
             boolean readonly = node.readonly;
+            boolean mergeable = node.mergeable;
             boolean romMode = node.romMode;
             long aliasOffsetBytes = node.aliasOffsetBytes;
             Set<DirtyClient> log = copy(node.log);
@@ -71,6 +94,7 @@ final class RegionModel {
                 node.placed = placed;
                 node.enabled = enabled;
                 node.readonly = readonly;
+                node.mergeable = mergeable;
                 node.romMode = romMode;
                 node.aliasOffsetBytes = aliasOffsetBytes;
                 node.log = log;
@@ -85,18 +109,20 @@ final class RegionModel {
     }
 
     @Nullable Hit resolve(Node root, long gpa) {
-        return resolve(root, gpa, false);
+        // A root that is in a container as well is at its offset there.
+        return resolve(root, root.parent == null ? gpa : gpa - root.offsetBytes, Way.START);
     }
 
-    private @Nullable Hit resolve(Node node, long offsetBytes, boolean readonlyAbove) {
+    private @Nullable Hit resolve(Node node, long offsetBytes, Way above) {
         if (!node.enabled
+                || node.region.size().empty()
                 || offsetBytes < 0
                 || Long.compareUnsigned(offsetBytes, node.region.lastOffsetBytes()) > 0) {
             return null;
         }
-        boolean readonly = readonlyAbove || node.readonly;
+        Way way = above.through(node);
         if (node.target != null) {
-            return resolve(node.target, offsetBytes + node.aliasOffsetBytes, readonly);
+            return resolve(node.target, offsetBytes + node.aliasOffsetBytes, way);
         }
         List<Node> children =
                 nodes.stream()
@@ -106,16 +132,16 @@ final class RegionModel {
                                         .thenComparingLong(child -> -child.placed))
                         .toList();
         for (Node child : children) {
-            Hit hit = resolve(child, offsetBytes - child.offsetBytes, readonly);
+            Hit hit = resolve(child, offsetBytes - child.offsetBytes, way);
             if (hit != null) {
                 return hit;
             }
         }
         return switch (node.region.kind()) {
             case RegionKind.Container _, RegionKind.Alias _ -> null;
-            case RegionKind.Mmio _ -> new Hit(node, offsetBytes, readonly, Set.of());
-            case RegionKind.Ram _, RegionKind.Rom _, RegionKind.RomDevice _ ->
-                    new Hit(node, offsetBytes, readonly, clients(node));
+            case RegionKind.Mmio _ -> new Hit(node, offsetBytes, way, Set.of());
+            case RegionKind.Ram _, RegionKind.Smram _, RegionKind.Rom _, RegionKind.RomDevice _ ->
+                    new Hit(node, offsetBytes, way, clients(node));
         };
     }
 

@@ -7,13 +7,17 @@ import dev.mdev.api.MdevException;
 import dev.mdev.core.addr.HvaRange;
 import dev.mdev.core.memslot.Memslot;
 import dev.mdev.core.memslot.SlotFlags;
+import dev.mdev.core.memslot.UserMemoryRegion;
 import dev.mdev.core.topology.RegionModel.Hit;
 import dev.mdev.core.topology.RegionModel.Node;
+import dev.mdev.core.topology.RegionModel.Way;
 
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.SplittableRandom;
 
 /// A small random topology with two address spaces, its model, and the slots that follow it.
@@ -40,6 +44,7 @@ final class TopologyWorld {
     private final List<Recorder> recorders = new ArrayList<>();
     private final List<TopologySpace> spaces = new ArrayList<>();
     private final List<MemslotListener> listeners = new ArrayList<>();
+    private final List<List<Memslot>> known = new ArrayList<>(List.of(List.of(), List.of()));
     private Backing[][] before = nothing();
     private Backing[][] after = nothing();
 
@@ -73,6 +78,8 @@ final class TopologyWorld {
                 }
                 after = resolveAll();
             });
+            checkUntouched(0);
+            checkUntouched(1);
         } catch (MdevException refusal) {
             // Only the model's own slot limit may refuse here.
             assertThat(refusal.errno()).isEqualTo(Errno.ENOSPC);
@@ -159,7 +166,7 @@ final class TopologyWorld {
 
     private void editOnce(TopologyEdit edit) {
         Node node = pick(model.nodes);
-        switch (random.nextInt(9)) {
+        switch (random.nextInt(10)) {
             case 0, 1 -> addOrRemove(edit, node);
             case 2, 3 -> move(edit, node);
             case 4 -> {
@@ -175,6 +182,10 @@ final class TopologyWorld {
                 boolean on = random.nextBoolean();
                 set(node.log, DirtyClient.DISPLAY, on);
                 edit.setLog(node.region, DirtyClient.DISPLAY, on);
+            }
+            case 8 -> {
+                node.mergeable = random.nextInt(3) > 0;
+                edit.setMergeable(node.region, node.mergeable);
             }
             default -> {
                 boolean on = random.nextInt(3) == 0;
@@ -252,7 +263,7 @@ final class TopologyWorld {
         for (int asId = 0; asId < 2; asId++) {
             FlatView view = spaces.get(asId).view();
             checkView(roots.get(asId), view);
-            assertThat(recorders.get(asId).ranges()).containsExactlyElementsOf(view.ranges());
+            assertThat(recorders.get(asId).view()).isEqualTo(view);
             checkSlots(asId);
         }
         assertThat(bench.held).isFalse();
@@ -270,8 +281,10 @@ final class TopologyWorld {
                     new Hit(
                             hit.node(),
                             range.offsetBytes() + (gpa - range.firstGpa()),
-                            range.readonly(),
+                            hit.way(),
                             range.logClients());
+            assertThat(range.readonly()).as("gpa=0x%x", gpa).isEqualTo(hit.way().readonly());
+            assertThat(range.mergeable()).as("gpa=0x%x", gpa).isEqualTo(hit.way().mergeable());
             assertThat(range.region()).as("gpa=0x%x", gpa).isSameAs(hit.node().region);
             assertThat(found).as("gpa=0x%x", gpa).isEqualTo(hit);
         }
@@ -281,6 +294,24 @@ final class TopologyWorld {
             assertThat(left.lastGpa()).isLessThan(right.firstGpa());
             assertThat(left.joins(right)).isFalse();
         }
+    }
+
+    /// A slot that is wanted before and after was not touched: its object is the same.
+    private void checkUntouched(int asId) {
+        Map<UserMemoryRegion, Memslot> now = new HashMap<>();
+        bench.slots.active(asId).forEach(slot -> now.put(placeOf(slot), slot));
+        for (Memslot slot : known.get(asId)) {
+            Memslot same = now.get(placeOf(slot));
+            if (same != null && same.flags() == slot.flags()) {
+                assertThat(same).isSameAs(slot);
+            }
+        }
+        known.set(asId, List.copyOf(now.values()));
+    }
+
+    private static UserMemoryRegion placeOf(Memslot slot) {
+        UserMemoryRegion region = slot.region();
+        return new UserMemoryRegion(0, 0, region.gpa(), region.sizeBytes(), region.hva());
     }
 
     private void checkSlots(int asId) {
@@ -336,12 +367,17 @@ final class TopologyWorld {
     /// The memory behind a page, if all of the page is one run of it.
     private Backing resolvePage(Node root, int page) {
         Backing[] grains = new Backing[PAGE / GRAIN];
+        Way way = null;
         for (int grain = 0; grain < grains.length; grain++) {
             Hit hit = model.resolve(root, (long) page * PAGE + (long) grain * GRAIN);
             Backing backing = hit == null ? Backing.NONE : backingOf(hit);
-            if (backing.equals(Backing.NONE)) {
+            if (backing.equals(Backing.NONE) || hit == null) {
                 return Backing.NONE;
             }
+            if (way != null && !way.joins(hit.way())) {
+                return Backing.NONE;
+            }
+            way = hit.way();
             grains[grain] = new Backing(backing.hva - (long) grain * GRAIN, backing.flags);
         }
         return Arrays.stream(grains).allMatch(grains[0]::equals) ? grains[0] : Backing.NONE;
@@ -353,8 +389,9 @@ final class TopologyWorld {
         switch (hit.node().region.kind()) {
             case RegionKind.Ram(HvaRange host) -> {
                 hva = host.startHva();
-                writable = !hit.readonly();
+                writable = !hit.way().readonly();
             }
+            case RegionKind.Smram _ -> throw new AssertionError("not in this world");
             case RegionKind.Rom(HvaRange host) -> hva = host.startHva();
             case RegionKind.RomDevice(HvaRange host) -> {
                 if (!hit.node().romMode) {

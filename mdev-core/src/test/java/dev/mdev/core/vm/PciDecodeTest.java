@@ -28,6 +28,8 @@ import java.util.concurrent.CompletableFuture;
 /// The places of a device's BARs for a guest, and their content.
 @Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class PciDecodeTest {
+    private static final MachineAddresses ADDRESSES = new MachineAddresses(52);
+    private static final long ECAM_GPA = ADDRESSES.ecamGpa();
     private static final long ELSEWHERE = 1L << 39;
     private static final int LATE_ACCESSES = 2000;
     private static final AttachOptions BARE =
@@ -81,13 +83,13 @@ class PciDecodeTest {
         AttachedDevice device = machine.attach();
 
         assertThat(device.address()).isEqualTo("00:01.0");
-        assertThat(device.configGpa()).isEqualTo(MachineSpec.ECAM_GPA + (1 << 15));
+        assertThat(device.configGpa()).isEqualTo(ECAM_GPA + (1 << 15));
         assertThat(machine.load(device.configGpa(), 4)).isEqualTo(0x11e9_1234L);
         assertThat(machine.load(device.configGpa() + 8, 4)).isEqualTo(0x0380_0002L);
         assertThat(machine.load(device.configGpa() + 3, 1)).isEqualTo(0x11);
         assertThat(machine.load(device.configGpa() + 0x2c, 8) & 0xffff_ffffL)
                 .isEqualTo(0x1100_1af4L);
-        assertThat(machine.load(MachineSpec.ECAM_GPA, 4)).isEqualTo(0xffff_ffffL);
+        assertThat(machine.load(ECAM_GPA, 4)).isEqualTo(0xffff_ffffL);
         assertThat(machine.load(device.configGpa() + (1 << 12), 4)).isEqualTo(0xffff_ffffL);
         assertThat(machine.load(device.configGpa() + 0x100, 4)).isEqualTo(0xffff_ffffL);
         assertThat(machine.load(device.configGpa() + 0xfd, 8)).isEqualTo(0xffff_ffff_ff00_0000L);
@@ -98,7 +100,7 @@ class PciDecodeTest {
         AttachedDevice device = machine.attach();
 
         assertThat(device.config().read(COMMAND, 2)).isEqualTo(MEMORY | MASTER);
-        assertThat(device.barGpa(0)).contains(MachineSpec.BAR_WINDOW_GPA);
+        assertThat(device.barGpa(0)).contains(ADDRESSES.barWindowGpa());
         assertThat(device.barGpas().keySet()).containsExactly(0, 2, 4);
         assertThat(device.mappingFailure()).isEmpty();
     }
@@ -275,7 +277,7 @@ class PciDecodeTest {
         assertThat(machine.device(0).memoryLong(0)).isZero();
         assertThat(machine.deviceSlots()).isEmpty();
 
-        machine.store(device.configGpa() + 0x10, 8, MachineSpec.ECAM_GPA);
+        machine.store(device.configGpa() + 0x10, 8, ECAM_GPA);
         assertThat(machine.load(device.configGpa(), 4)).isEqualTo(0x11e9_1234L);
         assertThat(machine.deviceSlots()).isEmpty();
         machine.store(device.configGpa() + 0x10, 8, ELSEWHERE);
@@ -320,7 +322,7 @@ class PciDecodeTest {
 
         assertThat(second.holder()).isEmpty();
         assertThat(machine.vm.devices()).hasSize(1);
-        assertThat(machine.load(MachineSpec.ECAM_GPA + (2 << 15), 4)).isEqualTo(0xffff_ffffL);
+        assertThat(machine.load(ECAM_GPA + (2 << 15), 4)).isEqualTo(0xffff_ffffL);
     }
 
     @Test

@@ -1,6 +1,7 @@
 package dev.mdev.core.vm;
 
 import dev.mdev.api.Aperture;
+import dev.mdev.api.DeviceState;
 import dev.mdev.api.GuestMemory;
 import dev.mdev.api.IrqInfo;
 import dev.mdev.api.MapDecision;
@@ -21,9 +22,13 @@ import dev.mdev.core.support.TestParent;
 
 import org.jspecify.annotations.Nullable;
 
+import java.io.DataInput;
+import java.io.DataOutput;
+import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
 
 /// A driver of PCI functions that a test describes. BAR 0's pages are those of its share, whether a
@@ -82,7 +87,7 @@ final class PciDriver implements ParentDriver {
         final MdevContext context;
         final List<MapRequest> requests = new CopyOnWriteArrayList<>();
         final List<String> events = new CopyOnWriteArrayList<>();
-        final byte[] registers = new byte[1 << 16];
+        final byte[] registers = new byte[1 << 20];
         private final List<RegionInfo> itsRegions = regions;
         private final IrqInfo itsIrqs = irqs;
         private final PciOptions itsOptions = options;
@@ -92,6 +97,20 @@ final class PciDriver implements ParentDriver {
         volatile Runnable whenUnmapped = () -> {};
 
         volatile Runnable whenReset = () -> {};
+
+        /// Runs when the guest stored to a watched page.
+        volatile Runnable whenGuestWrote = () -> {};
+
+        /// Runs when a register is written.
+        volatile Runnable whenWritten = () -> {};
+
+        volatile boolean savable = true;
+
+        volatile Runnable whenStopped = () -> {};
+
+        volatile Runnable whenResumed = () -> {};
+
+        volatile Runnable whenSaved = () -> {};
 
         /// Runs when a mapping is asked for.
         volatile Runnable whenAsked = () -> {};
@@ -113,6 +132,10 @@ final class PciDriver implements ParentDriver {
             MemorySegment value = MemorySegment.ofArray(new long[1]);
             aperture().read(offsetOf(0) + offsetBytes, value);
             return value.get(java.lang.foreign.ValueLayout.JAVA_LONG, 0);
+        }
+
+        void readMemory(long offsetBytes, MemorySegment bytes) {
+            aperture().read(offsetOf(0) + offsetBytes, bytes);
         }
 
         @Override
@@ -140,7 +163,9 @@ final class PciDriver implements ParentDriver {
             requests.add(request);
             whenAsked.run();
             return MapDecision.grantPage(
-                    request, context.share("memory").pfnOf(request.page()), Prot.READ_WRITE);
+                    request,
+                    context.share("memory").pfnOf(request.page() % PAGES),
+                    Prot.READ_WRITE);
         }
 
         @Override
@@ -162,6 +187,7 @@ final class PciDriver implements ParentDriver {
         @Override
         public void write(int region, long offsetBytes, int widthBytes, long value) {
             events.add("write %d+%d/%d=%x".formatted(region, offsetBytes, widthBytes, value));
+            whenWritten.run();
             byte[] bytes = new byte[widthBytes];
             for (int i = 0; i < widthBytes; i++) {
                 bytes[i] = (byte) (value >>> (8 * i));
@@ -180,14 +206,58 @@ final class PciDriver implements ParentDriver {
         }
 
         @Override
+        public void guestWrote(long iova, int widthBytes, long value) {
+            events.add("guestWrote %x+%d=%x".formatted(iova, widthBytes, value));
+            whenGuestWrote.run();
+        }
+
+        @Override
         public void reset() {
             events.add("reset");
             whenReset.run();
         }
 
         @Override
+        public Optional<DeviceState> state() {
+            return savable ? Optional.of(new State()) : Optional.empty();
+        }
+
+        @Override
         public void close() {
             events.add("close");
+        }
+
+        /// The first registers.
+        private final class State implements DeviceState {
+            private static final int SAVED_BYTES = 4096;
+
+            @Override
+            public void stop() {
+                events.add("stop");
+                whenStopped.run();
+            }
+
+            @Override
+            public void resume() {
+                events.add("resume");
+                whenResumed.run();
+            }
+
+            @Override
+            public int version() {
+                return 1;
+            }
+
+            @Override
+            public void save(DataOutput out) throws IOException {
+                whenSaved.run();
+                out.write(registers, 0, SAVED_BYTES);
+            }
+
+            @Override
+            public void restore(int version, DataInput in) throws IOException {
+                in.readFully(registers, 0, SAVED_BYTES);
+            }
         }
     }
 }

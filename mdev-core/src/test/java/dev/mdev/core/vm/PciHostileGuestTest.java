@@ -29,6 +29,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 /// for each address which BAR was placed there last.
 @Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class PciHostileGuestTest {
+    private static final long ECAM_GPA = new MachineAddresses(52).ecamGpa();
     private static final int ROUNDS = 6;
     private static final int STEPS = 250;
 
@@ -202,8 +203,7 @@ class PciHostileGuestTest {
 
         private boolean isFixed(long gpa) {
             return gpa < PciMachine.RAM_BYTES
-                    || (gpa >= MachineSpec.ECAM_GPA
-                            && gpa < MachineSpec.ECAM_GPA + MachineSpec.ECAM_BYTES);
+                    || (gpa >= ECAM_GPA && gpa < ECAM_GPA + MachineAddresses.ECAM_BYTES);
         }
 
         private void compareOneAddress() {

@@ -3,24 +3,33 @@ package dev.mdev.core.vm;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.mdev.api.Errno;
+import dev.mdev.api.GuestMemory;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.page.Page;
 import dev.mdev.core.bus.MdevBus;
 import dev.mdev.core.bus.MdevObserver;
 import dev.mdev.core.device.Mdev;
+import dev.mdev.core.engine.Engine;
 import dev.mdev.core.engine.GuestAccess.Span;
 import dev.mdev.core.engine.software.SoftwareEngine;
+import dev.mdev.core.engine.software.SoftwareOptions;
 import dev.mdev.core.hostmm.HostMemory;
+import dev.mdev.core.hostmm.MemoryBackend;
 import dev.mdev.core.hostmm.OffHeapBackend;
+import dev.mdev.core.memslot.DirtyBitmap;
 import dev.mdev.core.memslot.Memslot;
+import dev.mdev.core.memslot.UserMemoryRegion;
 import dev.mdev.gate.Deadlines;
 
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.UUID;
 import java.util.concurrent.Executor;
 
@@ -36,8 +45,8 @@ final class PciMachine implements AutoCloseable {
     static final Executor THREADS = task -> Thread.ofPlatform().daemon().start(task);
 
     final PciDriver driver = new PciDriver();
-    final HostMemory memory = new HostMemory(new OffHeapBackend());
-    final MdevBus bus = new MdevBus(memory, PATIENCE, MdevObserver.NONE);
+    final HostMemory memory;
+    final MdevBus bus;
     final VirtualMachine vm;
 
     PciMachine() {
@@ -45,10 +54,22 @@ final class PciMachine implements AutoCloseable {
     }
 
     PciMachine(long ramBytes) {
+        this(ramBytes, SoftwareOptions.DEFAULT);
+    }
+
+    PciMachine(long ramBytes, SoftwareOptions options) {
+        this(
+                new MachineSpec("vm", ramBytes, 2),
+                new SoftwareEngine(PATIENCE, options),
+                new OffHeapBackend());
+    }
+
+    /// @param backend memory that the engine can map
+    PciMachine(MachineSpec spec, Engine engine, MemoryBackend backend) {
+        memory = new HostMemory(backend);
+        bus = new MdevBus(memory, PATIENCE, MdevObserver.NONE);
         bus.addDriver(driver, Map.of());
-        vm =
-                new VirtualMachine(
-                        new MachineSpec("vm", ramBytes, 2), new SoftwareEngine(PATIENCE), memory);
+        vm = new VirtualMachine(spec, engine, memory);
     }
 
     Mdev create() {
@@ -97,6 +118,44 @@ final class PciMachine implements AutoCloseable {
             }
         }
         return found;
+    }
+
+    /// The slot of RAM.
+    Memslot ram() {
+        return Objects.requireNonNull(vm.slots().slotOf(0));
+    }
+
+    /// Changes the flags of RAM's slot.
+    void setRamFlags(int flags) {
+        UserMemoryRegion region = ram().region();
+        vm.slots()
+                .setUserMemoryRegion(
+                        new UserMemoryRegion(
+                                0, flags, region.gpa(), region.sizeBytes(), region.hva()));
+    }
+
+    /// The pages of RAM that its log has.
+    List<Integer> dirtyPages() {
+        DirtyBitmap bitmap = Objects.requireNonNull(ram().bitmap());
+        List<Integer> pages = new ArrayList<>();
+        for (int page = 0; page < bitmap.npages(); page++) {
+            if (bitmap.test(page)) {
+                pages.add(page);
+            }
+        }
+        return pages;
+    }
+
+    /// What a device reads.
+    static long readLong(GuestMemory memory, long iova) {
+        MemorySegment value = MemorySegment.ofArray(new long[1]);
+        memory.read(iova, value);
+        return value.get(ValueLayout.JAVA_LONG, 0);
+    }
+
+    /// A device writes.
+    static void writeLong(GuestMemory memory, long iova, long value) {
+        memory.write(iova, MemorySegment.ofArray(new long[] {value}));
     }
 
     static long gpaOf(Memslot slot) {

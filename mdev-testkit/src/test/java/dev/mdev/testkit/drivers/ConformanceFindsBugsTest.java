@@ -32,7 +32,7 @@ import java.util.function.Supplier;
 /// worthless.
 @Tag("slow")
 final class ConformanceFindsBugsTest {
-    private static final int TESTS_OF_THE_SUITE = 29;
+    private static final int TESTS_OF_THE_SUITE = 31;
 
     @ParameterizedTest
     @EnumSource
@@ -66,6 +66,12 @@ final class ConformanceFindsBugsTest {
 
     @ParameterizedTest
     @EnumSource
+    void everyBugOfADoorbellIsFound(DoorbellBug bug) {
+        assertFound(bug);
+    }
+
+    @ParameterizedTest
+    @EnumSource
     void everyBugInALifeIsFound(LifeBug bug) {
         assertFound(bug);
     }
@@ -85,6 +91,19 @@ final class ConformanceFindsBugsTest {
         int ran =
                 runSuite(
                         Variant::new,
+                        InMemoryHost.Options.standard().deadline(),
+                        _ -> true,
+                        failures);
+        assertThat(failures).isEmpty();
+        assertThat(ran).isEqualTo(TESTS_OF_THE_SUITE);
+    }
+
+    @Test
+    void devicesThatShareReadOnlyPagesPass() {
+        Map<String, Throwable> failures = new TreeMap<>();
+        int ran =
+                runSuite(
+                        SharingVariant.with(SharingVariant.Device::new),
                         InMemoryHost.Options.standard().deadline(),
                         _ -> true,
                         failures);

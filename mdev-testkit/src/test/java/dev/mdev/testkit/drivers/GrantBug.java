@@ -6,6 +6,7 @@ import dev.mdev.api.MapRequest;
 import dev.mdev.api.MdevContext;
 import dev.mdev.api.MdevDevice;
 import dev.mdev.api.PoolShare;
+import dev.mdev.api.page.Caching;
 import dev.mdev.api.page.PfnRange;
 import dev.mdev.api.page.Prot;
 
@@ -45,6 +46,15 @@ enum GrantBug implements SeededBug {
     GRANTS_NO_WRITE_FOR_STORES(
             Device.with((d, request) ->
                     MapDecision.grantPage(request, d.pfnOf(request.page()), Prot.READ)),
+            "grantsKeepToTheShareTheWindowAndTheRights"),
+
+    ASKS_FOR_A_MEMORY_TYPE_THAT_THE_PAGES_LACK(
+            Device.with((d, request) ->
+                    new MapDecision.Grant(
+                                    request.page(),
+                                    new PfnRange(d.pfnOf(request.page()), 1),
+                                    Prot.READ_WRITE)
+                            .withCaching(Caching.UNCACHED)),
             "grantsKeepToTheShareTheWindowAndTheRights"),
 
     GRANTS_A_PAGE_OF_ANOTHER_DEVICE(

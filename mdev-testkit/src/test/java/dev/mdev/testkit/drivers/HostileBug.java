@@ -11,6 +11,7 @@ import dev.mdev.api.MdevException;
 import dev.mdev.api.ParentDevice;
 import dev.mdev.api.ParentHost;
 import dev.mdev.api.RegionInfo;
+import dev.mdev.api.ReportLevel;
 import dev.mdev.api.ResourcePool;
 
 import java.io.DataOutput;
@@ -45,7 +46,7 @@ enum HostileBug implements SeededBug {
                     new Variant.VariantDevice(aperture, context) {
                         @Override
                         public long read(int region, long offsetBytes, int widthBytes) {
-                            context.report("x".repeat(7_000_000));
+                            context.report(ReportLevel.WARNING, "x".repeat(7_000_000));
                             return 0;
                         }
                     }),

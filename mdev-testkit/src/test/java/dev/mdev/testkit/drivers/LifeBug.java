@@ -12,9 +12,12 @@ import dev.mdev.api.page.PfnRange;
 
 import java.io.DataOutput;
 import java.io.IOException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
 import java.util.function.Supplier;
 
 /// Bugs in how devices come, are saved, and are handed over.
@@ -39,6 +42,23 @@ enum LifeBug implements SeededBug {
                     }),
             "theNextHolderGetsADeviceLikeTheFirst",
             "can store to 0 pages"),
+
+    NEVER_COMES_TO_REST(
+            Variant.of((aperture, context) ->
+                    new Variant.VariantDevice(aperture, context) {
+                        @Override
+                        public CompletionStage<Void> quiesce() {
+                            return new CompletableFuture<>();
+                        }
+                    }),
+            "stateMovesToAnotherDevice",
+            "quiesce has not completed") {
+        // It is found when this is over.
+        @Override
+        public Duration deadline() {
+            return Duration.ofSeconds(2);
+        }
+    },
 
     KEEPS_WHAT_THE_HOST_CLEARED(
             Variant.of((aperture, context) ->

@@ -169,6 +169,31 @@ enum PageBug implements SeededBug {
             "eagerAreasAreMappedAhead",
             "not ahead"),
 
+    GRANTS_SHARED_PAGES_FOR_STORES(
+            SharingVariant.with((aperture, context) ->
+                    new SharingVariant.Device(aperture, context) {
+                        @Override
+                        MapDecision decideRom(MapRequest request) {
+                            return MapDecision.grantPage(
+                                    request, romPfn() + request.page(), Prot.READ_WRITE);
+                        }
+                    }),
+            "grantsKeepToTheShareTheWindowAndTheRights",
+            "read-only"),
+
+    STORES_TO_SHARED_PAGES(
+            SharingVariant.with((aperture, context) ->
+                    new SharingVariant.Device(aperture, context) {
+                        @Override
+                        public void write(
+                                int region, long offsetBytes, int widthBytes, long value) {
+                            super.write(region, offsetBytes, widthBytes, value);
+                            aperture.fill(aperture.offsetOf(romPfn()), 1, (byte) value);
+                        }
+                    }),
+            "pagesThatDevicesShareKeepTheirContent",
+            "all share"),
+
     PAGES_WITHOUT_REVOKING(
             Variant.of((aperture, context) ->
                     new PagingVariant(aperture, context) {

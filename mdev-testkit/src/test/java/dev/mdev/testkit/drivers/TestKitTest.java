@@ -3,8 +3,10 @@ package dev.mdev.testkit.drivers;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.mdev.api.Aperture;
 import dev.mdev.api.Errno;
 import dev.mdev.api.GuestMemory;
+import dev.mdev.api.MdevContext;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.page.Access;
 import dev.mdev.api.page.Page;
@@ -19,7 +21,9 @@ import dev.mdev.testkit.SimulatedRam;
 import org.junit.jupiter.api.Test;
 
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
 
@@ -103,6 +107,40 @@ final class TestKitTest {
             assertThatThrownBy(() -> pin.read(0, MemorySegment.ofArray(new byte[1])))
                     .isInstanceOf(MdevException.class);
             pin.close();
+        }
+    }
+
+    @Test
+    void theDriverIsToldOfStoresToWatchedPagesOnly() {
+        List<String> told = new ArrayList<>();
+        Variant watcher =
+                new Variant() {
+                    @Override
+                    VariantDevice create(Aperture aperture, MdevContext context) {
+                        return new VariantDevice(aperture, context) {
+                            @Override
+                            public void guestWrote(long iova, int widthBytes, long value) {
+                                told.add("%x+%d=%x".formatted(iova, widthBytes, value));
+                            }
+                        };
+                    }
+                };
+        try (InMemoryHost host = new InMemoryHost(watcher, Map.of())) {
+            SimulatedRam ram = host.parent().create("variant-8").guestMemory();
+            GuestMemory.WriteWatch watch = ram.watchWrites(Page.SIZE, 1);
+            assertThat(ram.watchedPages()).isEqualTo(1);
+            ram.poke(Page.SIZE - 4, MemorySegment.ofArray(new byte[] {1, 2, 3, 4, 5, 6, 7, 8}));
+            ram.write(Page.SIZE, MemorySegment.ofArray(new byte[8]));
+            ram.poke(3 * Page.SIZE, MemorySegment.ofArray(new byte[8]));
+            assertThat(told).containsExactly("1000+4=8070605");
+            assertThatThrownBy(() -> ram.watchWrites(0, 4096))
+                    .isInstanceOf(MdevException.class)
+                    .extracting("errno")
+                    .isEqualTo(Errno.ENOMEM);
+            watch.close();
+            ram.poke(Page.SIZE, MemorySegment.ofArray(new byte[8]));
+            assertThat(told).hasSize(1);
+            assertThat(ram.watchedPages()).isZero();
         }
     }
 

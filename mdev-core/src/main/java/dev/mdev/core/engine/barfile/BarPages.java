@@ -63,9 +63,12 @@ final class BarPages {
             block.homedPages().withdraw(pfns);
             throw e;
         }
-        answers.send();
-        if (pfns.npages() >= BULK_PAGES) {
-            makeRoomForBulk(first, first + pfns.npages(), answers.pages());
+        try {
+            if (pfns.npages() >= BULK_PAGES) {
+                makeRoomForBulk(first, first + pfns.npages(), answers.pages());
+            }
+        } finally {
+            answers.send();
         }
     }
 
@@ -101,6 +104,11 @@ final class BarPages {
 
     /// Removes what a refused read of many pages left in the page cache: pages without content,
     /// that the kernel would read one by one. Now it reads many at a time again.
+    ///
+    /// Call this before the answers are sent. A client that ran on meanwhile would find some of the
+    /// pages dropped and some not, and the kernel might then read ahead a single page beyond the
+    /// grant, which looks like an access. The pages that wait for an answer are locked in the page
+    /// cache; they stay.
     private void makeRoomForBulk(long first, long end, List<Long> answered) {
         long page = first;
         for (long done : answered) {

@@ -58,6 +58,14 @@
 /// was granted. A page is never stored into the cache by us (`NOTIFY_STORE`): that would overwrite
 /// what a client has stored since. Pages of a grant that were not touched get into the cache by
 /// reads of many pages, which replace nothing.
+///
+/// ## What a READ does not say
+///
+/// The kernel reads ahead. A READ of many pages is no access: it is answered if all are granted,
+/// and refused otherwise, and the kernel asks again for the touched page. A READ of one page counts
+/// as an access. The kernel sends one without an access if it reads ahead and only one page of the
+/// window is missing from its cache, for instance after a revocation of that page alone. The driver
+/// is then asked for a page that nobody touched, within 128 KiB of an access.
 @NullMarked
 package dev.mdev.core.engine.barfile;
 

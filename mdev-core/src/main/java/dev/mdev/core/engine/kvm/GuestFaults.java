@@ -10,6 +10,7 @@ import dev.mdev.core.hostmm.HostMm;
 import dev.mdev.core.memslot.AddressSpaces;
 import dev.mdev.core.memslot.Memslot;
 import dev.mdev.core.memslot.VcpuMemslots;
+import dev.mdev.core.sync.GuestHold;
 
 import org.jspecify.annotations.Nullable;
 
@@ -24,7 +25,10 @@ final class GuestFaults {
     private final HostMm mm;
     private final MmapPageTable pageTable;
 
-    GuestFaults(VcpuMemslots slots, HostMm mm, MmapPageTable pageTable) {
+    private final GuestHold hold;
+
+    GuestFaults(VcpuMemslots slots, HostMm mm, MmapPageTable pageTable, GuestHold hold) {
+        this.hold = hold;
         this.slots = slots;
         this.mm = mm;
         this.pageTable = pageTable;
@@ -64,6 +68,11 @@ final class GuestFaults {
     /// Asks the owner of the memory at `gpa`.
     Answer resolve(long gpa, Access access) {
         Memslot slot = find(gpa);
+        if (slot == null) {
+            // The processors may be held because slots change: then memory is not absent yet.
+            hold.awaitReleased();
+            slot = find(gpa);
+        }
         if (slot == null || (slot.isReadonly() && access == Access.WRITE)) {
             return new Answer.NoMemory();
         }
@@ -118,12 +127,7 @@ final class GuestFaults {
             if (slot == null
                     || slot.isInvalid()
                     || (slot.isReadonly() && access == Access.WRITE)
-                    || mm.withPage(
-                                    slot.hvaOf(gfn) + Page.offsetOf(gpa),
-                                    access,
-                                    false,
-                                    (memory, offset) -> copy(memory, offset, access, bytes))
-                            != null) {
+                    || copyInPage(slot.hvaOf(gfn) + Page.offsetOf(gpa), access, bytes) != null) {
                 return false;
             }
             if (access == Access.WRITE) {
@@ -135,13 +139,10 @@ final class GuestFaults {
         }
     }
 
-    private static void copy(
-            MemorySegment memory, long offset, Access access, MemorySegment bytes) {
-        if (access == Access.WRITE) {
-            MemorySegment.copy(bytes, 0, memory, offset, bytes.byteSize());
-        } else {
-            MemorySegment.copy(memory, offset, bytes, 0, bytes.byteSize());
-        }
+    private @Nullable FaultResult copyInPage(long hva, Access access, MemorySegment bytes) {
+        return access == Access.WRITE
+                ? mm.writePage(hva, false, bytes)
+                : mm.readPage(hva, false, bytes);
     }
 
     /// The host address of the page at `gpa`, or an invalid number.

@@ -1,7 +1,8 @@
 package dev.mdev.core.engine.kvm;
 
-import dev.mdev.api.Errno;
+import dev.mdev.core.dirty.DirtyModes;
 import dev.mdev.core.dirty.DirtyProtector;
+import dev.mdev.core.dirty.DirtyRingCollector;
 import dev.mdev.core.engine.kvm.kernel.KvmVm;
 import dev.mdev.core.memslot.DirtyBitmap;
 import dev.mdev.core.memslot.Memslot;
@@ -13,15 +14,20 @@ import java.lang.foreign.ValueLayout;
 
 /// Transfers the writes of guests from the kernel's log to the machine's own log.
 ///
-/// The kernel's log works in its plain mode, whatever mode the machine's log is in: reading it also
-/// clears it and write-protects its pages again, in one step. So before each read of the machine's
-/// log, it first gets the kernel's log, and the kernel logs the next write of every page that is
-/// not in it then. The pages need no second protection.
+/// In the plain mode, reading the kernel's log also clears it and write-protects its pages again,
+/// in one step: before each read of the machine's log, it first gets the kernel's, and the kernel
+/// logs the next write of every page that is not in it then. With manual protection, a read leaves
+/// the kernel's log as it is, and what the machine takes from its own log is cleared in the
+/// kernel's, too, which protects those pages. With rings, their entries are the kernel's log.
 final class KvmDirtyPages implements DirtyProtector {
     private final KvmVm vm;
+    private final DirtyModes modes;
+    private final DirtyRingCollector rings;
 
-    KvmDirtyPages(KvmVm vm) {
+    KvmDirtyPages(KvmVm vm, DirtyModes modes, DirtyRingCollector rings) {
         this.vm = vm;
+        this.modes = modes;
+        this.rings = rings;
     }
 
     @Override
@@ -30,13 +36,13 @@ final class KvmDirtyPages implements DirtyProtector {
         if (bitmap == null || !slot.logsDirty()) {
             return;
         }
+        if (modes.usesRing()) {
+            rings.collect();
+            return;
+        }
         try (Arena scratch = Arena.ofConfined()) {
             MemorySegment words = scratch.allocate(bitmap.sizeBytes(), Long.BYTES);
             int errno = vm.tryGetDirtyLog(slot.slotNumber(), words);
-            if (errno == Errno.ENXIO.code()) {
-                // Rings were enabled after the slot got its bitmap: the writes are in the rings.
-                return;
-            }
             if (errno != 0) {
                 throw Syscalls.failure(errno, "KVM_GET_DIRTY_LOG " + slot);
             }
@@ -50,7 +56,28 @@ final class KvmDirtyPages implements DirtyProtector {
     }
 
     @Override
-    public void protect(Memslot slot, long baseIndex, long bits) {}
+    public void protect(Memslot slot, long baseIndex, long bits) {
+        protectWords(slot, baseIndex, new long[] {bits}, 1);
+    }
+
+    @Override
+    public void protectWords(Memslot slot, long baseIndex, long[] words, int count) {
+        if (!modes.isManualProtect() || modes.usesRing() || !slot.logsDirty()) {
+            return;
+        }
+        try (Arena scratch = Arena.ofConfined()) {
+            MemorySegment named = scratch.allocate((long) count * Long.BYTES, Long.BYTES);
+            MemorySegment.copy(words, 0, named, ValueLayout.JAVA_LONG, 0, count);
+            int npages = (int) Math.min((long) count * Long.SIZE, slot.npages() - baseIndex);
+            int errno = vm.tryClearDirtyLog(slot.slotNumber(), npages, baseIndex, named);
+            if (errno != 0) {
+                throw Syscalls.failure(
+                        errno,
+                        "KVM_CLEAR_DIRTY_LOG %s firstPage=%d npages=%d"
+                                .formatted(slot, baseIndex, npages));
+            }
+        }
+    }
 
     @Override
     public void flush() {}

@@ -6,7 +6,11 @@ import dev.mdev.core.dirty.DirtyHardware;
 import dev.mdev.core.dirty.DirtyLog;
 import dev.mdev.core.dirty.DirtyModes;
 import dev.mdev.core.dirty.DirtyRing;
+import dev.mdev.core.dirty.DirtyRingCollector;
+import dev.mdev.core.dirty.DirtyRingHarvester;
 import dev.mdev.core.dirty.DirtyRings;
+import dev.mdev.core.dma.WriteWatches;
+import dev.mdev.core.engine.DoorbellPort;
 import dev.mdev.core.engine.GuestEngine;
 import dev.mdev.core.engine.VcpuEngine;
 import dev.mdev.core.engine.kvm.kernel.KvmVm;
@@ -22,11 +26,14 @@ import dev.mdev.core.hostmm.HostMm;
 import dev.mdev.core.memslot.AddressSpaces;
 import dev.mdev.core.memslot.VcpuMemslots;
 import dev.mdev.core.sys.Syscalls;
+import dev.mdev.core.topology.VcpuPause;
 
 import org.jspecify.annotations.Nullable;
 
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -55,6 +62,8 @@ public final class KvmGuest implements GuestEngine {
     private final DirtyModes dirtyModes;
     private final DirtyLog dirtyLog;
     private final DirtyRings dirtyRings;
+    private final KvmDoorbells doorbells;
+    private final DirtyRingCollector ringCollector;
     private final ReentrantLock creating = new ReentrantLock();
 
     /// The virtual processor whose ring is requested.
@@ -79,8 +88,12 @@ public final class KvmGuest implements GuestEngine {
         this.counters = parts.counters;
         this.deadline = deadline;
         this.dirtyModes = new DirtyModes(slots, DirtyHardware.x86());
-        this.dirtyLog = new DirtyLog(slots, dirtyModes, new KvmDirtyPages(vm));
+        this.ringCollector = new DirtyRingCollector(slots, this::resetDirtyRings);
+        KvmDirtyPages dirtyPages = new KvmDirtyPages(vm, dirtyModes, ringCollector);
+        this.dirtyLog = new DirtyLog(slots, dirtyModes, dirtyPages);
+        slots.addListener(new KvmSlots(vm, vcpus, dirtyPages));
         this.dirtyRings = new DirtyRings(slots, dirtyModes, this::ringOfCreated);
+        this.doorbells = new KvmDoorbells(sys, vm);
         slots.setBitmapPolicy(dirtyModes);
     }
 
@@ -102,7 +115,6 @@ public final class KvmGuest implements GuestEngine {
         try {
             HostMm mm = new HostMm(pageTable, memory, shared.patience());
             pageTable.connect(mm::handleFault);
-            slots.addListener(new KvmSlots(vm, vcpus));
             KvmGuest guest =
                     new KvmGuest(
                             shared.sys(),
@@ -140,25 +152,45 @@ public final class KvmGuest implements GuestEngine {
         return mm;
     }
 
-    /// The log by slot.
+    @Override
+    public VcpuPause pause() {
+        return vcpus;
+    }
+
+    @Override
     public DirtyLog dirtyLog() {
         return dirtyLog;
     }
 
-    /// Enables a capability of dirty tracking (`KVM_ENABLE_CAP`), as [DirtyModes#enable].
-    ///
-    /// @throws dev.mdev.api.MdevException the error of the model or the kernel
-    public void enableDirtyTracking(int capability, int flags, long optionBits) {
-        if (capability == DirtyModes.RING || capability == DirtyModes.RING_ACQ_REL) {
-            enableRings(capability, flags, optionBits);
-        } else {
-            dirtyModes.enable(capability, flags, optionBits);
-        }
+    @Override
+    public void setDoorbells(List<DoorbellPort> ports) {
+        doorbells.set(ports);
+    }
+
+    KvmDoorbells doorbells() {
+        return doorbells;
+    }
+
+    @Override
+    public DirtyModes dirtyModes() {
+        return dirtyModes;
+    }
+
+    @Override
+    public DirtyRingCollector ringCollector() {
+        return ringCollector;
+    }
+
+    /// The kernel tracks pages only for its own modules.
+    @Override
+    public Optional<WriteWatches> writeWatches() {
+        return Optional.empty();
     }
 
     /// Asks the kernel first: it refuses what the model refuses, and may need a larger ring, where
     /// the processor has a log of its own.
-    private void enableRings(int capability, int flags, long optionBits) {
+    @Override
+    public void enableDirtyTracking(int capability, int flags, long optionBits) {
         slots.requireAlive();
         // No processor is created in between.
         creating.lock();
@@ -212,7 +244,7 @@ public final class KvmGuest implements GuestEngine {
     private StubVcpu createProcessor(int vcpuId) {
         creating.lock();
         try {
-            StubVcpu processor = new StubVcpu(vm, stub, vcpuId);
+            StubVcpu processor = new StubVcpu(vm, stub, vcpuId, slots.config().addressSpaces());
             try {
                 created = processor;
                 var _ = dirtyRings.vcpuCreated(vcpuId);
@@ -230,6 +262,7 @@ public final class KvmGuest implements GuestEngine {
 
     @Override
     public VcpuEngine createVcpu(int vcpuId) {
+        slots.requireAlive();
         StubVcpu processor = createProcessor(vcpuId);
         try {
             return vcpuOf(processor, vcpuId);
@@ -240,11 +273,27 @@ public final class KvmGuest implements GuestEngine {
     }
 
     private KvmVcpu vcpuOf(StubVcpu processor, int vcpuId) {
-        VcpuThread thread = new VcpuThread(sys.libc(), vcpus.hold());
-        GuestFaults faults = new GuestFaults(new VcpuMemslots(slots, vcpuId), mm, pageTable);
+        VcpuThread thread = new VcpuThread(sys.libc(), vcpus.guestHold());
+        VcpuMemslots seen = new VcpuMemslots(slots, vcpuId);
+        GuestFaults faults = new GuestFaults(seen, mm, pageTable, vcpus.guestHold());
         KvmRunLoop runner = new KvmRunLoop(processor, thread, faults, counters);
         RowPlanner planner = new RowPlanner(processor, StubMemory.limitGpa(vm));
-        return new KvmVcpu(new KvmVcpu.Parts(processor, thread, faults, runner, planner), vcpus);
+        KvmSmm smm = new KvmSmm(processor, thread, seen, runner::takeKick);
+        return new KvmVcpu(
+                new KvmVcpu.Parts(processor, thread, faults, runner, planner, smm, collect(vcpuId)),
+                vcpus);
+    }
+
+    /// Lets the collector have the ring of a new processor.
+    ///
+    /// @return ends that
+    private Runnable collect(int vcpuId) {
+        MemorySegment ring = dirtyRing(vcpuId);
+        if (ring == null || !dirtyModes.hasCollectedRings()) {
+            return () -> {};
+        }
+        DirtyRingHarvester harvester = ringCollector.add(ring);
+        return () -> ringCollector.remove(harvester);
     }
 
     /// The fault counts of the machine.
@@ -268,6 +317,7 @@ public final class KvmGuest implements GuestEngine {
         }
         closed.countDown();
         try {
+            doorbells.close();
             mm.close();
         } finally {
             pageTable.close();

@@ -91,6 +91,13 @@ final class KvmRunLoop {
         thread.interrupt();
     }
 
+    /// Whether a thread kicked the processor since the last question.
+    boolean takeKick() {
+        boolean was = kicked;
+        kicked = false;
+        return was;
+    }
+
     /// Forces the held processor out of the guest. Any other thread.
     void awaitOut() {
         thread.awaitOut();

@@ -21,10 +21,10 @@ final class KvmSlots implements SlotListener {
     private final VcpuRegistry vcpus;
     private final KvmDirtyPages dirtyPages;
 
-    KvmSlots(KvmVm vm, VcpuRegistry vcpus) {
+    KvmSlots(KvmVm vm, VcpuRegistry vcpus, KvmDirtyPages dirtyPages) {
         this.vm = vm;
         this.vcpus = vcpus;
-        this.dirtyPages = new KvmDirtyPages(vm);
+        this.dirtyPages = dirtyPages;
     }
 
     @Override

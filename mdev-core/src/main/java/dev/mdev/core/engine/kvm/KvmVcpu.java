@@ -27,7 +27,9 @@ final class KvmVcpu implements VcpuEngine {
     private final GuestFaults faults;
     private final KvmRunLoop runner;
     private final RowPlanner planner;
+    private final KvmSmm smm;
     private final VcpuRegistry registry;
+    private final Runnable leaveRing;
 
     private GuestAccess access = NOTHING;
     private long completed;
@@ -58,12 +60,16 @@ final class KvmVcpu implements VcpuEngine {
     }
 
     /// All parts of a processor.
+    ///
+    /// @param leaveRing called before the memory of its dirty ring ends
     record Parts(
             StubVcpu stub,
             VcpuThread thread,
             GuestFaults faults,
             KvmRunLoop runner,
-            RowPlanner planner) {}
+            RowPlanner planner,
+            KvmSmm smm,
+            Runnable leaveRing) {}
 
     KvmVcpu(Parts parts, VcpuRegistry registry) {
         this.stub = parts.stub;
@@ -71,6 +77,8 @@ final class KvmVcpu implements VcpuEngine {
         this.faults = parts.faults;
         this.runner = parts.runner;
         this.planner = parts.planner;
+        this.smm = parts.smm;
+        this.leaveRing = parts.leaveRing;
         this.registry = registry;
     }
 
@@ -94,8 +102,41 @@ final class KvmVcpu implements VcpuEngine {
     }
 
     @Override
+    public VcpuExit smi() {
+        bind();
+        submit(NOTHING);
+        return smm.smi();
+    }
+
+    @Override
+    public VcpuExit rsm() {
+        bind();
+        submit(NOTHING);
+        return smm.rsm();
+    }
+
+    @Override
+    public boolean isInSmm() {
+        return smm.isInSmm();
+    }
+
+    @Override
+    public int asId() {
+        return smm.asId();
+    }
+
+    @Override
+    public void setSmbase(long smbase) {
+        smm.setSmbase(smbase);
+    }
+
+    @Override
     public VcpuExit run() {
         bind();
+        VcpuExit delivered = smm.deliver();
+        if (!(delivered instanceof VcpuExit.Done)) {
+            return delivered;
+        }
         finishAnswered();
         while (true) {
             SplitAccess current = split;
@@ -316,6 +357,10 @@ final class KvmVcpu implements VcpuEngine {
             registry.remove(thread.tid());
         }
         thread.close();
-        stub.close();
+        try {
+            leaveRing.run();
+        } finally {
+            stub.close();
+        }
     }
 }

@@ -2,6 +2,7 @@ package dev.mdev.core.engine.kvm;
 
 import com.google.errorprone.annotations.concurrent.GuardedBy;
 
+import dev.mdev.core.sync.GuestHold;
 import dev.mdev.core.sys.KvmVcpuAbi;
 import dev.mdev.core.sys.KvmVcpuAbi.SignalMask;
 import dev.mdev.core.sys.Libc;

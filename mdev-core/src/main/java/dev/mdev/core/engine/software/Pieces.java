@@ -104,6 +104,11 @@ final class Pieces {
         return bytes;
     }
 
+    /// The value of a piece of a store, in the low bytes.
+    long storedValue(int piece) {
+        return value >>> shift(piece) & mask(piece);
+    }
+
     /// A piece of a load is complete.
     void addLoaded(int piece, MemorySegment bytes) {
         markDone(piece);
@@ -150,8 +155,7 @@ final class Pieces {
         int piece = mmioDone - 1;
         return kind == Access.READ
                 ? new VcpuExit.MmioRead(gpa(piece), bytes(piece))
-                : new VcpuExit.MmioWrite(
-                        gpa(piece), bytes(piece), value >>> shift(piece) & mask(piece));
+                : new VcpuExit.MmioWrite(gpa(piece), bytes(piece), storedValue(piece));
     }
 
     /// Puts the value of the last load exit into its place.

@@ -1,20 +1,27 @@
 package dev.mdev.core.engine.software;
 
 import dev.mdev.api.page.Page;
-import dev.mdev.core.dirty.DirtyHardware;
 import dev.mdev.core.dirty.DirtyLog;
 import dev.mdev.core.dirty.DirtyModes;
+import dev.mdev.core.dirty.DirtyProtector;
 import dev.mdev.core.dirty.DirtyRing;
+import dev.mdev.core.dirty.DirtyRingCollector;
 import dev.mdev.core.dirty.DirtyRings;
+import dev.mdev.core.dma.WriteWatches;
 import dev.mdev.core.engine.GuestEngine;
 import dev.mdev.core.guestmem.HostMemoryAccess;
 import dev.mdev.core.guestmem.MmHostMemory;
 import dev.mdev.core.hostmm.HostMm;
 import dev.mdev.core.memslot.AddressSpaces;
+import dev.mdev.core.memslot.Memslot;
+import dev.mdev.core.memslot.SlotChange;
+import dev.mdev.core.memslot.SlotListener;
 import dev.mdev.core.memslot.VcpuMemslots;
 import dev.mdev.core.mmu.Stage2Mmu;
+import dev.mdev.core.topology.VcpuPause;
 
 import java.lang.foreign.Arena;
+import java.util.Optional;
 
 /// The software engine's part of a machine.
 public final class SoftwareGuest implements GuestEngine {
@@ -25,20 +32,25 @@ public final class SoftwareGuest implements GuestEngine {
     private final DirtyModes dirtyModes;
     private final DirtyLog dirtyLog;
     private final DirtyRings dirtyRings;
+    private final DirtyRingCollector ringCollector;
+    private final SoftwareWatches watches;
 
-    /// @param zapAllOnRemoval as [Stage2Mmu]
-    SoftwareGuest(AddressSpaces slots, HostMm hostMm, boolean zapAllOnRemoval) {
+    SoftwareGuest(AddressSpaces slots, HostMm hostMm, SoftwareOptions options) {
         this.slots = slots;
         this.hostMm = hostMm;
-        this.mmu = new Stage2Mmu(slots, hostMm, zapAllOnRemoval);
+        this.mmu = new Stage2Mmu(slots, hostMm, options.mmu());
         this.hostMemory = new MmHostMemory(hostMm);
-        this.dirtyModes = new DirtyModes(slots, DirtyHardware.x86());
-        this.dirtyLog = new DirtyLog(slots, dirtyModes, mmu.dirtyProtector());
+        this.dirtyModes = new DirtyModes(slots, options.dirtyHardware(), options.ringDefects());
+        this.dirtyLog = new DirtyLog(slots, dirtyModes, new Protector());
         this.dirtyRings =
                 new DirtyRings(
                         slots,
                         dirtyModes,
                         sizeBytes -> Arena.ofAuto().allocate(sizeBytes, Page.SIZE));
+        this.ringCollector = new DirtyRingCollector(slots, this::resetDirtyRings);
+        slots.addListener(new EndsOfLogs());
+        this.watches = new SoftwareWatches(slots, mmu);
+        slots.addListener(watches);
         slots.setBitmapPolicy(dirtyModes);
         slots.setDirtySink(dirtyRings);
         mmu.setProtectOnLogStart(dirtyModes::protectsOnLogStart);
@@ -47,6 +59,11 @@ public final class SoftwareGuest implements GuestEngine {
     @Override
     public HostMm hostMm() {
         return hostMm;
+    }
+
+    @Override
+    public VcpuPause pause() {
+        return mmu.gate();
     }
 
     /// The machine's MMU.
@@ -59,14 +76,29 @@ public final class SoftwareGuest implements GuestEngine {
         return hostMemory;
     }
 
-    /// How writes are logged: the capabilities that a VMM enables.
+    @Override
     public DirtyModes dirtyModes() {
         return dirtyModes;
     }
 
-    /// The log by slot.
+    @Override
     public DirtyLog dirtyLog() {
         return dirtyLog;
+    }
+
+    @Override
+    public void enableDirtyTracking(int capability, int flags, long optionBits) {
+        dirtyModes.enable(capability, flags, optionBits);
+    }
+
+    @Override
+    public DirtyRingCollector ringCollector() {
+        return ringCollector;
+    }
+
+    @Override
+    public Optional<WriteWatches> writeWatches() {
+        return Optional.of(watches);
     }
 
     /// The rings of the processors, if they were enabled before the first was created.
@@ -84,12 +116,59 @@ public final class SoftwareGuest implements GuestEngine {
 
     @Override
     public SoftwareVcpu createVcpu(int vcpuId) {
+        slots.requireAlive();
         DirtyRing ring = dirtyRings.vcpuCreated(vcpuId);
+        if (ring != null && dirtyModes.hasCollectedRings()) {
+            var _ = ringCollector.add(ring.memory());
+        }
         return new SoftwareVcpu(new VcpuMemslots(slots, vcpuId), mmu, hostMemory, ring);
     }
 
     @Override
     public void close() {
         hostMm.close();
+    }
+
+    /// The MMU, with the rings as buffers of the log.
+    private final class Protector implements DirtyProtector {
+        private final DirtyProtector tables = mmu.dirtyProtector();
+
+        @Override
+        public void protect(Memslot slot, long baseIndex, long bits) {
+            tables.protect(slot, baseIndex, bits);
+        }
+
+        @Override
+        public void protectWords(Memslot slot, long baseIndex, long[] words, int count) {
+            tables.protectWords(slot, baseIndex, words, count);
+        }
+
+        @Override
+        public void flush() {
+            tables.flush();
+        }
+
+        @Override
+        public void drain(Memslot slot) {
+            ringCollector.collect();
+        }
+    }
+
+    /// Completes the log of a slot before it ends: entries of rings name a slot by its number only.
+    private final class EndsOfLogs implements SlotListener {
+        @Override
+        public void prepare(SlotChange change) {
+            Memslot old = change.oldSlot();
+            Memslot next = change.newSlot();
+            if (old != null && old.bitmap() != null && (next == null || !next.logsDirty())) {
+                ringCollector.collect();
+            }
+        }
+
+        @Override
+        public void flush(Memslot invalid) {}
+
+        @Override
+        public void commit(SlotChange change) {}
     }
 }

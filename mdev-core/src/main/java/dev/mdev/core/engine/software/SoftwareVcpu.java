@@ -1,6 +1,7 @@
 package dev.mdev.core.engine.software;
 
 import dev.mdev.api.Errno;
+import dev.mdev.api.Refusal;
 import dev.mdev.api.page.Access;
 import dev.mdev.api.page.Page;
 import dev.mdev.core.dirty.DirtyRing;
@@ -16,6 +17,8 @@ import dev.mdev.core.mmu.AccessGate;
 import dev.mdev.core.mmu.FaultOutcome;
 import dev.mdev.core.mmu.Stage2Mmu;
 import dev.mdev.core.mmu.Tlb;
+import dev.mdev.core.x86.SmmState;
+import dev.mdev.core.x86.SystemManagementMode;
 
 import org.jspecify.annotations.Nullable;
 
@@ -41,10 +44,8 @@ public final class SoftwareVcpu implements VcpuEngine {
     private final AccessGate.Seat seat;
     private final Tlb tlb = new Tlb();
     private final VcpuMemoryAccess accessor;
+    private final SystemManagementMode smm;
     private final @Nullable DirtyRing ring;
-
-    /// Whether the TLB was filled in system management mode.
-    private boolean tlbOfSmm;
 
     private GuestAccess access = NOTHING;
     private long completed;
@@ -60,6 +61,7 @@ public final class SoftwareVcpu implements VcpuEngine {
         this.slots = slots;
         this.ring = ring;
         this.accessor = new VcpuMemoryAccess(slots, host);
+        this.smm = new SystemManagementMode(slots, host, new SoftwareRegisters(tlb::flush));
         this.mmu = mmu;
         this.seat = mmu.gate().newSeat();
     }
@@ -91,6 +93,11 @@ public final class SoftwareVcpu implements VcpuEngine {
         return slots;
     }
 
+    /// Its system management mode; for its thread, between runs.
+    public SystemManagementMode smm() {
+        return smm;
+    }
+
     /// Reads and writes guest memory as this processor's microcode does; for its thread, between
     /// runs.
     public VcpuMemoryAccess accessor() {
@@ -99,6 +106,7 @@ public final class SoftwareVcpu implements VcpuEngine {
 
     @Override
     public VcpuExit run() {
+        slots.spaces().requireAlive();
         seat.enter();
         try {
             VcpuExit rest = restOfEmulation();
@@ -108,10 +116,7 @@ public final class SoftwareVcpu implements VcpuEngine {
             if (ringIsFull()) {
                 return kicked ? interrupted() : new VcpuExit.DirtyRingFull();
             }
-            if (tlbOfSmm != slots.isInSmm()) {
-                tlb.flush();
-                tlbOfSmm = slots.isInSmm();
-            }
+            enterSmmIfRequested();
             return switch (access) {
                 case GuestAccess.Load load -> runLoad(load);
                 case GuestAccess.Store store -> runStore(store);
@@ -128,6 +133,70 @@ public final class SoftwareVcpu implements VcpuEngine {
         return current != null && current.nextUntried() < 0 && current.nextMmio()
                 ? current.mmioExit(access.access())
                 : null;
+    }
+
+    @Override
+    public VcpuExit smi() {
+        smm.request();
+        submit(NOTHING);
+        return run();
+    }
+
+    @Override
+    public VcpuExit rsm() {
+        slots.spaces().requireAlive();
+        submit(NOTHING);
+        if (slots.isInSmm() && ringIsFull()) {
+            return kicked ? interrupted() : new VcpuExit.DirtyRingFull();
+        }
+        return switch (smm.resume()) {
+            case RESUMED -> {
+                // An interrupt that waits comes at once; what keeps it away, the next run reports.
+                var _ = run();
+                yield new VcpuExit.Done();
+            }
+            case INVALID_OPCODE ->
+                    rsmFault(Errno.EINVAL, "RSM outside system management mode: invalid opcode");
+            case UNHANDLEABLE ->
+                    slots.isInSmm()
+                            ? rsmFault(Errno.EFAULT, "RSM: the saved state cannot be read")
+                            : rsmFault(Errno.EIO, "RSM: the saved state cannot be loaded");
+        };
+    }
+
+    private VcpuExit rsmFault(Errno errno, String reason) {
+        return new VcpuExit.Fault(
+                smm.smbase() + SmmState.OFFSET_FROM_SMBASE,
+                Access.READ,
+                new Refusal(errno, reason));
+    }
+
+    private void enterSmmIfRequested() {
+        if (!smm.isRequested() || slots.isInSmm()) {
+            return;
+        }
+        // Memory may have to be faulted in.
+        seat.stepOut();
+        try {
+            var _ = smm.enterIfRequested();
+        } finally {
+            seat.enter();
+        }
+    }
+
+    @Override
+    public boolean isInSmm() {
+        return slots.isInSmm();
+    }
+
+    @Override
+    public int asId() {
+        return slots.asId();
+    }
+
+    @Override
+    public void setSmbase(long smbase) {
+        smm.setSmbase(smbase);
     }
 
     private VcpuExit runLoad(GuestAccess.Load load) {
@@ -201,7 +270,7 @@ public final class SoftwareVcpu implements VcpuEngine {
     }
 
     private void lookAtGate() {
-        if (seat.flushRequested()) {
+        while (seat.flushRequested()) {
             seat.acknowledgeAfter(tlb::flush);
         }
     }
@@ -270,7 +339,7 @@ public final class SoftwareVcpu implements VcpuEngine {
                     current.emulate();
                     return null;
                 }
-                case FaultOutcome.Tracked _ -> {
+                case FaultOutcome.Emulated _ -> {
                     current.emulate();
                     return null;
                 }
@@ -305,17 +374,33 @@ public final class SoftwareVcpu implements VcpuEngine {
                 return interrupted();
             }
             // Memory may have to be faulted in.
-            seat.leave();
+            seat.stepOut();
+            boolean stored;
             try {
-                emulate(current, piece, kind);
+                stored = emulate(current, piece, kind);
             } finally {
                 seat.enter();
+            }
+            if (stored) {
+                tellWatches(current, piece);
             }
         }
         return null;
     }
 
-    private void emulate(Pieces current, int piece, Access kind) {
+    /// Outside: a driver may be told, and takes as long as it takes.
+    private void tellWatches(Pieces current, int piece) {
+        seat.leave();
+        try {
+            mmu.emulatedWrite(
+                    slots, current.gpa(piece), current.bytes(piece), current.storedValue(piece));
+        } finally {
+            seat.enter();
+        }
+    }
+
+    /// @return whether a piece was stored
+    private boolean emulate(Pieces current, int piece, Access kind) {
         long gpa = current.gpa(piece);
         MemorySegment bytes =
                 kind == Access.WRITE
@@ -326,13 +411,14 @@ public final class SoftwareVcpu implements VcpuEngine {
         if (outcome.isOk()) {
             if (kind == Access.WRITE) {
                 current.markDone(piece);
-                mmu.emulatedWrite(slots, gpa, current.bytes(piece));
+                return true;
             } else {
                 current.addLoaded(piece, bytes);
             }
         } else if (!isChanging(Page.numberOf(gpa))) {
             current.markMmio(piece);
         }
+        return false;
     }
 
     /// Whether the frame's slot is being deleted or moved, so that the memory is neither present

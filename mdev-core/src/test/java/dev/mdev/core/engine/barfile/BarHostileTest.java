@@ -8,6 +8,7 @@ import dev.mdev.api.MapDecision;
 import dev.mdev.api.page.PfnRange;
 import dev.mdev.api.page.Prot;
 import dev.mdev.core.device.MdevAssignment;
+import dev.mdev.gate.Deadlines;
 
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -95,12 +96,14 @@ class BarHostileTest extends BarWorld {
     /// is asked for. The driver's own accesses to other pages must not need that lock.
     @Test
     void aWriteThatWaitsForTheDriverBlocksNoAccessOfTheDriver() throws Exception {
+        CountDownLatch asked = new CountDownLatch(1);
         CountDownLatch writing = new CountDownLatch(1);
         driver.answer =
                 (d, request) -> {
                     if (request.page() == 33) {
                         setDeviceLong(0, 1, 5);
-                        awaitWriter(writing);
+                        asked.countDown();
+                        Deadlines.await(writing);
                         setDeviceLong(0, 1, deviceLong(0, 1) + 1);
                         d.context.revoke(0, 2, 1);
                     }
@@ -112,6 +115,8 @@ class BarHostileTest extends BarWorld {
         client.fill(at(0), 4, 0x40);
 
         client.send("load " + at(33));
+        // A write that came first would wait for nothing.
+        Deadlines.await(asked);
         second.send("attack write-page");
         while (second.state() != 'D') {
             Thread.onSpinWait();
@@ -121,14 +126,6 @@ class BarHostileTest extends BarWorld {
         assertThat(client.answer()).as("before or after the write").isIn("0", "6666666666666666");
         assertThat(second.answer()).isIn("done", "EPERM");
         assertThat(client.load(at(1))).isEqualTo(6);
-    }
-
-    private static void awaitWriter(CountDownLatch writing) {
-        try {
-            writing.await();
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-        }
     }
 
     /// A read of everything asks for nothing.

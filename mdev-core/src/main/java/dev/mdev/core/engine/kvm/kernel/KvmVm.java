@@ -77,14 +77,17 @@ public final class KvmVm implements AutoCloseable {
         return cpuid;
     }
 
-    /// Bits of a guest-physical address that guests can use.
+    /// Bits of a guest-physical address that guests can use: those that the guest's CPUID tells, or
+    /// fewer, where the kernel cannot map all (`GuestPhysAddrSize`).
     public int physicalAddressBits() {
         int leaves = cpuid.get(ValueLayout.JAVA_INT, KvmVcpuAbi.Cpuid2.NENT);
         for (int leaf = 0; leaf < leaves; leaf++) {
             long at = KvmVcpuAbi.Cpuid2.ENTRIES + (long) leaf * KvmVcpuAbi.CpuidEntry2.SIZE;
             if (cpuid.get(ValueLayout.JAVA_INT, at + KvmVcpuAbi.CpuidEntry2.FUNCTION)
                     == 0x8000_0008) {
-                return cpuid.get(ValueLayout.JAVA_INT, at + KvmVcpuAbi.CpuidEntry2.EAX) & 0xff;
+                int eax = cpuid.get(ValueLayout.JAVA_INT, at + KvmVcpuAbi.CpuidEntry2.EAX);
+                int mappable = eax >>> 16 & 0xff;
+                return mappable == 0 ? eax & 0xff : Math.min(mappable, eax & 0xff);
             }
         }
         return 36;
@@ -116,15 +119,16 @@ public final class KvmVm implements AutoCloseable {
         }
     }
 
-    /// Deletes a slot. If the machine is closed, it does nothing: the slots end with the last
-    /// processor.
+    /// Deletes a slot. If the machine is closed, or the kernel has given it up (EIO), it does
+    /// nothing: the slots end with the last processor.
     ///
     /// @throws MdevException the kernel's error
     public void deleteSlotUnlessClosed(int slot) {
         try {
             setUserMemoryRegion(UserMemoryRegion.deletionOf(slot));
         } catch (MdevException e) {
-            if (e.errno() != Errno.EBADF || !fd.isClosed()) {
+            boolean closed = e.errno() == Errno.EBADF && fd.isClosed();
+            if (!closed && e.errno() != Errno.EIO) {
                 throw e;
             }
         }
@@ -191,6 +195,32 @@ public final class KvmVm implements AutoCloseable {
             argument.set(ValueLayout.JAVA_INT, KvmAbi.EnableCap.CAP, capability);
             argument.set(ValueLayout.JAVA_LONG, KvmAbi.EnableCap.ARGS, value);
             return tryIoctl(KvmAbi.KVM_ENABLE_CAP, argument.address());
+        }
+    }
+
+    /// `KVM_IOEVENTFD`: from now on, a store of this width to this address counts in `event`, and
+    /// does not leave the guest.
+    ///
+    /// @return 0 or the error number: ENOSPC if the machine has too many, EEXIST for a second one
+    public int tryAssignDoorbell(long gpa, int widthBytes, NativeFd event) {
+        return tryDoorbell(gpa, widthBytes, event, 0);
+    }
+
+    /// Undoes [#tryAssignDoorbell].
+    ///
+    /// @return 0 or the error number
+    public int tryRemoveDoorbell(long gpa, int widthBytes, NativeFd event) {
+        return tryDoorbell(gpa, widthBytes, event, KvmAbi.Ioeventfd.DEASSIGN);
+    }
+
+    private int tryDoorbell(long gpa, int widthBytes, NativeFd event, int flags) {
+        try (Arena scratch = Arena.ofConfined()) {
+            MemorySegment argument = scratch.allocate(KvmAbi.Ioeventfd.SIZE, Long.BYTES);
+            argument.set(ValueLayout.JAVA_LONG, KvmAbi.Ioeventfd.ADDR, gpa);
+            argument.set(ValueLayout.JAVA_INT, KvmAbi.Ioeventfd.LEN, widthBytes);
+            argument.set(ValueLayout.JAVA_INT, KvmAbi.Ioeventfd.FD, event.number());
+            argument.set(ValueLayout.JAVA_INT, KvmAbi.Ioeventfd.FLAGS, flags);
+            return tryIoctl(KvmAbi.KVM_IOEVENTFD, argument.address());
         }
     }
 

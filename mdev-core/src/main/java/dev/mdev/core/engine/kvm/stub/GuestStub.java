@@ -31,12 +31,19 @@ import java.lang.foreign.MemorySegment;
 ///            jmp doorbell
 /// ```
 ///
+/// A machine with system management mode also has an instruction of its own to leave that mode:
+///
+/// ```
+/// rsm:       rsm
+/// ```
+///
 /// All state is in registers, so the next run of the processor continues an interrupted row, and
 /// rip and rcx show its progress ([#done]).
 public final class GuestStub {
     /// The program's entry for a new row.
     private final int fetch;
 
+    private final int rsm;
     private final byte[] code;
 
     /// Indexed by [#index].
@@ -73,6 +80,8 @@ public final class GuestStub {
             routines[index(Access.READ, width)] = load(a, width, doorbell);
             routines[index(Access.WRITE, width)] = store(a, width, doorbell);
         }
+        rsm = a.here();
+        a.bytes(0x0f, 0xaa);
         code = a.code();
     }
 
@@ -119,6 +128,11 @@ public final class GuestStub {
     /// Copies the program to its place in the guest.
     void copyTo(MemorySegment memory) {
         MemorySegment.copy(MemorySegment.ofArray(code), 0, memory, 0, code.length);
+    }
+
+    /// The instruction that leaves system management mode.
+    int rsm() {
+        return rsm;
     }
 
     int fetch() {

@@ -26,7 +26,7 @@ import java.lang.foreign.ValueLayout;
 ///
 /// The windows of all processors are in the last GiB of the stub's guest-physical addresses; the
 /// kernel refuses a slot of the VMM there with EEXIST. Slot ids are taken from the highest
-/// downwards.
+/// downwards. In a machine with system management mode the slot is in both address spaces.
 ///
 /// ## Guest page tables
 ///
@@ -74,16 +74,19 @@ public final class StubMemory implements AutoCloseable {
     private final KvmVm vm;
     private final long limitGpa;
     private final long windowGpa;
+    private final int addressSpaces;
     private final UserMemoryRegion slot;
     private final FileMapping memory;
     private long nextTable;
 
-    StubMemory(KvmVm vm, GuestStub stub, int vcpuId) {
+    /// @param addressSpaces in how many address spaces, from the first one on, the program runs
+    StubMemory(KvmVm vm, GuestStub stub, int vcpuId, int addressSpaces) {
         if (vcpuId < 0 || vcpuId >= MAX_VCPUS) {
             throw new MdevException(
                     Errno.EINVAL, "vcpuId=%d limit=%d".formatted(vcpuId, MAX_VCPUS));
         }
         this.vm = vm;
+        this.addressSpaces = addressSpaces;
         limitGpa = limitGpa(vm);
         windowGpa = limitGpa + vcpuId * WINDOW_BYTES;
         Syscalls sys = vm.sys();
@@ -98,7 +101,7 @@ public final class StubMemory implements AutoCloseable {
                             memory.segment().address());
             stub.copyTo(memory.segment());
             clearTables();
-            vm.setUserMemoryRegion(slot);
+            show();
         } catch (RuntimeException | Error e) {
             memory.release();
             throw e;
@@ -167,13 +170,31 @@ public final class StubMemory implements AutoCloseable {
         if (tryMakeVisible(gpa)) {
             return true;
         }
-        vm.setUserMemoryRegion(UserMemoryRegion.deletionOf(slot.slot()));
+        for (int asId = 0; asId < addressSpaces; asId++) {
+            vm.setUserMemoryRegion(UserMemoryRegion.deletionOf(slotNumber(asId)));
+        }
         clearTables();
-        vm.setUserMemoryRegion(slot);
+        show();
         if (!tryMakeVisible(gpa)) {
             throw new IllegalStateException("no room for three page tables");
         }
         return false;
+    }
+
+    private void show() {
+        for (int asId = 0; asId < addressSpaces; asId++) {
+            vm.setUserMemoryRegion(
+                    new UserMemoryRegion(
+                            slotNumber(asId),
+                            slot.flags(),
+                            slot.gpa(),
+                            slot.sizeBytes(),
+                            slot.hva()));
+        }
+    }
+
+    private int slotNumber(int asId) {
+        return UserMemoryRegion.slotNumber(asId, slot.slot());
     }
 
     private boolean tryMakeVisible(long gpa) {
@@ -203,7 +224,9 @@ public final class StubMemory implements AutoCloseable {
     }
 
     private void clearTables() {
-        memory.segment().asSlice(ROOT, SLOT_BYTES - ROOT).fill((byte) 0);
+        if (!memory.clear(ROOT, SLOT_BYTES - ROOT)) {
+            throw new MdevException(Errno.EIO, "page tables do not read as zero: slot=" + slot);
+        }
         nextTable = FIRST_TABLE;
         if (!tryMakeVisible(windowGpa)) {
             throw new IllegalStateException("no room for the first page tables");
@@ -234,7 +257,9 @@ public final class StubMemory implements AutoCloseable {
 
     @Override
     public void close() {
-        vm.deleteSlotUnlessClosed(slot.slot());
+        for (int asId = 0; asId < addressSpaces; asId++) {
+            vm.deleteSlotUnlessClosed(slotNumber(asId));
+        }
         memory.release();
     }
 }

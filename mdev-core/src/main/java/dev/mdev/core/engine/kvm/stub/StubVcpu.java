@@ -1,12 +1,16 @@
 package dev.mdev.core.engine.kvm.stub;
 
 import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
 import dev.mdev.api.page.Access;
 import dev.mdev.api.page.Page;
 import dev.mdev.core.engine.kvm.kernel.KvmVm;
 import dev.mdev.core.engine.kvm.mm.FileMapping;
 import dev.mdev.core.sys.KvmAbi;
 import dev.mdev.core.sys.KvmVcpuAbi;
+import dev.mdev.core.sys.KvmVcpuAbi.GuestDebug;
+import dev.mdev.core.sys.KvmVcpuAbi.MsrEntry;
+import dev.mdev.core.sys.KvmVcpuAbi.Msrs;
 import dev.mdev.core.sys.KvmVcpuAbi.Regs;
 import dev.mdev.core.sys.KvmVcpuAbi.Run;
 import dev.mdev.core.sys.KvmVcpuAbi.Segment;
@@ -37,6 +41,7 @@ public final class StubVcpu implements AutoCloseable {
     private static final int TYPE_DATA = 3;
     private static final int SELECTOR_CODE = 0x33;
     private static final int SELECTOR_DATA = 0x2b;
+    private static final int MSR_IA32_SMBASE = 0x9e;
 
     private final Syscalls sys;
     private final GuestStub stub;
@@ -46,6 +51,9 @@ public final class StubVcpu implements AutoCloseable {
     private final MemorySegment run;
     private final MemorySegment regs = arena.allocate(Regs.SIZE, Long.BYTES);
 
+    /// What the program runs with.
+    private final MemorySegment sregs = arena.allocate(Sregs.SIZE, Long.BYTES);
+
     private StubRow row = StubRow.NONE;
 
     /// Whether the program stopped at its doorbell, or never ran: it fetches its next row.
@@ -54,18 +62,19 @@ public final class StubVcpu implements AutoCloseable {
     /// Whether the kernel waits for the outcome of an MMIO access.
     private boolean ioPending;
 
-    public StubVcpu(KvmVm vm, GuestStub stub, int vcpuId) {
+    /// @param addressSpaces 2 for a machine with system management mode, otherwise 1
+    public StubVcpu(KvmVm vm, GuestStub stub, int vcpuId, int addressSpaces) {
         this.sys = vm.sys();
         this.stub = stub;
         this.fd = vm.createVcpu(vcpuId);
         StubMemory hidden = null;
         try {
             this.run = mapRun(vm.runSizeBytes());
-            hidden = new StubMemory(vm, stub, vcpuId);
+            hidden = new StubMemory(vm, stub, vcpuId, addressSpaces);
             this.memory = hidden;
             sys.ioctl(
                     fd, KvmVcpuAbi.KVM_SET_CPUID2, vm.supportedCpuid().address(), "KVM_SET_CPUID2");
-            setSregs();
+            initSregs();
             setRegs();
         } catch (RuntimeException | Error e) {
             if (hidden != null) {
@@ -104,8 +113,7 @@ public final class StubVcpu implements AutoCloseable {
         return FileMapping.segmentAt(arena, hva, sizeBytes, () -> sys.munmap(hva, sizeBytes));
     }
 
-    private void setSregs() {
-        MemorySegment sregs = arena.allocate(Sregs.SIZE, Long.BYTES);
+    private void initSregs() {
         sys.ioctl(fd, KvmVcpuAbi.KVM_GET_SREGS, sregs.address(), "KVM_GET_SREGS");
         setSegment(sregs.asSlice(Sregs.CS, Segment.SIZE), SELECTOR_CODE, TYPE_CODE);
         for (int data : new int[] {Sregs.DS, Sregs.ES, Sregs.FS, Sregs.GS, Sregs.SS}) {
@@ -115,6 +123,10 @@ public final class StubVcpu implements AutoCloseable {
         sregs.set(ValueLayout.JAVA_LONG, Sregs.CR3, memory.rootGpa());
         sregs.set(ValueLayout.JAVA_LONG, Sregs.CR4, CR4_PAE_OSFXSR_OSXMMEXCPT);
         sregs.set(ValueLayout.JAVA_LONG, Sregs.EFER, EFER_LMA_LME);
+        setSregs();
+    }
+
+    private void setSregs() {
         sys.ioctl(fd, KvmVcpuAbi.KVM_SET_SREGS, sregs.address(), "KVM_SET_SREGS");
     }
 
@@ -134,8 +146,12 @@ public final class StubVcpu implements AutoCloseable {
 
     /// Sets the program to the fetch of a row.
     private void setRegs() {
+        setRegs(stub.fetch());
+    }
+
+    private void setRegs(int codeOffset) {
         regs.fill((byte) 0);
-        regs.set(ValueLayout.JAVA_LONG, Regs.RIP, memory.codeGpa() + stub.fetch());
+        regs.set(ValueLayout.JAVA_LONG, Regs.RIP, memory.codeGpa() + codeOffset);
         regs.set(ValueLayout.JAVA_LONG, Regs.RBX, memory.mailboxAddress());
         regs.set(ValueLayout.JAVA_LONG, Regs.RBP, memory.doorbellAddress());
         regs.set(ValueLayout.JAVA_LONG, Regs.RFLAGS, RFLAGS_FIXED);
@@ -146,12 +162,79 @@ public final class StubVcpu implements AutoCloseable {
         return fd;
     }
 
+    /// Stops the program, so that its row is never finished.
+    public void park() {
+        finishIo();
+        setRegs();
+        parked = true;
+    }
+
+    /// The same, in whatever mode the processor is: gives it all registers of the program.
+    public void parkInNewMode() {
+        setSregs();
+        park();
+    }
+
+    /// Lets the next run execute an RSM instruction and then return with `KVM_EXIT_DEBUG`.
+    public void startRsm() {
+        finishIo();
+        setRegs(stub.rsm());
+        parked = false;
+        setGuestDebug(KvmVcpuAbi.KVM_GUESTDBG_ENABLE | KvmVcpuAbi.KVM_GUESTDBG_SINGLESTEP);
+    }
+
+    /// Ends what [#startRsm] began.
+    public void endRsm() {
+        setGuestDebug(0);
+    }
+
+    private void setGuestDebug(int control) {
+        try (Arena scratch = Arena.ofConfined()) {
+            MemorySegment debug = scratch.allocate(GuestDebug.SIZE, Long.BYTES);
+            debug.set(ValueLayout.JAVA_INT, GuestDebug.CONTROL, control);
+            sys.ioctl(fd, KvmVcpuAbi.KVM_SET_GUEST_DEBUG, debug.address(), "KVM_SET_GUEST_DEBUG");
+        }
+    }
+
+    /// Requests a system management interrupt (`KVM_SMI`): the next run begins with it, or, in
+    /// system management mode, the first run after it.
+    public void requestSmi() {
+        sys.ioctl(fd, KvmVcpuAbi.KVM_SMI, 0, "KVM_SMI");
+    }
+
+    /// Sets where system management mode saves the state and begins.
+    public void setSmbase(long smbase) {
+        var _ = smbaseRegister(KvmVcpuAbi.KVM_SET_MSRS, smbase);
+    }
+
+    /// Where it is now; the saved state may have moved it.
+    public long smbase() {
+        return smbaseRegister(KvmVcpuAbi.KVM_GET_MSRS, 0);
+    }
+
+    private long smbaseRegister(long request, long value) {
+        try (Arena scratch = Arena.ofConfined()) {
+            MemorySegment msrs = scratch.allocate(Msrs.ENTRIES + (long) MsrEntry.SIZE, Long.BYTES);
+            msrs.set(ValueLayout.JAVA_INT, Msrs.NMSRS, 1);
+            msrs.set(ValueLayout.JAVA_INT, Msrs.ENTRIES + MsrEntry.INDEX, MSR_IA32_SMBASE);
+            msrs.set(ValueLayout.JAVA_LONG, Msrs.ENTRIES + MsrEntry.DATA, value);
+            if (sys.ioctl(fd, request, msrs.address(), "KVM_GET_MSRS or KVM_SET_MSRS") != 1) {
+                throw new MdevException(
+                        Errno.EINVAL, "the kernel refuses smbase=0x%x".formatted(value));
+            }
+            return msrs.get(ValueLayout.JAVA_LONG, Msrs.ENTRIES + MsrEntry.DATA);
+        }
+    }
+
+    /// Whether the processor was in system management mode when the last run returned.
+    public boolean isInSmm() {
+        return (run.get(ValueLayout.JAVA_SHORT, Run.FLAGS) & KvmVcpuAbi.KVM_RUN_X86_SMM) != 0;
+    }
+
     /// Sets the program's next row, in place of any unfinished one.
     public void start(StubRow next) {
         if (!parked) {
-            finishIo();
-            setRegs();
-            parked = true;
+            park();
         }
         GuestStub.Routine routine = stub.routine(next.access(), next.widthBytes());
         memory.setMailbox(GuestStub.ROUTINE, memory.codeGpa() + routine.access());

@@ -1,0 +1,51 @@
+package dev.mdev.host.access;
+
+import org.springframework.security.core.Authentication;
+import org.springframework.security.core.context.SecurityContextHolder;
+
+import java.util.Optional;
+
+/// The sender of a request.
+///
+/// @param name a token's name, a certificate's common name, or the subject of an identity provider
+/// @param means how the service knows the caller
+public record Caller(String name, Means means, Role role, Reach reach) {
+    /// How the service knows a caller.
+    public enum Means {
+        /// The permissions of the Unix socket.
+        SOCKET,
+        /// The address: there is no authentication.
+        ADDRESS,
+        /// A token of this service, in the request.
+        TOKEN,
+        /// A session in a browser, which began with a token.
+        SESSION,
+        /// A client certificate of TLS.
+        CERTIFICATE,
+        /// A token of an identity provider.
+        JWT
+    }
+
+    /// Each program that may open the socket.
+    static final Caller SOCKET_USER =
+            new Caller("socket", Means.SOCKET, Role.ADMIN, Reach.EVERYTHING);
+
+    /// Each client of a service without authentication.
+    static final Caller ANYONE = new Caller("anyone", Means.ADDRESS, Role.ADMIN, Reach.EVERYTHING);
+
+    /// The sender of the request that this thread works on.
+    ///
+    /// @throws IllegalStateException if it works on none
+    public static Caller current() {
+        return known().orElseThrow(
+                        () -> new IllegalStateException("this thread works on no request"));
+    }
+
+    /// The same; nothing for a request without valid credentials.
+    static Optional<Caller> known() {
+        Authentication authentication = SecurityContextHolder.getContext().getAuthentication();
+        return authentication instanceof CallerAuthentication it
+                ? Optional.of(it.getPrincipal())
+                : Optional.empty();
+    }
+}

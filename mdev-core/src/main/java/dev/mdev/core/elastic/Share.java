@@ -1,0 +1,166 @@
+package dev.mdev.core.elastic;
+
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.api.MdevType;
+import dev.mdev.api.page.Page;
+
+import java.lang.foreign.MemorySegment;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.atomic.LongAdder;
+
+/// What one device has of a pool, in memory and in the store, and how it is taken away.
+final class Share {
+    final Holding holding;
+    final StoredPages stored;
+    final MdevType.Demand demand;
+    final int unitPages;
+
+    private final PoolState pool;
+    private final ElasticOwner owner;
+    private final LongAdder evicted = new LongAdder();
+    private final LongAdder returned = new LongAdder();
+
+    /// @param frames of the guaranteed minimum, clean
+    Share(
+            PoolState pool,
+            ElasticOwner owner,
+            MdevType.Demand demand,
+            List<Long> frames,
+            StoredPages stored) {
+        this.pool = pool;
+        this.owner = owner;
+        this.demand = demand;
+        this.stored = stored;
+        this.unitPages = pool.parts.unitPages();
+        this.holding =
+                new Holding(
+                        (int) (demand.minPages() / unitPages),
+                        (int) (demand.npages() / unitPages),
+                        frames);
+    }
+
+    ElasticOwner owner() {
+        return owner;
+    }
+
+    Patience patience() {
+        return new Patience(
+                "pool=%s mdev=%s".formatted(demand.pool(), owner.uuid()),
+                pool.parts.deadline().toNanos());
+    }
+
+    long firstPageOf(Unit unit) {
+        return (long) unit.index * unitPages;
+    }
+
+    void requireAliveLocked() {
+        if (holding.ended) {
+            throw new MdevException(Errno.ENODEV, "mdev=%s has ended".formatted(owner.uuid()));
+        }
+    }
+
+    /// Revokes what guests have mapped of these units. If that fails, what they have is still
+    /// known.
+    void revoke(List<Unit> units) {
+        Map<Unit, List<Place>> places = new HashMap<>();
+        pool.lock.lock();
+        try {
+            units.forEach(unit -> places.put(unit, unit.takePlaces()));
+        } finally {
+            pool.lock.unlock();
+        }
+        boolean done = false;
+        try {
+            places.forEach((unit, all) -> all.forEach(place -> revoke(unit, place)));
+            done = true;
+        } finally {
+            if (!done) {
+                pool.lock.lock();
+                try {
+                    places.forEach((unit, all) -> all.forEach(unit::addPlace));
+                } finally {
+                    pool.lock.unlock();
+                }
+            }
+        }
+    }
+
+    private void revoke(Unit unit, Place place) {
+        long first = firstPageOf(unit) + place.offsetPages();
+        long inRegion = Math.max(0, first);
+        owner.revoke(place.region(), inRegion, first + unitPages - inRegion);
+    }
+
+    /// The content of a unit in the store.
+    byte[] load(Unit unit) {
+        byte[] bytes = new byte[(int) Page.bytesOf(unitPages)];
+        long first = firstPageOf(unit);
+        for (int i = 0; i < unitPages; i++) {
+            if (stored.has(first + i)) {
+                stored.get(first + i, bytes, i * Page.SIZE);
+            }
+        }
+        return bytes;
+    }
+
+    /// Copies the content of a unit from the store into its clean frame.
+    void copyIn(Unit unit) {
+        byte[] bytes = load(unit);
+        long first = firstPageOf(unit);
+        int i = 0;
+        while (i < unitPages) {
+            int end = i;
+            while (end < unitPages && stored.has(first + end)) {
+                end++;
+            }
+            if (end > i) {
+                MemorySegment part =
+                        MemorySegment.ofArray(bytes)
+                                .asSlice(Page.bytesOf(i), Page.bytesOf((long) end - i));
+                pool.parts.bank().write(unit.pfn, Page.bytesOf(i), part);
+            }
+            i = end + 1;
+        }
+        drop(unit);
+        returned.add(unitPages);
+    }
+
+    boolean hasStored(Unit unit) {
+        long first = firstPageOf(unit);
+        for (int i = 0; i < unitPages; i++) {
+            if (stored.has(first + i)) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /// Forgets the content of a unit in the store.
+    void drop(Unit unit) {
+        long first = firstPageOf(unit);
+        for (int i = 0; i < unitPages; i++) {
+            stored.drop(first + i);
+        }
+    }
+
+    void countEvicted(long npages) {
+        evicted.add(npages);
+    }
+
+    ElasticUsage usageLocked() {
+        return new ElasticUsage(
+                owner.uuid(),
+                demand.pool(),
+                demand.minPages(),
+                demand.npages(),
+                (long) holding.held * unitPages,
+                (long) (holding.held - holding.spares.size()) * unitPages,
+                stored.size(),
+                (long) holding.pinned * unitPages,
+                evicted.sum(),
+                returned.sum());
+    }
+}

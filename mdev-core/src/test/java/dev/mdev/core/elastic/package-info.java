@@ -1,0 +1,4 @@
+@NullMarked
+package dev.mdev.core.elastic;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.mdev.core.hostfile;
+
+import org.jspecify.annotations.NullMarked;

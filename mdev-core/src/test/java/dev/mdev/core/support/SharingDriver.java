@@ -1,0 +1,179 @@
+package dev.mdev.core.support;
+
+import dev.mdev.api.Aperture;
+import dev.mdev.api.MapDecision;
+import dev.mdev.api.MapRequest;
+import dev.mdev.api.MdevContext;
+import dev.mdev.api.MdevDevice;
+import dev.mdev.api.MdevType;
+import dev.mdev.api.ParentDevice;
+import dev.mdev.api.ParentDriver;
+import dev.mdev.api.ParentHost;
+import dev.mdev.api.RegionArea;
+import dev.mdev.api.RegionInfo;
+import dev.mdev.api.ResourcePool;
+import dev.mdev.api.page.Access;
+import dev.mdev.api.page.Page;
+import dev.mdev.api.page.PfnRange;
+import dev.mdev.api.page.Prot;
+
+import org.jspecify.annotations.Nullable;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.List;
+import java.util.Objects;
+import java.util.UUID;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.Function;
+
+/// A parent whose devices have [#OWN_PAGES] pages each in BAR 0, and share [#SHARED_PAGES] pages in
+/// BAR 2.
+public final class SharingDriver implements ParentDriver {
+    public static final String PARENT = "sharing0";
+    public static final String TYPE = "sharing-4p";
+    public static final int OWN_PAGES = 4;
+    public static final int SHARED_PAGES = 4;
+    public static final int OWN_BAR = 0;
+    public static final int SHARED_BAR = 2;
+    private static final int DEVICES = 3;
+
+    private static final MdevType DEVICE_TYPE =
+            new MdevType(
+                            TYPE,
+                            "Sharing",
+                            "4 pages, and 4 that all have",
+                            MdevType.VFIO_PCI,
+                            List.of(new MdevType.Demand("own", OWN_PAGES, 1, false)),
+                            DEVICES)
+                    .sharing("shared");
+
+    /// Makes the parent's memory.
+    private final Function<ParentHost, Aperture> allocate;
+
+    /// The rights with which shared pages are granted, whatever the access.
+    public volatile Prot prot = Prot.READ;
+
+    public final List<UUID> created = new CopyOnWriteArrayList<>();
+    private @Nullable Aperture aperture;
+
+    public SharingDriver() {
+        this(host -> host.allocateAperture(PARENT, (long) DEVICES * OWN_PAGES + SHARED_PAGES));
+    }
+
+    /// @param allocate makes the parent's memory, of at least 16 pages
+    public SharingDriver(Function<ParentHost, Aperture> allocate) {
+        this.allocate = allocate;
+    }
+
+    /// The first word of a shared page.
+    public static long contentOf(int page) {
+        return 0x5EED_0000_0000L + page;
+    }
+
+    /// The first word of a shared page, as the driver reads it.
+    public long sharedLong(int page) {
+        MemorySegment word = MemorySegment.ofArray(new long[1]);
+        Aperture all = Objects.requireNonNull(aperture);
+        all.read(Page.addressOf(DEVICES * OWN_PAGES + page), word);
+        return word.get(ValueLayout.JAVA_LONG, 0);
+    }
+
+    @Override
+    public String name() {
+        return "sharing";
+    }
+
+    @Override
+    public List<ParentDevice> probe(ParentHost host) {
+        Aperture all = allocate.apply(host);
+        aperture = all;
+        for (int page = 0; page < SHARED_PAGES; page++) {
+            all.write(
+                    Page.addressOf(DEVICES * OWN_PAGES + page),
+                    MemorySegment.ofArray(new long[] {contentOf(page)}));
+        }
+        return List.of(new Parent(all));
+    }
+
+    private final class Parent implements ParentDevice {
+        private final Aperture all;
+
+        Parent(Aperture all) {
+            this.all = all;
+        }
+
+        @Override
+        public String name() {
+            return PARENT;
+        }
+
+        @Override
+        public String description() {
+            return "a parent for tests";
+        }
+
+        @Override
+        public Aperture aperture() {
+            return all;
+        }
+
+        @Override
+        public List<ResourcePool> pools() {
+            long first = all.pfns().firstPfn();
+            long own = (long) DEVICES * OWN_PAGES;
+            return List.of(
+                    new ResourcePool("own", new PfnRange(first, own)),
+                    new ResourcePool("shared", new PfnRange(first + own, SHARED_PAGES)));
+        }
+
+        @Override
+        public List<MdevType> types() {
+            return List.of(DEVICE_TYPE);
+        }
+
+        @Override
+        public MdevDevice create(MdevContext context) {
+            created.add(context.uuid());
+            return new Device(context, all.pfns().firstPfn() + (long) DEVICES * OWN_PAGES);
+        }
+
+        @Override
+        public void close() {}
+    }
+
+    private final class Device implements MdevDevice {
+        private final MdevContext context;
+        private final long firstShared;
+
+        Device(MdevContext context, long firstShared) {
+            this.context = context;
+            this.firstShared = firstShared;
+        }
+
+        @Override
+        public List<RegionInfo> regions() {
+            return List.of(
+                    RegionInfo.of(OWN_BAR, "own", Page.bytesOf(OWN_PAGES), RegionArea.Kind.LAZY),
+                    RegionInfo.of(
+                            SHARED_BAR,
+                            "shared",
+                            Page.bytesOf(SHARED_PAGES),
+                            RegionArea.Kind.LAZY));
+        }
+
+        @Override
+        public MapDecision validateMapRequest(MapRequest request) {
+            if (request.region() == OWN_BAR) {
+                return MapDecision.grantPage(
+                        request, context.share("own").pfnOf(request.page()), Prot.READ_WRITE);
+            }
+            return request.access() == Access.WRITE && prot == Prot.READ
+                    ? new MapDecision.Deny("read only")
+                    : MapDecision.grantPage(request, firstShared + request.page(), prot);
+        }
+
+        @Override
+        public void reset() {}
+    }
+}

@@ -1,0 +1,18 @@
+package dev.mdev.core.vm;
+
+import dev.mdev.core.engine.Engine;
+import dev.mdev.core.engine.software.SoftwareEngine;
+import dev.mdev.core.hostmm.MemoryBackend;
+import dev.mdev.core.hostmm.OffHeapBackend;
+
+final class MachineStateFailureTest extends MachineStateFailureContract {
+    @Override
+    Engine engine() {
+        return new SoftwareEngine(PciMachine.PATIENCE);
+    }
+
+    @Override
+    MemoryBackend backend() {
+        return new OffHeapBackend();
+    }
+}
