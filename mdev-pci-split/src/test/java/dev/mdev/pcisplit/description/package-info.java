@@ -1,0 +1,4 @@
+@NullMarked
+package dev.mdev.pcisplit.description;
+
+import org.jspecify.annotations.NullMarked;

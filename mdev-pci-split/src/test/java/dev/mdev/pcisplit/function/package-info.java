@@ -1,0 +1,4 @@
+@NullMarked
+package dev.mdev.pcisplit.function;
+
+import org.jspecify.annotations.NullMarked;
