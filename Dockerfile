@@ -3,7 +3,7 @@
 #   docker build -t mdev-host .
 #   docker run --rm -p 127.0.0.1:8080:8080 mdev-host
 #
-# The service has no authentication: publish its port to 127.0.0.1, or put something in front of it.
+# Publish its port to 127.0.0.1: nobody needs credentials, unless MDEV_ACCESS_AUTHENTICATION says so.
 
 ARG BUILD_IMAGE=maven:3.9-eclipse-temurin-25
 ARG RUNTIME_IMAGE=eclipse-temurin:25-jre
@@ -12,8 +12,23 @@ FROM ${BUILD_IMAGE} AS build
 # For a build without a network: --build-arg MAVEN_FLAGS=-o
 ARG MAVEN_FLAGS=""
 WORKDIR /src
+# What Maven downloads, in a layer of its own: only a changed pom.xml makes it again. The modules have
+# no sources here, except the one whose compilation fetches the compiler's plug-ins.
+COPY pom.xml ./
+COPY mdev-gate mdev-gate/
+COPY mdev-api/pom.xml mdev-api/
+COPY mdev-testkit/pom.xml mdev-testkit/
+COPY mdev-core/pom.xml mdev-core/
+COPY gpu-sample-driver/pom.xml gpu-sample-driver/
+COPY mdev-pci-split/pom.xml mdev-pci-split/
+COPY mdev-vfio-user/pom.xml mdev-vfio-user/
+COPY host-service/pom.xml host-service/
+COPY mdev-cli/pom.xml mdev-cli/
+COPY mdev-package/pom.xml mdev-package/
+RUN mvn -B -ntp ${MAVEN_FLAGS} -DskipTests -Dspring-boot.repackage.skip -pl host-service -am package \
+    && rm -rf */target
 COPY . .
-RUN mvn -B -ntp ${MAVEN_FLAGS} -DskipTests package \
+RUN mvn -B -ntp ${MAVEN_FLAGS} -DskipTests -pl host-service -am package \
     && mkdir /out \
     && cp host-service/target/host-service-*.jar /out/mdev-host.jar
 # JNA's library on a path of its own: a container's /tmp often forbids to execute what it holds.
@@ -31,13 +46,22 @@ COPY --from=build /out/mdev-host.jar /tmp/mdev-host.jar
 RUN java -Djarmode=tools -jar /tmp/mdev-host.jar extract --destination /opt/mdev \
     && rm /tmp/mdev-host.jar \
     && mkdir drivers \
-    && java -XX:AOTCacheOutput=mdev-host.aot -Dspring.context.exit=onRefresh \
+    && java -XX:+UseG1GC -XX:+UseCompactObjectHeaders -XX:AOTCacheOutput=mdev-host.aot -Dspring.context.exit=onRefresh \
         --enable-native-access=ALL-UNNAMED \
         -cp mdev-host.jar dev.mdev.host.MdevHostApplication
 COPY --from=build /out/libjnidispatch.so /opt/mdev/native/
-COPY docker-entrypoint.sh /opt/mdev/
+COPY docker-entrypoint.sh LICENSE /opt/mdev/
+# A volume mounted here belongs to the service's user from its beginning.
+RUN install -d -m 700 -o 10001 -g 10001 /state
 
-ENV SERVER_ADDRESS=0.0.0.0
+ARG VERSION=0.1.0-SNAPSHOT
+LABEL org.opencontainers.image.title="mdev-host" \
+    org.opencontainers.image.description="Mediated devices in Java: one device for many virtual machines" \
+    org.opencontainers.image.version="${VERSION}" \
+    org.opencontainers.image.licenses="Apache-2.0"
+
+# All addresses of the container: those who publish the port decide who reaches it.
+ENV SERVER_ADDRESS=0.0.0.0 MDEV_ACCESS_AUTHENTICATION=none
 EXPOSE 8080
 USER 10001:10001
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
