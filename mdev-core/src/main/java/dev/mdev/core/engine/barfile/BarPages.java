@@ -136,7 +136,6 @@ final class BarPages {
         states.lock.lock();
         try {
             epoch++;
-            states.awaitSettledLocked(first, end);
         } finally {
             states.lock.unlock();
         }
@@ -166,7 +165,10 @@ final class BarPages {
             long runEnd;
             states.lock.lock();
             try {
-                runFirst = states.findLocked(state, page, end);
+                runFirst =
+                        state == GRANTED
+                                ? states.findGrantedLocked(page, end)
+                                : states.findLocked(state, page, end);
                 runEnd = states.takeLocked(state, runFirst, Math.min(end, runFirst + MAX_RUN));
             } finally {
                 states.lock.unlock();

@@ -148,6 +148,23 @@ final class PageStates {
         return at;
     }
 
+    /// The first granted page in `[page, end)`, or `end`. Waits for pages that belong to a thread:
+    /// the host gives a page that it holds back as granted.
+    ///
+    /// @throws MdevException EIO if one does not settle
+    @GuardedBy("lock")
+    long findGrantedLocked(long page, long end) {
+        long at = page;
+        while (at < end) {
+            awaitSettledLocked(at, at + 1);
+            if (state(words.get(at)) == PageWords.GRANTED) {
+                return at;
+            }
+            at++;
+        }
+        return end;
+    }
+
     /// Makes neighbours of one state evicting, from a page on. They are the caller's then.
     ///
     /// @return the first page that is not of that state, or `end`

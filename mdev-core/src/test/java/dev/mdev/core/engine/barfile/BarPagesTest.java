@@ -22,6 +22,8 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicReference;
 
 /// The pages of a file between a kernel and a driver that do things at the worst moment. Nothing
 /// here needs the kernel.
@@ -320,6 +322,54 @@ class BarPagesTest {
         pages.grant(2, pfns(0, 1), true);
         pages.revoke(1, 2);
         pages.grant(3, pfns(1, 1), true);
+    }
+
+    /// The host gives page 2 back as granted, while the revocation has got no further than page 0.
+    @Test
+    void aRevocationTakesAPageThatTheHostHoldsMeanwhile() throws Exception {
+        pages.grant(0, pfns(0, 1), true);
+        pages.grant(2, pfns(2, 1), true);
+        read(0, 1);
+        read(2, 1);
+        Thread revoker = Thread.currentThread();
+        CountDownLatch held = new CountDownLatch(1);
+        CountDownLatch revoked = new CountDownLatch(1);
+        AtomicReference<CompletableFuture<Void>> writer = new AtomicReference<>();
+        cache.duringDrop =
+                () -> {
+                    cache.duringDrop =
+                            () -> {
+                                held.countDown();
+                                awaitWaiting(revoker, revoked);
+                            };
+                    writer.set(
+                            CompletableFuture.runAsync(
+                                    () -> set(2, 22), Thread::startVirtualThread));
+                    awaitLatch(held);
+                };
+
+        pages.revoke(0, 3);
+        revoked.countDown();
+
+        writer.get().get();
+        assertThat(get(2)).isEqualTo(22);
+        assertThat(read(2, 2)).isEqualTo(Found.ASK);
+        pages.grant(3, pfns(2, 1), true);
+    }
+
+    private static void awaitLatch(CountDownLatch latch) {
+        try {
+            latch.await();
+        } catch (InterruptedException e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    /// Waits until a thread waits with a bound, or has passed `end`.
+    private static void awaitWaiting(Thread thread, CountDownLatch end) {
+        while (thread.getState() != Thread.State.TIMED_WAITING && end.getCount() > 0) {
+            Thread.onSpinWait();
+        }
     }
 
     /// A revocation and the host's writes of the same pages take turns.
