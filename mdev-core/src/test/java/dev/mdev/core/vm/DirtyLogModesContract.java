@@ -76,7 +76,9 @@ abstract class DirtyLogModesContract {
         programs.forEach(
                 program -> assertThat(program.join().end()).isEqualTo(ProgramResult.End.COMPLETED));
         assertThat(runs(log.slots(), 0)).containsExactly(new DirtyPages.Run(0, pages));
-        assertThat(log.full()).as("512 pages, 192 at a time").isGreaterThanOrEqualTo(4);
+        // A ring is full with 192 of its 256 entries, and a harvest empties both rings: how often
+        // they are full depends on how the two run. 512 pages fill a ring twice at least.
+        assertThat(log.full()).isGreaterThanOrEqualTo(2);
         assertThat(log.harvested()).isGreaterThanOrEqualTo(pages);
     }
 
