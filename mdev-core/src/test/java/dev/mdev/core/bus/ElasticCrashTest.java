@@ -2,20 +2,12 @@ package dev.mdev.core.bus;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.mdev.api.Aperture;
-import dev.mdev.api.MdevDevice;
-import dev.mdev.api.MdevType;
-import dev.mdev.api.ParentDevice;
-import dev.mdev.api.ParentDriver;
-import dev.mdev.api.ParentHost;
-import dev.mdev.api.RegionInfo;
 import dev.mdev.api.page.Page;
 import dev.mdev.core.elastic.DeviceMemory;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.hostmm.OffHeapBackend;
 import dev.mdev.core.store.CrashPlan;
 import dev.mdev.core.store.CrashingFiles;
-import dev.mdev.core.support.TestParent;
 import dev.mdev.gate.Deadlines;
 
 import org.junit.jupiter.api.Tag;
@@ -34,38 +26,6 @@ final class ElasticCrashTest {
     private static final int MIN = 8;
     private static final int USED = 14;
 
-    private static final MdevType TYPE =
-            new MdevType(
-                    "elastic",
-                    "Elastic",
-                    "8 to 20 pages",
-                    MdevType.VFIO_PCI,
-                    List.of(MdevType.Demand.elastic("vram", MIN, 20, 1)),
-                    3);
-
-    private record Device() implements MdevDevice {
-        @Override
-        public List<RegionInfo> regions() {
-            return List.of();
-        }
-
-        @Override
-        public void reset() {}
-    }
-
-    private record Driver(Vram vram, CrashPlan plan) implements ParentDriver {
-        @Override
-        public String name() {
-            return "elastic";
-        }
-
-        @Override
-        public List<ParentDevice> probe(ParentHost host) {
-            Aperture aperture = vram.mapped(Card.takePfns(), plan);
-            return List.of(new TestParent("gpu0", aperture, TYPE, _ -> new Device()));
-        }
-    }
-
     /// One process of the host.
     private record Host(HostMemory memory, MdevBus bus) {
         static Host start(CrashingFiles.Disk disk, Vram vram, CrashPlan plan) {
@@ -75,7 +35,10 @@ final class ElasticCrashTest {
                             memory,
                             new CrashingFiles(disk, plan),
                             BusOptions.of(Deadlines.HANG, MdevObserver.NONE));
-            bus.addDriver(new Driver(vram, plan), Map.of());
+            bus.addDriver(
+                    new ElasticDriver(
+                            ElasticDriver.type(MIN, 20, 3), vram.mapped(Card.takePfns(), plan)),
+                    Map.of());
             return new Host(memory, bus);
         }
 

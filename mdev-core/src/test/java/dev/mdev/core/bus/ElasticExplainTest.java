@@ -4,13 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.mdev.api.Errno;
-import dev.mdev.api.MdevDevice;
 import dev.mdev.api.MdevException;
-import dev.mdev.api.MdevType;
-import dev.mdev.api.ParentDevice;
-import dev.mdev.api.ParentDriver;
-import dev.mdev.api.ParentHost;
-import dev.mdev.api.RegionInfo;
 import dev.mdev.api.page.Page;
 import dev.mdev.core.capacity.FitReport;
 import dev.mdev.core.device.Mdev;
@@ -18,7 +12,6 @@ import dev.mdev.core.elastic.ElasticOptions;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.hostmm.OffHeapBackend;
 import dev.mdev.core.store.MemoryFiles;
-import dev.mdev.core.support.TestParent;
 import dev.mdev.gate.Deadlines;
 
 import org.junit.jupiter.api.AfterEach;
@@ -34,15 +27,6 @@ import java.util.UUID;
 final class ElasticExplainTest {
     private static final int PAGES = 24;
     private static final int MIN = 8;
-
-    private static final MdevType TYPE =
-            new MdevType(
-                    "elastic",
-                    "Elastic",
-                    "8 to 20 pages",
-                    MdevType.VFIO_PCI,
-                    List.of(MdevType.Demand.elastic("vram", MIN, 20, 1)),
-                    16);
 
     private final HostMemory memory = new HostMemory(new OffHeapBackend());
     private final MdevBus bus =
@@ -61,40 +45,18 @@ final class ElasticExplainTest {
                                             Duration.ZERO, 1, Optional.empty(), 1 << 20, false))));
 
     ElasticExplainTest() {
-        bus.addDriver(new Driver(), Map.of());
+        bus.addDriver(
+                new ElasticDriver(
+                        ElasticDriver.type(MIN, 20, 16),
+                        List.of("gpu0", "tight0"),
+                        (host, card) -> host.allocateAperture(card, PAGES)),
+                Map.of());
     }
 
     @AfterEach
     void stop() {
         bus.close();
         memory.close();
-    }
-
-    private record Driver() implements ParentDriver {
-        @Override
-        public String name() {
-            return "elastic";
-        }
-
-        @Override
-        public List<ParentDevice> probe(ParentHost host) {
-            return List.of(parent(host, "gpu0"), parent(host, "tight0"));
-        }
-
-        private static ParentDevice parent(ParentHost host, String name) {
-            return new TestParent(
-                    name, host.allocateAperture(name, PAGES), TYPE, _ -> new Device());
-        }
-    }
-
-    private record Device() implements MdevDevice {
-        @Override
-        public List<RegionInfo> regions() {
-            return List.of();
-        }
-
-        @Override
-        public void reset() {}
     }
 
     private Mdev create(String parent, int usedPages) {

@@ -7,7 +7,6 @@ import dev.mdev.api.MapDecision;
 import dev.mdev.api.MapRequest;
 import dev.mdev.api.MdevContext;
 import dev.mdev.api.MdevDevice;
-import dev.mdev.api.MdevType;
 import dev.mdev.api.ParentDevice;
 import dev.mdev.api.ParentDriver;
 import dev.mdev.api.ParentHost;
@@ -54,15 +53,6 @@ final class ElasticHostilityTest {
     private static final int MAX = 40;
     private static final Duration CALL = Duration.ofMillis(500);
 
-    private static final MdevType TYPE =
-            new MdevType(
-                    "elastic",
-                    "Elastic",
-                    "8 to 40 pages",
-                    MdevType.VFIO_PCI,
-                    List.of(MdevType.Demand.elastic("vram", MIN, MAX, 1)),
-                    4);
-
     private final List<MdevEvent> events = new CopyOnWriteArrayList<>();
     private final Driver driver = new Driver();
     private final HostMemory memory = new HostMemory(new OffHeapBackend());
@@ -105,7 +95,7 @@ final class ElasticHostilityTest {
                     new TestParent(
                             "gpu0",
                             aperture,
-                            TYPE,
+                            ElasticDriver.type(MIN, MAX, 4),
                             context -> {
                                 Device device = new Device(context);
                                 devices.add(device);

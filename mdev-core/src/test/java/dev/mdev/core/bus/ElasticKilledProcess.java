@@ -1,12 +1,5 @@
 package dev.mdev.core.bus;
 
-import dev.mdev.api.Aperture;
-import dev.mdev.api.MdevDevice;
-import dev.mdev.api.MdevType;
-import dev.mdev.api.ParentDevice;
-import dev.mdev.api.ParentDriver;
-import dev.mdev.api.ParentHost;
-import dev.mdev.api.RegionInfo;
 import dev.mdev.api.page.Page;
 import dev.mdev.core.elastic.DeviceMemory;
 import dev.mdev.core.elastic.ElasticOptions;
@@ -14,65 +7,37 @@ import dev.mdev.core.elastic.ElasticUsage;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.hostmm.OffHeapBackend;
 import dev.mdev.core.store.DirectoryFiles;
-import dev.mdev.core.support.TestParent;
 
 import java.io.IOException;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.time.Duration;
-import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.UUID;
 import java.util.stream.Stream;
 
-/// A process whose devices use more pages than its card has, until it is killed. The memory of the
-/// card is a mapped file, which the kernel keeps when the process goes; the backing store is in
-/// files.
+/// A process whose devices use more pages than its card has, until it is killed. The backing store
+/// is in files.
 ///
 /// It prints a line for some accesses, and `LEAK` or `BROKEN` for what must not be. Arguments: the
 /// directory, the seed.
-final class ElasticKilledProcess implements ParentDriver {
+final class ElasticKilledProcess {
     private static final int PAGES = 48;
     private static final int MIN = 8;
     private static final int MAX = 40;
     private static final int DEVICES = 4;
     private static final int ROUND = 64;
 
-    private static final MdevType TYPE =
-            new MdevType(
-                    "elastic",
-                    "Elastic",
-                    "8 to 40 pages",
-                    MdevType.VFIO_PCI,
-                    List.of(MdevType.Demand.elastic("vram", MIN, MAX, 1)),
-                    DEVICES);
-
-    private final Aperture aperture;
-
-    private ElasticKilledProcess(Aperture aperture) {
-        this.aperture = aperture;
-    }
+    private ElasticKilledProcess() {}
 
     public static void main(String[] args) throws IOException, InterruptedException {
         Path directory = Path.of(args[0]);
         Path store = directory.resolve("store");
         SplittableRandom random = new SplittableRandom(Long.parseLong(args[1]));
-        try (FileChannel channel =
-                        FileChannel.open(
-                                directory.resolve("elastic-vram"),
-                                StandardOpenOption.CREATE,
-                                StandardOpenOption.READ,
-                                StandardOpenOption.WRITE);
-                HostMemory host = new HostMemory(new OffHeapBackend())) {
-            MemorySegment memory =
-                    channel.map(
-                            FileChannel.MapMode.READ_WRITE, 0, Page.bytesOf(PAGES), Arena.global());
+        FileCard card = FileCard.open(directory.resolve("elastic-vram"), PAGES);
+        try (HostMemory host = new HostMemory(new OffHeapBackend())) {
             MdevBus bus =
                     new MdevBus(
                             host,
@@ -85,8 +50,8 @@ final class ElasticKilledProcess implements ParentDriver {
                                                     Optional.of(store),
                                                     1 << 24,
                                                     false)));
-            bus.addDriver(new ElasticKilledProcess(new KilledProcess.Mapped(memory)), Map.of());
-            if (!KilledProcess.isZero(memory)) {
+            bus.addDriver(new ElasticDriver(ElasticDriver.type(MIN, MAX, DEVICES), card), Map.of());
+            if (!card.isZero(0, PAGES)) {
                 System.out.println("LEAK of the last process");
             }
             requireNoFiles(store);
@@ -140,25 +105,5 @@ final class ElasticKilledProcess implements ParentDriver {
             }
             System.out.println(usage.returnedPages() > 0 ? "returned " + id : "round " + id);
         }
-    }
-
-    private record Device() implements MdevDevice {
-        @Override
-        public List<RegionInfo> regions() {
-            return List.of();
-        }
-
-        @Override
-        public void reset() {}
-    }
-
-    @Override
-    public String name() {
-        return "elastic";
-    }
-
-    @Override
-    public List<ParentDevice> probe(ParentHost host) {
-        return List.of(new TestParent("gpu0", aperture, TYPE, _ -> new Device()));
     }
 }

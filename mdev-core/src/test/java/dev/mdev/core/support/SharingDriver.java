@@ -12,6 +12,7 @@ import dev.mdev.api.ParentHost;
 import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.api.ResourcePool;
+import dev.mdev.api.SimpleParent;
 import dev.mdev.api.page.Access;
 import dev.mdev.api.page.Page;
 import dev.mdev.api.page.PfnRange;
@@ -23,9 +24,6 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.Objects;
-import java.util.UUID;
-import java.util.concurrent.CopyOnWriteArrayList;
-import java.util.function.Function;
 
 /// A parent whose devices have [#OWN_PAGES] pages each in BAR 0, and share [#SHARED_PAGES] pages in
 /// BAR 2.
@@ -37,6 +35,7 @@ public final class SharingDriver implements ParentDriver {
     public static final int OWN_BAR = 0;
     public static final int SHARED_BAR = 2;
     private static final int DEVICES = 3;
+    private static final long ALL_OWN_PAGES = (long) DEVICES * OWN_PAGES;
 
     private static final MdevType DEVICE_TYPE =
             new MdevType(
@@ -48,23 +47,7 @@ public final class SharingDriver implements ParentDriver {
                             DEVICES)
                     .sharing("shared");
 
-    /// Makes the parent's memory.
-    private final Function<ParentHost, Aperture> allocate;
-
-    /// The rights with which shared pages are granted, whatever the access.
-    public volatile Prot prot = Prot.READ;
-
-    public final List<UUID> created = new CopyOnWriteArrayList<>();
     private @Nullable Aperture aperture;
-
-    public SharingDriver() {
-        this(host -> host.allocateAperture(PARENT, (long) DEVICES * OWN_PAGES + SHARED_PAGES));
-    }
-
-    /// @param allocate makes the parent's memory, of at least 16 pages
-    public SharingDriver(Function<ParentHost, Aperture> allocate) {
-        this.allocate = allocate;
-    }
 
     /// The first word of a shared page.
     public static long contentOf(int page) {
@@ -74,8 +57,7 @@ public final class SharingDriver implements ParentDriver {
     /// The first word of a shared page, as the driver reads it.
     public long sharedLong(int page) {
         MemorySegment word = MemorySegment.ofArray(new long[1]);
-        Aperture all = Objects.requireNonNull(aperture);
-        all.read(Page.addressOf(DEVICES * OWN_PAGES + page), word);
+        Objects.requireNonNull(aperture).read(Page.addressOf(ALL_OWN_PAGES + page), word);
         return word.get(ValueLayout.JAVA_LONG, 0);
     }
 
@@ -86,71 +68,29 @@ public final class SharingDriver implements ParentDriver {
 
     @Override
     public List<ParentDevice> probe(ParentHost host) {
-        Aperture all = allocate.apply(host);
+        Aperture all = host.allocateAperture(PARENT, ALL_OWN_PAGES + SHARED_PAGES);
         aperture = all;
         for (int page = 0; page < SHARED_PAGES; page++) {
             all.write(
-                    Page.addressOf(DEVICES * OWN_PAGES + page),
+                    Page.addressOf(ALL_OWN_PAGES + page),
                     MemorySegment.ofArray(new long[] {contentOf(page)}));
         }
-        return List.of(new Parent(all));
+        long first = all.pfns().firstPfn();
+        long firstShared = first + ALL_OWN_PAGES;
+        return List.of(
+                new SimpleParent(
+                        PARENT,
+                        "a parent for tests",
+                        all,
+                        List.of(
+                                new ResourcePool("own", new PfnRange(first, ALL_OWN_PAGES)),
+                                new ResourcePool(
+                                        "shared", new PfnRange(firstShared, SHARED_PAGES))),
+                        List.of(DEVICE_TYPE),
+                        context -> new Device(context, firstShared)));
     }
 
-    private final class Parent implements ParentDevice {
-        private final Aperture all;
-
-        Parent(Aperture all) {
-            this.all = all;
-        }
-
-        @Override
-        public String name() {
-            return PARENT;
-        }
-
-        @Override
-        public String description() {
-            return "a parent for tests";
-        }
-
-        @Override
-        public Aperture aperture() {
-            return all;
-        }
-
-        @Override
-        public List<ResourcePool> pools() {
-            long first = all.pfns().firstPfn();
-            long own = (long) DEVICES * OWN_PAGES;
-            return List.of(
-                    new ResourcePool("own", new PfnRange(first, own)),
-                    new ResourcePool("shared", new PfnRange(first + own, SHARED_PAGES)));
-        }
-
-        @Override
-        public List<MdevType> types() {
-            return List.of(DEVICE_TYPE);
-        }
-
-        @Override
-        public MdevDevice create(MdevContext context) {
-            created.add(context.uuid());
-            return new Device(context, all.pfns().firstPfn() + (long) DEVICES * OWN_PAGES);
-        }
-
-        @Override
-        public void close() {}
-    }
-
-    private final class Device implements MdevDevice {
-        private final MdevContext context;
-        private final long firstShared;
-
-        Device(MdevContext context, long firstShared) {
-            this.context = context;
-            this.firstShared = firstShared;
-        }
-
+    private record Device(MdevContext context, long firstShared) implements MdevDevice {
         @Override
         public List<RegionInfo> regions() {
             return List.of(
@@ -168,9 +108,9 @@ public final class SharingDriver implements ParentDriver {
                 return MapDecision.grantPage(
                         request, context.share("own").pfnOf(request.page()), Prot.READ_WRITE);
             }
-            return request.access() == Access.WRITE && prot == Prot.READ
+            return request.access() == Access.WRITE
                     ? new MapDecision.Deny("read only")
-                    : MapDecision.grantPage(request, firstShared + request.page(), prot);
+                    : MapDecision.grantPage(request, firstShared + request.page(), Prot.READ);
         }
 
         @Override
