@@ -30,6 +30,9 @@ function Pool({ pool, minor, moving }) {
         h("div", { class: "title" },
             h("span", null, h("b", null, pool.pool), ` ${pages(pool.totalPages)}`),
             h("span", null, `${pages(pool.freePages)} free`)),
+        pool.guaranteedPages > 0 && h("p", { class: "small soft" },
+            `Elastic shares: ${pages(pool.guaranteedPages)} guaranteed, ${pages(pool.usedPages)} used, `
+                + `${pages(pool.reclaimablePages)} can be taken back, ${pages(pool.storedPages)} swapped out`),
         h("div", { class: "map", role: "group", "aria-label": `Map of pool ${pool.pool}: ${summary(pool)}` },
             together(pool.extents, pool.totalPages).map((extent) =>
                 h(Segment, { key: extent.firstPage, extent, total: pool.totalPages, minor, isMoving: moving.has(extent.mdev) }))));
@@ -139,6 +142,7 @@ const REASONS = {
     idle: "is idle and can move",
     assigned: "is in use and cannot move",
     not_movable: "cannot move: its driver moves no devices",
+    elastic: "are of an elastic share and do not move",
     foreign: "belongs to another program",
     unsettled: "is being created or ended, or is lost",
     scrubbing: "are being scrubbed",
@@ -147,11 +151,14 @@ const REASONS = {
 
 function Why({ fit }) {
     if (fit.fits) {
-        return h("div", { class: "why" }, h("p", null, `One more ${fit.type} fits.`));
+        return h("div", { class: "why" },
+            h("p", null, `One more ${fit.type} fits.`),
+            h(Givers, { givers: fit.givers }));
     }
     return h("div", { class: "why", role: "status" },
         fit.shortages.length === 0 && h("p", null, fit.text),
         fit.shortages.map((shortage) => h(Shortage, { key: shortage.usage.pool, shortage })),
+        h(Givers, { givers: fit.givers }),
         fit.plan && h("p", null, h("strong", null, "What would move: "),
             fit.plan.moves.map((move) => `${short(move.mdev)} (${pages(move.pages)})`).join(", "),
             `. ${pages(fit.plan.pages)} are copied in all.`),
@@ -159,9 +166,23 @@ function Why({ fit }) {
             h("button", { class: "main small", onClick: () => actions.makeRoom(fit) }, "Make room")));
 }
 
+/** Who would be asked for what, in that order. */
+function Givers({ givers }) {
+    return givers.length > 0 && h("div", null,
+        h("p", null, h("strong", null, "Who would give pages back: ")),
+        h("ol", { class: "givers" }, givers.map((giver, i) =>
+            h("li", { key: i },
+                h("span", { class: "chip", "data-hue": giver.mdev && hueOf(giver.mdev) }),
+                h("span", null,
+                    giver.mdev
+                        ? h("a", { href: `#/devices/${giver.mdev}`, class: "mono" }, short(giver.mdev))
+                        : "a device of another tenant",
+                    ` ${pages(giver.pages)} of ${giver.pool}`)))));
+}
+
 function Shortage({ shortage }) {
     const { demand, usage, fragmented, blockers } = shortage;
-    const need = `${pages(demand.npages)}${demand.contiguous ? " in one piece" : ""}`;
+    const need = `${pages(demand.minPages)}${demand.contiguous ? " in one piece" : ""}`;
     return h("div", null,
         h("p", null, `It needs ${need} of ${usage.pool}. `,
             fragmented

@@ -18,8 +18,12 @@ import dev.mdev.core.capacity.Tenant;
 import dev.mdev.core.device.Activity;
 import dev.mdev.core.device.Mdev;
 import dev.mdev.core.device.Parent;
+import dev.mdev.core.elastic.DeviceMemory;
 import dev.mdev.core.elastic.ElasticPool;
+import dev.mdev.core.elastic.ElasticUsage;
 import dev.mdev.core.ledger.Verb;
+
+import org.jspecify.annotations.Nullable;
 
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -139,6 +143,7 @@ final class Defragmenter {
         long npages = extents.stream().mapToLong(PfnRange::npages).sum();
         Optional<Registry.Entry> entry = bus.registry().find(uuid);
         Mdev mdev = entry.map(Registry.Entry::mdev).orElse(null);
+        ElasticUsage elastic = mdev == null ? null : elasticIn(mdev, pool);
         FitReport.Reason reason;
         String detail = "";
         if (mdev == null) {
@@ -146,6 +151,9 @@ final class Defragmenter {
         } else if (entry.get().activity() != Activity.ACTIVE) {
             reason = FitReport.Reason.UNSETTLED;
             detail = entry.get().trouble().orElse(entry.get().activity().toString());
+        } else if (elastic != null) {
+            reason = FitReport.Reason.ELASTIC;
+            detail = words(elastic);
         } else if (!mdev.driver().isMovable()) {
             reason = FitReport.Reason.NOT_MOVABLE;
         } else {
@@ -165,6 +173,19 @@ final class Defragmenter {
                 new FitReport.Blocker(Optional.of(uuid), npages, reason, detail),
                 whole ? inOrder : extents,
                 whole ? demand : Optional.empty());
+    }
+
+    private static @Nullable ElasticUsage elasticIn(Mdev mdev, String pool) {
+        return mdev.elastic().stream()
+                .filter(memory -> memory.pool().equals(pool))
+                .map(DeviceMemory::usage)
+                .findFirst()
+                .orElse(null);
+    }
+
+    private static String words(ElasticUsage usage) {
+        return "%d pages guaranteed, %d can be taken back"
+                .formatted(usage.minPages(), usage.reclaimablePages());
     }
 
     private static List<PfnRange> extentsOf(Mdev mdev, String pool) {

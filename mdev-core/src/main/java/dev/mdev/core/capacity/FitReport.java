@@ -77,6 +77,9 @@ public record FitReport(
         ASSIGNED,
         /// Its driver moves no devices.
         NOT_MOVABLE,
+        /// It has an elastic share of the pool. What is above its minimum can be taken back; its
+        /// other pages stay where they are.
+        ELASTIC,
         /// It is a foreign device.
         FOREIGN,
         /// It is being created or ended, or lost.

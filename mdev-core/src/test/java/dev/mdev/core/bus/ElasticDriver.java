@@ -5,22 +5,23 @@ import dev.mdev.api.MdevType;
 import dev.mdev.api.ParentDevice;
 import dev.mdev.api.ParentDriver;
 import dev.mdev.api.ParentHost;
-import dev.mdev.core.support.TestParent;
+import dev.mdev.api.ResourcePool;
+import dev.mdev.api.SimpleParent;
 
 import java.util.List;
 import java.util.function.BiFunction;
 
 /// A driver of cards whose devices have nothing but an elastic share, which the test itself uses.
 ///
-/// @param type the type of every device
+/// @param types what a card has; all demand pages of `vram`
 /// @param cards the names of the cards
 /// @param memory makes a card's memory, by the card's name
 record ElasticDriver(
-        MdevType type, List<String> cards, BiFunction<ParentHost, String, Aperture> memory)
+        List<MdevType> types, List<String> cards, BiFunction<ParentHost, String, Aperture> memory)
         implements ParentDriver {
     /// A driver of the card `gpu0`, whose memory is there already.
     ElasticDriver(MdevType type, Aperture memory) {
-        this(type, List.of("gpu0"), (_, _) -> memory);
+        this(List.of(type), List.of("gpu0"), (_, _) -> memory);
     }
 
     /// The type `elastic`: pages of the pool `vram`, which come and go one by one.
@@ -42,8 +43,17 @@ record ElasticDriver(
     @Override
     public List<ParentDevice> probe(ParentHost host) {
         return cards.stream()
-                .<ParentDevice>map(card ->
-                        new TestParent(card, memory.apply(host, card), type, _ -> new BareDevice()))
+                .<ParentDevice>map(card -> parent(card, memory.apply(host, card)))
                 .toList();
+    }
+
+    private SimpleParent parent(String card, Aperture aperture) {
+        return new SimpleParent(
+                card,
+                "a card for tests",
+                aperture,
+                List.of(new ResourcePool("vram", aperture.pfns())),
+                types,
+                _ -> new BareDevice());
     }
 }

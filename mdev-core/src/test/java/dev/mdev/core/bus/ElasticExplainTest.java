@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
+import dev.mdev.api.MdevType;
 import dev.mdev.api.page.Page;
 import dev.mdev.core.capacity.FitReport;
 import dev.mdev.core.device.Mdev;
@@ -28,6 +29,15 @@ final class ElasticExplainTest {
     private static final int PAGES = 24;
     private static final int MIN = 8;
 
+    private static final MdevType BLOCK =
+            new MdevType(
+                    "block",
+                    "Block",
+                    "12 pages in one piece",
+                    MdevType.VFIO_PCI,
+                    List.of(new MdevType.Demand("vram", PAGES / 2, 1, true)),
+                    1);
+
     private final HostMemory memory = new HostMemory(new OffHeapBackend());
     private final MdevBus bus =
             new MdevBus(
@@ -47,7 +57,7 @@ final class ElasticExplainTest {
     ElasticExplainTest() {
         bus.addDriver(
                 new ElasticDriver(
-                        ElasticDriver.type(MIN, 20, 16),
+                        List.of(ElasticDriver.type(MIN, 20, 16), BLOCK),
                         List.of("gpu0", "tight0"),
                         (host, card) -> host.allocateAperture(card, PAGES)),
                 Map.of());
@@ -95,6 +105,30 @@ final class ElasticExplainTest {
         assertThat(report.fits()).isFalse();
         assertThat(report.givers()).isEmpty();
         assertThat(report.shortages()).hasSize(1);
+    }
+
+    @Test
+    void guaranteedPagesAreNamedWhereTheyAreInTheWayAndNoPlanMovesThem() {
+        Mdev first = create("gpu0", 1);
+        Mdev second = create("gpu0", 12);
+        bus.remove(first.uuid());
+        // It keeps its first eight pages, in the middle of the card.
+        second.elastic().getFirst().discard(MIN, 12 - MIN);
+        assertThat(bus.parent("gpu0").usage().getFirst().freePages()).isEqualTo(PAGES - MIN);
+
+        FitReport report = bus.explain("gpu0", "block");
+
+        assertThat(report.fits()).isFalse();
+        assertThat(report.plan()).isEmpty();
+        assertThat(report.shortages().getFirst().isFragmentation()).isTrue();
+        assertThat(report.shortages().getFirst().blockers())
+                .containsExactly(
+                        new FitReport.Blocker(
+                                Optional.of(second.uuid()),
+                                MIN,
+                                FitReport.Reason.ELASTIC,
+                                "8 pages guaranteed, 0 can be taken back"));
+        assertThat(report.text()).contains("8 pages ELASTIC (8 pages guaranteed");
     }
 
     @Test
