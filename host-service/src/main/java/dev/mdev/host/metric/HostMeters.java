@@ -9,6 +9,7 @@ import dev.mdev.core.device.Parent;
 import dev.mdev.core.elastic.ElasticCounters;
 import dev.mdev.core.elastic.ElasticPool;
 import dev.mdev.core.elastic.ElasticUsage;
+import dev.mdev.core.elastic.StoreSpace;
 import dev.mdev.host.machine.MachineService;
 import dev.mdev.host.parent.Availability;
 
@@ -61,6 +62,10 @@ class HostMeters {
                     .register(registry);
             parent.types().forEach(type -> addType(parent, type));
             parent.usage().forEach(usage -> addPool(parent, usage.pool()));
+            // Its pools share one.
+            parent.elastic().values().stream()
+                    .findFirst()
+                    .ifPresent(pool -> addStore(parent, pool.store()));
         }
     }
 
@@ -97,6 +102,7 @@ class HostMeters {
         ElasticPool elastic = parent.elastic().get(pool);
         if (elastic != null) {
             addElastic(parent, elastic, pool, "guaranteed", ElasticUsage::minPages);
+            addElastic(parent, elastic, pool, "maximum", ElasticUsage::maxPages);
             addElastic(parent, elastic, pool, "used", ElasticUsage::usedPages);
             addElastic(parent, elastic, pool, "stored", ElasticUsage::storedPages);
             addMoved(parent, pool, "evicted", elastic.counters(), ElasticCounters::evictedPages);
@@ -108,7 +114,29 @@ class HostMeters {
                     elastic.counters(),
                     ElasticCounters::returnedSoonPages);
             addMoved(parent, pool, "refused", elastic.counters(), ElasticCounters::refusedPages);
+            FunctionCounter.builder(
+                            "mdevhost.parent.store.failures",
+                            elastic.counters(),
+                            ElasticCounters::storeFailures)
+                    .description("How often the backing store took or returned no content")
+                    .tag("parent", parent.name())
+                    .tag("pool", pool)
+                    .register(registry);
         }
+    }
+
+    private void addStore(Parent parent, StoreSpace store) {
+        addStore(parent, store, "reserved", StoreSpace::reservedBytes);
+        addStore(parent, store, "limit", StoreSpace::maxBytes);
+    }
+
+    private void addStore(
+            Parent parent, StoreSpace store, String state, ToDoubleFunction<StoreSpace> value) {
+        Gauge.builder("mdevhost.parent.store.bytes", store, value)
+                .description("Room in the backing store of elastic shares")
+                .tag("parent", parent.name())
+                .tag("state", state)
+                .register(registry);
     }
 
     private void addElastic(

@@ -90,6 +90,7 @@ final class Arrivals {
             who.copyIn(unit);
             filled = true;
         } catch (MdevException e) {
+            pool.counters.storeFailed();
             pool.parts.news().storeFailed(who.owner().uuid(), pool.parts.name(), e.getMessage());
             throw e;
         } finally {

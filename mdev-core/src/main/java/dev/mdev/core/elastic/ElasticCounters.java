@@ -17,6 +17,7 @@ public final class ElasticCounters {
     private final LongAdder returned = new LongAdder();
     private final LongAdder returnedSoon = new LongAdder();
     private final LongAdder refused = new LongAdder();
+    private final LongAdder storeFailures = new LongAdder();
 
     private final AtomicLong windowStartNanos = new AtomicLong(System.nanoTime());
     private final AtomicLong windowEvicted = new AtomicLong();
@@ -33,6 +34,10 @@ public final class ElasticCounters {
 
     void refused(long npages) {
         refused.add(npages);
+    }
+
+    void storeFailed() {
+        storeFailures.increment();
     }
 
     /// @param awayNanos how long the pages were away
@@ -76,5 +81,10 @@ public final class ElasticCounters {
     /// Pages that drivers refused to give up.
     public long refusedPages() {
         return refused.sum();
+    }
+
+    /// How often the backing store took or returned no content.
+    public long storeFailures() {
+        return storeFailures.sum();
     }
 }

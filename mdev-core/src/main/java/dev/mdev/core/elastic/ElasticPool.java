@@ -114,6 +114,11 @@ public final class ElasticPool {
         return state.counters;
     }
 
+    /// The room of the backing store, which all pools of the parent share.
+    public StoreSpace store() {
+        return parts.store();
+    }
+
     /// Removes a device whose driver has let go: waits until nobody works on its units. Its pages
     /// are still its own, and dirty.
     private void remove(Share share) {

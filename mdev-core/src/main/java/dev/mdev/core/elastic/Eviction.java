@@ -67,10 +67,10 @@ final class Eviction {
             stay(going);
             handOver.pass(frames, clean);
         }
-        trouble.ifPresent(e ->
-                pool.parts
-                        .news()
-                        .storeFailed(from.owner().uuid(), pool.parts.name(), e.getMessage()));
+        trouble.ifPresent(e -> {
+            pool.counters.storeFailed();
+            pool.parts.news().storeFailed(from.owner().uuid(), pool.parts.name(), e.getMessage());
+        });
         pool.counters.tell();
         return trouble;
     }

@@ -55,4 +55,9 @@ public final class StoreSpace {
     public long reservedBytes() {
         return reservedBytes.get();
     }
+
+    /// The most bytes that devices may reserve together.
+    public long maxBytes() {
+        return options.storeMaxBytes();
+    }
 }
