@@ -22,8 +22,7 @@ import java.util.Map;
 /// VRAM whose pages all belong to the device, and which of them may have content.
 ///
 /// The guest sees its share as pages 0, 1, 2... of BAR 0. In the aperture the share may lie in
-/// several extents, and with the setting `permute` its pages are also scattered ([ShareMemory]).
-/// Any thread may call all methods.
+/// several extents ([ShareMemory]). Any thread may call all methods.
 final class FixedVram implements Vram {
     private final ShareMemory pages;
     private final int grantPages;
@@ -33,10 +32,7 @@ final class FixedVram implements Vram {
     private final BitSet used = new BitSet();
 
     FixedVram(Aperture aperture, PoolShare share, GpuSettings settings) {
-        this.pages =
-                settings.permute()
-                        ? ShareMemory.scattered(aperture, share)
-                        : ShareMemory.inOrder(aperture, share);
+        this.pages = ShareMemory.inOrder(aperture, share);
         this.grantPages = Math.max(settings.grantPages(), settings.aheadPages());
     }
 

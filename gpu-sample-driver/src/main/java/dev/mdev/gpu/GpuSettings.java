@@ -17,7 +17,6 @@ import java.util.List;
 /// | `grant-pages` | the most pages that one fault maps | 1 to 262144 | 1 |
 /// | `ahead-pages` | the most pages that the host may ask for at a fault, when faults come in order | 0 to 512 | 0 |
 /// | `vga` | make the devices VGA displays, whose first 128 KiB of VRAM are also at 0xa0000 | true, false | false |
-/// | `permute` | scatter the guest's pages over its share, for tests | true, false | false |
 ///
 /// One page per fault is the slowest and plainest: every first access is visible.
 record GpuSettings(
@@ -27,8 +26,7 @@ record GpuSettings(
         List<Integer> elasticMib,
         int grantPages,
         int aheadPages,
-        boolean vga,
-        boolean permute) {
+        boolean vga) {
 
     static GpuSettings from(ParentHost host) {
         return new GpuSettings(
@@ -38,8 +36,7 @@ record GpuSettings(
                 elasticMib(host),
                 host.number("grant-pages", 1, 1, 262_144),
                 host.number("ahead-pages", 0, 0, 512),
-                host.flag("vga"),
-                host.flag("permute"));
+                host.flag("vga"));
     }
 
     private static List<Integer> elasticMib(ParentHost host) {

@@ -9,6 +9,8 @@ import dev.mdev.core.bus.MdevObserver;
 import dev.mdev.core.capacity.PoolExtent;
 import dev.mdev.core.device.Mdev;
 import dev.mdev.core.device.Scanout;
+import dev.mdev.core.elastic.DeviceMemory;
+import dev.mdev.core.elastic.ElasticPool;
 import dev.mdev.core.engine.GuestAccess.Span;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.mapping.FaultRecord;
@@ -30,6 +32,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.UUID;
 
@@ -224,12 +227,59 @@ abstract class GpuMachineContract {
     }
 
     @Test
-    void scatteredPagesMakeTheSamePicture() {
-        AttachedDevice device = attach(Map.of("permute", "true"), "gpu-sample-32m");
+    void pagesThatCameInAnotherOrderMakeTheSamePicture() {
+        AttachedDevice device = attach(Map.of(), "gpu-sample-elastic-64m");
         setMode(device);
-        runAll(cardByStores(bar(device, GpuDevice.VRAM_BAR)));
+        long vram = bar(device, GpuDevice.VRAM_BAR);
+        List<Step> backwards = new ArrayList<>();
+        for (int page = TestCard.PAGES - 1; page >= 0; page--) {
+            backwards.add(store(vram + Page.addressOf(page), 4, page));
+        }
+        runAll(backwards);
+        runAll(cardByStores(vram));
         assertShowsTheCard(device);
         assertThat(device.mdev().residentPages(GpuDevice.VRAM_BAR)).isEqualTo(TestCard.PAGES);
+    }
+
+    @Test
+    void aCardWhosePagesWereTakenAwayIsInThePictureAndForTheEngine() throws InterruptedException {
+        AttachedDevice device =
+                attach(
+                        Map.of("vram-mib", "16", "types-mib", "1", "elastic-mib", "8"),
+                        "gpu-sample-elastic-8m");
+        device.enableMessages();
+        setMode(device);
+        long vram = bar(device, GpuDevice.VRAM_BAR);
+        runAll(cardByStores(vram));
+        List<Step> rest = new ArrayList<>();
+        for (long at = 1 << 20; at < 8 << 20; at += 1 << 16) {
+            rest.add(store(vram + at, 4, at));
+        }
+        runAll(rest);
+        DeviceMemory memory = device.mdev().elastic().getFirst();
+        long above = memory.usage().reclaimablePages();
+        ElasticPool pool =
+                Objects.requireNonNull(bus.parents().getFirst().elastic().get(memory.pool()));
+        assertThat(pool.makeFree(above)).isEqualTo(above);
+        assertThat(memory.pfnOf(0)).as("what came first goes first").isEmpty();
+
+        assertShowsTheCard(device);
+        assertThat(memory.pfnOf(0)).as("a look brings nothing in").isEmpty();
+
+        long copy = 4 << 20;
+        Rows to = Rows.of(copy, (long) TestCard.PITCH * TestCard.HEIGHT);
+        List<Step> steps = new ArrayList<>();
+        steps.addAll(command(RING, GpuGuest.copy(Command.BLIT, to, 0, 0)));
+        steps.addAll(command(RING + Command.SIZE, GpuGuest.fence(7)));
+        steps.addAll(start(device));
+        steps.add(store(bar(device, GpuDevice.QUEUE_BAR), 4, 2));
+        runAll(steps);
+        assertThat(device.interrupts().await(0, 1, DEADLINE)).isTrue();
+        for (int i = 0; i < TestCard.bars(); i++) {
+            assertThat(load(vram + copy + 4L * i * TestCard.BAR_WIDTH, 4))
+                    .as("bar %d", i)
+                    .isEqualTo(TestCard.bar(i));
+        }
     }
 
     @Test

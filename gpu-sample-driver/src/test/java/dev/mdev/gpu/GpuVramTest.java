@@ -87,7 +87,7 @@ final class GpuVramTest {
                     public void fill(long offsetBytes, long lengthBytes, byte value) {}
                 };
         PoolShare share = new PoolShare(GpuParent.VRAM, List.of(new PfnRange(0, 16)));
-        GpuSettings settings = new GpuSettings(1, 16, List.of(16), List.of(64), 1, 0, false, false);
+        GpuSettings settings = new GpuSettings(1, 16, List.of(16), List.of(64), 1, 0, false);
         Vram vram = new FixedVram(aperture, share, settings);
         vram.write(5 * Page.SIZE + 7, MemorySegment.ofArray(new byte[1]));
         byte[] seen = new byte[4 * Page.SIZE];
@@ -113,9 +113,9 @@ final class GpuVramTest {
 
     @Test
     void contentStaysWhereItIsWhateverTheGrantsAre() {
-        for (String permute : new String[] {"false", "true"}) {
-            try (InMemoryHost host = host(Map.of("grant-pages", "999", "permute", permute))) {
-                InMemoryMdev mdev = host.parent().create("gpu-sample-16m");
+        for (String type : new String[] {"gpu-sample-16m", "gpu-sample-elastic-32m"}) {
+            try (InMemoryHost host = host(Map.of("grant-pages", "999", "elastic-mib", "32"))) {
+                InMemoryMdev mdev = host.parent().create(type);
                 SplittableRandom random = new SplittableRandom(host.seed());
                 mdev.guest().setWindows(Windows.random(random.split()));
                 long npages = 16 * MIB / Page.SIZE;

@@ -11,38 +11,27 @@ import java.util.List;
 /// A device's share of a pool as one piece of memory: its pages are 0, 1, 2..., at any place in the
 /// aperture.
 ///
-///     share:     | 0 1 2 3 | 4 5 |            | 0 | 1 | 2 | 3 | 4 | 5 |   scattered
-///     aperture:  | 9 a b c | 3 4 |            | 9 | 4 | c | 3 | b | a |
+///     share:     | 0 1 2 3 | 4 5 |
+///     aperture:  | 9 a b c | 3 4 |
 ///
-/// Only [#moveTo] changes which physical page belongs to a page of the share. Any thread may call
-/// all methods.
+/// Only [#moveTo] changes which physical page belongs to a page of the share. For pages that come
+/// and go there is [ElasticMemory]. Any thread may call all methods.
 public final class ShareMemory implements LinearMemory {
-    /// A prime, larger than the pages of any share: multiplying by it modulo the number of pages
-    /// hits every page once.
-    private static final long SCATTER = 0x9E37_79B1L;
-
     private final Aperture aperture;
     private final String pool;
     private volatile List<Run> runs;
     private final long npages;
-    private final boolean scattered;
 
-    private ShareMemory(Aperture aperture, PoolShare share, boolean scattered) {
+    private ShareMemory(Aperture aperture, PoolShare share) {
         this.aperture = aperture;
         this.pool = share.pool();
         this.runs = runsOf(share);
         this.npages = share.npages();
-        this.scattered = scattered;
     }
 
     /// The pages in the order of the share's extents.
     public static ShareMemory inOrder(Aperture aperture, PoolShare share) {
-        return new ShareMemory(aperture, share, false);
-    }
-
-    /// The pages in a fixed scattered order: for tests that nothing relies on their order.
-    public static ShareMemory scattered(Aperture aperture, PoolShare share) {
-        return new ShareMemory(aperture, share, true);
+        return new ShareMemory(aperture, share);
     }
 
     /// Switches to other pages of the same pool, to which the host has copied the content of the
@@ -84,30 +73,9 @@ public final class ShareMemory implements LinearMemory {
     /// Pages of the share that are also neighbours in the aperture.
     ///
     /// @param firstPage the share's page of the first of `pfns`
-    public record Run(long firstPage, PfnRange pfns) {
-        /// The first page after the run.
-        public long endPage() {
+    private record Run(long firstPage, PfnRange pfns) {
+        long endPage() {
             return firstPage + pfns.npages();
-        }
-
-        /// The largest grant of this run that the request's window and `mostPages` allow, for a
-        /// region whose page 0 is the share's page 0.
-        ///
-        /// A run longer than `mostPages` is cut at multiples of it, so that the grants for
-        /// neighbouring faults do not overlap; where the run ends in such a piece, the grant is
-        /// moved to keep its full length.
-        ///
-        /// @param request the accessed page is in this run
-        public MapDecision.Grant grant(MapRequest request, long mostPages, Prot prot) {
-            long first = Math.max(request.firstPage(), firstPage);
-            long end = Math.min(request.endPage(), endPage());
-            if (end - first > mostPages) {
-                long page = request.page();
-                first = Math.clamp(page - page % mostPages, first, end - mostPages);
-                end = first + mostPages;
-            }
-            long firstPfn = pfns.firstPfn() + (first - firstPage);
-            return new MapDecision.Grant(first, new PfnRange(firstPfn, end - first), prot);
         }
     }
 
@@ -122,32 +90,35 @@ public final class ShareMemory implements LinearMemory {
     /// The answer to a fault in a region whose page 0 is the share's page 0: as many pages around
     /// the touched one as are in one piece, in the request's window, and at most `mostPages`.
     ///
+    /// A piece longer than `mostPages` is cut at multiples of it, so that the grants for
+    /// neighbouring faults do not overlap; at the end of the piece, the grant is moved to keep its
+    /// full length.
+    ///
     /// @param mostPages at least 1
     /// @throws IndexOutOfBoundsException if the share does not have the touched page
     public MapDecision.Grant grant(MapRequest request, long mostPages, Prot prot) {
-        return runAround(request.page()).grant(request, mostPages, prot);
+        Run run = runAround(request.page());
+        long first = Math.max(request.firstPage(), run.firstPage());
+        long end = Math.min(request.endPage(), run.endPage());
+        if (end - first > mostPages) {
+            long page = request.page();
+            first = Math.clamp(page - page % mostPages, first, end - mostPages);
+            end = first + mostPages;
+        }
+        long firstPfn = run.pfns().firstPfn() + (first - run.firstPage());
+        return new MapDecision.Grant(first, new PfnRange(firstPfn, end - first), prot);
     }
 
-    /// The longest run of pages that `page` is in. It may begin before `page`; [#pfnOf] has the
-    /// physical page of `page` itself.
-    ///
-    /// @throws IndexOutOfBoundsException if the share has no such page
-    public Run runAround(long page) {
+    private Run runAround(long page) {
         if (page < 0 || page >= npages) {
             throw new IndexOutOfBoundsException("page=" + page + " npages=" + npages);
         }
-        long inOrder = scattered ? page * SCATTER % npages : page;
         List<Run> current = runs;
         int i = 0;
-        while (inOrder >= current.get(i).endPage()) {
+        while (page >= current.get(i).endPage()) {
             i++;
         }
-        Run run = current.get(i);
-        if (!scattered) {
-            return run;
-        }
-        long pfn = run.pfns().firstPfn() + (inOrder - run.firstPage());
-        return new Run(page, new PfnRange(pfn, 1));
+        return current.get(i);
     }
 
     /// Pages of the share.

@@ -46,7 +46,7 @@ final class DriverGuideTest {
     void theExamplesAreShort() throws IOException {
         assertThat(linesOf("NullDriver.java")).isLessThanOrEqualTo(40);
         assertThat(linesOf("SerialDriver.java")).isLessThanOrEqualTo(155);
-        assertThat(linesOf("PagingDriver.java")).isLessThanOrEqualTo(190);
+        assertThat(linesOf("PagingDriver.java")).isLessThanOrEqualTo(60);
     }
 
     private static long linesOf(String file) throws IOException {

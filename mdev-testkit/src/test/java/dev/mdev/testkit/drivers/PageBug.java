@@ -5,7 +5,6 @@ import dev.mdev.api.MapRequest;
 import dev.mdev.api.PoolShare;
 import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
-import dev.mdev.api.ShareMemory;
 import dev.mdev.api.page.Access;
 import dev.mdev.api.page.Page;
 import dev.mdev.api.page.PfnRange;
@@ -22,9 +21,14 @@ enum PageBug implements SeededBug {
                     new Variant.VariantDevice(aperture, context) {
                         @Override
                         public MapDecision validateMapRequest(MapRequest request) {
-                            ShareMemory memory = ShareMemory.inOrder(aperture, share);
-                            long pfn = memory.runAround(request.page()).pfns().firstPfn();
-                            return MapDecision.grantPage(request, pfn, Prot.READ_WRITE);
+                            long pfn = share.pfnOf(request.page());
+                            PfnRange around =
+                                    share.extents().stream()
+                                            .filter(extent -> extent.contains(pfn))
+                                            .findFirst()
+                                            .orElseThrow();
+                            return MapDecision.grantPage(
+                                    request, around.firstPfn(), Prot.READ_WRITE);
                         }
                     }),
             "twoPagesAreNeverOnePhysicalPage",
