@@ -20,6 +20,10 @@ final class Share {
 
     private final PoolState pool;
     private final ElasticOwner owner;
+
+    /// Its pool and device; each request has it at hand.
+    private final String words;
+
     private final LongAdder evicted = new LongAdder();
     private final LongAdder returned = new LongAdder();
 
@@ -34,6 +38,7 @@ final class Share {
         this.owner = owner;
         this.demand = demand;
         this.stored = stored;
+        this.words = "pool=%s mdev=%s".formatted(demand.pool(), owner.uuid());
         this.unitPages = pool.parts.unitPages();
         this.holding =
                 new Holding(
@@ -47,9 +52,7 @@ final class Share {
     }
 
     Patience patience() {
-        return new Patience(
-                "pool=%s mdev=%s".formatted(demand.pool(), owner.uuid()),
-                pool.parts.deadline().toNanos());
+        return new Patience(words, pool.parts.deadline().toNanos());
     }
 
     long firstPageOf(Unit unit) {
