@@ -133,6 +133,31 @@ final class GpuSchedulerTest {
         assertThat(spent).isEqualTo(theirs + flood);
     }
 
+    /// A guest whose commands need pages that are away gets less done, and nobody else does.
+    @Test
+    void whoWaitsForItsOwnPagesKeepsNobodyWaiting() {
+        SplittableRandom random = new SplittableRandom(host.seed());
+        GpuGuest neighbour = device(16);
+        GpuGuest hog = new GpuGuest(host.parent().create("gpu-sample-elastic-64m"));
+        hog.start();
+        int rounds = 200;
+        for (int round = 0; round < rounds; round++) {
+            feed(neighbour, random);
+            while (hog.pending() < GpuGuest.RING_ENTRIES) {
+                long at = random.nextLong(64) << 20;
+                hog.put(GpuGuest.fill(round, Rows.of(at, 1 << 20)));
+            }
+            hog.ring();
+            engine.runRound();
+        }
+        long slices = rounds * Engine.SLICE_UNITS;
+        assertThat(units(neighbour))
+                .as("seed=%d", host.seed())
+                .isBetween(slices, slices + CommandQueue.COMMAND_UNITS);
+        assertThat(units(hog)).isBetween(1L, slices - 1);
+        assertThat(hog.error()).isEqualTo(QueueError.NONE);
+    }
+
     /// Restarts the queue with an invalid command.
     private static void giveGarbage(GpuGuest guest, SplittableRandom random) {
         guest.start();
