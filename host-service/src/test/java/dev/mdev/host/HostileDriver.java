@@ -22,6 +22,7 @@ import dev.mdev.api.page.Page;
 import dev.mdev.api.page.PfnRange;
 import dev.mdev.api.page.Prot;
 
+import org.springframework.beans.factory.annotation.Value;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnProperty;
 import org.springframework.boot.test.context.TestConfiguration;
 import org.springframework.context.annotation.Bean;
@@ -74,6 +75,13 @@ final class HostileDriver implements ParentDriver {
         @Bean
         ParentDriver broken() {
             return new UselessDrivers.Broken();
+        }
+
+        /// Only where a test has such a file.
+        @Bean
+        @ConditionalOnProperty("test.card")
+        ParentDriver kept(@Value("${test.card}") Path file) {
+            return new KeptCard(file);
         }
 
         /// Only where a test asks for it: each start waits for it.
