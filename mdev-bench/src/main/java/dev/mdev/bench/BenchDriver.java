@@ -12,24 +12,33 @@ import dev.mdev.api.ParentHost;
 import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.api.ResourcePool;
+import dev.mdev.api.SimpleParent;
 import dev.mdev.api.page.Page;
-import dev.mdev.api.page.PfnRange;
-import dev.mdev.api.page.Prot;
-
-import org.jspecify.annotations.Nullable;
 
 import java.util.List;
-import java.util.Objects;
+import java.util.function.BiFunction;
 
-/// A driver that only grants.
+/// A parent for benchmarks: one pool, one type, and devices with BAR 0 and no registers.
 ///
-/// @param kind as [FaultBench.Case] has it
-/// @param grant pages per grant
-/// @param pages of a device
-/// @param devices the number of devices that fit
-record BenchDriver(String kind, int grant, int pages, int devices) implements ParentDriver {
+/// @param poolPages pages of the parent
+/// @param demand of the pool [#POOL]
+/// @param area how BAR 0 is mapped; it is as large as the device's share may be
+/// @param deciders makes what answers a device's faults
+record BenchDriver(
+        long poolPages,
+        MdevType.Demand demand,
+        RegionArea.Kind area,
+        BiFunction<Aperture, MdevContext, Decider> deciders)
+        implements ParentDriver {
     static final String PARENT = "bench0";
     static final String TYPE = "bench";
+    static final String POOL = "vram";
+
+    /// Answers faults.
+    @FunctionalInterface
+    interface Decider {
+        MapDecision decide(MapRequest request);
+    }
 
     @Override
     public String name() {
@@ -38,110 +47,35 @@ record BenchDriver(String kind, int grant, int pages, int devices) implements Pa
 
     @Override
     public List<ParentDevice> probe(ParentHost host) {
-        Aperture aperture = host.allocateAperture("bench", (long) pages * devices);
-        aperture.fill(0, Page.bytesOf(aperture.pfns().npages()), (byte) 0);
+        Aperture aperture = host.allocateAperture("bench", poolPages);
+        aperture.fill(0, Page.bytesOf(poolPages), (byte) 0);
         MdevType type =
-                new MdevType(
-                        TYPE,
-                        "bench",
-                        "pages",
-                        MdevType.VFIO_PCI,
-                        List.of(new MdevType.Demand("vram", pages, pages, true)),
-                        16);
-        return List.of(new Parent(aperture, type));
+                new MdevType(TYPE, "bench", "pages", MdevType.VFIO_PCI, List.of(demand), 16);
+        return List.of(
+                new SimpleParent(
+                        PARENT,
+                        "a parent for benchmarks",
+                        aperture,
+                        List.of(new ResourcePool(POOL, aperture.pfns())),
+                        List.of(type),
+                        context ->
+                                new Device(
+                                        demand.npages(), area, deciders.apply(aperture, context))));
     }
 
-    private final class Parent implements ParentDevice {
-        private final Aperture aperture;
-        private final MdevType type;
-
-        Parent(Aperture aperture, MdevType type) {
-            this.aperture = aperture;
-            this.type = type;
-        }
-
-        @Override
-        public String name() {
-            return PARENT;
-        }
-
-        @Override
-        public String description() {
-            return "a parent for benchmarks";
-        }
-
-        @Override
-        public Aperture aperture() {
-            return aperture;
-        }
-
-        @Override
-        public List<ResourcePool> pools() {
-            return List.of(new ResourcePool("vram", aperture.pfns()));
-        }
-
-        @Override
-        public List<MdevType> types() {
-            return List.of(type);
-        }
-
-        @Override
-        public MdevDevice create(MdevContext context) {
-            return new Device(context);
-        }
-
-        @Override
-        public void close() {}
-    }
-
-    private final class Device implements MdevDevice {
-        private final MdevContext context;
-        private @Nullable PfnRange vram;
-
-        Device(MdevContext context) {
-            this.context = context;
-        }
-
+    private record Device(long npages, RegionArea.Kind area, Decider decider)
+            implements MdevDevice {
         @Override
         public List<RegionInfo> regions() {
-            RegionArea.Kind area =
-                    kind.equals("eager") ? RegionArea.Kind.EAGER : RegionArea.Kind.LAZY;
-            return List.of(RegionInfo.of(0, "vram", Page.bytesOf(pages), area));
+            return List.of(RegionInfo.of(0, "vram", Page.bytesOf(npages), area));
         }
 
         @Override
         public MapDecision validateMapRequest(MapRequest request) {
-            PfnRange all = vram;
-            if (all == null) {
-                all = context.share("vram").extentFrom(0);
-                vram = all;
-            }
-            if (kind.equals("eager")) {
-                return new MapDecision.Grant(0, all, Prot.READ_WRITE);
-            }
-            long run = request.page() / grant;
-            long first = run * grant;
-            long physical = kind.equals("mmap") ? (pages / grant - 1 - run) * grant : first;
-            return new MapDecision.Grant(
-                    first, new PfnRange(all.firstPfn() + physical, grant), Prot.READ_WRITE);
+            return decider.decide(request);
         }
 
         @Override
-        public long read(int region, long offsetBytes, int widthBytes) {
-            return 0;
-        }
-
-        @Override
-        public void write(int region, long offsetBytes, int widthBytes, long value) {}
-
-        @Override
-        public void reset() {
-            vram = null;
-        }
-
-        @Override
-        public void close() {
-            Objects.requireNonNull(context);
-        }
+        public void reset() {}
     }
 }

@@ -1,44 +1,26 @@
 package dev.mdev.bench;
 
-import dev.mdev.api.page.Page;
-import dev.mdev.core.bus.MdevBus;
+import dev.mdev.api.MapDecision;
+import dev.mdev.api.MapRequest;
+import dev.mdev.api.MdevType;
+import dev.mdev.api.RegionArea;
+import dev.mdev.api.page.PfnRange;
+import dev.mdev.api.page.Prot;
+import dev.mdev.core.bus.BusOptions;
 import dev.mdev.core.bus.MdevObserver;
-import dev.mdev.core.device.Mdev;
-import dev.mdev.core.engine.Engine;
-import dev.mdev.core.engine.EngineProbe;
-import dev.mdev.core.engine.GuestAccess;
-import dev.mdev.core.engine.GuestEngine;
-import dev.mdev.core.engine.VcpuEngine;
-import dev.mdev.core.engine.VcpuExit;
 import dev.mdev.core.engine.kvm.KvmEngine;
 import dev.mdev.core.engine.kvm.mm.MemfdMemory;
-import dev.mdev.core.hostmm.HostMemory;
-import dev.mdev.core.memslot.AddressSpaces;
-import dev.mdev.core.memslot.SmmDesign;
-import dev.mdev.core.vm.AttachedDevice;
-import dev.mdev.core.vm.MachineSpec;
-import dev.mdev.core.vm.VirtualMachine;
-
-import org.jspecify.annotations.Nullable;
 
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
-import java.util.Objects;
-import java.util.Optional;
-import java.util.UUID;
-import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.regex.Pattern;
 
@@ -69,7 +51,25 @@ public final class FaultBench {
     ///   all at once before the guest runs, permanently
     /// @param grant pages per grant
     /// @param lanes virtual processors, each with a device of its own
-    record Case(String kind, int grant, int lanes) {}
+    record Case(String kind, int grant, int lanes) {
+        boolean isEager() {
+            return kind.equals("eager");
+        }
+
+        /// The answer to a fault.
+        ///
+        /// @param all the device's share
+        private MapDecision grant(PfnRange all, MapRequest request) {
+            if (isEager()) {
+                return new MapDecision.Grant(0, all, Prot.READ_WRITE);
+            }
+            long run = request.page() / grant;
+            long first = run * grant;
+            long physical = kind.equals("mmap") ? (PAGES / grant - 1 - run) * grant : first;
+            return new MapDecision.Grant(
+                    first, new PfnRange(all.firstPfn() + physical, grant), Prot.READ_WRITE);
+        }
+    }
 
     private static final List<Case> CASES =
             List.of(
@@ -204,36 +204,44 @@ public final class FaultBench {
     /// A machine with devices, and a processor for each.
     private static final class Bench implements AutoCloseable {
         private final Case measured;
-        private final HostMemory memory = new HostMemory(new MemfdMemory());
-        private final MdevBus bus;
-        private final Capturing engine = new Capturing();
-        private final VirtualMachine vm;
-        private final List<Lane> lanes = new ArrayList<>();
+        private final BenchHost host;
+        private final List<BenchHost.Lane> lanes;
 
         Bench(Case measured) {
             this.measured = measured;
-            bus = new MdevBus(memory, Duration.ofSeconds(20), MdevObserver.NONE);
-            bus.addDriver(
-                    new BenchDriver(measured.kind, measured.grant, PAGES, measured.lanes),
-                    Map.of());
-            vm = new VirtualMachine(new MachineSpec("bench", 0, measured.lanes), engine, memory);
-            for (int i = 0; i < measured.lanes; i++) {
-                Mdev mdev = bus.create(UUID.randomUUID(), BenchDriver.PARENT, BenchDriver.TYPE);
-                lanes.add(new Lane(vm.attach(mdev), engine.guest(), 32 + i));
-            }
+            host =
+                    new BenchHost(
+                            new KvmEngine(BenchHost.PATIENCE),
+                            new MemfdMemory(),
+                            BusOptions.of(BenchHost.PATIENCE, MdevObserver.NONE),
+                            driver(measured));
+            lanes = host.addMachine(measured.lanes);
+        }
+
+        private static BenchDriver driver(Case measured) {
+            return new BenchDriver(
+                    (long) PAGES * measured.lanes,
+                    new MdevType.Demand(BenchDriver.POOL, PAGES, PAGES, true),
+                    measured.isEager() ? RegionArea.Kind.EAGER : RegionArea.Kind.LAZY,
+                    (_, context) -> {
+                        PfnRange all = context.share(BenchDriver.POOL).extentFrom(0);
+                        return request -> measured.grant(all, request);
+                    });
         }
 
         Cost run(int rounds) throws InterruptedException, ExecutionException {
-            List<Future<long[]>> running =
-                    lanes.stream().map(lane -> lane.start(measured, rounds)).toList();
+            List<Future<Sampled>> running =
+                    lanes.stream()
+                            .map(lane -> lane.submit(() -> storeToAll(measured, lane, rounds)))
+                            .toList();
             long[] all = {};
             long nanos = 0;
-            for (int i = 0; i < lanes.size(); i++) {
-                long[] samples = running.get(i).get();
+            for (Future<Sampled> lane : running) {
+                Sampled sampled = lane.get();
                 int before = all.length;
-                all = Arrays.copyOf(all, before + samples.length);
-                System.arraycopy(samples, 0, all, before, samples.length);
-                nanos += lanes.get(i).totalNanos;
+                all = Arrays.copyOf(all, before + sampled.nanos.length);
+                System.arraycopy(sampled.nanos, 0, all, before, sampled.nanos.length);
+                nanos += sampled.totalNanos;
             }
             Arrays.sort(all);
             return new Cost(
@@ -244,110 +252,42 @@ public final class FaultBench {
 
         @Override
         public void close() {
-            lanes.forEach(Lane::close);
-            vm.close();
-            bus.close();
-            memory.close();
+            host.close();
         }
     }
 
-    /// A processor that stores to all pages of a device's BAR.
-    private static final class Lane implements AutoCloseable {
-        private final AttachedDevice device;
-        private final VcpuEngine vcpu;
-        private final ExecutorService thread =
-                Executors.newSingleThreadExecutor(Thread.ofPlatform().daemon().factory());
-        volatile long totalNanos;
+    /// What one processor took.
+    private static final class Sampled {
+        /// Of each store that faulted.
+        private final long[] nanos;
 
-        Lane(AttachedDevice device, GuestEngine guest, int vcpuId) {
-            this.device = device;
-            this.vcpu = guest.createVcpu(vcpuId);
-        }
+        private long totalNanos;
 
-        Future<long[]> start(Case measured, int rounds) {
-            return thread.submit(
-                    (Callable<long[]>)
-                            () -> run(measured.grant, rounds, !measured.kind.equals("eager")));
-        }
-
-        private long[] run(int grant, int rounds, boolean revoking) {
-            long[] samples = new long[rounds * (PAGES / grant)];
-            int count = 0;
-            long total = 0;
-            long bar = device.barGpa(0).orElseThrow();
-            for (int round = 0; round < rounds; round++) {
-                if (revoking) {
-                    device.mdev().revoke(0, 0, PAGES);
-                }
-                long begin = System.nanoTime();
-                long last = begin;
-                for (int page = 0; page < PAGES; page++) {
-                    vcpu.submit(
-                            new GuestAccess.Store(
-                                    new GuestAccess.Span(bar + Page.addressOf(page), 8, 1, 0),
-                                    page,
-                                    0));
-                    VcpuExit exit = vcpu.run();
-                    if (!(exit instanceof VcpuExit.Done)) {
-                        throw new IllegalStateException("page=%d %s".formatted(page, exit));
-                    }
-                    long end = System.nanoTime();
-                    if (page % grant == 0) {
-                        samples[count++] = end - last;
-                    }
-                    last = end;
-                }
-                total += last - begin;
-            }
-            totalNanos = total;
-            return samples;
-        }
-
-        @Override
-        public void close() {
-            try {
-                thread.submit(vcpu::close).get();
-            } catch (InterruptedException | ExecutionException e) {
-                throw new IllegalStateException(e);
-            }
-            thread.shutdown();
+        Sampled(int stores) {
+            nanos = new long[stores];
         }
     }
 
-    /// Lets the bench drive processors itself.
-    private static final class Capturing implements Engine {
-        private final KvmEngine engine = new KvmEngine(Duration.ofSeconds(20));
-        private @Nullable GuestEngine guest;
-
-        @Override
-        public String name() {
-            return engine.name();
+    /// Stores to all pages of a device's BAR.
+    private static Sampled storeToAll(Case measured, BenchHost.Lane lane, int rounds) {
+        Sampled sampled = new Sampled(rounds * (PAGES / measured.grant));
+        int count = 0;
+        for (int round = 0; round < rounds; round++) {
+            if (!measured.isEager()) {
+                lane.revokeAll();
+            }
+            long begin = System.nanoTime();
+            long last = begin;
+            for (int page = 0; page < PAGES; page++) {
+                lane.store(page, 1, page);
+                long end = System.nanoTime();
+                if (page % measured.grant == 0) {
+                    sampled.nanos[count++] = end - last;
+                }
+                last = end;
+            }
+            sampled.totalNanos += last - begin;
         }
-
-        @Override
-        public EngineProbe probe() {
-            return engine.probe();
-        }
-
-        @Override
-        public int physicalAddressBits() {
-            return engine.physicalAddressBits();
-        }
-
-        @Override
-        public Optional<String> lacksSmm(SmmDesign design) {
-            return engine.lacksSmm(design);
-        }
-
-        @Override
-        public GuestEngine createGuest(AddressSpaces slots, HostMemory memory) {
-            GuestEngine made = engine.createGuest(slots, memory);
-            guest = made;
-            return made;
-        }
-
-        GuestEngine guest() {
-            return Objects.requireNonNull(guest);
-        }
+        return sampled;
     }
 }
