@@ -48,6 +48,7 @@ final class VgaWindow {
             case MapDecision.FromPool _ -> new MapDecision.Trap();
             case MapDecision.Trap trap -> trap;
             case MapDecision.Deny deny -> deny;
+            case MapDecision.Again again -> again;
         };
     }
 }

@@ -96,6 +96,7 @@ final class HostileDriver implements ParentDriver {
     enum Vice {
         HONEST,
         DENIES,
+        NEVER_DECIDES,
         TRAPS,
         GRANTS_OTHERS_PAGES,
         GRANTS_OUTSIDE_THE_APERTURE,
@@ -321,6 +322,7 @@ final class HostileDriver implements ParentDriver {
                         BIG ->
                         grant(page, share.firstPfn() + page, 1);
                 case DENIES -> new MapDecision.Deny("no licence");
+                case NEVER_DECIDES -> new MapDecision.Again("the licence server is slow");
                 case TRAPS -> new MapDecision.Trap();
                 case GRANTS_OTHERS_PAGES -> grant(page, someoneElse(), 1);
                 case GRANTS_OUTSIDE_THE_APERTURE -> grant(page, aperture.endPfn(), 1);

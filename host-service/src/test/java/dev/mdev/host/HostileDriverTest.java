@@ -31,6 +31,7 @@ class HostileDriverTest extends HostTest {
         "throws-anything,             failed,  EIO,    IllegalStateException: a bug",
         "recurses,                    failed,  EIO,    StackOverflowError",
         "revokes,                     failed,  EAGAIN, revoked each of its",
+        "never-decides,               failed,  ETIMEDOUT, the licence server is slow",
     })
     void theGuestGetsAFaultAndTheOperatorARecord(
             String type, String outcome, String errno, String words) {

@@ -72,6 +72,22 @@ public sealed interface MapDecision {
         }
     }
 
+    /// Map nothing yet, and ask once more: the device has to do something else first, and needs its
+    /// turn for that.
+    ///
+    /// The host gives the device's turn up, so that its other callbacks and its steps run, pauses
+    /// for at most 10 ms, and sends the same request again. If the driver has not decided when the
+    /// deadline of a callback is over, the access fails with ETIMEDOUT. The host does not repeat a
+    /// request that no guest waits for ([MapRequest.Reason#PREFETCH]), nor one from inside a
+    /// callback of the same device, which keeps the turn: they fail with EAGAIN.
+    ///
+    /// @param reason what the device waits for, for the operator
+    record Again(String reason) implements MapDecision {
+        public Again {
+            Objects.requireNonNull(reason);
+        }
+    }
+
     /// Grants one page for the accessed page.
     static MapDecision grantPage(MapRequest request, long pfn, Prot prot) {
         return new Grant(request.page(), new PfnRange(pfn, 1), prot);

@@ -109,6 +109,9 @@ final class Callbacks implements AutoCloseable {
         if (answer instanceof MapDecision.Deny(String reason)) {
             requireShort(what, "the reason of its denial", reason);
         }
+        if (answer instanceof MapDecision.Again(String reason)) {
+            requireShort(what, "the reason to ask again", reason);
+        }
         return answer;
     }
 

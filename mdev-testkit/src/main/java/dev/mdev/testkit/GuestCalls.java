@@ -72,6 +72,7 @@ record GuestCalls(
             }
             case MapDecision.Trap trap -> trap;
             case MapDecision.Deny deny -> deny;
+            case MapDecision.Again again -> again;
         };
     }
 }

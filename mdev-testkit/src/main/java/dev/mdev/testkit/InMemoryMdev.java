@@ -179,7 +179,7 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
     ///
     /// @throws ContractViolation if that takes longer than a callback may
     public void awaitDoorbells() {
-        doorbells.await(parent.host().deadlineNanos());
+        doorbells.await(deadlineNanos());
     }
 
     @Override
@@ -438,6 +438,10 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
     }
 
     // The guest's view.
+
+    long deadlineNanos() {
+        return parent.host().deadlineNanos();
+    }
 
     GuestMappings mappings() {
         return mappings;

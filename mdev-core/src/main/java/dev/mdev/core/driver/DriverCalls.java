@@ -113,6 +113,25 @@ public final class DriverCalls {
         return refused.isPresent() ? refused.get() : callBeside(callback, body);
     }
 
+    /// Whether this thread has the turn, because it is inside a callback.
+    public boolean isInTurn() {
+        return serial.isWriteLockedByCurrentThread() || serial.getReadHoldCount() > 0;
+    }
+
+    /// Waits without the turn before a call is made again.
+    ///
+    /// @param callback the method's name, for messages
+    /// @return why the call must not be made again: the waiting step or program must end, or the
+    ///   thread is interrupted
+    public <T> Optional<DriverOutcome<T>> pause(String callback, long nanos) {
+        return ended(
+                callback,
+                () -> {
+                    TimeUnit.NANOSECONDS.sleep(nanos);
+                    return true;
+                });
+    }
+
     /// Calls driver code outside the turn, beside all other calls, on a thread of its own: so the
     /// caller waits no longer than the deadline. One such call runs at a time.
     ///
@@ -266,9 +285,13 @@ public final class DriverCalls {
     }
 
     private <T> Optional<DriverOutcome<T>> await(Lock turn, String callback) {
+        return ended(callback, () -> turn.tryLock(deadline.toNanos(), TimeUnit.NANOSECONDS));
+    }
+
+    /// @return nothing if the wait is done
+    private <T> Optional<DriverOutcome<T>> ended(String callback, Cancellation.TimedWait wait) {
         try {
-            return switch (Cancellation.await(
-                    () -> turn.tryLock(deadline.toNanos(), TimeUnit.NANOSECONDS))) {
+            return switch (Cancellation.await(wait)) {
                 case DONE -> Optional.empty();
                 case TIMED_OUT -> Optional.of(busy(callback));
                 case CANCELLED ->

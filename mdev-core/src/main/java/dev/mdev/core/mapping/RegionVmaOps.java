@@ -22,6 +22,7 @@ import dev.mdev.core.sync.Cancellation;
 import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 
 /// Answers faults in one lazy area of a device's region by asking its driver: the only caller of
@@ -30,6 +31,11 @@ import java.util.function.Supplier;
 /// The framework holds no lock while the driver decides.
 public final class RegionVmaOps implements VmaOps {
     private static final String CALLBACK = "validateMapRequest";
+
+    /// Before a request is sent again: twice as long each time.
+    private static final long SHORTEST_PAUSE_NANOS = TimeUnit.MICROSECONDS.toNanos(50);
+
+    private static final long LONGEST_PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(10);
 
     private final int region;
     private final Supplier<MdevDevice> device;
@@ -94,8 +100,7 @@ public final class RegionVmaOps implements VmaOps {
     /// @param isTrial whether a smaller request follows a failure, so that no guest fails
     private Fill ask(MapRequest request, boolean isTrial) {
         long start = System.nanoTime();
-        DriverOutcome<MapDecision> outcome =
-                calls.access(CALLBACK, () -> device.get().validateMapRequest(request));
+        DriverOutcome<MapDecision> outcome = decision(request);
         long driverNanos = System.nanoTime() - start;
         Answer answer =
                 switch (outcome) {
@@ -132,6 +137,34 @@ public final class RegionVmaOps implements VmaOps {
         };
     }
 
+    /// Sends a request until the driver decides, with the turn given up in between, or until it can
+    /// or may not be sent again.
+    private DriverOutcome<MapDecision> decision(MapRequest request) {
+        long start = System.nanoTime();
+        long pauseNanos = SHORTEST_PAUSE_NANOS;
+        while (true) {
+            DriverOutcome<MapDecision> outcome =
+                    calls.access(CALLBACK, () -> device.get().validateMapRequest(request));
+            boolean isDecided =
+                    !(outcome instanceof DriverOutcome.Returned<MapDecision> returned
+                            && returned.value() instanceof MapDecision.Again);
+            if (isDecided
+                    || !mayRepeat(request)
+                    || System.nanoTime() - start >= calls.deadline().toNanos()) {
+                return outcome;
+            }
+            Optional<DriverOutcome<MapDecision>> ended = calls.pause(CALLBACK, pauseNanos);
+            if (ended.isPresent()) {
+                return ended.get();
+            }
+            pauseNanos = Math.min(2 * pauseNanos, LONGEST_PAUSE_NANOS);
+        }
+    }
+
+    private boolean mayRepeat(MapRequest request) {
+        return request.reason() != MapRequest.Reason.PREFETCH && !calls.isInTurn();
+    }
+
     private void tell(MapRequest request, Answer answer, long driverNanos) {
         sink.faulted(
                 new FaultRecord(
@@ -160,7 +193,27 @@ public final class RegionVmaOps implements VmaOps {
             case MapDecision.Trap _ ->
                     new Answer(FaultRecord.Outcome.TRAPPED, "trap", new FaultResult.Trapped());
             case MapDecision.Deny deny -> denied(DriverText.cut(deny.reason()));
+            case MapDecision.Again again -> undecided(request, DriverText.cut(again.reason()));
         };
+    }
+
+    private Answer undecided(MapRequest request, String reason) {
+        Refusal refusal =
+                mayRepeat(request)
+                        ? new Refusal(
+                                Errno.ETIMEDOUT,
+                                "%s %s: no decision within %d ms: %s"
+                                        .formatted(
+                                                calls.owner(),
+                                                CALLBACK,
+                                                calls.deadline().toMillis(),
+                                                reason))
+                        : new Refusal(
+                                Errno.EAGAIN,
+                                "%s %s: no decision, and nobody can wait for one: %s"
+                                        .formatted(calls.owner(), CALLBACK, reason));
+        return new Answer(
+                FaultRecord.Outcome.FAILED, refusal.reason(), new FaultResult.Failed(refusal));
     }
 
     private static Answer denied(String reason) {

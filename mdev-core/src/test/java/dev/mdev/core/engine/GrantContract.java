@@ -103,6 +103,52 @@ public abstract class GrantContract extends EngineMachine {
         assertThat(device.mdev().recentFaults().getLast().answer()).endsWith("WRITE_BACK");
     }
 
+    /// A turn that was kept while the driver asks for time would keep the register away, too.
+    @Test
+    void aDriverThatIsToBeAskedAgainGetsItsOtherCallbacksMeanwhile() {
+        driver.answer =
+                (d, request) ->
+                        d.registerAccesses.isEmpty()
+                                ? new MapDecision.Again("a register comes first")
+                                : MapDecision.grantPage(
+                                        request, d.pfnOf(request.page()), Prot.READ_WRITE);
+        AttachedDevice device = attach();
+        Span word = new Span(bar(device, 0), 8, 1, 0);
+        // A kernel makes no new processor while one waits for a page: that takes a memory slot.
+        assertCompleted(vm.vcpu(1).execute(program(write(pages(0, 1), 1, 0)), DEADLINE).join());
+
+        CompletableFuture<ProgramResult> touch =
+                vm.vcpu(0).execute(program(write(word, 7, 0)), DEADLINE);
+        while (driverDevice(0).requests.size() < 2) {
+            Thread.onSpinWait();
+        }
+        Span register = new Span(bar(device, ScriptedDriver.TRAPPED_BAR), 4, 1, 0);
+        assertCompleted(vm.vcpu(1).execute(program(write(register, 1, 0)), DEADLINE).join());
+
+        assertCompleted(touch.join());
+        assertThat(deviceLong(0, 0, 0)).isEqualTo(7);
+        assertThat(device.mdev().faultCount()).isOne();
+        assertThat(driverDevice(0).requests).containsOnly(driverDevice(0).requests.getFirst());
+    }
+
+    @Test
+    void aProgramThatWaitsForADecisionIsInterrupted() throws Exception {
+        driver.answer = (d, request) -> new MapDecision.Again("never");
+        AttachedDevice device = attach();
+        CompletableFuture<ProgramResult> touch =
+                vm.vcpu(0)
+                        .execute(program(write(new Span(bar(device, 0), 8, 1, 0), 7, 0)), DEADLINE);
+        while (driverDevice(0).requests.size() < 2) {
+            Thread.onSpinWait();
+        }
+
+        vm.vcpu(0).interrupt();
+
+        assertInterrupted(touch);
+        // Where another thread asks, it goes on until the deadline.
+        driver.answer = (d, request) -> new MapDecision.Deny("the end");
+    }
+
     @Test
     void revokedPagesFaultAgainAndHaveTheContentTheyHad() {
         AttachedDevice device = attach();

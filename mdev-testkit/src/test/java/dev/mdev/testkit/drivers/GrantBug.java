@@ -146,6 +146,10 @@ enum GrantBug implements SeededBug {
             }),
             "grantsKeepToTheShareTheWindowAndTheRights"),
 
+    NEVER_DECIDES(
+            Device.with((d, request) -> new MapDecision.Again("not yet")),
+            "grantsKeepToTheShareTheWindowAndTheRights"),
+
     RETURNS_NULL(
             Device.with((d, request) -> GrantBug.nothing()),
             "grantsKeepToTheShareTheWindowAndTheRights"),

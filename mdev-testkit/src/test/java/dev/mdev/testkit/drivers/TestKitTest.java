@@ -6,6 +6,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.mdev.api.Aperture;
 import dev.mdev.api.Errno;
 import dev.mdev.api.GuestMemory;
+import dev.mdev.api.MapDecision;
+import dev.mdev.api.MapRequest;
 import dev.mdev.api.MdevContext;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.page.Access;
@@ -26,6 +28,9 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Supplier;
 
 /// The parts of the test kit that the conformance suite relies on.
 final class TestKitTest {
@@ -73,6 +78,33 @@ final class TestKitTest {
             }
         }
         return pattern.toString();
+    }
+
+    @Test
+    void aDriverThatIsToBeAskedAgainRunsItsStepsMeanwhile() {
+        AtomicInteger asked = new AtomicInteger();
+        CountDownLatch stepped = new CountDownLatch(1);
+        Supplier<Variant> driver =
+                Variant.of((aperture, context) ->
+                        new Variant.VariantDevice(aperture, context) {
+                            @Override
+                            public MapDecision validateMapRequest(MapRequest request) {
+                                if (asked.getAndIncrement() == 0) {
+                                    Thread.startVirtualThread(
+                                            () -> context.runStep(stepped::countDown));
+                                }
+                                return stepped.getCount() > 0
+                                        ? new MapDecision.Again("the step comes first")
+                                        : super.validateMapRequest(request);
+                            }
+                        });
+        try (InMemoryHost host = new InMemoryHost(driver.get(), Map.of())) {
+            InMemoryMdev mdev = host.parent().create("variant-8");
+            mdev.guest().store(0, 0, 8, 7);
+            assertThat(mdev.guest().load(0, 0, 8)).isEqualTo(7);
+            assertThat(asked.get()).isGreaterThan(1);
+            assertThat(mdev.guest().faults()).isOne();
+        }
     }
 
     @Test
