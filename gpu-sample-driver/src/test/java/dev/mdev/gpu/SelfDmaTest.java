@@ -180,12 +180,19 @@ final class SelfDmaTest {
         Rate undisturbed = new Rate();
         for (int i = 0; i < ROUNDS; i++) {
             awaitWork(device, units(device));
-            if (headOf(attackers, device) > ENTRIES / 2) {
-                start(attackers, restarted(device));
-            }
+            startAgainIfHalfDone(device);
             feed();
         }
         undisturbed.print("self-DMA, undisturbed");
+
+        // A queue that starts anew each round is idle for a while, and the neighbour gets more.
+        Rate restarts = new Rate();
+        for (int i = 0; i < ROUNDS; i++) {
+            awaitWork(device, units(device));
+            start(attackers, restarted(device));
+            feed();
+        }
+        restarts.print("self-DMA, undisturbed, with a queue that starts anew each round");
 
         Rate resets = new Rate();
         for (int i = 0; i < ROUNDS; i++) {
@@ -203,9 +210,7 @@ final class SelfDmaTest {
             awaitWork(device, units(device));
             assertThat(bus.save(device.mdev().uuid(), OutputStream.nullOutputStream()))
                     .isPositive();
-            if (headOf(attackers, device) > ENTRIES / 2) {
-                start(attackers, restarted(device));
-            }
+            startAgainIfHalfDone(device);
             feed();
         }
         saves.print("saves");
@@ -224,6 +229,13 @@ final class SelfDmaTest {
         assertThat(overdue).isEmpty();
         assertThat(errorOf(attackers, device)).isZero();
         assertThat(errorOf(neighbours, neighbour)).isZero();
+    }
+
+    /// Keeps the attacker's ring full.
+    private void startAgainIfHalfDone(AttachedDevice device) {
+        if (headOf(attackers, device) > ENTRIES / 2) {
+            start(attackers, restarted(device));
+        }
     }
 
     private AttachedDevice restarted(AttachedDevice device) {
