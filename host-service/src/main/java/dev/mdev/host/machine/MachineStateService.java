@@ -83,7 +83,8 @@ class MachineStateService {
         @Override
         public VirtualMachine createMachine(MachineStateHeader header) {
             MachineService.Reserved mine =
-                    machines.reserve(new MachineSpec(name, header.ramBytes(), header.vcpus()));
+                    machines.reserve(
+                            new MachineSpec(name, header.ramBytes(), header.vcpus(), header.smm()));
             reserved = mine;
             return mine.make();
         }

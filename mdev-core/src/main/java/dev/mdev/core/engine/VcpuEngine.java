@@ -56,6 +56,13 @@ public interface VcpuEngine extends AutoCloseable {
     /// @param smbase less than 2^32
     void setSmbase(long smbase);
 
+    /// The address of the handler's memory. The processor's thread, or any thread between two runs
+    /// that the owner has ordered.
+    long smbase();
+
+    /// Whether an interrupt waits that [#smi] has not delivered. Threads as for [#smbase].
+    boolean isSmiWaiting();
+
     /// Makes [#run] return [VcpuExit.Interrupted] soon, now or the next time. Any thread.
     void kick();
 

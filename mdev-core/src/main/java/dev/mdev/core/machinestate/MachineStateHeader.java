@@ -1,5 +1,7 @@
 package dev.mdev.core.machinestate;
 
+import dev.mdev.core.memslot.SmmDesign;
+
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -10,6 +12,7 @@ import java.util.UUID;
 /// @param name of the machine that was saved
 /// @param engine that it ran on
 /// @param physicalAddressBits bits of its guest-physical addresses
+/// @param smm its system management mode
 /// @param devices in the order of their attachment
 public record MachineStateHeader(
         String name,
@@ -17,6 +20,7 @@ public record MachineStateHeader(
         int physicalAddressBits,
         long ramBytes,
         int vcpus,
+        SmmDesign smm,
         List<Device> devices) {
     public MachineStateHeader {
         devices = List.copyOf(devices);

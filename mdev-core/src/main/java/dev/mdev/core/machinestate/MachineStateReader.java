@@ -3,6 +3,7 @@ package dev.mdev.core.machinestate;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.page.Page;
+import dev.mdev.core.memslot.SmmDesign;
 
 import org.jspecify.annotations.Nullable;
 
@@ -32,12 +33,15 @@ import java.util.zip.CheckedInputStream;
 /// does a truncated one; a different format or page size ends in EOPNOTSUPP. The stream decides how
 /// long a read may take.
 public final class MachineStateReader {
+    private static final List<SmmDesign> DESIGNS = List.of(SmmDesign.values());
+
     private final CRC32C crc = new CRC32C();
     private final DataInputStream in;
     private int lastTag = MachineStateFormat.TAG_HEADER;
     private long ramPages;
     private int devices;
     private int vcpus;
+    private boolean hasSmm;
 
     /// The device whose parts or function come next.
     private int device;
@@ -74,6 +78,7 @@ public final class MachineStateReader {
             ramPages = Page.numberOf(header.ramBytes());
             devices = header.devices().size();
             vcpus = header.vcpus();
+            hasSmm = header.smm() != SmmDesign.NONE;
             return header;
         } catch (EOFException e) {
             throw truncated(e);
@@ -100,13 +105,17 @@ public final class MachineStateReader {
         }
         long ramBytes = fields.readLong();
         int vcpus = fields.readUnsignedShort();
+        int smm = fields.readUnsignedByte();
         int count = fields.readUnsignedShort();
         if (ramBytes < 0
                 || !Page.isAligned(ramBytes)
                 || vcpus < 1
                 || vcpus > MachineStateFormat.MAX_VCPUS
+                || smm >= DESIGNS.size()
                 || count > MachineStateFormat.MAX_DEVICES) {
-            throw malformed("ramBytes=%d vcpus=%d devices=%d".formatted(ramBytes, vcpus, count));
+            throw malformed(
+                    "ramBytes=%d vcpus=%d smm=%d devices=%d"
+                            .formatted(ramBytes, vcpus, smm, count));
         }
         List<MachineStateHeader.Device> devices = new ArrayList<>();
         Set<UUID> uuids = new HashSet<>();
@@ -120,7 +129,8 @@ public final class MachineStateReader {
         if (fields.available() > 0) {
             throw malformed("%d bytes after the header".formatted(fields.available()));
         }
-        return new MachineStateHeader(name, engine, addressBits, ramBytes, vcpus, devices);
+        return new MachineStateHeader(
+                name, engine, addressBits, ramBytes, vcpus, DESIGNS.get(smm), devices);
     }
 
     private static MachineStateHeader.Device parseDevice(DataInputStream fields)
@@ -169,8 +179,15 @@ public final class MachineStateReader {
                             lastTag <= MachineStateFormat.TAG_FUNCTION && device < devices;
                     case MachineStateFormat.TAG_FUNCTION ->
                             lastTag == MachineStateFormat.TAG_DEVICE;
+                    case MachineStateFormat.TAG_SMM ->
+                            hasSmm
+                                    && lastTag <= MachineStateFormat.TAG_FUNCTION
+                                    && device == devices;
                     case MachineStateFormat.TAG_PROCESSORS ->
-                            lastTag <= MachineStateFormat.TAG_FUNCTION && device == devices;
+                            hasSmm
+                                    ? lastTag == MachineStateFormat.TAG_SMM
+                                    : lastTag <= MachineStateFormat.TAG_FUNCTION
+                                            && device == devices;
                     case MachineStateFormat.TAG_END -> lastTag == MachineStateFormat.TAG_PROCESSORS;
                     default -> false;
                 };
@@ -194,6 +211,7 @@ public final class MachineStateReader {
                     device++;
                     yield new MachineStateSection.Function(index, rest(payload));
                 }
+                case MachineStateFormat.TAG_SMM -> parseSmm(fields, payload.length);
                 case MachineStateFormat.TAG_PROCESSORS -> parseProcessors(fields, payload.length);
                 default -> parseEnd(fields);
             };
@@ -233,6 +251,27 @@ public final class MachineStateReader {
             throw malformed(
                     "firstPage=%d npages=%d ramPages=%d".formatted(first, npages, ramPages));
         }
+    }
+
+    private MachineStateSection parseSmm(DataInputStream fields, int length) throws IOException {
+        if (length != MachineStateFormat.BRIDGE_BYTES + vcpus * MachineStateFormat.MODE_BYTES) {
+            throw malformed("%d bytes of modes for vcpus=%d".formatted(length, vcpus));
+        }
+        byte[] bridge = new byte[MachineStateFormat.BRIDGE_BYTES];
+        fields.readFully(bridge);
+        List<SmmPosition> positions = new ArrayList<>();
+        for (int i = 0; i < vcpus; i++) {
+            int mode = fields.readUnsignedByte();
+            if (mode > 3) {
+                throw malformed("vcpu=%d mode=%d".formatted(i, mode));
+            }
+            positions.add(
+                    new SmmPosition(
+                            (mode & 1) != 0,
+                            (mode & 2) != 0,
+                            Integer.toUnsignedLong(fields.readInt())));
+        }
+        return new MachineStateSection.Smm(bridge, positions);
     }
 
     private MachineStateSection parseProcessors(DataInputStream fields, int length)

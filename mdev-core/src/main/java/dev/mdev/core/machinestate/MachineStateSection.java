@@ -22,6 +22,16 @@ public sealed interface MachineStateSection {
     /// The state of a device's PCI function; its device's parts come before.
     record Function(int index, byte[] content) implements MachineStateSection {}
 
+    /// System management mode, in a machine that has it.
+    ///
+    /// @param bridge registers of the host bridge, [MachineStateFormat#BRIDGE_BYTES]
+    /// @param positions of all processors
+    record Smm(byte[] bridge, List<SmmPosition> positions) implements MachineStateSection {
+        public Smm {
+            positions = List.copyOf(positions);
+        }
+    }
+
     /// The positions of the programs.
     record Processors(List<ProgramPosition> positions) implements MachineStateSection {
         public Processors {

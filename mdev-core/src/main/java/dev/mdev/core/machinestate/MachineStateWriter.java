@@ -42,6 +42,7 @@ public final class MachineStateWriter {
         fields.writeInt(Page.SIZE);
         fields.writeLong(header.ramBytes());
         fields.writeShort(header.vcpus());
+        fields.writeByte(header.smm().ordinal());
         fields.writeShort(header.devices().size());
         for (MachineStateHeader.Device device : header.devices()) {
             fields.writeLong(device.uuid().getMostSignificantBits());
@@ -95,6 +96,18 @@ public final class MachineStateWriter {
         fields.writeShort(index);
         fields.write(state);
         section(MachineStateFormat.TAG_FUNCTION, payload);
+    }
+
+    /// Writes the mode of the processors of a machine that has system management mode.
+    public void smm(MachineStateSection.Smm smm) throws IOException {
+        ByteArrayOutputStream payload = new ByteArrayOutputStream();
+        DataOutputStream fields = new DataOutputStream(payload);
+        fields.write(smm.bridge());
+        for (SmmPosition position : smm.positions()) {
+            fields.writeByte((position.inside() ? 1 : 0) | (position.waiting() ? 2 : 0));
+            fields.writeInt((int) position.smbase());
+        }
+        section(MachineStateFormat.TAG_SMM, payload);
     }
 
     /// Writes where the programs are.

@@ -1,5 +1,7 @@
 package dev.mdev.core.vm;
 
+import dev.mdev.core.machinestate.MachineStateFormat;
+
 import java.util.concurrent.atomic.AtomicReference;
 
 /// The host bridge of a machine with system management mode, at 00:00.0: its registers say where
@@ -125,6 +127,28 @@ final class HostBridge {
                             : (offset & -Integer.BYTES) == SUBSYSTEM_AT ? SUBSYSTEM : 0;
             return word >>> (offset % Integer.BYTES * Byte.SIZE) & 0xff;
         }
+    }
+
+    /// The bytes of all registers that can change, for a machine's state.
+    byte[] save() {
+        Registers now = registers.get();
+        byte[] bytes = new byte[MachineStateFormat.BRIDGE_BYTES];
+        for (int i = 0; i < bytes.length; i++) {
+            bytes[i] = (byte) now.byteAt(PAM0 + i);
+        }
+        return bytes;
+    }
+
+    /// Sets the registers from what [#save] returned, or from anything else: a bit that a guest
+    /// cannot set stays as it is.
+    void restore(byte[] bytes) {
+        // SMRAM comes last, because it may lock the others.
+        for (int i = 0; i < bytes.length; i++) {
+            if (PAM0 + i != SMRAM) {
+                var _ = write(PAM0 + i, 1, bytes[i]);
+            }
+        }
+        var _ = write(SMRAM, 1, bytes[SMRAM - PAM0]);
     }
 
     Registers registers() {

@@ -12,6 +12,8 @@ import dev.mdev.core.machinestate.MachineStateSection;
 import dev.mdev.core.machinestate.ProgramPosition;
 import dev.mdev.core.machinestate.SaveReport;
 
+import org.jspecify.annotations.Nullable;
+
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -31,6 +33,7 @@ public final class MachineRestore {
     private final List<Mdev> devices = new ArrayList<>();
     private final List<byte[]> functions = new ArrayList<>();
     private List<ProgramPosition> positions = List.of();
+    private MachineStateSection.@Nullable Smm smm;
 
     /// Makes what a state consists of.
     public interface Host {
@@ -70,8 +73,8 @@ public final class MachineRestore {
     ///
     /// @throws IOException if the stream fails
     /// @throws MdevException EPROTO if it is malformed or truncated, EOPNOTSUPP for an unknown
-    ///   version, EINVAL if it does not fit this host; otherwise as [Host], [MdevBus#restore] and
-    ///   [VirtualMachine#attach]
+    ///   version, EINVAL if it does not fit this host or its engine; otherwise as [Host],
+    ///   [MdevBus#restore] and [VirtualMachine#attach]
     public Restored run() throws IOException {
         MachineStateHeader header = reader.header();
         VirtualMachine machine = host.createMachine(header);
@@ -79,6 +82,9 @@ public final class MachineRestore {
         try {
             requireSameAddresses(header, machine);
             SaveReport report = readSections(header, machine);
+            if (smm != null) {
+                SmmTransfer.restore(machine, header, smm);
+            }
             for (int index = 0; index < devices.size(); index++) {
                 MachineStateHeader.Device device = header.devices().get(index);
                 var _ =
@@ -128,6 +134,7 @@ public final class MachineRestore {
                 case MachineStateSection.DevicePart first ->
                         restore(header.devices().get(first.index()), first.content());
                 case MachineStateSection.Function function -> functions.add(function.content());
+                case MachineStateSection.Smm modes -> smm = modes;
                 case MachineStateSection.Processors all -> positions = all.positions();
                 case MachineStateSection.End end -> {
                     return end.report();

@@ -53,12 +53,10 @@ public final class MachineSave {
     ///
     /// @param out stays open
     /// @throws IOException if the stream fails
-    /// @throws MdevException EOPNOTSUPP if a driver saves no devices, or the machine has system
-    ///   management mode; EBUSY if the dirty log is on, a processor does not leave a driver's
-    ///   callback, or devices come or go; EAGAIN if the guest writes faster than the stream takes;
-    ///   ESHUTDOWN if the machine is closed
+    /// @throws MdevException EOPNOTSUPP if a driver saves no devices; EBUSY if the dirty log is on,
+    ///   a processor does not leave a driver's callback, or devices come or go; EAGAIN if the guest
+    ///   writes faster than the stream takes; ESHUTDOWN if the machine is closed
     public SaveReport run(OutputStream out) throws IOException {
-        requireWithoutSmm();
         machine.operations().begin();
         try {
             List<AttachedDevice> devices = machine.devices();
@@ -80,17 +78,6 @@ public final class MachineSave {
         }
     }
 
-    /// A processor in system management mode, its saved state's place, and the host bridge's
-    /// registers are in no stream.
-    private void requireWithoutSmm() {
-        if (machine.spec().smm() != SmmDesign.NONE) {
-            throw new MdevException(
-                    Errno.EOPNOTSUPP,
-                    "machine=%s has system management mode, whose state cannot be saved"
-                            .formatted(machine.spec().name()));
-        }
-    }
-
     private MachineStateHeader header(List<AttachedDevice> devices) {
         MachineSpec spec = machine.spec();
         return new MachineStateHeader(
@@ -99,6 +86,7 @@ public final class MachineSave {
                 machine.addresses().physicalAddressBits(),
                 spec.ramBytes(),
                 spec.vcpus(),
+                spec.smm(),
                 devices.stream().map(MachineSave::describe).toList());
     }
 
@@ -177,6 +165,9 @@ public final class MachineSave {
                     var _ = stopped.get(index).save(parts);
                 }
                 writer.function(index, devices.get(index).function().saveState());
+            }
+            if (machine.spec().smm() != SmmDesign.NONE) {
+                writer.smm(SmmTransfer.save(machine));
             }
             writer.processors(machine.vcpus().stream().map(Vcpu::position).toList());
             if (!machine.devices().equals(devices)) {

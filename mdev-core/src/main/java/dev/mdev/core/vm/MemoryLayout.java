@@ -251,6 +251,17 @@ final class MemoryLayout {
         }
     }
 
+    /// The registers of the host bridge, for a machine's state.
+    byte[] saveBridge() {
+        return bridge.save();
+    }
+
+    /// Sets the registers of the host bridge, and updates the tree. The caller holds no lock.
+    void restoreBridge(byte[] bytes) {
+        bridge.restore(bytes);
+        settleBridge();
+    }
+
     /// Updates the tree to the host bridge. The caller holds no lock.
     void settleBridge() {
         changeWithoutPins(

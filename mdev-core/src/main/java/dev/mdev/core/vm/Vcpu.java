@@ -6,6 +6,7 @@ import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.core.engine.VcpuEngine;
 import dev.mdev.core.machinestate.ProgramPosition;
+import dev.mdev.core.machinestate.SmmPosition;
 import dev.mdev.core.sync.Cancellation;
 import dev.mdev.core.sys.LinuxAbi;
 import dev.mdev.core.sys.Syscalls;
@@ -13,6 +14,7 @@ import dev.mdev.core.sys.Syscalls;
 import org.jspecify.annotations.Nullable;
 
 import java.time.Duration;
+import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
@@ -161,6 +163,30 @@ public final class Vcpu {
     public boolean isInSmm() {
         VcpuEngine known = made();
         return known != null && known.isInSmm();
+    }
+
+    /// Its system management mode; for the thread that holds it.
+    ///
+    /// @param firstSmbase where firmware puts its handler's memory
+    SmmPosition smmPosition(long firstSmbase) {
+        lock.lock();
+        try {
+            return engine == null
+                    ? new SmmPosition(false, false, firstSmbase)
+                    : new SmmPosition(engine.isInSmm(), engine.isSmiWaiting(), engine.smbase());
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Sets where its handler's memory is, after a first program and while none runs.
+    void setSmbase(long smbase) {
+        lock.lock();
+        try {
+            Objects.requireNonNull(engine, "no program yet").setSmbase(smbase);
+        } finally {
+            lock.unlock();
+        }
     }
 
     /// Whether a program is running.

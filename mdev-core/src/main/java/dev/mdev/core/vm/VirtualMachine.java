@@ -300,6 +300,11 @@ public final class VirtualMachine implements AutoCloseable {
         return dirtyLog;
     }
 
+    /// Its memory, as the guest sees it.
+    MemoryLayout layout() {
+        return layout;
+    }
+
     /// Stops all guest programs between two accesses, until the result is closed: by the thread
     /// that called this.
     ///

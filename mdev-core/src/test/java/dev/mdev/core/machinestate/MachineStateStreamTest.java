@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.page.Page;
+import dev.mdev.core.memslot.SmmDesign;
 
 import org.junit.jupiter.api.Test;
 
@@ -34,6 +35,7 @@ class MachineStateStreamTest {
                 52,
                 RAM_BYTES,
                 2,
+                SmmDesign.NONE,
                 IntStream.range(0, devices)
                         .mapToObj(i ->
                                 new MachineStateHeader.Device(
@@ -48,6 +50,15 @@ class MachineStateStreamTest {
     @FunctionalInterface
     private interface Sections {
         void write(MachineStateWriter writer) throws IOException;
+    }
+
+    private static MachineStateHeader headerWithSmm() {
+        return new MachineStateHeader(
+                "vm1", "software", 52, RAM_BYTES, 2, SmmDesign.SLOT_FLAG, List.of());
+    }
+
+    private static MachineStateSection.Smm modes(int bridgeBytes, SmmPosition... positions) {
+        return new MachineStateSection.Smm(new byte[bridgeBytes], List.of(positions));
     }
 
     private static byte[] stream(MachineStateHeader header, Sections sections) throws IOException {
@@ -190,6 +201,34 @@ class MachineStateStreamTest {
     }
 
     @Test
+    void modesAreReadAsWrittenAndOnlyOfAMachineThatHasThem() throws IOException {
+        SmmPosition inside = new SmmPosition(true, false, 0xffff_ffffL);
+        SmmPosition waiting = new SmmPosition(false, true, 0xa0000);
+        List<MachineStateSection> sections =
+                readAll(
+                        stream(
+                                headerWithSmm(),
+                                writer -> {
+                                    writer.smm(modes(15, inside, waiting));
+                                    writer.processors(POSITIONS);
+                                    writer.end(REPORT);
+                                }));
+        assertThat(sections.getFirst())
+                .isInstanceOfSatisfying(
+                        MachineStateSection.Smm.class,
+                        smm -> {
+                            assertThat(smm.bridge()).hasSize(15);
+                            assertThat(smm.positions()).containsExactly(inside, waiting);
+                        });
+
+        assertMalformed(headerWithSmm(), writer -> writer.processors(POSITIONS));
+        assertMalformed(headerWithSmm(), writer -> writer.smm(modes(15, inside)));
+        assertMalformed(headerWithSmm(), writer -> writer.smm(modes(14, inside, waiting)));
+        assertMalformed(header(0), writer -> writer.smm(modes(15, inside, waiting)));
+        assertMalformed(header(1), writer -> writer.smm(modes(15, inside, waiting)));
+    }
+
+    @Test
     void headersOfImpossibleMachinesAreRefused() throws IOException {
         MachineStateHeader twice =
                 new MachineStateHeader(
@@ -198,16 +237,21 @@ class MachineStateStreamTest {
                         52,
                         RAM_BYTES,
                         2,
+                        SmmDesign.NONE,
                         List.of(header(1).devices().getFirst(), header(1).devices().getFirst()));
         assertMalformed(twice, _ -> {});
         assertMalformed(header(32), _ -> {});
         for (long ramBytes : new long[] {-Page.SIZE, 1}) {
             assertMalformed(
-                    new MachineStateHeader("vm1", "software", 52, ramBytes, 2, List.of()), _ -> {});
+                    new MachineStateHeader(
+                            "vm1", "software", 52, ramBytes, 2, SmmDesign.NONE, List.of()),
+                    _ -> {});
         }
         for (int vcpus : new int[] {0, 65}) {
             assertMalformed(
-                    new MachineStateHeader("vm1", "software", 52, 0, vcpus, List.of()), _ -> {});
+                    new MachineStateHeader(
+                            "vm1", "software", 52, 0, vcpus, SmmDesign.NONE, List.of()),
+                    _ -> {});
         }
     }
 

@@ -23,12 +23,16 @@ import java.util.List;
 @Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 abstract class SavedMachine {
     static final long RAM_BYTES = 16L << 20;
-    private static final MachineSpec SPEC = new MachineSpec("vm", RAM_BYTES, 2);
 
-    final PciMachine machine = new PciMachine(SPEC, engine(), backend());
+    final PciMachine machine = new PciMachine(spec(), engine(), backend());
     final List<VirtualMachine> restored = new ArrayList<>();
 
     abstract Engine engine();
+
+    /// The machine that is saved.
+    MachineSpec spec() {
+        return new MachineSpec("vm", RAM_BYTES, 2);
+    }
 
     /// Memory that the engine can map.
     abstract MemoryBackend backend();
@@ -62,7 +66,10 @@ abstract class SavedMachine {
                         VirtualMachine made =
                                 new VirtualMachine(
                                         new MachineSpec(
-                                                "restored", header.ramBytes(), header.vcpus()),
+                                                "restored",
+                                                header.ramBytes(),
+                                                header.vcpus(),
+                                                header.smm()),
                                         engine(),
                                         machine.memory);
                         restored.add(made);

@@ -1,10 +1,8 @@
 package dev.mdev.core.vm;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.mdev.api.Errno;
-import dev.mdev.api.MdevException;
 import dev.mdev.api.RegionArea;
 import dev.mdev.core.engine.Engine;
 import dev.mdev.core.engine.software.SoftwareEngine;
@@ -16,7 +14,6 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-import java.io.ByteArrayOutputStream;
 import java.util.List;
 
 class SmmMachineTest extends SmmMachineContract {
@@ -59,20 +56,6 @@ class SmmMachineTest extends SmmMachineContract {
         assertThat(steps)
                 .extracting(StepResult::inSmm)
                 .containsExactly(false, true, true, true, false, false);
-    }
-
-    /// Nothing is written, so that no one takes the stream for a state.
-    @Test
-    void aMachineWithSystemManagementModeIsNotSaved() {
-        PciMachine machine = machine(SmmDesign.ADDRESS_SPACE);
-        ByteArrayOutputStream out = new ByteArrayOutputStream();
-
-        assertThatThrownBy(() -> new MachineSave(machine.vm, machine.bus).run(out))
-                .isInstanceOfSatisfying(
-                        MdevException.class,
-                        e -> assertThat(e.errno()).isEqualTo(Errno.EOPNOTSUPP));
-
-        assertThat(out.size()).isZero();
     }
 
     @Test

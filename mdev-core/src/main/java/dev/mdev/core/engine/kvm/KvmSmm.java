@@ -52,6 +52,15 @@ final class KvmSmm {
         stub.setSmbase(next);
     }
 
+    long smbase() {
+        return stub.smbase();
+    }
+
+    /// Whether the kernel has an interrupt that it has not delivered.
+    boolean isWaiting() {
+        return requested;
+    }
+
     VcpuExit smi() {
         if (!slots.spaces().config().supportsSmm()) {
             throw new MdevException(Errno.ENOTTY, "no system management mode");

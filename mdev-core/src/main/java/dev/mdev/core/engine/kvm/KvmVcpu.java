@@ -131,6 +131,16 @@ final class KvmVcpu implements VcpuEngine {
     }
 
     @Override
+    public long smbase() {
+        return smm.smbase();
+    }
+
+    @Override
+    public boolean isSmiWaiting() {
+        return smm.isWaiting();
+    }
+
+    @Override
     public VcpuExit run() {
         bind();
         VcpuExit delivered = smm.deliver();

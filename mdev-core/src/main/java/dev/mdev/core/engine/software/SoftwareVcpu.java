@@ -199,6 +199,16 @@ public final class SoftwareVcpu implements VcpuEngine {
         smm.setSmbase(smbase);
     }
 
+    @Override
+    public long smbase() {
+        return smm.smbase();
+    }
+
+    @Override
+    public boolean isSmiWaiting() {
+        return smm.isRequested();
+    }
+
     private VcpuExit runLoad(GuestAccess.Load load) {
         GuestAccess.Span span = load.span();
         int width = span.widthBytes();
