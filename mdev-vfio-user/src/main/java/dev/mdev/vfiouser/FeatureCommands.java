@@ -53,6 +53,12 @@ final class FeatureCommands {
             return repeat(message, reply, requestBytes);
         }
         if (methods == SET) {
+            if (room < requestBytes) {
+                throw new MdevException(
+                        Errno.EINVAL,
+                        "no room for the answer: argszBytes=%d of %d"
+                                .formatted(message.u32(0), requestBytes));
+            }
             set(feature, message);
             return repeat(message, reply, requestBytes);
         }

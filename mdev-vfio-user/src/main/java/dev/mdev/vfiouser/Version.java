@@ -2,6 +2,7 @@ package dev.mdev.vfiouser;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
+import dev.mdev.api.page.Page;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -67,7 +68,10 @@ record Version(int minor, long maxDataBytes) {
         var _ = number(capabilities, "max_msg_fds", 1, MAX_FDS);
         Object migration = capabilities.get("migration");
         if (migration != null) {
-            var _ = number(mapOf(migration, "migration"), "pgsize", 0, Long.MAX_VALUE);
+            long pageBytes = number(mapOf(migration, "migration"), "pgsize", 0, Long.MAX_VALUE);
+            if (!Page.isAligned(pageBytes)) {
+                throw new MdevException(Errno.EINVAL, "migration.pgsize=" + pageBytes);
+            }
         }
         return number(capabilities, "max_data_xfer_size", Wire.MAX_DATA_BYTES, Long.MAX_VALUE);
     }

@@ -64,11 +64,14 @@ class ConformanceTest extends ServerTest {
                 "",
                 "[]",
                 "{",
+                "\"",
                 "{\"capabilities\":1}",
                 "{\"capabilities\":{\"max_msg_fds\":-1}}",
                 "{\"capabilities\":{\"max_msg_fds\":\"8\"}}",
                 "{\"capabilities\":{\"max_msg_fds\":5000}}",
                 "{\"capabilities\":{\"migration\":7}}",
+                "{\"capabilities\":{\"migration\":{\"pgsize\":\"foo\"}}}",
+                "{\"capabilities\":{\"migration\":{\"pgsize\":4095}}}",
                 "{\"a\":1,\"a\":2}",
                 "{\"a\":01}",
                 "{} x",
@@ -118,6 +121,8 @@ class ConformanceTest extends ServerTest {
         assertFails(client.regionInfo(9, 32), Errno.EINVAL);
         assertFails(client.regionInfo(-1, 32), Errno.EINVAL);
         assertFails(client.regionInfo(0, 31), Errno.EINVAL);
+        assertFails(client.ask(5, body().u32(32, 0).done()), Errno.EINVAL);
+        assertThat(client.regionInfo(REGISTERS, 64).body()).as("more room").hasSize(32);
     }
 
     private void assertRegion(int index, int flags, long sizeBytes) {

@@ -108,6 +108,9 @@ class DmaTest extends ServerTest {
         assertDone(client.map(0x8000, 0x1000, READ, 0));
         assertFails(client.unmap(0x1000, 0x1000, 2), Errno.EINVAL);
         assertFails(client.unmap(0, 0, 1), Errno.EINVAL);
+        assertFails(client.unmap(0, 0, 3), Errno.EINVAL);
+        assertFails(client.unmap(0, 0x1000, 4), Errno.EINVAL);
+        assertFails(client.ask(3, body().u32(8, 0).u64(0, 0x1000).done()), Errno.EINVAL);
 
         assertDone(client.unmap(0, 0, 2));
 

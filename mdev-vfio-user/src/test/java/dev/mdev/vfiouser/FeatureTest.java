@@ -128,6 +128,40 @@ class FeatureTest extends ServerTest {
         assertThat(feature(GET | 1).buffer().getLong(8)).as("stop and copy").isEqualTo(1);
     }
 
+    @Test
+    void aRequestWithoutRoomForItsAnswerIsRefused() {
+        assertFails(client.ask(16, body().u32(2, PROBE | 1).done()), Errno.EINVAL);
+        assertFails(client.ask(16, body().u32(8, GET | 1).done()), Errno.EINVAL);
+        assertFails(client.ask(16, body().u32(8, SET | 2).u32(RUNNING, 0).done()), Errno.EINVAL);
+        assertFails(client.ask(16, body().u32(8, SET | 2).done()), Errno.EINVAL);
+        assertDone(startLogging());
+        byte[] report = body().u32(8 + 24 + 8 - 1, GET | 8).u64(0, 0x20000, 4096).done();
+        assertFails(client.ask(16, report), Errno.EINVAL);
+        assertFails(client.ask(17, body().u32(8).done()), Errno.EINVAL);
+        assertFails(client.ask(18, body().u32(8).done()), Errno.EINVAL);
+    }
+
+    @Test
+    void aLogEndsWithItsMemoryAndWithItsClient() {
+        client.enable();
+        assertDone(client.map(0, RAM_BYTES, 3, 0, ram().fd));
+        assertDone(client.map(0x200000, RAM_BYTES, 3, 0, ram().fd));
+        assertDone(startLogging());
+        deviceWrites(0x1000, 1);
+        deviceWrites(0x201000, 1);
+        assertDone(client.unmap(0, RAM_BYTES, 0));
+        assertThat(dirty(0x200000, RAM_BYTES, 4096)).isEqualTo(0b10);
+        client.close();
+
+        client = host.client();
+
+        client.enable();
+        assertDone(client.map(0, RAM_BYTES, 3, 0, ram().fd));
+        assertFails(feature(GET | 8, 0, RAM_BYTES, 4096), Errno.EINVAL);
+        assertDone(startLogging());
+        assertThat(dirty(0, RAM_BYTES, 4096)).isZero();
+    }
+
     private VfioUserClient.Message go(int state) {
         return client.ask(16, body().u32(16, SET | 2).u32(state, 0).done());
     }

@@ -176,7 +176,9 @@ class InterruptTest extends ServerTest {
         "0x24, 5, 0, 1", "0x24, -1, 0, 1", "0x24, 2, 8, 1", "0x24, 2, 7, 2", "0x24, 2, -1, 1",
         "0x24, 2, 0, -1", "0x25, 2, 0, 1", "0x27, 2, 0, 1", "0x20, 2, 0, 1", "0x04, 2, 0, 1",
         "0x3c, 2, 0, 1", "0x64, 2, 0, 1", "0x24, 2, 0, 0", "0x0c, 0, 0, 1", "0x09, 2, 0, 1",
-        "0x09, 0, 0, 1", "0x21, 2, 0, 1",
+        "0x09, 0, 0, 1", "0x21, 2, 0, 1", "0x09, 3, 0, 1", "0x24, 3, 0, 2", "0x21, 3, 0, 2",
+        "0x21, 4, 0, 2", "0x18, 2, 0, 0", "0x0b, 2, 0, 0", "0x09, 2, 1, 0", "0x09, 2, 0, 0",
+        "0x22, 2, 0, 0", "0x21, 5, 0, 0",
     })
     void aRequestThatIsNoneChangesNothing(String flags, int index, int start, int count) {
         assertFails(client.setIrqs(Integer.decode(flags), index, start, count), Errno.EINVAL);
@@ -193,6 +195,14 @@ class InterruptTest extends ServerTest {
             assertFails(client.setIrqs(BIND, MSIX, 0, 1, file), Errno.EINVAL);
         }
         assertFails(client.ask(8, body().u32(20, BIND, MSIX, 0).done()), Errno.EINVAL);
+        byte[] bools = body().u32(21, 0x22, MSIX, 0, 1).bytes((byte) 1).done();
+        assertFails(client.ask(8, bools, event.fd()), Errno.EINVAL);
+    }
+
+    @Test
+    void aRequestThatIsCutShortIsRefused() {
+        assertFails(client.ask(8, body().u32(0, 0).done()), Errno.EINVAL);
+        assertDone(client.setIrqs(FIRE, REQ, 0, 0));
     }
 
     @Test
