@@ -5,6 +5,7 @@ import com.google.errorprone.annotations.concurrent.GuardedBy;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.core.device.Mdev;
+import dev.mdev.core.vm.MachineSpec;
 import dev.mdev.vfiouser.DeviceSocket;
 
 import org.jspecify.annotations.Nullable;
@@ -22,6 +23,7 @@ import java.util.function.Function;
 final class ExternalMachine implements AutoCloseable {
     private final String name;
     private final SocketAccess access;
+    private final MachineRecords records;
     private final ReentrantLock lock = new ReentrantLock();
 
     @GuardedBy("lock")
@@ -30,13 +32,20 @@ final class ExternalMachine implements AutoCloseable {
     @GuardedBy("lock")
     private boolean closed;
 
-    ExternalMachine(String name, SocketAccess access) {
+    /// @param records where it, and its devices, are written down
+    ExternalMachine(String name, SocketAccess access, MachineRecords records) {
         this.name = name;
         this.access = access;
+        this.records = records;
     }
 
     String name() {
         return name;
+    }
+
+    /// What it takes of the host's limits: a place.
+    MachineSpec spec() {
+        return new MachineSpec(name, 0, 1);
     }
 
     /// Who may connect.
@@ -57,11 +66,12 @@ final class ExternalMachine implements AutoCloseable {
     /// The result of [#attach].
     record Attached(DeviceSocket socket, boolean now) {}
 
-    /// Attaches a device.
+    /// Attaches a device, and writes that down.
     ///
     /// @param open offers it at a socket
     /// @throws MdevException ESHUTDOWN if the machine is deleted, EBUSY if a former device with its
-    ///   uuid is still attached; otherwise as [DeviceSocket#open]
+    ///   uuid is still attached, the files' error if it cannot be written down; otherwise as
+    ///   [DeviceSocket#open]
     Attached attach(Mdev mdev, Function<Mdev, DeviceSocket> open) {
         DeviceSocket there = find(mdev.uuid());
         if (there != null && there.mdev() == mdev) {
@@ -78,6 +88,12 @@ final class ExternalMachine implements AutoCloseable {
         if (!keep(made)) {
             made.close();
             throw new MdevException(Errno.ESHUTDOWN, "machine=%s is deleted".formatted(name));
+        }
+        try {
+            records.attached(name, mdev.uuid());
+        } catch (RuntimeException e) {
+            end(made);
+            throw e;
         }
         return new Attached(made, true);
     }
@@ -100,11 +116,13 @@ final class ExternalMachine implements AutoCloseable {
         }
     }
 
-    /// Detaches a device: ends its connection, and deletes its socket.
+    /// Detaches a device: ends its connection, and deletes its socket. That is written down first,
+    /// so that a device that was detached does not come back.
     ///
     /// @throws MdevException ENODEV if it is not attached, ETIMEDOUT if a request of its client is
-    ///   stuck in a driver's callback; it stays attached then
+    ///   stuck in a driver's callback, or the files' error; it stays attached then
     void detach(UUID uuid) {
+        records.detached(name, uuid::equals);
         DeviceSocket socket = find(uuid);
         if (socket == null) {
             throw new MdevException(
@@ -123,7 +141,17 @@ final class ExternalMachine implements AutoCloseable {
         }
     }
 
-    /// Detaches all devices. After a failure, call again.
+    /// Detaches all devices, and writes down that the machine is no longer. After a failure, call
+    /// again.
+    ///
+    /// @throws MdevException as [#detach]
+    void delete() {
+        records.deleted(name);
+        close();
+    }
+
+    /// Detaches all devices at the end of the service: they come back with the next one. After a
+    /// failure, call again.
     @Override
     public void close() {
         lock.lock();

@@ -36,6 +36,8 @@ import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Function;
+import java.util.stream.Stream;
 
 /// The machines of this host, within the limits.
 ///
@@ -48,6 +50,7 @@ public class MachineService {
     private final HostMemory memory;
     private final MachineProperties properties;
     private final ExternalSockets sockets;
+    private final MachineRecords records;
     private final EventLog events;
     private final Claims claims;
     private final List<MachineWatcher> watchers;
@@ -63,6 +66,7 @@ public class MachineService {
             HostMemory memory,
             MachineProperties properties,
             ExternalSockets sockets,
+            MachineRecords records,
             EventLog events,
             Claims claims,
             List<MachineWatcher> watchers) {
@@ -71,8 +75,13 @@ public class MachineService {
         this.memory = memory;
         this.properties = properties;
         this.sockets = sockets;
+        this.records = records;
         this.events = events;
         this.claims = claims;
+        for (MachineRecords.Recorded it : records.all()) {
+            ExternalMachine former = new ExternalMachine(it.name(), it.access(), records);
+            machines.put(it.name(), new Entry(former.spec(), null, former));
+        }
     }
 
     /// Whether the name is in use.
@@ -95,26 +104,19 @@ public class MachineService {
             @Nullable ExternalMachine external) {}
 
     List<VirtualMachine> list() {
-        registry.lock();
-        try {
-            return machines.values().stream()
-                    .map(Entry::machine)
-                    .filter(Objects::nonNull)
-                    .map(Objects::requireNonNull)
-                    .toList();
-        } finally {
-            registry.unlock();
-        }
+        return each(Entry::machine);
     }
 
     /// The machines of other programs.
     List<ExternalMachine> externals() {
+        return each(Entry::external);
+    }
+
+    private <T> List<T> each(Function<Entry, @Nullable T> part) {
         registry.lock();
         try {
             return machines.values().stream()
-                    .map(Entry::external)
-                    .filter(Objects::nonNull)
-                    .map(Objects::requireNonNull)
+                    .flatMap(entry -> Stream.ofNullable(part.apply(entry)))
                     .toList();
         } finally {
             registry.unlock();
@@ -129,12 +131,7 @@ public class MachineService {
     /// The machine of another program by its name; nothing if there is none, or it is another kind
     /// of machine.
     Optional<ExternalMachine> external(String name) {
-        registry.lock();
-        try {
-            return Optional.ofNullable(machines.get(name)).map(Entry::external);
-        } finally {
-            registry.unlock();
-        }
+        return externals().stream().filter(it -> it.name().equals(name)).findFirst();
     }
 
     /// The same.
@@ -261,14 +258,20 @@ public class MachineService {
                         .formatted(restored.header().name(), restored.header().devices().size()));
     }
 
-    /// Makes a machine that another program runs.
+    /// Makes a machine that another program runs, and writes it down.
     ///
-    /// @throws MdevException EEXIST if the name is in use, EUSERS if a limit is reached
+    /// @throws MdevException EEXIST if the name is in use, EUSERS if a limit is reached, or the
+    ///   files' error
     ExternalMachine createExternal(String name, SocketAccess access) {
-        MachineSpec spec = new MachineSpec(name, 0, 1);
-        ExternalMachine made = new ExternalMachine(name, access);
-        try (Claims.Making making = claim(spec)) {
-            reserveName(spec, made);
+        ExternalMachine made = new ExternalMachine(name, access, records);
+        try (Claims.Making making = claim(made.spec())) {
+            reserveName(made.spec(), made);
+            try {
+                records.made(name, access);
+            } catch (RuntimeException e) {
+                settle(made.spec(), null);
+                throw e;
+            }
             making.settle();
         }
         events.add(Event.Kind.MACHINE_CREATED, subjectOf(name), NewMachine.EXTERNAL);
@@ -326,11 +329,8 @@ public class MachineService {
     private void settle(MachineSpec spec, @Nullable VirtualMachine made) {
         registry.lock();
         try {
-            if (made == null) {
-                machines.remove(spec.name());
-            } else {
-                machines.put(spec.name(), new Entry(spec, made, null));
-            }
+            machines.compute(
+                    spec.name(), (_, _) -> made == null ? null : new Entry(spec, made, null));
         } finally {
             registry.unlock();
         }
@@ -344,7 +344,7 @@ public class MachineService {
         ExternalMachine external = external(name).orElse(null);
         VirtualMachine machine = external == null ? get(name) : null;
         if (external != null) {
-            external.close();
+            external.delete();
         } else if (machine != null) {
             machine.close();
         }
