@@ -5,7 +5,7 @@ import java.util.UUID;
 
 /// The host's interface for one mediated device, from its creation until its [MdevDevice#close]
 /// returns.
-public interface MdevContext {
+public interface MdevContext extends Reporter {
     /// The device's identity.
     UUID uuid();
 
@@ -84,14 +84,8 @@ public interface MdevContext {
     /// @throws IndexOutOfBoundsException if there is no such doorbell
     void ring(int doorbell);
 
-    /// Tells the operator of a trouble with this device that no exception tells of, such as a
-    /// failure in a step. What a guest can cause at will is no trouble.
-    ///
-    /// The host records at most one text per second, with the number of the others, and the first
-    /// 1000 characters of it. Any thread may call this; it does not block.
-    ///
-    /// @param level how bad it is
-    /// @param text one line
+    /// Tells the operator of a trouble with this device, such as a failure in a step.
+    @Override
     void report(ReportLevel level, String text);
 
     /// The guest's memory.

@@ -5,7 +5,7 @@ import java.util.List;
 import java.util.Optional;
 
 /// The host's interface for a driver that looks for its devices. Valid only during
-/// [ParentDriver#probe], except for the result of [#lookAgain].
+/// [ParentDriver#probe], except for the results of [#lookAgain] and [#reporterOf].
 public interface ParentHost {
     /// Memory that serves as the aperture of a device that exists in software only. It starts as
     /// zeroes and lives until the [ParentDevice] is closed.
@@ -34,6 +34,13 @@ public interface ParentHost {
     ///
     /// @param text one line
     void report(String text);
+
+    /// How to tell the operator, at any time until the parent is closed, of a trouble with it that
+    /// concerns more than one of its mediated devices, or none.
+    ///
+    /// @param parent the parent's name
+    /// @throws MdevException EINVAL if that is no name of a parent
+    Reporter reporterOf(String parent);
 
     /// The operator's setting for this driver, such as `vram-mib`, if there is one.
     Optional<String> setting(String key);

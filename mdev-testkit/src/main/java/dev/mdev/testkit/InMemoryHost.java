@@ -7,6 +7,9 @@ import dev.mdev.api.MdevException;
 import dev.mdev.api.ParentDevice;
 import dev.mdev.api.ParentDriver;
 import dev.mdev.api.ParentHost;
+import dev.mdev.api.ReportLevel;
+import dev.mdev.api.Reporter;
+import dev.mdev.api.layout.ParentLayout;
 import dev.mdev.api.page.Caching;
 import dev.mdev.api.page.PfnRange;
 
@@ -40,6 +43,7 @@ public final class InMemoryHost implements ParentHost, AutoCloseable {
     private final SplittableRandom random;
     private final List<DriverAperture> apertures = new CopyOnWriteArrayList<>();
     private final List<String> reports = new CopyOnWriteArrayList<>();
+    private final List<ParentReport> parentReports = new CopyOnWriteArrayList<>();
     private final List<ContractViolation> violations = new CopyOnWriteArrayList<>();
     private final FaultInjector faults;
     private final List<InMemoryParent> parents;
@@ -155,6 +159,35 @@ public final class InMemoryHost implements ParentHost, AutoCloseable {
     public void report(String text) {
         requireProbing("report");
         reports.add(text);
+    }
+
+    @Override
+    public Reporter reporterOf(String parent) {
+        requireProbing("reporterOf");
+        if (!ParentLayout.isParentName(parent)) {
+            throw violation("reporterOf what is no name of a parent: " + parent);
+        }
+        return (level, text) -> {
+            requireReport(text);
+            parentReports.add(new ParentReport(parent, level, text));
+        };
+    }
+
+    /// What a driver told of a parent.
+    public record ParentReport(String parent, ReportLevel level, String text) {}
+
+    /// What the driver told of parents, in its order.
+    public List<ParentReport> parentReports() {
+        return List.copyOf(parentReports);
+    }
+
+    /// @throws ContractViolation if a text for the operator is too long, or has several lines
+    void requireReport(String text) {
+        if (text.length() > Callbacks.MOST_TEXT_CHARS || text.indexOf('\n') >= 0) {
+            throw violation(
+                    "a report of %d characters: one line of at most %d is taken"
+                            .formatted(text.length(), Callbacks.MOST_TEXT_CHARS));
+        }
     }
 
     /// What the driver told of devices that it leaves out.

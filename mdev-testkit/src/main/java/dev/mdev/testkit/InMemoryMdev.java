@@ -187,12 +187,7 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
         if (closed) {
             throw parent.host().violation("report after close of " + uuid);
         }
-        if (text.length() > Callbacks.MOST_TEXT_CHARS || text.indexOf('\n') >= 0) {
-            throw parent.host()
-                    .violation(
-                            "a report of %d characters: one line of at most %d is taken"
-                                    .formatted(text.length(), Callbacks.MOST_TEXT_CHARS));
-        }
+        parent.host().requireReport(text);
         lastReport = text;
     }
 

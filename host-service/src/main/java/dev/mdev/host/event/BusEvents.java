@@ -1,5 +1,6 @@
 package dev.mdev.host.event;
 
+import dev.mdev.api.ReportLevel;
 import dev.mdev.core.bus.MdevEvent;
 import dev.mdev.core.bus.MdevObserver;
 import dev.mdev.core.driver.CallReport;
@@ -83,14 +84,9 @@ final class BusEvents implements MdevObserver {
                             "firstPage=%d pages=%d %s"
                                     .formatted(it.firstPage(), it.npages(), it.reason()));
             case MdevEvent.Reported it ->
-                    mdev(
-                            Event.Kind.DRIVER_REPORT,
-                            it.uuid(),
-                            switch (it.level()) {
-                                        case WARNING -> "warning: ";
-                                        case ERROR -> "error: ";
-                                    }
-                                    + it.text());
+                    mdev(Event.Kind.DRIVER_REPORT, it.uuid(), words(it.level(), it.text()));
+            case MdevEvent.ParentReported it ->
+                    parent(Event.Kind.DRIVER_REPORT, it.parent(), words(it.level(), it.text()));
             case MdevEvent.EvictionRefused it ->
                     mdev(
                             Event.Kind.EVICTION_REFUSED,
@@ -125,6 +121,14 @@ final class BusEvents implements MdevObserver {
             // Of these, the one who attached or detached the device tells.
             case MdevEvent.Assigned _, MdevEvent.Unassigned _ -> {}
         }
+    }
+
+    private static String words(ReportLevel level, String text) {
+        return switch (level) {
+                    case WARNING -> "warning: ";
+                    case ERROR -> "error: ";
+                }
+                + text;
     }
 
     private void stopped(MdevEvent.Stopped it) {

@@ -76,7 +76,7 @@ public record Event(long id, Instant time, Kind kind, String subject, String det
         GRANT_REFUSED(true),
         /// A driver threw, or did not answer in time.
         DRIVER_FAILED(true),
-        /// A driver told of a trouble with a device.
+        /// A driver told of a trouble with a device or a parent.
         DRIVER_REPORT(true),
         /// A driver gives up none of the pages that other devices need.
         EVICTION_REFUSED(true),

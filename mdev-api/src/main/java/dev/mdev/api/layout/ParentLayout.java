@@ -61,9 +61,14 @@ public record ParentLayout(
         return DRIVER_NAME.matcher(name).matches();
     }
 
+    /// Whether this is a valid name of a parent.
+    public static boolean isParentName(String name) {
+        return NAME.matcher(name).matches();
+    }
+
     /// @throws MdevException EINVAL, naming the first rule that is broken
     private void check() {
-        require(NAME.matcher(name).matches(), "not the name of a parent: name=%s", cut(name));
+        require(isParentName(name), "not the name of a parent: name=%s", cut(name));
         requireText("description of parent=" + name, description);
         checkPools();
         Set<String> ids = new HashSet<>();

@@ -92,6 +92,9 @@ public record MdevEvent(long sequence, Instant time, Fact fact) {
     /// A driver tells of a trouble with a device.
     public record Reported(UUID uuid, ReportLevel level, String text) implements Fact {}
 
+    /// A driver tells of a trouble with a parent.
+    public record ParentReported(String parent, ReportLevel level, String text) implements Fact {}
+
     /// A callback exceeds its deadline.
     public record CallbackOverdue(CallReport call) implements Fact {}
 

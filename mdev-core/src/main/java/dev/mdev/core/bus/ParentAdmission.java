@@ -8,10 +8,13 @@ import dev.mdev.api.MdevException;
 import dev.mdev.api.ParentDevice;
 import dev.mdev.api.ParentDriver;
 import dev.mdev.api.ParentHost;
+import dev.mdev.api.Reporter;
+import dev.mdev.api.layout.ParentLayout;
 import dev.mdev.core.device.Parent;
 import dev.mdev.core.driver.DriverCalls;
 import dev.mdev.core.driver.DriverException;
 import dev.mdev.core.driver.DriverText;
+import dev.mdev.core.driver.ThrottledReporter;
 import dev.mdev.core.hostfile.DeviceFile;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.hostmm.JoinedBlocks;
@@ -141,13 +144,7 @@ final class ParentAdmission {
 
     private List<Parent> look(String name, Known added, Consumer<String> reports) {
         ParentDriver driver = added.driver;
-        Host host =
-                new Host(
-                        memory,
-                        added.settings,
-                        parent -> bus.registry().parent(parent).isPresent(),
-                        () -> lookAgain(name),
-                        reports);
+        Host host = new Host(name, added.settings, reports);
         DriverCalls calls = bus.watch().add(callsOf(name));
         try {
             List<ParentDevice> found = calls.call("probe", () -> driver.probe(host)).orThrow();
@@ -221,24 +218,15 @@ final class ParentAdmission {
     }
 
     /// The host interface for a driver while it looks for its devices.
-    private static final class Host implements ParentHost {
-        private final HostMemory memory;
+    private final class Host implements ParentHost {
+        private final String driver;
         private final Map<String, String> settings;
-        private final Predicate<String> present;
-        private final Runnable lookAgain;
         private final Consumer<String> reports;
         private final List<Given> given = new CopyOnWriteArrayList<>();
 
-        Host(
-                HostMemory memory,
-                Map<String, String> settings,
-                Predicate<String> present,
-                Runnable lookAgain,
-                Consumer<String> reports) {
-            this.memory = memory;
+        Host(String driver, Map<String, String> settings, Consumer<String> reports) {
+            this.driver = driver;
             this.settings = Map.copyOf(settings);
-            this.present = present;
-            this.lookAgain = lookAgain;
             this.reports = reports;
         }
 
@@ -254,12 +242,12 @@ final class ParentAdmission {
 
         @Override
         public boolean isPresent(String parent) {
-            return present.test(parent);
+            return bus.registry().parent(parent).isPresent();
         }
 
         @Override
         public Runnable lookAgain() {
-            return lookAgain;
+            return () -> ParentAdmission.this.lookAgain(driver);
         }
 
         @Override
@@ -280,6 +268,16 @@ final class ParentAdmission {
         @Override
         public void report(String text) {
             reports.accept(DriverText.cut(text));
+        }
+
+        @Override
+        public Reporter reporterOf(String parent) {
+            if (!ParentLayout.isParentName(parent)) {
+                throw new MdevException(
+                        Errno.EINVAL, "not the name of a parent: " + DriverText.cut(parent));
+            }
+            return new ThrottledReporter((level, text) ->
+                    bus.observer().event(new MdevEvent.ParentReported(parent, level, text)));
         }
 
         @Override

@@ -12,9 +12,9 @@ import dev.mdev.api.PoolShare;
 import dev.mdev.api.Refusal;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.api.ReportLevel;
+import dev.mdev.api.Reporter;
 import dev.mdev.core.driver.DriverCalls;
-import dev.mdev.core.driver.DriverText;
-import dev.mdev.core.driver.Throttle;
+import dev.mdev.core.driver.ThrottledReporter;
 import dev.mdev.core.elastic.DeviceMemory;
 import dev.mdev.core.mapping.FaultLog;
 import dev.mdev.core.mapping.FaultRecord;
@@ -52,7 +52,7 @@ public final class Mdev {
     private final FaultLog faults = new FaultLog();
     private final RegionReverseMap mappings = new RegionReverseMap();
     private final MdevListener listener;
-    private final Throttle reports = new Throttle();
+    private final Reporter reports;
 
     private final AssignedGuest guest = new AssignedGuest();
 
@@ -68,6 +68,7 @@ public final class Mdev {
         this.type = type;
         this.share = share;
         this.listener = listener;
+        this.reports = new ThrottledReporter((level, line) -> listener.reported(this, level, line));
         this.assignment = new Assignment(uuid);
         this.driver =
                 new DriverObject(
@@ -239,13 +240,9 @@ public final class Mdev {
         return mappings;
     }
 
-    /// Tells the operator of a trouble: see [MdevContext#report].
+    /// Tells the operator of a trouble: see [Reporter#report].
     public void report(ReportLevel level, String text) {
-        long leftOut = reports.admit();
-        if (leftOut >= 0) {
-            String line = DriverText.cut(text).replaceAll("\\p{Cntrl}", " ");
-            listener.reported(this, level, line + Throttle.words(leftOut));
-        }
+        reports.report(level, text);
     }
 
     void faulted(FaultRecord fault) {
