@@ -1,7 +1,5 @@
 package dev.mdev.core.driver;
 
-import com.google.errorprone.annotations.concurrent.GuardedBy;
-
 import java.time.Duration;
 import java.util.Comparator;
 import java.util.HashMap;
@@ -10,9 +8,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.Condition;
-import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 
 /// Watches for driver calls that do not return: one thread, which reports each call once it is
@@ -24,12 +21,7 @@ public final class CallWatchdog implements AutoCloseable {
     private final Consumer<CallReport> overdue;
     private final long periodNanos;
     private final Thread thread;
-
-    private final ReentrantLock lock = new ReentrantLock();
-    private final Condition closing = lock.newCondition();
-
-    @GuardedBy("lock")
-    private boolean closed;
+    private final CountDownLatch closed = new CountDownLatch(1);
 
     /// @param deadline the maximum duration of a call; the report comes at most a quarter of that
     ///   later
@@ -71,44 +63,30 @@ public final class CallWatchdog implements AutoCloseable {
 
     private void watch() {
         Map<DriverCalls, DriverCalls.Running> told = new HashMap<>();
-        while (awaitPeriod()) {
-            told.keySet().retainAll(watched);
-            for (DriverCalls calls : watched) {
-                Optional<DriverCalls.Running> call = calls.overdue();
-                if (call.isEmpty()) {
-                    told.remove(calls);
-                } else if (!call.get().equals(told.put(calls, call.get()))) {
-                    overdue.accept(call.get().report(calls.owner(), false));
+        try {
+            while (!closed.await(periodNanos, TimeUnit.NANOSECONDS)) {
+                told.keySet().retainAll(watched);
+                for (DriverCalls calls : watched) {
+                    look(calls, told);
                 }
             }
+        } catch (InterruptedException e) {
+            // Nobody but the end of the process interrupts this thread.
+            Thread.currentThread().interrupt();
         }
     }
 
-    /// @return false when the watchdog is closed
-    private boolean awaitPeriod() {
-        lock.lock();
-        try {
-            long nanos = periodNanos;
-            while (!closed && nanos > 0) {
-                nanos = closing.awaitNanos(nanos);
-            }
-            return !closed;
-        } catch (InterruptedException e) {
-            // Only the end of the watchdog interrupts this thread.
-            return false;
-        } finally {
-            lock.unlock();
+    private void look(DriverCalls calls, Map<DriverCalls, DriverCalls.Running> told) {
+        Optional<DriverCalls.Running> call = calls.overdue();
+        if (call.isEmpty()) {
+            told.remove(calls);
+        } else if (!call.get().equals(told.put(calls, call.get()))) {
+            overdue.accept(call.get().report(calls.owner(), false));
         }
     }
 
     @Override
     public void close() {
-        lock.lock();
-        try {
-            closed = true;
-            closing.signalAll();
-        } finally {
-            lock.unlock();
-        }
+        closed.countDown();
     }
 }
