@@ -9,20 +9,19 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.atomic.LongAdder;
-import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
 
 /// The function's own interrupt line, which all of its devices share. An interrupt wakes the
 /// watches of all devices; the line stays masked until each has seen nothing left to do, because it
 /// would come again at once.
 final class FunctionLine implements AutoCloseable {
     private final UioInterrupts interrupts;
-    private final Thread thread;
+    private final Consumer<String> ended;
+    private final Watcher watcher;
 
-    /// Its holder takes no other lock.
+    /// Its holder takes no other lock but the watcher's.
     private final ReentrantLock lock = new ReentrantLock();
-
-    private final Condition changed = lock.newCondition();
 
     /// The watches whose guests listen.
     @GuardedBy("lock")
@@ -31,9 +30,6 @@ final class FunctionLine implements AutoCloseable {
     /// Of these, the ones that look from time to time.
     @GuardedBy("lock")
     private final Set<Waiting> busy = new HashSet<>();
-
-    @GuardedBy("lock")
-    private boolean isClosed;
 
     /// Whether the interrupts have ended. Then the watches look from time to time.
     private volatile boolean isDead;
@@ -47,14 +43,16 @@ final class FunctionLine implements AutoCloseable {
         void lookNow();
     }
 
-    private FunctionLine(String name, UioInterrupts interrupts) {
+    private FunctionLine(String name, UioInterrupts interrupts, Consumer<String> ended) {
         this.interrupts = interrupts;
-        this.thread = Thread.ofPlatform().daemon().name(name).unstarted(this::run);
+        this.ended = ended;
+        this.watcher = new Watcher(name, this::run);
     }
 
-    static FunctionLine start(String name, UioInterrupts interrupts) {
-        FunctionLine line = new FunctionLine(name, interrupts);
-        line.thread.start();
+    /// @param ended receives at most once, on the line's thread, why no interrupts come any more
+    static FunctionLine start(String name, UioInterrupts interrupts, Consumer<String> ended) {
+        FunctionLine line = new FunctionLine(name, interrupts, ended);
+        line.watcher.start();
         return line;
     }
 
@@ -76,7 +74,7 @@ final class FunctionLine implements AutoCloseable {
             } else {
                 listening.remove(watch);
                 busy.remove(watch);
-                changed.signalAll();
+                watcher.wake();
             }
         } finally {
             lock.unlock();
@@ -94,7 +92,7 @@ final class FunctionLine implements AutoCloseable {
             }
             listening.add(watch);
             busy.remove(watch);
-            changed.signalAll();
+            watcher.wake();
             return true;
         } finally {
             lock.unlock();
@@ -118,9 +116,9 @@ final class FunctionLine implements AutoCloseable {
             }
         } catch (MdevException e) {
             // The devices keep their interrupts: from now on, the watches look from time to time.
-            // If the function is gone, the parent's watch tells of it.
             isDead = true;
             wakeAll();
+            ended.accept(e.getMessage());
         }
     }
 
@@ -138,12 +136,18 @@ final class FunctionLine implements AutoCloseable {
 
     /// @return false after [#close]
     private boolean awaitQuiet() {
+        while (!isQuiet()) {
+            if (!watcher.await(Watcher.FOREVER)) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private boolean isQuiet() {
         lock.lock();
         try {
-            while (!isClosed && (listening.isEmpty() || !busy.isEmpty())) {
-                changed.awaitUninterruptibly();
-            }
-            return !isClosed;
+            return !listening.isEmpty() && busy.isEmpty();
         } finally {
             lock.unlock();
         }
@@ -152,14 +156,8 @@ final class FunctionLine implements AutoCloseable {
     /// Ends the thread.
     @Override
     public void close() {
-        lock.lock();
-        try {
-            isClosed = true;
-            changed.signalAll();
-        } finally {
-            lock.unlock();
-        }
+        // Its thread waits for an interrupt, or for the watches.
         interrupts.close();
-        FunctionWatch.awaitEnd(thread);
+        watcher.close();
     }
 }

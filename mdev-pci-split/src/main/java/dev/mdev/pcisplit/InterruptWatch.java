@@ -1,10 +1,10 @@
 package dev.mdev.pcisplit;
 
-import com.google.errorprone.annotations.concurrent.GuardedBy;
-
 import dev.mdev.api.Interrupts;
 import dev.mdev.api.IrqInfo;
+import dev.mdev.api.MdevContext;
 import dev.mdev.api.MdevException;
+import dev.mdev.api.ReportLevel;
 import dev.mdev.pcisplit.description.Description.InterruptSource;
 import dev.mdev.pcisplit.description.Description.Register;
 
@@ -13,8 +13,7 @@ import org.jspecify.annotations.Nullable;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.Condition;
-import java.util.concurrent.locks.ReentrantLock;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 /// Raises a device's interrupts: looks at registers of the function from time to time, or, if the
 /// function's own interrupts come ([FunctionLine]), from one of those until nothing is left to do.
@@ -28,42 +27,34 @@ final class InterruptWatch implements FunctionLine.Waiting, AutoCloseable {
 
     private final List<InterruptSource> sources;
     private final SplitParent parent;
+    private final MdevContext context;
     private final Interrupts interrupts;
     private final @Nullable FunctionLine line;
     private final List<Look> looks = new ArrayList<>();
-    private final Thread thread;
-
-    /// A leaf.
-    private final ReentrantLock lock = new ReentrantLock();
-
-    private final Condition ended = lock.newCondition();
-
-    @GuardedBy("lock")
-    private boolean isClosed;
+    private final Watcher watcher;
 
     /// Whether the function has interrupted since the last look.
-    @GuardedBy("lock")
-    private boolean isAsked;
+    private final AtomicBoolean isAsked = new AtomicBoolean();
 
     /// Whether the thread looks at nothing until the function interrupts; used by the thread.
     private boolean rests;
 
-    private InterruptWatch(
-            String name, List<InterruptSource> sources, SplitParent parent, Interrupts interrupts) {
+    private InterruptWatch(List<InterruptSource> sources, SplitParent parent, MdevContext context) {
         this.sources = sources;
         this.parent = parent;
-        this.interrupts = interrupts;
+        this.context = context;
+        this.interrupts = context.interrupts();
         this.line = parent.line();
         for (InterruptSource source : sources) {
             looks.add(new Look(looks.size(), source));
         }
-        this.thread = Thread.ofPlatform().daemon().name(name).unstarted(this::run);
+        this.watcher = new Watcher("pci-split-irq-" + context.uuid(), this::run);
     }
 
     static InterruptWatch start(
-            String name, List<InterruptSource> sources, SplitParent parent, Interrupts interrupts) {
-        InterruptWatch watch = new InterruptWatch(name, sources, parent, interrupts);
-        watch.thread.start();
+            List<InterruptSource> sources, SplitParent parent, MdevContext context) {
+        InterruptWatch watch = new InterruptWatch(sources, parent, context);
+        watch.watcher.start();
         return watch;
     }
 
@@ -94,9 +85,11 @@ final class InterruptWatch implements FunctionLine.Waiting, AutoCloseable {
                 }
             }
         } catch (MdevException e) {
-            // The function is gone, or does not let itself be read: the parent's watch tells of it.
             if (asserted) {
                 interrupts.setLine(false);
+            }
+            if (parent.gone() == null) {
+                context.report(ReportLevel.ERROR, "no interrupts any more: " + e.getMessage());
             }
         } finally {
             if (line != null) {
@@ -120,13 +113,8 @@ final class InterruptWatch implements FunctionLine.Waiting, AutoCloseable {
 
     @Override
     public void lookNow() {
-        lock.lock();
-        try {
-            isAsked = true;
-            ended.signalAll();
-        } finally {
-            lock.unlock();
-        }
+        isAsked.set(true);
+        watcher.wake();
     }
 
     /// What is known of a source; used by the thread.
@@ -174,40 +162,31 @@ final class InterruptWatch implements FunctionLine.Waiting, AutoCloseable {
 
     /// @return false if the watch is closed
     private boolean awaitNext() {
-        lock.lock();
-        try {
-            while (rests && !isAsked && !isClosed) {
-                ended.await();
+        boolean asked = isAsked.getAndSet(false);
+        while (rests && !asked) {
+            if (!watcher.await(Watcher.FOREVER)) {
+                return false;
             }
-            if (isAsked) {
-                isAsked = false;
-                looks.forEach(look -> look.isTaken = false);
-            }
-            // Also after an interrupt: one that nobody takes care of must not keep a processor.
-            long now = System.nanoTime();
-            long rest = looks.stream().mapToLong(look -> look.nextNanos - now).min().orElse(0);
-            while (!isClosed && rest > 0) {
-                rest = ended.awaitNanos(rest);
-            }
-            return !isClosed;
-        } catch (InterruptedException e) {
-            // Nobody but the end of the process interrupts this thread.
-            return false;
-        } finally {
-            lock.unlock();
+            asked = isAsked.getAndSet(false);
         }
+        if (asked) {
+            looks.forEach(look -> look.isTaken = false);
+        }
+        // Also after an interrupt: one that nobody takes care of must not keep a processor.
+        long rest;
+        do {
+            long now = System.nanoTime();
+            rest = looks.stream().mapToLong(look -> look.nextNanos - now).min().orElse(0);
+            if (!watcher.await(rest)) {
+                return false;
+            }
+        } while (rest > 0);
+        return true;
     }
 
     /// Ends the watch; it looks no more when this returns.
     @Override
     public void close() {
-        lock.lock();
-        try {
-            isClosed = true;
-            ended.signalAll();
-        } finally {
-            lock.unlock();
-        }
-        FunctionWatch.awaitEnd(thread);
+        watcher.close();
     }
 }

@@ -95,12 +95,7 @@ final class SplitDevice implements MdevDevice {
     /// Begins to raise interrupts.
     void watchInterrupts() {
         if (!type.interrupts().isEmpty()) {
-            interrupts =
-                    InterruptWatch.start(
-                            "pci-split-irq-" + context.uuid(),
-                            type.interrupts(),
-                            parent,
-                            context.interrupts());
+            interrupts = InterruptWatch.start(type.interrupts(), parent, context);
         }
     }
 

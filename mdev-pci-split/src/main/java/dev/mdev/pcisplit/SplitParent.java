@@ -11,6 +11,8 @@ import dev.mdev.api.MdevType;
 import dev.mdev.api.ParentDevice;
 import dev.mdev.api.ParentHost;
 import dev.mdev.api.PciIdentity;
+import dev.mdev.api.ReportLevel;
+import dev.mdev.api.Reporter;
 import dev.mdev.api.ResourcePool;
 import dev.mdev.api.page.Caching;
 import dev.mdev.api.page.Page;
@@ -35,6 +37,7 @@ final class SplitParent implements ParentDevice {
     private final PciFunction function;
     private final PciIdentity identity;
     private final FunctionMemory memory;
+    private final Reporter reporter;
     private final List<MdevType> types;
     private @Nullable FunctionWatch watch;
 
@@ -50,18 +53,26 @@ final class SplitParent implements ParentDevice {
     /// Why the function is gone; null while it is there.
     private volatile @Nullable String gone;
 
-    private SplitParent(Description description, PciFunction function, FunctionMemory memory) {
+    private SplitParent(
+            Description description,
+            PciFunction function,
+            FunctionMemory memory,
+            Reporter reporter) {
         this.description = description;
         this.function = function;
         this.identity = function.identity();
         this.memory = memory;
+        this.reporter = reporter;
         this.types = description.types().stream().map(this::typeOf).toList();
     }
 
     /// @throws MdevException if the host cannot map the function's files
     static SplitParent open(Description description, PciFunction function, ParentHost host) {
         return new SplitParent(
-                description, function, FunctionMemory.map(description, function, host));
+                description,
+                function,
+                FunctionMemory.map(description, function, host),
+                host.reporterOf(description.name()));
     }
 
     /// Begins to look whether the function is there.
@@ -82,8 +93,18 @@ final class SplitParent implements ParentDevice {
                     .ifPresent(opened ->
                             line =
                                     FunctionLine.start(
-                                            "pci-split-irq-" + function.address(), opened));
+                                            "pci-split-irq-" + function.address(),
+                                            opened,
+                                            this::lineEnded));
         }
+    }
+
+    /// On the thread of the line.
+    private void lineEnded(String why) {
+        reporter.report(
+                ReportLevel.WARNING,
+                "function %s interrupts no more, so the driver looks at its registers: %s"
+                        .formatted(function.address(), why));
     }
 
     @Nullable FunctionLine line() {
@@ -207,12 +228,14 @@ final class SplitParent implements ParentDevice {
 
     /// On the thread of the watch.
     private void functionGone(String why) {
+        String words = "function %s is gone: %s".formatted(function.address(), why);
         List<SplitDevice> affected;
         synchronized (lock) {
-            gone = "function %s is gone: %s".formatted(function.address(), why);
+            gone = words;
             affected = List.copyOf(devices);
         }
         affected.forEach(SplitDevice::functionGone);
+        reporter.report(ReportLevel.ERROR, words);
     }
 
     @Override

@@ -4,9 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.mdev.api.Interrupts;
 import dev.mdev.api.IrqInfo;
+import dev.mdev.api.ReportLevel;
 import dev.mdev.gate.Deadlines;
 import dev.mdev.pcisplit.description.Descriptions;
 import dev.mdev.pcisplit.function.FakeFunction;
+import dev.mdev.testkit.FaultInjector;
 import dev.mdev.testkit.InMemoryHost;
 import dev.mdev.testkit.InMemoryMdev;
 import dev.mdev.testkit.RecordedInterrupts;
@@ -70,7 +72,7 @@ class InterruptWatchTest {
         return host.parent().aperture();
     }
 
-    private static void await(BooleanSupplier condition) {
+    static void await(BooleanSupplier condition) {
         long end = System.nanoTime() + Deadlines.HANG.toNanos();
         while (!condition.getAsBoolean()) {
             assertThat(System.nanoTime() - end).as("it never came").isNegative();
@@ -213,6 +215,28 @@ class InterruptWatchTest {
         aperture().store(STATUS, 4, 0x1);
 
         mdev.interrupts().await(0, 1, Deadlines.HANG);
+        await(() -> !host.parentReports().isEmpty());
+        assertThat(host.parentReports())
+                .singleElement()
+                .satisfies(report -> {
+                    assertThat(report.parent()).isEqualTo("card0");
+                    assertThat(report.level()).isEqualTo(ReportLevel.WARNING);
+                    assertThat(report.text())
+                            .contains("0000:65:00.0 interrupts no more", "no interrupts come from");
+                });
+        mdev.close();
+    }
+
+    @Test
+    void aRegisterThatCannotBeReadIsTheLastLookAndTheOperatorIsTold() throws Exception {
+        InMemoryMdev mdev = create(Descriptions.CARD);
+        awaitALook(mdev.interrupts());
+
+        host.faults().arm(FaultInjector.Site.APERTURE_READ, 1000);
+
+        await(() -> mdev.lastReport().isPresent());
+        assertThat(mdev.lastReport().orElseThrow()).contains("no interrupts any more: ");
+        host.faults().disarm();
         mdev.close();
     }
 

@@ -7,6 +7,7 @@ import static org.assertj.core.groups.Tuple.tuple;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.MdevType;
+import dev.mdev.api.ReportLevel;
 import dev.mdev.pcisplit.description.Descriptions;
 import dev.mdev.pcisplit.function.FakeFunction;
 import dev.mdev.testkit.FaultInjector;
@@ -138,6 +139,22 @@ class PciSplitDriverTest {
             assertThat(host.reports()).isEmpty();
             assertThat(Files.readAllBytes(card.file("config"))[4]).isEqualTo((byte) 2);
             assertThat(card.text("enable")).isEqualTo("0\n");
+        }
+    }
+
+    @Test
+    void theOperatorIsToldOfAFunctionThatIsGoneAlsoIfItHasNoDevices() {
+        try (InMemoryHost host = probe()) {
+            card.unplug();
+            InterruptWatchTest.await(() -> !host.parentReports().isEmpty());
+            assertThat(host.parentReports())
+                    .singleElement()
+                    .satisfies(report -> {
+                        assertThat(report.parent()).isEqualTo("card0");
+                        assertThat(report.level()).isEqualTo(ReportLevel.ERROR);
+                        assertThat(report.text())
+                                .contains("function 0000:65:00.0 is gone: it left the bus");
+                    });
         }
     }
 

@@ -292,7 +292,7 @@ abstract class SplitMachineContract {
             ProgramResult result = writer.get(DEADLINE.toSeconds(), TimeUnit.SECONDS);
             assertThat(result.end()).as("%s", result).isEqualTo(End.FAULTED);
         }
-        awaitReport(a.mdev());
+        awaitReports(a.mdev());
         assertThat(run(one, new Step.Read(pages(a, 1))).end()).isEqualTo(End.FAULTED);
         assertThat(a.mdev().residentPages()).isZero();
         assertThatExceptionOfType(MdevException.class)
@@ -324,13 +324,20 @@ abstract class SplitMachineContract {
         }
     }
 
-    private void awaitReport(Mdev mdev) throws InterruptedException {
+    /// Of a device, and then of the parent.
+    private void awaitReports(Mdev mdev) throws InterruptedException {
+        boolean ofDevice = false;
         while (true) {
             MdevEvent event = events.poll(DEADLINE.toSeconds(), TimeUnit.SECONDS);
             assertThat(event).as("a report that the function is gone").isNotNull();
             if (event.fact() instanceof MdevEvent.Reported reported
                     && reported.uuid().equals(mdev.uuid())) {
                 assertThat(reported.text()).contains("is gone: ");
+                ofDevice = true;
+            } else if (event.fact() instanceof MdevEvent.ParentReported reported) {
+                assertThat(reported.parent()).isEqualTo("memory0");
+                assertThat(reported.text()).contains("is gone: ");
+                assertThat(ofDevice).isTrue();
                 return;
             }
         }
