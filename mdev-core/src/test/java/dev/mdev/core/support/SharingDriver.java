@@ -25,8 +25,8 @@ import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.Objects;
 
-/// A parent whose devices have [#OWN_PAGES] pages each in BAR 0, and share [#SHARED_PAGES] pages in
-/// BAR 2.
+/// A parent whose devices have [#OWN_PAGES] pages each in BAR 0, which has room for as many again,
+/// and share [#SHARED_PAGES] pages in BAR 2.
 public final class SharingDriver implements ParentDriver {
     public static final String PARENT = "sharing0";
     public static final String TYPE = "sharing-4p";
@@ -34,7 +34,7 @@ public final class SharingDriver implements ParentDriver {
     public static final int SHARED_PAGES = 4;
     public static final int OWN_BAR = 0;
     public static final int SHARED_BAR = 2;
-    private static final int DEVICES = 3;
+    public static final int DEVICES = 3;
     private static final long ALL_OWN_PAGES = (long) DEVICES * OWN_PAGES;
 
     private static final MdevType DEVICE_TYPE =
@@ -46,6 +46,10 @@ public final class SharingDriver implements ParentDriver {
                             List.of(new MdevType.Demand("own", OWN_PAGES, 1, false)),
                             DEVICES)
                     .sharing("shared");
+
+    /// Whether accesses to BAR 0 are granted all pages that are asked for from the touched one on,
+    /// also past the device's own: after the last of these in the aperture come the shared ones.
+    public volatile boolean grantsPastOwn;
 
     private @Nullable Aperture aperture;
 
@@ -87,14 +91,15 @@ public final class SharingDriver implements ParentDriver {
                                 new ResourcePool(
                                         "shared", new PfnRange(firstShared, SHARED_PAGES))),
                         List.of(DEVICE_TYPE),
-                        context -> new Device(context, firstShared)));
+                        context -> new Device(this, context, firstShared)));
     }
 
-    private record Device(MdevContext context, long firstShared) implements MdevDevice {
+    private record Device(SharingDriver driver, MdevContext context, long firstShared)
+            implements MdevDevice {
         @Override
         public List<RegionInfo> regions() {
             return List.of(
-                    RegionInfo.of(OWN_BAR, "own", Page.bytesOf(OWN_PAGES), RegionArea.Kind.LAZY),
+                    RegionInfo.lazy(OWN_BAR, "own", Page.bytesOf(2 * OWN_PAGES), 2 * OWN_PAGES),
                     RegionInfo.of(
                             SHARED_BAR,
                             "shared",
@@ -105,8 +110,10 @@ public final class SharingDriver implements ParentDriver {
         @Override
         public MapDecision validateMapRequest(MapRequest request) {
             if (request.region() == OWN_BAR) {
-                return MapDecision.grantPage(
-                        request, context.share("own").pfnOf(request.page()), Prot.READ_WRITE);
+                long npages = driver.grantsPastOwn ? request.endPage() - request.page() : 1;
+                long pfn = context.share("own").pfnOf(0) + request.page();
+                return new MapDecision.Grant(
+                        request.page(), new PfnRange(pfn, npages), Prot.READ_WRITE);
             }
             return request.access() == Access.WRITE
                     ? new MapDecision.Deny("read only")
