@@ -10,7 +10,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 import java.util.UUID;
 
-/// Parents that leave. Each test has one of its own, because none returns.
+/// Parents that leave. Each test has one of its own, because only that of the last one returns.
 class ParentExitTest extends OwnHostTest {
     private void requireGone(String parent) {
         api.get("/api/v1/parents/" + parent).requireProblem(404, "not-found");
@@ -125,6 +125,22 @@ class ParentExitTest extends OwnHostTest {
         files.failWith(null);
         api.delete("/api/v1/parents/full").requireStatus(204);
         requireGone("full");
+    }
+
+    @Test
+    void aDriverLooksForOneParentThatLeft() {
+        String driver = "{\"driver\":\"gpu-sample\",\"parent\":\"%s\"}";
+        api.post("/api/v1/parents", driver.formatted("gpu0")).requireProblem(409, "exists");
+        api.delete("/api/v1/parents/gpu0").requireStatus(204);
+        Answer unknown = api.post("/api/v1/parents", driver.formatted("gpu7"));
+        unknown.requireProblem(404, "not-found");
+        assertThat(unknown.at("/detail")).contains("driver=gpu-sample finds no parent=gpu7");
+        assertThat(api.namesOf("/api/v1/parents", "/name")).doesNotContain("gpu0");
+
+        Answer found = api.post("/api/v1/parents", driver.formatted("gpu0")).requireStatus(200);
+
+        assertThat(found.at("/items/0/name")).isEqualTo("gpu0");
+        assertThat(api.namesOf("/api/v1/parents", "/name")).contains("gpu0");
     }
 
     @ParameterizedTest

@@ -45,8 +45,8 @@ public interface ParentHost {
     /// The operator's setting for this driver, such as `vram-mib`, if there is one.
     Optional<String> setting(String key);
 
-    /// Whether a parent of this name is on the bus already: a driver that looks again leaves it
-    /// out.
+    /// Whether a parent of this name is on the bus already, or not asked for: a driver that looks
+    /// again leaves it out.
     default boolean isPresent(String parent) {
         return false;
     }

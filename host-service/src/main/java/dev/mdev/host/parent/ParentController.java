@@ -72,7 +72,12 @@ class ParentController {
             throw ProblemException.invalid(
                     List.of(new Violation("/driver", "there is no driver=" + request.driver())));
         }
-        return Items.all(bus.rescanDriver(request.driver()).stream().map(this::view).toList());
+        String parent = request.parent();
+        List<Parent> found =
+                parent == null
+                        ? bus.rescanDriver(request.driver())
+                        : List.of(bus.findParent(request.driver(), parent));
+        return Items.all(found.stream().map(this::view).toList());
     }
 
     @GetMapping("/{name}")

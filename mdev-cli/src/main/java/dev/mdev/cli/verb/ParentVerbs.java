@@ -15,6 +15,7 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
 import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ObjectNode;
 
 import java.util.Comparator;
 import java.util.List;
@@ -240,8 +241,18 @@ final class ParentVerbs {
             description = "Let a driver look for parents that came, or that were removed.")
     @SuppressWarnings("NullAway.Init")
     private static final class Find extends Verb {
-        @Parameters(paramLabel = "DRIVER", description = "The driver's name; doctor lists them.")
+        @Parameters(
+                index = "0",
+                paramLabel = "DRIVER",
+                description = "The driver's name; doctor lists them.")
         private String driver;
+
+        @Parameters(
+                index = "1",
+                paramLabel = "PARENT",
+                arity = "0..1",
+                description = "Only this parent.")
+        private @Nullable String parent;
 
         private Find(Session session) {
             super(session);
@@ -249,10 +260,14 @@ final class ParentVerbs {
 
         @Override
         ExitCode run() {
-            JsonNode answer = service().post(ApiPath.of("parents"), body().put("driver", driver));
+            ObjectNode asked = body().put("driver", driver);
+            if (parent != null) {
+                asked.put("parent", parent);
+            }
+            JsonNode answer = service().post(ApiPath.of("parents"), asked);
             List<String> found =
                     Fields.items(answer, "/items").stream()
-                            .map(parent -> Fields.text(parent, "/name"))
+                            .map(one -> Fields.text(one, "/name"))
                             .toList();
             session()
                     .done(

@@ -180,6 +180,15 @@ public final class MdevBus implements AutoCloseable {
         return admission.rescanDriver(driverName);
     }
 
+    /// Lets a driver look for one parent, which came, or left the bus before. Its others stay as
+    /// they are.
+    ///
+    /// @throws MdevException ENODEV if there is no such driver, or it does not find the parent;
+    ///   EEXIST if the parent is there; otherwise as [#addDriver]
+    public Parent findParent(String driverName, String parentName) {
+        return admission.findParent(driverName, parentName);
+    }
+
     /// Scrubs a parent's quarantined pages again, and frees the good ones.
     ///
     /// @throws MdevException ENODEV if there is no such parent

@@ -11,6 +11,7 @@ import dev.mdev.api.ParentHost;
 import dev.mdev.api.Reporter;
 import dev.mdev.api.layout.ParentLayout;
 import dev.mdev.core.device.Parent;
+import dev.mdev.core.device.ParentException;
 import dev.mdev.core.driver.DriverCalls;
 import dev.mdev.core.driver.DriverException;
 import dev.mdev.core.driver.DriverText;
@@ -66,7 +67,7 @@ final class ParentAdmission {
         added.looking.lock();
         try {
             known.put(name, added);
-            return look(name, added, reports);
+            return look(name, added, _ -> true, reports);
         } finally {
             added.looking.unlock();
         }
@@ -90,10 +91,7 @@ final class ParentAdmission {
 
     /// @see MdevBus#rescanDriver
     List<Parent> rescanDriver(String name) {
-        Known asked = known.get(name);
-        if (asked == null) {
-            throw new MdevException(Errno.ENODEV, "there is no driver=" + name);
-        }
+        Known asked = known(name);
         asked.looking.lock();
         try {
             for (Parent parent : bus.registry().parents()) {
@@ -105,10 +103,49 @@ final class ParentAdmission {
             return look(
                     name,
                     asked,
+                    _ -> true,
                     text -> bus.observer().event(new MdevEvent.LookFailed(name, text)));
         } finally {
             asked.looking.unlock();
         }
+    }
+
+    private Known known(String driver) {
+        Known found = known.get(driver);
+        if (found == null) {
+            throw new MdevException(Errno.ENODEV, "there is no driver=" + driver);
+        }
+        return found;
+    }
+
+    /// @see MdevBus#findParent
+    Parent findParent(String driver, String wanted) {
+        Known asked = known(driver);
+        List<String> reports = new CopyOnWriteArrayList<>();
+        asked.looking.lock();
+        try {
+            bus.registry()
+                    .parent(wanted)
+                    .ifPresent(there -> {
+                        throw new MdevException(
+                                Errno.EEXIST,
+                                "parent=%s is %s".formatted(wanted, there.presence()));
+                    });
+            return look(driver, asked, wanted::equals, reports::add).stream()
+                    .filter(parent -> parent.name().equals(wanted))
+                    .findFirst()
+                    .orElseThrow(() ->
+                            new ParentException(
+                                    ParentException.Reason.NO_SUCH_PARENT,
+                                    "driver=%s finds no parent=%s%s"
+                                            .formatted(driver, wanted, words(reports))));
+        } finally {
+            asked.looking.unlock();
+        }
+    }
+
+    private static String words(List<String> reports) {
+        return reports.isEmpty() ? "" : ": " + DriverText.cut(String.join("; ", reports));
     }
 
     /// @see MdevBus#rescan
@@ -142,9 +179,11 @@ final class ParentAdmission {
         }
     }
 
-    private List<Parent> look(String name, Known added, Consumer<String> reports) {
+    /// @param wanted the names of parents that the driver is to find
+    private List<Parent> look(
+            String name, Known added, Predicate<String> wanted, Consumer<String> reports) {
         ParentDriver driver = added.driver;
-        Host host = new Host(name, added.settings, reports);
+        Host host = new Host(name, added.settings, wanted, reports);
         DriverCalls calls = bus.watch().add(callsOf(name));
         try {
             List<ParentDevice> found = calls.call("probe", () -> driver.probe(host)).orThrow();
@@ -221,12 +260,18 @@ final class ParentAdmission {
     private final class Host implements ParentHost {
         private final String driver;
         private final Map<String, String> settings;
+        private final Predicate<String> wanted;
         private final Consumer<String> reports;
         private final List<Given> given = new CopyOnWriteArrayList<>();
 
-        Host(String driver, Map<String, String> settings, Consumer<String> reports) {
+        Host(
+                String driver,
+                Map<String, String> settings,
+                Predicate<String> wanted,
+                Consumer<String> reports) {
             this.driver = driver;
             this.settings = Map.copyOf(settings);
+            this.wanted = wanted;
             this.reports = reports;
         }
 
@@ -240,9 +285,10 @@ final class ParentAdmission {
             }
         }
 
+        /// Also if nobody asked for it: then the driver leaves it out.
         @Override
         public boolean isPresent(String parent) {
-            return bus.registry().parent(parent).isPresent();
+            return !wanted.test(parent) || bus.registry().parent(parent).isPresent();
         }
 
         @Override
