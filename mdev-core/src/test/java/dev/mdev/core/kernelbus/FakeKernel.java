@@ -69,6 +69,10 @@ final class FakeKernel implements KernelFiles {
     @GuardedBy("this")
     private Optional<Errno> refusal = Optional.empty();
 
+    /// The error of the next creations.
+    @GuardedBy("this")
+    private Optional<Errno> noDevice = Optional.empty();
+
     /// The sockets that receive messages.
     @GuardedBy("this")
     private final List<FakeMessages> listeners = new ArrayList<>();
@@ -221,6 +225,10 @@ final class FakeKernel implements KernelFiles {
         refusal = Optional.of(errno);
     }
 
+    synchronized void refuseDevices(Errno errno) {
+        noDevice = Optional.of(errno);
+    }
+
     synchronized List<String> settings() {
         return List.copyOf(settings);
     }
@@ -238,6 +246,9 @@ final class FakeKernel implements KernelFiles {
     }
 
     private synchronized void create(String parent, String type, String text) {
+        if (noDevice.isPresent()) {
+            throw failure(noDevice.get(), text);
+        }
         Errno exhausted = driver(parent).type(type).exhausted;
         if (!text.matches("(?s)[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}.?")) {
             throw failure(Errno.EINVAL, text);

@@ -85,6 +85,28 @@ class FakeKernelBusTest extends KernelBusContract {
         assertThat(isInKernel(ONE)).isFalse();
     }
 
+    /// Errors that the sample drivers do not give, or not at will.
+    @ParameterizedTest
+    @CsvSource({
+        "EINVAL, EINVAL, its driver may say why in the kernel's log",
+        "ENOENT, ENODEV, parent=mtty or its type left",
+        "ENODEV, ENODEV, parent=mtty or its type left",
+        "EACCES, EACCES, this service may not write there",
+        "EPERM,  EPERM,  this service may not write there",
+        "EIO,    EIO,    fake kernel",
+    })
+    void anErrorOfTheKernelComesWithWords(Errno kernel, Errno told, String words) {
+        this.kernel.refuseDevices(kernel);
+
+        MdevException refused = failure(() -> bus.create(ONE, "mtty", "mtty-1"), told);
+
+        assertThat(refused)
+                .hasMessageContaining("mdev=" + ONE)
+                .hasMessageContaining("with " + kernel)
+                .hasMessageContaining(words);
+        assertThat(bus.status(ONE)).isEmpty();
+    }
+
     @Test
     void aDescriptionOfSeveralLinesIsOneLine() {
         assertThat(bus.parent("mdpy").type("mdpy-vga").description())

@@ -215,7 +215,9 @@ abstract class KernelBusContract {
     void aParentThatIsExhaustedSaysSo() {
         fill("mtty", "mtty-2", "ENOSPC");
         bus.statuses().forEach(status -> bus.remove(status.uuid()));
-        fill("mdpy", bus.parent("mdpy").types().getFirst().id(), "EUSERS");
+        fill("mdpy", firstTypeOf("mdpy"), "EUSERS");
+        bus.statuses().forEach(status -> bus.remove(status.uuid()));
+        fill("mbochs", firstTypeOf("mbochs"), "ENOSPC");
     }
 
     private void fill(String parent, String type, String errno) {
@@ -286,6 +288,21 @@ abstract class KernelBusContract {
         assertThat(status(ONE).owner()).isEqualTo(Owner.ADOPTED);
         bus.remove(ONE);
         assertThat(isInKernel(ONE)).isFalse();
+    }
+
+    @Test
+    void aParentThatLeftComesBackAlone() {
+        bus.removeParent("mtty", Duration.ZERO);
+        bus.removeParent("mdpy", Duration.ZERO);
+        assertThat(failure(() -> bus.findParent(KernelBusDriver.NAME, "mtty0"), Errno.ENODEV))
+                .hasMessageContaining("finds no parent=mtty0");
+        failure(() -> bus.findParent(KernelBusDriver.NAME, "mbochs"), Errno.EEXIST);
+
+        bus.findParent(KernelBusDriver.NAME, "mtty");
+
+        assertThat(bus.parents()).extracting(Parent::name).containsExactly("mbochs", "mtty");
+        bus.create(ONE, "mtty", "mtty-1");
+        assertThat(isInKernel(ONE)).isTrue();
     }
 
     @Test

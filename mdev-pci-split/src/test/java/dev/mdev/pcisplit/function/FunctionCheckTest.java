@@ -7,6 +7,8 @@ import dev.mdev.pcisplit.description.Descriptions;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 import java.nio.file.Path;
 
@@ -134,6 +136,20 @@ class FunctionCheckTest {
         assertThat(mistakes()).contains("file vendor makes no sense");
         card.write("vendor", "0x1234567\n");
         assertThat(mistakes()).contains("file vendor makes no sense");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"vendor", "resource", "config", "resource0"})
+    void aFileThatWouldBlockForEverIsNamedAndNotOpened(String name) throws Exception {
+        card.delete(name);
+        int code =
+                new ProcessBuilder("mkfifo", card.file(name).toString())
+                        .inheritIO()
+                        .start()
+                        .waitFor();
+        assertThat(code).isZero();
+
+        assertThat(mistakes()).contains("no ", "file " + name);
     }
 
     @Test
