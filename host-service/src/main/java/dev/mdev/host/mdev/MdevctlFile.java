@@ -71,8 +71,8 @@ record MdevctlFile(@NotNull @Size(max = 256) String path, @NotNull String text) 
         return new Parsed(
                 UUID.fromString(uuid),
                 path.substring(0, slash),
-                text(root, TYPE),
-                text(root, START).equals(AUTO),
+                type(root),
+                isAuto(root),
                 attributes(root.path(ATTRS)));
     }
 
@@ -95,12 +95,25 @@ record MdevctlFile(@NotNull @Size(max = 256) String path, @NotNull String text) 
         throw invalid("not a JSON object");
     }
 
-    private static String text(ObjectNode root, String field) {
-        JsonNode value = root.path(field);
+    private static String type(ObjectNode root) {
+        JsonNode value = required(root, TYPE);
         if (!value.isString()) {
-            throw invalid(field + (value.isMissingNode() ? " is missing" : " is not a text"));
+            throw invalid(TYPE + " is not a text");
         }
         return value.stringValue();
+    }
+
+    private static boolean isAuto(ObjectNode root) {
+        JsonNode value = required(root, START);
+        return value.isString() && value.stringValue().equals(AUTO);
+    }
+
+    private static JsonNode required(ObjectNode root, String field) {
+        JsonNode value = root.path(field);
+        if (value.isMissingNode() || value.isNull()) {
+            throw invalid(field + " is missing");
+        }
+        return value;
     }
 
     private static List<Attribute> attributes(JsonNode list) {

@@ -49,6 +49,7 @@ class MdevctlFileTest {
         assertThat(parsed.autostart()).isFalse();
         assertThat(parsed.type()).isEqualTo("H3 1G");
         assertThat(parsed.attributes()).isEmpty();
+        assertThat(parse("{\"start\":1,\"mdev_type\":\"t\"}").autostart()).isFalse();
     }
 
     /// As mdevctl 1.4.0 reads them.
@@ -110,7 +111,7 @@ class MdevctlFileTest {
                 "{\"start\":\"auto\"}                                  | mdev_type is missing",
                 "{\"mdev_type\":\"t\"}                                 | start is missing",
                 "{\"mdev_type\":7,\"start\":\"auto\"}                  | mdev_type is not a text",
-                "{\"mdev_type\":\"t\",\"start\":null}             | start is not a text",
+                "{\"mdev_type\":\"t\",\"start\":null}                  | start is missing",
                 "{\"mdev_type\":\"t\",\"start\":\"auto\",\"stop\":1}   | unknown field: stop",
                 "{\"mdev_type\":\"t\",\"start\":\"auto\",\"attrs\":{}} | attrs is not a list",
                 "{\"mdev_type\":\"t\",\"start\":\"auto\",\"attrs\":[[]]} | attrs/0 is not an"
@@ -122,6 +123,8 @@ class MdevctlFileTest {
                 "{\"mdev_type\":\"t\",\"start\":\"auto\",\"attrs\":[{\"../x\":\"1\"}]} | attribute:"
                         + " ../x",
                 "{\"mdev_type\":\"t\",\"start\":\"auto\",\"attrs\":[{\"a\":\"1\\n\"}]} | control",
+                "{\"mdev_type\":\"t\",\"start\":\"auto\",\"attrs\":[{\"a\":\"\\ud800\"}]} |"
+                        + " unpaired surrogate",
             })
     void aMalformedFileSaysWhatIsWrong(String text, String reason) {
         assertThatThrownBy(() -> parse(text))
