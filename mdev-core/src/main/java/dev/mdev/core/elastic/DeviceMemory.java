@@ -87,7 +87,7 @@ public final class DeviceMemory implements ElasticMemory {
             if (found) {
                 return run.toGrant();
             }
-            share.revoke(List.of(holding.unit(unitOf(page))));
+            share.revoke(List.of(), List.of(holding.unit(unitOf(page))));
         }
     }
 

@@ -120,7 +120,7 @@ final class Discard {
         boolean revoked = false;
         List<Long> clean = List.of();
         try {
-            device.revoke(leaving);
+            device.revoke(leaving, List.of());
             revoked = true;
             clean = pool.parts.bank().scrub(frames, device.owner().uuid());
         } finally {

@@ -135,9 +135,7 @@ final class Eviction {
     /// An aged unit stays. If its guest uses it, the guest must ask for it again, and so the clock
     /// learns of it.
     private void revoke() {
-        List<Unit> all = new ArrayList<>(going);
-        all.addAll(pick.aged());
-        from.revoke(all);
+        from.revoke(going, pick.aged());
     }
 
     /// @return why the store took no content, if it did not: those units and later ones stay

@@ -6,6 +6,7 @@ import dev.mdev.api.MdevType;
 import dev.mdev.api.page.Page;
 
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -65,13 +66,27 @@ final class Share {
         }
     }
 
-    /// Revokes what guests have mapped of these units. If that fails, what they have is still
-    /// known.
-    void revoke(List<Unit> units) {
+    /// Revokes what guests have mapped. If that fails, what they have is still known.
+    ///
+    /// A unit's places are taken before its mappings are gone. Whoever took the unit away in
+    /// between would find no place, and copy what a guest still stores to. So units that stay count
+    /// as in use until then, and those that somebody else takes away are left to that.
+    ///
+    /// @param leaving units that the caller takes away
+    /// @param staying units that stay, if they are resident
+    void revoke(List<Unit> leaving, List<Unit> staying) {
         Map<Unit, List<Place>> places = new HashMap<>();
+        List<Unit> held = new ArrayList<>();
         pool.lock.lock();
         try {
-            units.forEach(unit -> places.put(unit, unit.takePlaces()));
+            leaving.forEach(unit -> places.put(unit, unit.takePlaces()));
+            for (Unit unit : staying) {
+                if (unit.state == Unit.State.RESIDENT) {
+                    unit.copies++;
+                    held.add(unit);
+                    places.put(unit, unit.takePlaces());
+                }
+            }
         } finally {
             pool.lock.unlock();
         }
@@ -80,13 +95,15 @@ final class Share {
             places.forEach((unit, all) -> all.forEach(place -> revoke(unit, place)));
             done = true;
         } finally {
-            if (!done) {
-                pool.lock.lock();
-                try {
-                    places.forEach((unit, all) -> all.forEach(unit::addPlace));
-                } finally {
-                    pool.lock.unlock();
+            pool.lock.lock();
+            try {
+                if (!done) {
+                    places.forEach(Unit::returnPlaces);
                 }
+                held.forEach(unit -> unit.copies--);
+                pool.changed.signalAll();
+            } finally {
+                pool.lock.unlock();
             }
         }
     }

@@ -71,6 +71,11 @@ final class Unit {
         return places.size() < MAX_PLACES && places.add(place);
     }
 
+    /// Takes back places whose mappings are still there, however many it has by now.
+    void returnPlaces(List<Place> taken) {
+        taken.stream().filter(place -> !places.contains(place)).forEach(places::add);
+    }
+
     List<Place> takePlaces() {
         List<Place> taken = List.copyOf(places);
         places.clear();

@@ -111,6 +111,10 @@ final class ElasticWorld implements FrameBank, ElasticNews {
         volatile boolean revokesLate;
 
         private final Map<Long, Long> mapped = new HashMap<>();
+
+        /// How often each page was revoked.
+        private final Map<Long, Integer> revocations = new HashMap<>();
+
         private final ReentrantReadWriteLock gate = new ReentrantReadWriteLock();
 
         Device(int minUnits, int maxUnits) {
@@ -165,14 +169,26 @@ final class ElasticWorld implements FrameBank, ElasticNews {
             try {
                 for (long page = firstPage; page < firstPage + npages; page++) {
                     mapped.remove(page);
+                    revocations.merge(page, 1, Integer::sum);
                 }
             } finally {
                 gate.writeLock().unlock();
             }
         }
 
-        /// Maps a page, as a fault does: an answer that was overtaken is no mapping.
+        private int revocationsOf(long page) {
+            gate.readLock().lock();
+            try {
+                return revocations.getOrDefault(page, 0);
+            } finally {
+                gate.readLock().unlock();
+            }
+        }
+
+        /// Maps a page, as a fault does: an answer that a revocation overtook is no mapping, also
+        /// if the page stayed where it was.
         void fault(long page) {
+            int before = revocationsOf(page);
             MapDecision.Grant grant =
                     memory.mapIn(
                             new MapRequest(
@@ -185,7 +201,7 @@ final class ElasticWorld implements FrameBank, ElasticNews {
                             new MapDecision.FromPool(page, POOL, page, 1, Prot.READ_WRITE));
             gate.writeLock().lock();
             try {
-                if (memory.pfnOf(page).orElse(-1) == grant.pfns().firstPfn()) {
+                if (revocations.getOrDefault(page, 0) == before) {
                     mapped.put(page, grant.pfns().firstPfn());
                 }
             } finally {
