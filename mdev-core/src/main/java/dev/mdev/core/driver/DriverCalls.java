@@ -50,6 +50,8 @@ public final class DriverCalls {
 
     private final DeviceSteps steps = new DeviceSteps();
 
+    private final CallEnds ends = new CallEnds();
+
     private final AsideCalls aside;
 
     private volatile Runnable whenFree = () -> {};
@@ -118,16 +120,17 @@ public final class DriverCalls {
         return serial.isWriteLockedByCurrentThread() || serial.getReadHoldCount() > 0;
     }
 
-    /// Waits without the turn before a call is made again.
+    /// Waits without the turn, before a call is made again: until another call or a step has ended,
+    /// or the time is over.
     ///
     /// @param callback the method's name, for messages
     /// @return why the call must not be made again: the waiting step or program must end, or the
     ///   thread is interrupted
-    public <T> Optional<DriverOutcome<T>> pause(String callback, long nanos) {
+    public <T> Optional<DriverOutcome<T>> awaitOthers(String callback, long nanos) {
         return ended(
                 callback,
                 () -> {
-                    TimeUnit.NANOSECONDS.sleep(nanos);
+                    ends.await(nanos);
                     return true;
                 });
     }
@@ -183,7 +186,9 @@ public final class DriverCalls {
     /// @return whether `body` ran
     /// @throws MdevException EDEADLK from inside a step
     public boolean step(Runnable body) {
-        return steps.run("step", body);
+        boolean ran = steps.run("step", body);
+        ends.signal();
+        return ran;
     }
 
     /// Calls driver code as a step of the device, beside all calls that do not need it to stand
@@ -333,6 +338,7 @@ public final class DriverCalls {
                 running = null;
             }
             serial.writeLock().unlock();
+            ends.signal();
             observer.finished(owner, callback, System.nanoTime() - start);
         }
     }
@@ -351,6 +357,7 @@ public final class DriverCalls {
                 beside.remove(mine);
             }
             serial.readLock().unlock();
+            ends.signal();
             observer.finished(owner, callback, System.nanoTime() - mine.sinceNanos());
         }
     }

@@ -32,7 +32,7 @@ import java.util.function.Supplier;
 public final class RegionVmaOps implements VmaOps {
     private static final String CALLBACK = "validateMapRequest";
 
-    /// Before a request is sent again: twice as long each time.
+    /// Before a request is sent again, if nothing of the device ends: twice as long each time.
     private static final long SHORTEST_PAUSE_NANOS = TimeUnit.MICROSECONDS.toNanos(50);
 
     private static final long LONGEST_PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(10);
@@ -153,7 +153,7 @@ public final class RegionVmaOps implements VmaOps {
                     || System.nanoTime() - start >= calls.deadline().toNanos()) {
                 return outcome;
             }
-            Optional<DriverOutcome<MapDecision>> ended = calls.pause(CALLBACK, pauseNanos);
+            Optional<DriverOutcome<MapDecision>> ended = calls.awaitOthers(CALLBACK, pauseNanos);
             if (ended.isPresent()) {
                 return ended.get();
             }
