@@ -124,6 +124,7 @@ class ArchitectureTest extends ArchitectureRules {
                                 "core.machinestate",
                                 "core.memslot",
                                 "core.pci",
+                                "core.store",
                                 "core.vm",
                                 "host.access",
                                 "host.event",

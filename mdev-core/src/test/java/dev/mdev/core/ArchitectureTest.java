@@ -29,7 +29,6 @@ class ArchitectureTest extends ArchitectureRules {
                         .row("core.range")
                         .row("core.capacity", "api", "api.page", "core.range")
                         .row("core.devicestate", "api", "api.page")
-                        .row("core.machinestate", "api", "api.page")
                         .row("core.driver", "api", "core.sync")
                         .row("core.elastic", "api", "api.page", "core.sync")
                         .row("core.pci", "api", "api.layout")
@@ -54,6 +53,7 @@ class ArchitectureTest extends ArchitectureRules {
                                 "core.hostmm",
                                 "core.sync")
                         .row("core.memslot", "api", "api.page", "core.addr", "core.sync")
+                        .row("core.machinestate", "api", "api.page", "core.memslot")
                         .row("core.topology", "api", "api.page", "core.addr", "core.memslot")
                         .row(
                                 "core.device",
@@ -130,6 +130,7 @@ class ArchitectureTest extends ArchitectureRules {
                         .row(
                                 "core.bus",
                                 "api",
+                                "api.layout",
                                 "api.page",
                                 "core.capacity",
                                 "core.device",
