@@ -10,7 +10,7 @@ import java.util.SplittableRandom;
 /// page.
 final class PageCopies implements AutoCloseable {
     private static final int PAGES = 1 << 14;
-    private static final int COPIES = 1 << 12;
+    private static final int COPIES = 4096;
 
     private final Arena arena = Arena.ofConfined();
     private final MemorySegment memory = arena.allocate(Page.bytesOf(PAGES), Page.SIZE);
