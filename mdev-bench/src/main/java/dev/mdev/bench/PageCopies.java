@@ -6,8 +6,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.SplittableRandom;
 
-/// Plain copies of pages, each from anywhere to anywhere: what nobody can do without who moves a
-/// page.
+/// Plain copies of pages between random places: the least work of any way to move a page.
 final class PageCopies implements AutoCloseable {
     private static final int PAGES = 1 << 14;
     private static final int COPIES = 4096;

@@ -75,7 +75,7 @@ final class Chroot implements AutoCloseable {
         ProcessBuilder builder = new ProcessBuilder(bounded).redirectErrorStream(true);
         builder.environment().put("DEBIAN_FRONTEND", "noninteractive");
         builder.environment().put("LC_ALL", "C.UTF-8");
-        // Of the command line, in the home of the user who runs this.
+        // Without the command line's cache, which would be in this user's home.
         builder.environment().put("MDEV_CACHE", "no");
         builder.environment()
                 .put("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");

@@ -6,8 +6,8 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
-/// Tells who waits for it that a call or a step of one driver object has ended. Any thread; the
-/// lock is a leaf.
+/// Signals the end of each call and step of one driver object to waiting threads. Any thread may
+/// call all methods; the lock is a leaf.
 final class CallEnds {
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition ended = lock.newCondition();
@@ -15,7 +15,7 @@ final class CallEnds {
     /// So that an end costs nothing while nobody waits.
     private final AtomicInteger waiting = new AtomicInteger();
 
-    /// Ends that somebody waited for.
+    /// The number of ends while a thread waited.
     @GuardedBy("lock")
     private long ends;
 

@@ -68,9 +68,9 @@ final class Share {
 
     /// Revokes what guests have mapped. If that fails, what they have is still known.
     ///
-    /// A unit's places are taken before its mappings are gone. Whoever took the unit away in
-    /// between would find no place, and copy what a guest still stores to. So units that stay count
-    /// as in use until then, and those that somebody else takes away are left to that.
+    /// This takes a unit's places before its mappings are gone. Another thread that took the unit
+    /// away in between would find no place, and copy what a guest still stores to. So units that
+    /// stay count as in use until then. Units that another thread is taking away are skipped.
     ///
     /// @param leaving units that the caller takes away
     /// @param staying units that stay, if they are resident

@@ -33,7 +33,8 @@ public final class FunctionCheck {
     }
 
     /// @param proc where the files of processes are
-    /// @return all that is missing, or who has the function; empty if it can be shared
+    /// @return all that is missing, or the programs that hold the function; empty if it can be
+    ///   shared
     public static Mistakes of(Description description, PciFunction function, Path proc) {
         FunctionCheck check = new FunctionCheck(description, function, proc);
         try {

@@ -12,7 +12,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 import java.nio.file.Path;
 
-/// What keeps a function from being shared is named, and so is who has it.
+/// The check names each obstacle to sharing a function, and the programs that hold it.
 class FunctionCheckTest {
     private @TempDir Path root;
     private FakeFunction card;
