@@ -122,6 +122,7 @@ public final class FunctionCheck {
     private Set<Path> userFiles() {
         Set<Path> files = new HashSet<>();
         function.iommuGroup().ifPresent(group -> files.add(Path.of("/dev/vfio", group)));
+        function.vfioDevices().forEach(name -> files.add(Path.of("/dev/vfio/devices", name)));
         function.uio().ifPresent(name -> files.add(Path.of("/dev", name)));
         return files;
     }

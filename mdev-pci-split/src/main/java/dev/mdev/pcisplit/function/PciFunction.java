@@ -125,13 +125,22 @@ public final class PciFunction {
     /// The name of the file below `/dev` that tells of its interrupts, such as `uio0`, if it is
     /// bound to the kernel's `uio_pci_generic`.
     public Optional<String> uio() {
-        if (!driver().equals(Optional.of("uio_pci_generic"))) {
-            return Optional.empty();
-        }
-        try (Stream<Path> files = Files.list(folder.resolve("uio"))) {
-            return files.map(file -> String.valueOf(file.getFileName())).sorted().findFirst();
+        return driver().equals(Optional.of("uio_pci_generic"))
+                ? names("uio").stream().findFirst()
+                : Optional.empty();
+    }
+
+    /// The names of its files below `/dev/vfio/devices`, if it is bound to a driver of VFIO and the
+    /// kernel has such files.
+    List<String> vfioDevices() {
+        return Files.isDirectory(folder.resolve("vfio-dev")) ? names("vfio-dev") : List.of();
+    }
+
+    private List<String> names(String name) {
+        try (Stream<Path> files = Files.list(folder.resolve(name))) {
+            return files.map(file -> String.valueOf(file.getFileName())).sorted().toList();
         } catch (IOException e) {
-            throw unreadable("uio", e);
+            throw unreadable(name, e);
         }
     }
 

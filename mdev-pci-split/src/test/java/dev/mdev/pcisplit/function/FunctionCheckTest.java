@@ -10,6 +10,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 
 /// The check names each obstacle to sharing a function, and the programs that hold it.
@@ -69,6 +70,18 @@ class FunctionCheckTest {
         card.open(4713, "bash", Path.of("/dev/vfio/18"));
         assertThat(mistakes())
                 .isEqualTo("processes have the function open: [Xorg[4712], qemu-system-x86[4711]]");
+    }
+
+    /// A VMM of today opens the function's own file, and no group.
+    @Test
+    void aProgramThatHasTheFunctionsOwnFileOfVfioIsNamed() throws Exception {
+        card.bind("vfio-pci");
+        Files.createDirectories(card.file("vfio-dev").resolve("vfio3"));
+        card.open(4711, "qemu-system-x86", Path.of("/dev/vfio/devices/vfio3"));
+        card.open(4712, "bash", Path.of("/dev/vfio/devices/vfio4"));
+
+        assertThat(mistakes(Descriptions.CARD + "stub: vfio-pci\n"))
+                .isEqualTo("processes have the function open: [qemu-system-x86[4711]]");
     }
 
     @Test
