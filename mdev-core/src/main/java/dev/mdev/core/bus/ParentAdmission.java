@@ -36,6 +36,9 @@ import java.util.function.Predicate;
 /// How parents come onto the bus: a driver looks for its devices, the bus checks its description,
 /// and admits all of them or none.
 final class ParentAdmission {
+    /// Other verbs remove devices meanwhile: looking again must end.
+    private static final int MAX_ROUNDS = 3;
+
     private final BusContext bus;
     private final HostMemory memory;
     private final ParentScan arrivals;
@@ -94,12 +97,7 @@ final class ParentAdmission {
         Known asked = known(name);
         asked.looking.lock();
         try {
-            for (Parent parent : bus.registry().parents()) {
-                if (parent.driverName().equals(name)
-                        && parent.presence() == Parent.Presence.PRESENT) {
-                    rescan(parent);
-                }
-            }
+            rescanParents(name);
             return look(
                     name,
                     asked,
@@ -108,6 +106,23 @@ final class ParentAdmission {
         } finally {
             asked.looking.unlock();
         }
+    }
+
+    /// Again after a device is gone: another program may have made one of its uuid, on a parent
+    /// that had its turn before.
+    private void rescanParents(String driver) {
+        long removals;
+        int rounds = 0;
+        do {
+            removals = bus.registry().removals();
+            for (Parent parent : bus.registry().parents()) {
+                if (parent.driverName().equals(driver)
+                        && parent.presence() == Parent.Presence.PRESENT) {
+                    rescan(parent);
+                }
+            }
+            rounds++;
+        } while (bus.registry().removals() != removals && rounds < MAX_ROUNDS);
     }
 
     private Known known(String driver) {

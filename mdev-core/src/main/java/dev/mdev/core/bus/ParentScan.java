@@ -312,7 +312,7 @@ final class ParentScan {
         Set<UUID> changed(Parent parent) {
             Set<UUID> changed = new LinkedHashSet<>();
             known.forEach((uuid, entry) -> {
-                if (entry.owner() == Owner.FOREIGN && !there.containsKey(uuid)) {
+                if (entry.owner() == Owner.FOREIGN && !isThere(entry)) {
                     changed.add(uuid);
                 }
             });
@@ -324,6 +324,14 @@ final class ParentScan {
                     .sorted(Comparator.comparing(there::containsKey))
                     .forEach(changed::add);
             return changed;
+        }
+
+        /// Another program may have made another device of the uuid since. Where devices have
+        /// pages, the new one may have those of the former, which must not be scrubbed.
+        private boolean isThere(Registry.Entry entry) {
+            ExistingDevice device = there.get(entry.uuid());
+            return device != null
+                    && (device.typeId().equals(entry.type().id()) || !entry.share().isEmpty());
         }
     }
 
@@ -354,6 +362,10 @@ final class ParentScan {
             }
             if (now != null) {
                 forgetForeign(now);
+                ExistingDevice anew = look.there().get(uuid);
+                if (anew != null) {
+                    addFound(parent, anew);
+                }
                 return 1;
             }
             // It may have been found and removed in between.

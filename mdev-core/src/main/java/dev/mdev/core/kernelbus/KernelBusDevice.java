@@ -47,7 +47,7 @@ final class KernelBusDevice implements MdevDevice {
 
     @Override
     public boolean isGone() {
-        return parent.isGone(uuid);
+        return parent.isGone(uuid, type);
     }
 
     /// Does not return while a program has the device open.

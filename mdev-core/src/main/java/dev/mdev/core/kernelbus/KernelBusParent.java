@@ -233,18 +233,21 @@ final class KernelBusParent implements KernelParent {
                 : "it has no IOMMU group";
     }
 
-    boolean isGone(UUID uuid) {
-        return !tree.hasDevice(uuid);
+    /// Whether a device ended. Another program may have made another one of its uuid since.
+    boolean isGone(UUID uuid, String type) {
+        return !tree.device(uuid).equals(Optional.of(new KernelTree.Found(name, type)));
     }
 
     /// Ends a device, as soon as no program has it open.
     void end(UUID uuid, String type) {
-        ending.put(uuid, node(uuid, type));
-        try {
-            tree.remove(uuid);
-            owned.remove(uuid);
-        } finally {
-            ending.remove(uuid);
+        if (!isGone(uuid, type)) {
+            ending.put(uuid, node(uuid, type));
+            try {
+                tree.remove(uuid);
+            } finally {
+                ending.remove(uuid);
+            }
         }
+        owned.remove(uuid);
     }
 }

@@ -103,15 +103,17 @@ final class KernelTree {
             if (!UUID_NAME.matcher(name).matches()) {
                 continue;
             }
-            device(name).ifPresent(device -> found.put(UUID.fromString(name), device));
+            UUID uuid = UUID.fromString(name);
+            device(uuid).ifPresent(device -> found.put(uuid, device));
         }
         return found;
     }
 
-    /// A device's link is `.../PARENT/UUID`, and that of its type `.../mdev_supported_types/TYPE`.
-    private Optional<Found> device(String uuid) {
-        Optional<String> folder = files.link(devices + "/" + uuid);
-        Optional<String> type = files.link(devices + "/" + uuid + "/mdev_type");
+    /// A device of any parent, if it exists. Its link is `.../PARENT/UUID`, and that of its type
+    /// `.../mdev_supported_types/TYPE`.
+    Optional<Found> device(UUID uuid) {
+        Optional<String> folder = files.link(folder(uuid));
+        Optional<String> type = files.link(folder(uuid) + "/mdev_type");
         return folder.isEmpty() || type.isEmpty()
                 ? Optional.empty()
                 : Optional.of(new Found(nameOf(parentOf(folder.get())), nameOf(type.get())));

@@ -6,6 +6,7 @@ import dev.mdev.api.Attribute;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.core.device.Parent;
+import dev.mdev.core.ledger.Owner;
 import dev.mdev.core.support.Together;
 
 import org.jspecify.annotations.Nullable;
@@ -23,6 +24,8 @@ import java.util.concurrent.CountDownLatch;
 /// The contract on a fake kernel.
 @Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class FakeKernelBusTest extends KernelBusContract {
+    private static final UUID THREE = UUID.fromString("33333333-3333-4333-8333-333333333333");
+
     private final FakeKernel kernel = new FakeKernel();
 
     @Override
@@ -105,6 +108,47 @@ class FakeKernelBusTest extends KernelBusContract {
                 .hasMessageContaining("with " + kernel)
                 .hasMessageContaining(words);
         assertThat(bus.status(ONE)).isEmpty();
+    }
+
+    /// All of it between two looks.
+    @Test
+    void aUuidThatOthersMakeAnewIsSeenAsItIsAndNotTouched() {
+        makeForeign("mtty", "mtty-1", ONE);
+        bus.create(TWO, "mtty", "mtty-1");
+        bus.create(THREE, "mtty", "mtty-1");
+        bus.rescanDriver(KernelBusDriver.NAME);
+        for (UUID uuid : List.of(ONE, TWO, THREE)) {
+            kernel.writeAside("/sys/bus/mdev/devices/" + uuid + "/remove", "1");
+        }
+        makeForeign("mtty", "mtty-2", ONE);
+        makeForeign("mtty", "mtty-2", TWO);
+        // Its turn is before that of mtty.
+        makeForeign("mbochs", "mbochs-small", THREE);
+
+        bus.rescanDriver(KernelBusDriver.NAME);
+
+        for (UUID uuid : List.of(ONE, TWO, THREE)) {
+            assertThat(status(uuid).owner()).isEqualTo(Owner.FOREIGN);
+            failure(() -> bus.remove(uuid), Errno.EPERM);
+            assertThat(isInKernel(uuid)).isTrue();
+        }
+        assertThat(status(ONE).type()).isEqualTo("mtty-2");
+        assertThat(status(TWO).type()).isEqualTo("mtty-2");
+        assertThat(status(THREE).parent()).isEqualTo("mbochs");
+        assertThat(available("mtty", "mtty-1")).isEqualTo(20);
+    }
+
+    @Test
+    void aDeviceOfAnotherTypeThatHasTheUuidIsNotRemoved() {
+        bus.create(ONE, "mtty", "mtty-1");
+        kernel.writeAside("/sys/bus/mdev/devices/" + ONE + "/remove", "1");
+        makeForeign("mtty", "mtty-2", ONE);
+
+        bus.remove(ONE);
+
+        assertThat(isInKernel(ONE)).isTrue();
+        bus.rescanDriver(KernelBusDriver.NAME);
+        assertThat(status(ONE).owner()).isEqualTo(Owner.FOREIGN);
     }
 
     @Test
