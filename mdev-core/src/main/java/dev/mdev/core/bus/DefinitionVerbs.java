@@ -45,8 +45,7 @@ final class DefinitionVerbs {
 
     /// A definition of an existing device must match it.
     private static void requireSame(Registry.Entry entry, MdevDefinition definition) {
-        if (entry.owner() == Owner.FOREIGN
-                || !entry.parent().name().equals(definition.parent())
+        if (!entry.parent().name().equals(definition.parent())
                 || !entry.type().id().equals(definition.type())) {
             throw new MdevException(
                     Errno.EEXIST,
@@ -56,6 +55,10 @@ final class DefinitionVerbs {
                                     entry.type().id(),
                                     entry.parent().name(),
                                     entry.owner()));
+        }
+        if (entry.owner() == Owner.FOREIGN) {
+            throw new MdevException(
+                    Errno.EEXIST, "mdev=%s is foreign: adopt it first".formatted(entry.uuid()));
         }
     }
 

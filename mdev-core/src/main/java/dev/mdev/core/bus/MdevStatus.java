@@ -14,8 +14,8 @@ import java.util.UUID;
 /// @param parent its parent's name
 /// @param type its type's id
 /// @param owner its owner
-/// @param definition *defined*: its definition, which survives a restart. For an active device,
-///   `parent` and `type` are the actual ones
+/// @param definition *defined*: its definition on this parent, which survives a restart. For an
+///   active device, `type` is the actual one
 /// @param activity *active*: whether it exists in its parent
 /// @param holder *assigned*: its holder; of a device in the kernel, the processes that use it
 /// @param heldPages the pages it keeps from others

@@ -67,6 +67,10 @@ final class Statuses {
     private static MdevStatus of(
             Registry.Entry entry, Optional<MdevDefinition> definition, Nodes nodes) {
         Mdev mdev = entry.mdev();
+        // Another program may have made a device of this uuid on another parent: it is not the
+        // defined one.
+        Optional<MdevDefinition> own =
+                definition.filter(it -> it.parent().equals(entry.parent().name()));
         Optional<KernelNode> node = nodes.of(entry.parent(), entry.uuid());
         Optional<String> holder = mdev == null ? Optional.empty() : mdev.holder();
         return new MdevStatus(
@@ -74,7 +78,7 @@ final class Statuses {
                 entry.parent().name(),
                 entry.type().id(),
                 entry.owner(),
-                definition,
+                own,
                 entry.activity(),
                 holder.or(() -> node.flatMap(KernelNode::user)),
                 entry.npages(),

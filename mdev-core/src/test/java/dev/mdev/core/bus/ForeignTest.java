@@ -273,6 +273,26 @@ class ForeignTest {
     }
 
     @Test
+    void aForeignDeviceOnAnotherParentIsNotTheDefinedOne() {
+        Card second = new Card("gpu1", 16, true).with(TYPE, 4, 1, true);
+        BusWorld world = new BusWorld(card, second).plug();
+        world.bus.define(new MdevDefinition(ALIEN, "gpu0", TYPE, true));
+        assertThat(world.bus.status(ALIEN).orElseThrow().definition()).isPresent();
+        second.makeAlien(ALIEN, 4);
+
+        world.bus.rescan("gpu1");
+
+        MdevStatus status = world.bus.status(ALIEN).orElseThrow();
+        assertThat(status.parent()).isEqualTo("gpu1");
+        assertThat(status.owner()).isEqualTo(Owner.FOREIGN);
+        assertThat(status.definition()).isEmpty();
+        assertThat(world.bus.statuses()).containsExactly(status);
+        assertThat(world.bus.definitions()).hasSize(1);
+        assertFails(() -> world.bus.start(ALIEN), Errno.EEXIST);
+        world.close();
+    }
+
+    @Test
     void aRescanSaysOfADeviceWhoseUuidIsTakenOnceOnly() {
         Card second = new Card("gpu1", 16, true).with(TYPE, 4, 1, true);
         card.makeAlien(ALIEN, 4);
