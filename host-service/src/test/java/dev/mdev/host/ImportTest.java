@@ -92,6 +92,22 @@ class ImportTest extends HostTest {
                 .isTrue();
     }
 
+    /// Names of 255 bytes are the longest of Linux.
+    @Test
+    void theLongestNameAndATooDeepTextAreRefusedAndTheOthersGoThrough() {
+        Answer imported =
+                api.post(
+                        IMPORT,
+                        body(
+                                "p".repeat(255) + "/" + "u".repeat(255), "{}",
+                                "gpu0/" + TWO, "[".repeat(10_000),
+                                "gpu0/" + ONE, file("gpu-sample-16m", "auto", "")));
+
+        assertThat(outcome(imported, 0).at("/reason").asString()).contains("PARENT/UUID");
+        assertThat(outcome(imported, 1).at("/reason").asString()).contains("not JSON");
+        assertThat(outcome(imported, 2).at("/outcome").asString()).isEqualTo("defined");
+    }
+
     @Test
     void attributesThatTheDriverDoesNotTakeAreRefusedEverywhere() {
         String asked =

@@ -9,6 +9,7 @@ import jakarta.validation.constraints.NotNull;
 import jakarta.validation.constraints.Size;
 
 import tools.jackson.core.JacksonException;
+import tools.jackson.core.TokenStreamLocation;
 import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -31,7 +32,10 @@ import java.util.UUID;
 ///
 /// @param path `PARENT/UUID`, relative to mdevctl's folder
 /// @param text its content
-record MdevctlFile(@NotNull @Size(max = 256) String path, @NotNull String text) {
+record MdevctlFile(@NotNull @Size(max = MAX_PATH_CHARS) String path, @NotNull String text) {
+    /// The longest that a file can have, in the folder of a parent: two names of 255 bytes.
+    private static final int MAX_PATH_CHARS = 511;
+
     private static final String TYPE = "mdev_type";
     private static final String START = "start";
     private static final String ATTRS = "attrs";
@@ -86,13 +90,17 @@ record MdevctlFile(@NotNull @Size(max = 256) String path, @NotNull String text) 
                 return root;
             }
         } catch (JacksonException e) {
-            throw new MdevException(
-                    Errno.EINVAL,
-                    "not JSON at line %d, column %d"
-                            .formatted(e.getLocation().getLineNr(), e.getLocation().getColumnNr()),
-                    e);
+            throw new MdevException(Errno.EINVAL, "not JSON" + placeOf(e), e);
         }
         throw invalid("not a JSON object");
+    }
+
+    /// What exceeds a limit of the parser, such as its depth, may have no place.
+    private static String placeOf(JacksonException e) {
+        TokenStreamLocation place = e.getLocation();
+        return place == null || place.getLineNr() < 1
+                ? ": %.80s".formatted(e.getOriginalMessage())
+                : " at line %d, column %d".formatted(place.getLineNr(), place.getColumnNr());
     }
 
     private static String type(ObjectNode root) {

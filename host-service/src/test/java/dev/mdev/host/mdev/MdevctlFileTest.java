@@ -132,6 +132,20 @@ class MdevctlFileTest {
                 .hasMessageContaining(reason);
     }
 
+    @Test
+    void aTextThatExceedsTheParserIsMalformedToo() {
+        for (String text :
+                List.of(
+                        "[".repeat(100_000),
+                        "{\"mdev_type\":" + "[".repeat(100_000),
+                        "{\"start\":" + "1".repeat(100_000) + "}",
+                        "{\"" + "a".repeat(100_000) + "\":1}")) {
+            assertThatThrownBy(() -> parse(text))
+                    .isInstanceOf(MdevException.class)
+                    .hasMessageStartingWith("not JSON");
+        }
+    }
+
     @ParameterizedTest
     @CsvSource({
         "mtty",
