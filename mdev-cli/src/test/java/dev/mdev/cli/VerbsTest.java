@@ -162,6 +162,40 @@ class VerbsTest {
         }
     }
 
+    /// As mdevctl, which has no attributes of running devices without a call-out script.
+    @Test
+    void dumpsAreInTheOrderOfParentsAndOnlyDefinitionsHaveAttributes() throws IOException {
+        String attributes =
+                "\"attributes\":[{\"name\":\"b\",\"value\":\"2\"},{\"name\":\"a\",\"value\":\"1\"}]";
+        String facts = "{\"uuid\":\"%s\",\"parent\":\"%s\",\"type\":\"t\",%s," + attributes + "}";
+        String state = "\"state\":{\"active\":%s,\"defined\":true,\"autostart\":true}";
+        try (Stub stub = new Stub()) {
+            stub.onGet(
+                    "mdevs",
+                    "{\"items\":[%s,%s,%s]}"
+                            .formatted(
+                                    facts.formatted("1", "z", state.formatted(true)),
+                                    facts.formatted("2", "m", state.formatted(true)),
+                                    facts.formatted("3", "m", state.formatted(false))));
+            stub.onGet(
+                    "definitions",
+                    "{\"items\":[%s]}".formatted(facts.formatted("3", "m", "\"autostart\":false")));
+
+            String active = Run.of(stub.url(), "list", "--dumpjson").requireOk().out();
+            String defined = Run.of(stub.url(), "list", "--dumpjson", "-d").requireOk().out();
+
+            String running = "{\"mdev_type\":\"t\",\"start\":\"auto\",\"attrs\":[]}";
+            assertThat(active.replaceAll("\\s", ""))
+                    .isEqualTo(
+                            "[{\"m\":[{\"2\":%s}],\"z\":[{\"1\":%s}]}]"
+                                    .formatted(running, running));
+            assertThat(defined.replaceAll("\\s", ""))
+                    .isEqualTo(
+                            "[{\"m\":[{\"3\":{\"mdev_type\":\"t\",\"start\":\"manual\","
+                                    + "\"attrs\":[{\"b\":\"2\"},{\"a\":\"1\"}]}}]}]");
+        }
+    }
+
     @Test
     void qemuOfAServiceThatCannotSaysSo() throws IOException {
         try (Stub stub = new Stub()) {

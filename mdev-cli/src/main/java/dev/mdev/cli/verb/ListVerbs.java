@@ -21,6 +21,7 @@ import tools.jackson.databind.node.ArrayNode;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
+import java.util.function.Predicate;
 import java.util.stream.Collectors;
 
 /// The verbs that show devices.
@@ -108,34 +109,36 @@ final class ListVerbs {
 
         @Override
         ExitCode run() {
-            ApiPath path = selection.addTo(ApiPath.of("mdevs"));
-            JsonNode answer = service().list(parent == null ? path : path.with("parent", parent));
-            List<JsonNode> found = new ArrayList<>();
-            ArrayNode items = body().arrayNode();
-            for (JsonNode mdev : Fields.items(answer, "/items")) {
-                if (isAskedFor(mdev)) {
-                    found.add(mdev);
-                    items.add(mdev);
-                }
-            }
             if (dump) {
-                JsonNode text =
-                        uuid != null && found.size() == 1
-                                ? MdevctlJson.definition(found.get(0))
-                                : MdevctlJson.devices(found);
-                session().terminal().safeLine(JsonText.pretty(text));
-            } else {
-                session().list(body().set("items", items), found, COLUMNS, "/uuid");
+                dump();
+                return ExitCode.OK;
             }
+            List<JsonNode> found =
+                    found("mdevs", it -> !defined || Fields.isTrue(it, "/state/defined"));
+            ArrayNode items = body().arrayNode().addAll(found);
+            session().list(body().set("items", items), found, COLUMNS, "/uuid");
             return ExitCode.OK;
         }
 
-        private boolean isAskedFor(JsonNode mdev) {
-            boolean isKind =
+        private void dump() {
+            List<JsonNode> found =
                     defined
-                            ? Fields.isTrue(mdev, "/state/defined")
-                            : !dump || Fields.isTrue(mdev, "/state/active");
-            return isKind && (uuid == null || uuid.toString().equals(Fields.text(mdev, "/uuid")));
+                            ? found("definitions", _ -> true)
+                            : found("mdevs", it -> Fields.isTrue(it, "/state/active"));
+            JsonNode text =
+                    uuid != null && found.size() == 1
+                            ? MdevctlJson.definition(found.get(0))
+                            : MdevctlJson.devices(found);
+            session().terminal().safeLine(JsonText.pretty(text));
+        }
+
+        private List<JsonNode> found(String kind, Predicate<JsonNode> filter) {
+            ApiPath path = selection.addTo(ApiPath.of(kind));
+            JsonNode answer = service().list(parent == null ? path : path.with("parent", parent));
+            return Fields.items(answer, "/items").stream()
+                    .filter(filter)
+                    .filter(it -> uuid == null || uuid.toString().equals(Fields.text(it, "/uuid")))
+                    .toList();
         }
     }
 

@@ -8,6 +8,8 @@ import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 
 /// What mdevctl 1.4 prints with `--dumpjson`, so that its users keep their scripts.
 final class MdevctlJson {
@@ -21,27 +23,28 @@ final class MdevctlJson {
         return byParent.isEmpty() ? list : list.add(byParent);
     }
 
-    /// Devices by their parents, each as a definition.
-    static ArrayNode devices(List<JsonNode> mdevs) {
-        ObjectNode byParent = JSON.objectNode();
-        for (JsonNode mdev : mdevs) {
-            String parent = Fields.text(mdev, "/parent");
-            JsonNode known = byParent.get(parent);
-            ArrayNode devices = known instanceof ArrayNode array ? array : JSON.arrayNode();
-            byParent.set(parent, devices);
-            devices.add(JSON.objectNode().set(Fields.text(mdev, "/uuid"), definition(mdev)));
+    /// Devices or definitions of the service by their parents, in mdevctl's order.
+    static ArrayNode devices(List<JsonNode> items) {
+        Map<String, ArrayNode> byParent = new TreeMap<>();
+        for (JsonNode item : items) {
+            byParent.computeIfAbsent(Fields.text(item, "/parent"), _ -> JSON.arrayNode())
+                    .add(JSON.objectNode().set(Fields.text(item, "/uuid"), definition(item)));
         }
-        return list(byParent);
+        ObjectNode all = JSON.objectNode();
+        byParent.forEach(all::set);
+        return list(all);
     }
 
-    /// A definition as in mdevctl's files.
-    static ObjectNode definition(JsonNode mdev) {
-        boolean starts = Fields.isTrue(mdev, "/state/autostart");
+    /// A device or a definition of the service as in mdevctl's files. A device has no attributes
+    /// here: for those of a device that runs, mdevctl asks a call-out script.
+    static ObjectNode definition(JsonNode item) {
+        boolean isDevice = item.has("state");
+        boolean starts = Fields.isTrue(item, isDevice ? "/state/autostart" : "/autostart");
         ObjectNode definition =
                 JSON.objectNode()
-                        .put("mdev_type", Fields.text(mdev, "/type"))
+                        .put("mdev_type", Fields.text(item, "/type"))
                         .put("start", starts ? "auto" : "manual");
-        definition.set("attrs", Attributes.toMdevctl(mdev));
+        definition.set("attrs", isDevice ? JSON.arrayNode() : Attributes.toMdevctl(item));
         return definition;
     }
 }

@@ -16,20 +16,21 @@ import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 import java.io.IOException;
-import java.nio.charset.MalformedInputException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.stream.Stream;
 
 /// The verbs about files of mdevctl: `FOLDER/PARENT/UUID`.
 final class MdevctlVerbs {
-    private static final int MAX_FILE_BYTES = 256 << 10;
+    /// The service takes 4096 files in a request.
+    private static final int MAX_REQUEST_FILES = 1000;
 
-    /// A request has at most this many characters of files, unless one file alone has more.
-    private static final int MAX_REQUEST_CHARS = 256 << 10;
+    /// The service takes a body of 1 MB.
+    private static final int MAX_REQUEST_BYTES = 768 << 10;
+
+    private static final String REFUSED = "refused";
 
     private MdevctlVerbs() {}
 
@@ -58,83 +59,76 @@ final class MdevctlVerbs {
                 description = "mdevctl's folder. Default: ${DEFAULT-VALUE}.")
         private Path folder = Path.of("/etc/mdevctl.d");
 
+        /// What became of each file, in their order.
+        private final List<JsonNode> outcomes = new ArrayList<>();
+
+        private ArrayNode batch = body().arrayNode();
+        private List<Integer> places = new ArrayList<>();
+        private int batchBytes;
+
         Import(Session session) {
             super(session);
         }
 
         private static Colour ofOutcome(String outcome) {
-            return outcome.equals("refused") ? Colour.BAD : Colour.GOOD;
+            return outcome.equals(REFUSED) ? Colour.BAD : Colour.GOOD;
         }
 
         @Override
         ExitCode run() {
+            new MdevctlFolder(folder).read(this::take);
+            send();
             ObjectNode all = body();
-            ArrayNode outcomes = all.putArray("files");
-            boolean refused = false;
-            ArrayNode batch = body().arrayNode();
-            int chars = 0;
-            for (Path file : files()) {
-                ObjectNode one = body().put("path", nameOf(file));
-                String text = textOf(file);
-                if (chars > 0 && chars + text.length() > MAX_REQUEST_CHARS) {
-                    send(batch, outcomes);
-                    batch = body().arrayNode();
-                    chars = 0;
-                }
-                batch.add(one.put("text", text));
-                chars += text.length() + 1;
-            }
-            send(batch, outcomes);
-            for (JsonNode outcome : outcomes) {
-                refused |= Fields.text(outcome, "/outcome").equals("refused");
-            }
-            session().list(all, Fields.items(all, "/files"), COLUMNS, "/path");
+            all.putArray("files").addAll(outcomes);
+            session().list(all, outcomes, COLUMNS, "/path");
+            boolean refused =
+                    outcomes.stream().anyMatch(it -> Fields.text(it, "/outcome").equals(REFUSED));
             return refused ? ExitCode.CONFLICT : ExitCode.OK;
         }
 
-        private void send(ArrayNode batch, ArrayNode outcomes) {
-            if (!batch.isEmpty()) {
-                ObjectNode asked = body();
-                asked.set("files", batch);
-                JsonNode answer = service().post(ApiPath.of("definitions", "import"), asked);
-                Fields.items(answer, "/files").forEach(outcomes::add);
+        /// What cannot be sent is named like what the service refuses.
+        private void take(MdevctlFolder.Entry entry) {
+            switch (entry) {
+                case MdevctlFolder.Unfit(String path, String reason) ->
+                        outcomes.add(refused(path, reason));
+                case MdevctlFolder.Definition(String path, String text) -> take(path, text);
             }
         }
 
-        /// Files of parents; mdevctl's folder for scripts has none.
-        private List<Path> files() {
-            List<Path> files = new ArrayList<>();
-            try (Stream<Path> parents = Files.list(folder)) {
-                for (Path parent : parents.filter(Files::isDirectory).sorted().toList()) {
-                    if (parent.endsWith("scripts.d")) {
-                        continue;
-                    }
-                    try (Stream<Path> definitions = Files.list(parent)) {
-                        definitions.filter(Files::isRegularFile).sorted().forEach(files::add);
-                    }
-                }
-            } catch (IOException e) {
-                throw unreadable(folder, e);
+        private void take(String path, String text) {
+            ObjectNode file = body().put("path", path).put("text", text);
+            int bytes = file.toString().getBytes(StandardCharsets.UTF_8).length + 1;
+            if (bytes > MAX_REQUEST_BYTES) {
+                outcomes.add(refused(path, "not JSON: too many control characters"));
+                return;
             }
-            return files;
+            if (batch.size() == MAX_REQUEST_FILES || batchBytes + bytes > MAX_REQUEST_BYTES) {
+                send();
+            }
+            batch.add(file);
+            batchBytes += bytes;
+            places.add(outcomes.size());
+            outcomes.add(refused(path, "the service does not answer for it"));
         }
 
-        private String nameOf(Path file) {
-            return folder.relativize(file).toString();
+        private static ObjectNode refused(String path, String reason) {
+            return body().put("path", path).put("outcome", REFUSED).put("reason", reason);
         }
 
-        /// What is no text is sent as such: the service names it.
-        private static String textOf(Path file) {
-            try {
-                if (Files.size(file) > MAX_FILE_BYTES) {
-                    return "larger than %d bytes".formatted(MAX_FILE_BYTES);
-                }
-                return Files.readString(file);
-            } catch (MalformedInputException e) {
-                return "not UTF-8";
-            } catch (IOException e) {
-                throw unreadable(file, e);
+        private void send() {
+            if (batch.isEmpty()) {
+                return;
             }
+            ObjectNode asked = body();
+            asked.set("files", batch);
+            JsonNode answer = service().post(ApiPath.of("definitions", "import"), asked);
+            List<JsonNode> told = Fields.items(answer, "/files");
+            for (int i = 0; i < Math.min(told.size(), places.size()); i++) {
+                outcomes.set(places.get(i), told.get(i));
+            }
+            batch = body().arrayNode();
+            places = new ArrayList<>();
+            batchBytes = 0;
         }
     }
 
