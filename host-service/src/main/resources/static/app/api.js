@@ -2,11 +2,11 @@
 
 const ROOT = new URL("api/v1/", document.baseURI);
 
-/** What a session sends with a change, so that no other page can send it. */
-let csrf;
+/** What a session sends with a change, so that no other page can send it: a `header` and its `token`. */
+let csrf = null;
 
-export function useCsrf(token) {
-    csrf = token;
+export function useCsrf(given) {
+    csrf = given ?? null;
 }
 
 /** A refusal of the service, or no answer at all (`status` 0). */
@@ -29,7 +29,7 @@ async function send(method, where, { body, accept = "application/json", signal }
         headers["Content-Type"] = "application/json";
     }
     if (method !== "GET" && csrf) {
-        headers["X-Csrf-Token"] = csrf;
+        headers[csrf.header] = csrf.token;
     }
     let response;
     try {

@@ -147,4 +147,21 @@ class AccessTest extends SecuredTest {
 
         anyone.send("GET", "/api/v1/session", "", session).requireProblem(401, "unauthenticated");
     }
+
+    @Test
+    void aStreamOfEventsEndsWithItsToken() {
+        As viewer = token("viewer", "");
+        try (Watch watch =
+                Watch.open(
+                        port(),
+                        "/api/v1/events",
+                        "Authorization",
+                        "Bearer " + viewer.token,
+                        "Connection",
+                        "close")) {
+            assertThat(watch.next().name()).isEqualTo("open");
+            admin.delete("/api/v1/tokens/" + viewer.id).requireStatus(204);
+            watch.awaitEnd();
+        }
+    }
 }

@@ -44,6 +44,15 @@ final class Watch implements AutoCloseable {
         }
     }
 
+    /// Reads on until the server closes the connection, which a header asked for.
+    void awaitEnd() {
+        try {
+            while (in.readLine() != null) {}
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
     static Watch open(int port, String path, String... headers) {
         try {
             Socket socket = new Socket(InetAddress.getLoopbackAddress(), port);

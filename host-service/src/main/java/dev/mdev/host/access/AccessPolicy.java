@@ -15,6 +15,7 @@ import java.net.InetAddress;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
@@ -25,6 +26,9 @@ import java.util.stream.Stream;
 /// them, unless the operator says so.
 @Component
 final class AccessPolicy {
+    /// The id and the name of the token of the administrator's file. Others have random ids.
+    static final String FILE_TOKEN = "admin-token-file";
+
     private static final Set<String> LOOPBACK = Set.of("localhost", "127.0.0.1", "[::1]");
     private static final int MIN_ADMIN_TOKEN = 32;
     private static final int MAX_ADMIN_TOKEN = 1024;
@@ -108,9 +112,19 @@ final class AccessPolicy {
                 || hosts.contains(host.toLowerCase(Locale.ROOT).replaceFirst(":[0-9]*$", ""));
     }
 
-    /// Whether a text is the token of the administrator's file.
-    boolean isAdminToken(String text) {
-        return adminTokenHash.filter(hash -> Secrets.same(hash, Secrets.hash(text))).isPresent();
+    /// The token of the administrator's file, if a text is its secret.
+    Optional<Token> adminToken(String text) {
+        return adminToken().filter(token -> Secrets.same(token.hash(), Secrets.hash(text)));
+    }
+
+    /// The token of the administrator's file, which no store has.
+    Optional<Token> adminToken() {
+        return adminTokenHash.map(AccessPolicy::fileToken);
+    }
+
+    private static Token fileToken(String hash) {
+        return new Token(
+                FILE_TOKEN, FILE_TOKEN, hash, Role.ADMIN, Reach.EVERYTHING, Instant.EPOCH, null);
     }
 
     /// For the line of the start.

@@ -4,6 +4,7 @@ import org.springframework.security.core.Authentication;
 import org.springframework.security.core.context.SecurityContextHolder;
 
 import java.util.Optional;
+import java.util.function.BooleanSupplier;
 
 /// The sender of a request.
 ///
@@ -39,6 +40,15 @@ public record Caller(String name, Means means, Role role, Reach reach) {
     public static Caller current() {
         return known().orElseThrow(
                         () -> new IllegalStateException("this thread works on no request"));
+    }
+
+    /// Whether the credentials of the request that this thread works on still count, for work that
+    /// outlives it. Any thread may ask.
+    public static BooleanSupplier validity() {
+        return SecurityContextHolder.getContext().getAuthentication()
+                        instanceof CallerAuthentication it
+                ? it.isStillValid()
+                : () -> false;
     }
 
     /// The same; nothing for a request without valid credentials.

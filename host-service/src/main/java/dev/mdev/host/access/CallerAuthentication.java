@@ -5,22 +5,30 @@ import org.springframework.security.authentication.AbstractAuthenticationToken;
 import org.springframework.security.core.authority.SimpleGrantedAuthority;
 
 import java.util.List;
+import java.util.function.BooleanSupplier;
 
 /// A caller, in Spring Security's form.
 final class CallerAuthentication extends AbstractAuthenticationToken {
     private static final long serialVersionUID = 1L;
 
     private final transient Caller caller;
+    private final transient BooleanSupplier isStillValid;
 
-    CallerAuthentication(Caller caller) {
+    /// @param isStillValid whether its credentials count, also later
+    CallerAuthentication(Caller caller, BooleanSupplier isStillValid) {
         super(List.of(new SimpleGrantedAuthority("ROLE_" + caller.role())));
         this.caller = caller;
+        this.isStillValid = isStillValid;
         setAuthenticated(true);
     }
 
     @Override
     public Caller getPrincipal() {
         return caller;
+    }
+
+    BooleanSupplier isStillValid() {
+        return isStillValid;
     }
 
     /// They are not kept.

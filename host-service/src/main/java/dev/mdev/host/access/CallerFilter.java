@@ -38,7 +38,8 @@ final class CallerFilter extends OncePerRequestFilter {
         try {
             Caller caller = credentials.callerOf(request);
             SecurityContext context = SecurityContextHolder.createEmptyContext();
-            context.setAuthentication(new CallerAuthentication(caller));
+            context.setAuthentication(
+                    new CallerAuthentication(caller, credentials.validity(caller, request)));
             SecurityContextHolder.setContext(context);
         } catch (ProblemException e) {
             request.setAttribute(REASON, e);

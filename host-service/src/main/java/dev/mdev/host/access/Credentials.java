@@ -23,6 +23,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.BooleanSupplier;
 import java.util.stream.Stream;
 
 /// Finds the caller of a request by its credentials.
@@ -78,17 +79,37 @@ final class Credentials {
                 .orElseGet(() -> withoutCredentials(request));
     }
 
+    /// Whether the credentials of a request still count, to be asked later.
+    ///
+    /// @param caller the caller of the request
+    BooleanSupplier validity(Caller caller, HttpServletRequest request) {
+        String header = request.getHeader(HttpHeaders.AUTHORIZATION);
+        Optional<String> cookie = cookieOf(request);
+        return switch (caller.means()) {
+            case TOKEN, JWT -> () -> isAccepted(header);
+            case SESSION ->
+                    () -> cookie.flatMap(sessions::find).flatMap(sessions::token).isPresent();
+            case ADDRESS -> () -> !policy.asksForCredentials();
+            case SOCKET, CERTIFICATE -> () -> true;
+        };
+    }
+
+    private boolean isAccepted(String header) {
+        try {
+            return ofHeaders(List.of(header)).role() != null;
+        } catch (ProblemException _) {
+            return false;
+        }
+    }
+
     private Caller ofHeaders(List<String> headers) {
         String header = headers.getFirst();
         if (headers.size() > 1 || !header.regionMatches(true, 0, BEARER, 0, BEARER.length())) {
             throw unauthenticated("Authorization is understood once, as Bearer TOKEN");
         }
         String text = header.substring(BEARER.length()).strip();
-        if (TokenStore.isOurs(text)) {
+        if (TokenStore.isOurs(text) || policy.adminToken(text).isPresent()) {
             return ofToken(text).caller(Caller.Means.TOKEN);
-        }
-        if (policy.isAdminToken(text)) {
-            return new Caller("admin-token-file", Caller.Means.TOKEN, Role.ADMIN, Reach.EVERYTHING);
         }
         JwtDecoder decoder = jwt.getIfAvailable();
         if (decoder == null) {
@@ -106,7 +127,9 @@ final class Credentials {
     ///
     /// @throws ProblemException `unauthenticated` if there is none
     Token ofToken(String text) {
-        return tokens.authenticate(text).orElseThrow(Credentials::unknownToken);
+        return policy.adminToken(text)
+                .or(() -> tokens.authenticate(text))
+                .orElseThrow(Credentials::unknownToken);
     }
 
     private static ProblemException unknownToken() {

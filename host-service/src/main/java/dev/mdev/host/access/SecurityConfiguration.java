@@ -108,7 +108,10 @@ class SecurityConfiguration {
 
     private void refuse(
             HttpServletRequest request, HttpServletResponse response, ProblemException why) {
-        resolver.resolveException(request, response, null, why);
+        // A stream of events whose caller is known no longer ends without more words.
+        if (!response.isCommitted()) {
+            resolver.resolveException(request, response, null, why);
+        }
     }
 
     private static ProblemException denial(Exception e) {

@@ -21,6 +21,7 @@ final class Sessions {
     /// The maximum number of sessions; the oldest one ends for a new one.
     private static final int MAX_SESSIONS = 1024;
 
+    private final AccessPolicy policy;
     private final TokenStore tokens;
     private final ReentrantLock lock = new ReentrantLock();
 
@@ -28,7 +29,8 @@ final class Sessions {
     @GuardedBy("lock")
     private final LinkedHashMap<String, Session> sessions = new LinkedHashMap<>();
 
-    Sessions(TokenStore tokens) {
+    Sessions(AccessPolicy policy, TokenStore tokens) {
+        this.policy = policy;
         this.tokens = tokens;
     }
 
@@ -77,7 +79,9 @@ final class Sessions {
 
     /// The token that a session began with, if it is still valid.
     Optional<Token> token(Session session) {
-        return tokens.find(session.tokenId()).filter(it -> it.isValidAt(Instant.now()));
+        return session.tokenId().equals(AccessPolicy.FILE_TOKEN)
+                ? policy.adminToken()
+                : tokens.find(session.tokenId()).filter(it -> it.isValidAt(Instant.now()));
     }
 
     void end(String secret) {

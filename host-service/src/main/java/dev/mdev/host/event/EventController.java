@@ -67,7 +67,7 @@ class EventController {
             HttpServletResponse response) {
         String place = lastEventId == null ? after : lastEventId;
         EventCursor from = place == null ? events.newest() : EventCursor.parse(place);
-        SseEmitter stream = watchers.watch(from, wanted(kind, subject));
+        SseEmitter stream = watchers.watch(from, wanted(kind, subject), Caller.validity());
         response.setHeader(HttpHeaders.CACHE_CONTROL, "no-store");
         return stream;
     }

@@ -14,6 +14,7 @@ import org.springframework.web.servlet.mvc.method.annotation.SseEmitter;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.BooleanSupplier;
 import java.util.function.Predicate;
 
 /// The clients that wait for events. Each has a virtual thread and a place in the log, and nothing
@@ -59,14 +60,15 @@ final class EventWatchers implements SmartLifecycle {
         return count.get();
     }
 
-    /// Sends events until the client leaves or the service stops.
+    /// Sends events until the client leaves, is not welcome any more, or the service stops.
     ///
+    /// @param welcome whether the client's credentials count
     /// @throws ProblemException if there are too many watchers
-    SseEmitter watch(EventCursor from, Predicate<Event> wanted) {
+    SseEmitter watch(EventCursor from, Predicate<Event> wanted, BooleanSupplier welcome) {
         SseEmitter emitter = new SseEmitter(0L);
         start(() -> {
             try {
-                send(emitter, from, wanted);
+                send(emitter, from, wanted, welcome);
                 emitter.complete();
             } catch (IOException | IllegalStateException e) {
                 // The server has told the emitter already.
@@ -76,7 +78,8 @@ final class EventWatchers implements SmartLifecycle {
         return emitter;
     }
 
-    private void send(SseEmitter emitter, EventCursor from, Predicate<Event> wanted)
+    private void send(
+            SseEmitter emitter, EventCursor from, Predicate<Event> wanted, BooleanSupplier welcome)
             throws IOException, InterruptedException {
         long end = System.nanoTime() + LIFE.toNanos();
         EventLog.Page page = events.after(from, BATCH, wanted);
@@ -94,6 +97,9 @@ final class EventWatchers implements SmartLifecycle {
             }
             EventCursor here = page.next().here();
             events.awaitAfter(here.id(), properties.heartbeat());
+            if (!welcome.getAsBoolean()) {
+                return;
+            }
             page = events.after(here, BATCH, wanted);
         }
     }
