@@ -17,6 +17,8 @@ let round = 0;
 let dirty = true;
 let stream = null;
 let timer = null;
+/** Counts the times that it was started: what an earlier time asked for no longer matters. */
+let life = 0;
 let running = false;
 
 /** Asks for everything in the next round, which begins now. */
@@ -29,15 +31,18 @@ export function refresh() {
     }
 }
 
+document.addEventListener("visibilitychange", () => running && !document.hidden && refresh());
+
 export function start() {
     running = true;
+    life++;
     listen();
-    document.addEventListener("visibilitychange", () => !document.hidden && refresh());
     run();
 }
 
 export function stop() {
     running = false;
+    life++;
     clearTimeout(timer);
     timer = null;
     stream?.close();
@@ -71,12 +76,16 @@ function take(event) {
 
 async function run() {
     timer = null;
+    const mine = life;
     const began = performance.now();
     if (!document.hidden) {
         try {
             await look();
             state.live = stream?.readyState === EventSource.OPEN ? "live" : "polling";
         } catch (e) {
+            if (mine !== life) {
+                return;
+            }
             if (e.status === 401) {
                 stop();
                 state.session = null;
@@ -86,7 +95,7 @@ async function run() {
         }
         changed();
     }
-    if (running && timer === null) {
+    if (running && mine === life && timer === null) {
         const took = performance.now() - began;
         timer = setTimeout(run, Math.max(LEAST_MILLIS, took * SLOW_FACTOR));
     }

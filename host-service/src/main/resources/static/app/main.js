@@ -4,14 +4,16 @@ import { h, render } from "./lib.js";
 import { Dialog } from "./dialog.js";
 import { refresh } from "./live.js";
 import { begin, signOut } from "./session.js";
-import { changed, onChange, state } from "./store.js";
+import { changed, mayManageTokens, onChange, state } from "./store.js";
 import { Device } from "./views/device.js";
 import { Events } from "./views/events.js";
 import { Machines } from "./views/machines.js";
 import { Overview } from "./views/overview.js";
 import { SignIn } from "./views/sign-in.js";
+import { Tokens } from "./views/tokens.js";
 
-const PLACES = [["overview", "#/", "Overview"], ["machines", "#/machines", "Machines"], ["events", "#/events", "Events"]];
+const PLACES = [["overview", "#/", "Overview"], ["machines", "#/machines", "Machines"], ["events", "#/events", "Events"],
+    ["tokens", "#/tokens", "Tokens"]];
 
 const LIVE = {
     live: ["live", "live"],
@@ -43,11 +45,15 @@ function who() {
     return means === "address" ? "no sign-in needed" : `${name}, ${role}${tenant ? ` of ${tenant}` : ""}`;
 }
 
+function places() {
+    return PLACES.filter(([view]) => view !== "tokens" || mayManageTokens());
+}
+
 function Top() {
     const [tone, words] = LIVE[state.live];
     return h("header", { class: "top" },
         h("a", { class: "brand", href: "#/" }, h("img", { src: "favicon.svg", alt: "" }), "mdev"),
-        state.session && h("nav", { "aria-label": "Pages" }, h("ul", null, PLACES.map(([view, href, name]) =>
+        state.session && h("nav", { "aria-label": "Pages" }, h("ul", null, places().map(([view, href, name]) =>
             h("li", { key: view }, h("a", { href, "aria-current": state.route.view === view ? "page" : undefined }, name))))),
         h("div", { class: "rest" },
             state.session && h("span", { class: `pulse ${tone}` }, words),
@@ -64,6 +70,7 @@ function View() {
         case "device": return h(Device, { key: id, uuid: id });
         case "machines": return h(Machines);
         case "events": return h(Events);
+        case "tokens": return mayManageTokens() ? h(Tokens) : h(Overview);
         default: return h(Overview);
     }
 }

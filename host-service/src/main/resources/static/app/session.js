@@ -28,6 +28,19 @@ export async function signIn(token) {
     changed();
 }
 
+/** Makes the first token of a service that asked nobody so far, and goes on with it. */
+export async function beginWith(make) {
+    live.stop();
+    try {
+        const made = await make();
+        await signIn(made.token);
+        return made;
+    } catch (e) {
+        live.start();
+        throw e;
+    }
+}
+
 export async function signOut() {
     live.stop();
     await api.remove("session");

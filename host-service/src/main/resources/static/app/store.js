@@ -126,6 +126,11 @@ export function mayOperate() {
     return state.session.role === "operator" || state.session.role === "admin";
 }
 
+/** Whether the caller may make tokens: within the own reach. */
+export function mayManageTokens() {
+    return state.session.role === "admin";
+}
+
 /** Whether the caller may change what is the whole host's. */
 export function mayAdminister() {
     const { role, tenant, parents, machines } = state.session;
