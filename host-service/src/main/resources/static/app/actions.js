@@ -158,9 +158,13 @@ export function createMachine() {
             },
             { name: "ramMib", label: "RAM in MiB", hint: "Only if this service runs it.", kind: "number", min: 0, max: 1048576, value: 16 },
             { name: "vcpus", label: "Processors", kind: "number", min: 1, max: 64, value: 1 },
+            {
+                name: "smm", label: "System management mode", hint: "Memory that only its handlers see.", kind: "choice", options: [
+                    ["off", "none"], ["address-space", "with an address space of its own"], ["slot-flag", "with hidden slots, a former design"]],
+            },
         ],
-        run: async ({ name, kind, ramMib, vcpus }) => {
-            await api.post("machines", kind === "external" ? { name, kind } : { name, ramMib, vcpus });
+        run: async ({ name, kind, ramMib, vcpus, smm }) => {
+            await api.post("machines", kind === "external" ? { name, kind } : { name, ramMib, vcpus, smm });
             return `Created ${name}.`;
         },
     });

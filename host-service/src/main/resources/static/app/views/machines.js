@@ -25,15 +25,20 @@ function Machine({ machine }) {
             h("h2", { id: `machine-${machine.name}` }, machine.name),
             h("span", { class: "soft small" }, isExternal
                 ? "another program runs it"
-                : `${machine.engine}, ${bytes(machine.ramBytes)} RAM, ${some(machine.vcpus.length, "processor")}`),
+                : [machine.engine, `${bytes(machine.ramBytes)} RAM`, some(machine.vcpus.length, "processor"),
+                    machine.smm && `system management mode (${machine.smm})`].filter(Boolean).join(", ")),
             mayOperate() && h("div", { class: "acts" },
                 h("button", { class: "small danger", "aria-label": `Delete machine ${machine.name}`, onClick: () => actions.deleteMachine(machine) }, "Delete"))),
         h("div", { class: "slots" },
             !isExternal && h("ul", { class: "cpus", "aria-label": "Processors" }, machine.vcpus.map((it) =>
-                h("li", { key: it.id, class: it.busy ? "busy" : "", "aria-label": `processor ${it.id}, ${it.busy ? "runs a program" : "idle"}` }, it.id))),
+                h("li", { key: it.id, class: it.busy ? "busy" : "", "aria-label": wordsOf(it) }, it.id))),
             machine.devices.length === 0 && h("p", { class: "none" }, "No devices. Attach one from its page."),
             machine.devices.map((device) => h(Slot, { key: device.mdev, machine, device })),
             isExternal && machine.devices.length > 0 && h(QemuCommand, { name: machine.name })));
+}
+
+function wordsOf({ id, busy, inSmm }) {
+    return [`processor ${id}`, busy ? "runs a program" : "idle", inSmm && "in system management mode"].filter(Boolean).join(", ");
 }
 
 function Slot({ machine, device }) {

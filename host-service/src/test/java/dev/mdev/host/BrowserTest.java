@@ -102,6 +102,26 @@ class BrowserTest extends HostTest {
         assertThat(browser.log()).isEmpty();
     }
 
+    @Test
+    void anOperatorMakesAMachineWithSystemManagementMode() {
+        browser.open(url("#/machines"));
+        browser.press("New machine");
+        browser.tabTo("Name");
+        browser.type("managed");
+        browser.tabTo("System management mode");
+        browser.type(Keys.ARROW_DOWN);
+        browser.press("Create");
+
+        browser.awaitText("system management mode (address-space)");
+        assertThat(
+                        api.get("/api/v1/machines/managed")
+                                .requireStatus(200)
+                                .body()
+                                .path("smm")
+                                .asString())
+                .isEqualTo("address-space");
+    }
+
     /// A guest sets a mode of 256x256 pixels and stores into each of them.
     private void draws(int colour) {
         String program =
