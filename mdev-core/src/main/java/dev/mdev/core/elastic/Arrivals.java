@@ -34,7 +34,8 @@ final class Arrivals {
     /// @throws MdevException see [dev.mdev.api.ElasticMemory]; EAGAIN if there is no spare frame
     ///   and the effort is SPARE
     <T> T require(Share who, int index, Effort effort, Function<Unit, T> use) {
-        Patience patience = who.patience();
+        // Only who waits reads the clock.
+        Patience patience = null;
         while (true) {
             Unit toFill = null;
             pool.lock.lock();
@@ -42,6 +43,7 @@ final class Arrivals {
                 who.requireAliveLocked();
                 Unit unit = who.holding.unit(index);
                 if (unit.isInTransit()) {
+                    patience = patience == null ? who.patience() : patience;
                     patience.await(pool.changed, Long.MAX_VALUE);
                     continue;
                 }
@@ -58,6 +60,7 @@ final class Arrivals {
             if (toFill != null) {
                 fill(who, toFill);
             } else if (effort == Effort.ALL) {
+                patience = patience == null ? who.patience() : patience;
                 rooms.makeFor(who, patience);
             } else {
                 throw new MdevException(Errno.EAGAIN, "no spare page: pool=" + pool.parts.name());

@@ -74,7 +74,7 @@ public final class DeviceMemory implements ElasticMemory {
     /// @throws MdevException see [ElasticMemory]; EAGAIN if nobody waits and there is no spare page
     public MapDecision.Grant mapIn(MapRequest request, MapDecision.FromPool grant) {
         long page = grant.sharePageAt(request.page());
-        Place place = new Place(request.region(), grant.firstPage() - grant.sharePage());
+        Place place = share.place(request.region(), grant.firstPage() - grant.sharePage());
         Arrivals.Effort effort =
                 request.reason() == MapRequest.Reason.PREFETCH
                         ? Arrivals.Effort.SPARE

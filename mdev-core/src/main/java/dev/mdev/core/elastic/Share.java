@@ -5,6 +5,8 @@ import dev.mdev.api.MdevException;
 import dev.mdev.api.MdevType;
 import dev.mdev.api.page.Page;
 
+import org.jspecify.annotations.Nullable;
+
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -24,6 +26,8 @@ final class Share {
 
     /// Its pool and device; each request has it at hand.
     private final String words;
+
+    private volatile @Nullable Place lastPlace;
 
     private final LongAdder evicted = new LongAdder();
     private final LongAdder returned = new LongAdder();
@@ -54,6 +58,18 @@ final class Share {
 
     Patience patience() {
         return new Patience(words, pool.parts.deadline().toNanos());
+    }
+
+    /// The same object for the same place, as long as guests use one: each unit of a grant is
+    /// compared with it.
+    Place place(int region, long offsetPages) {
+        Place wanted = new Place(region, offsetPages);
+        Place last = lastPlace;
+        if (last != null && last.equals(wanted)) {
+            return last;
+        }
+        lastPlace = wanted;
+        return wanted;
     }
 
     long firstPageOf(Unit unit) {

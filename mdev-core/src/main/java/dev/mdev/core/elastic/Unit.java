@@ -1,5 +1,7 @@
 package dev.mdev.core.elastic;
 
+import org.jspecify.annotations.Nullable;
+
 import java.util.ArrayList;
 import java.util.List;
 
@@ -50,7 +52,11 @@ final class Unit {
     /// Whether it is in its device's queue.
     boolean queued;
 
-    private final List<Place> places = new ArrayList<>(1);
+    /// A place where guests may have it mapped. Most units have one only, and a fault that grants
+    /// many units looks at each.
+    private @Nullable Place place;
+
+    private List<Place> otherPlaces = List.of();
 
     Unit(int index) {
         this.index = index;
@@ -64,21 +70,44 @@ final class Unit {
     }
 
     /// @return false if it has too many places: they must be revoked first
-    boolean addPlace(Place place) {
-        if (places.contains(place)) {
+    boolean addPlace(Place added) {
+        if (added.equals(place) || otherPlaces.contains(added)) {
             return true;
         }
-        return places.size() < MAX_PLACES && places.add(place);
+        if (otherPlaces.size() + 1 >= MAX_PLACES) {
+            return false;
+        }
+        keep(added);
+        return true;
+    }
+
+    private void keep(Place added) {
+        if (place == null) {
+            place = added;
+            return;
+        }
+        List<Place> more = new ArrayList<>(otherPlaces);
+        more.add(added);
+        otherPlaces = more;
     }
 
     /// Takes back places whose mappings are still there, however many it has by now.
     void returnPlaces(List<Place> taken) {
-        taken.stream().filter(place -> !places.contains(place)).forEach(places::add);
+        for (Place returned : taken) {
+            if (!returned.equals(place) && !otherPlaces.contains(returned)) {
+                keep(returned);
+            }
+        }
     }
 
     List<Place> takePlaces() {
-        List<Place> taken = List.copyOf(places);
-        places.clear();
+        if (place == null) {
+            return List.of();
+        }
+        List<Place> taken = new ArrayList<>(otherPlaces);
+        taken.add(place);
+        place = null;
+        otherPlaces = List.of();
         return taken;
     }
 }

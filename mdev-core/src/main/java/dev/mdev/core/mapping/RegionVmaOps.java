@@ -19,6 +19,8 @@ import dev.mdev.core.hostmm.VmaFault;
 import dev.mdev.core.hostmm.VmaOps;
 import dev.mdev.core.sync.Cancellation;
 
+import org.jspecify.annotations.Nullable;
+
 import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
@@ -224,22 +226,28 @@ public final class RegionVmaOps implements VmaOps {
     }
 
     private Answer judgeFromPool(MapRequest request, MapDecision.FromPool grant) {
-        Optional<DeviceMemory> memory =
-                checks.elastic().stream()
-                        .filter(one -> one.pool().equals(grant.pool()))
-                        .findFirst();
+        DeviceMemory memory = elastic(grant.pool());
         Optional<String> violation =
-                GrantCheck.violation(request, grant, memory.map(DeviceMemory::npages).orElse(0L));
-        if (violation.isPresent() || memory.isEmpty()) {
+                GrantCheck.violation(request, grant, memory == null ? 0 : memory.npages());
+        if (violation.isPresent() || memory == null) {
             return refused(violation.orElse("no elastic share: pool=" + grant.pool()));
         }
         try {
-            return granted(memory.get().mapIn(request, grant));
+            return granted(memory.mapIn(request, grant));
         } catch (MdevException e) {
             Refusal refusal = Refusal.of(e);
             return new Answer(
                     FaultRecord.Outcome.FAILED, refusal.reason(), new FaultResult.Failed(refusal));
         }
+    }
+
+    private @Nullable DeviceMemory elastic(String pool) {
+        for (DeviceMemory memory : checks.elastic()) {
+            if (memory.pool().equals(pool)) {
+                return memory;
+            }
+        }
+        return null;
     }
 
     private static Answer granted(MapDecision.Grant grant) {
