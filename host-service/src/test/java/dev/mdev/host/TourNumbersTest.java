@@ -3,11 +3,13 @@ package dev.mdev.host;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import org.junit.jupiter.api.Test;
+import org.springframework.test.context.TestPropertySource;
 
 import java.util.UUID;
 
 /// Lazy mapping, counted: one fault per page at the first access, none afterwards, and again after
-/// a revocation.
+/// a revocation. Its large devices take longer to reset than the short deadline of other tests.
+@TestPropertySource(properties = "mdev.driver-deadline=1m")
 class TourNumbersTest extends HostTest {
     /// What is looked at of a BAR of 128 MiB.
     private static final int FILLED_BYTES = Integer.getInteger("mdev.tour.mib", 128) << 20;
