@@ -178,6 +178,7 @@ class HostileDriverTest extends HostTest {
     /// An interrupt would end the driver's wait, and close the file that it reads afterwards.
     @Test
     void theDeadlineOfAProgramDoesNotInterruptTheDriver() {
+        long free = freePages();
         UUID mdev = api.createMdev(HostileDriver.PARENT, "hangs");
         api.createMachine("vm1", mdev);
         String program =
@@ -194,10 +195,23 @@ class HostileDriverTest extends HostTest {
             Thread.onSpinWait();
         }
         assertThat(api.get(faults).at("/recent/0/outcome")).isEqualTo("granted");
+        requireGivenBack(free, mdev);
+    }
+
+    /// Ends the machines and the devices; their pages are free then.
+    private void requireGivenBack(long free, UUID... mdevs) {
+        for (String machine : api.namesOf("/api/v1/machines", "/name")) {
+            api.delete("/api/v1/machines/" + machine).requireStatus(204);
+        }
+        for (UUID mdev : mdevs) {
+            api.delete("/api/v1/mdevs/" + mdev).requireStatus(204);
+        }
+        assertThat(freePages()).as("pages that were given back").isEqualTo(free);
     }
 
     @Test
     void aDriverThatHangsForGoodKeepsItsProcessorAndNobodyElse() throws Exception {
+        long free = freePages();
         UUID stuck = api.createMdev(HostileDriver.PARENT, "hangs-deaf");
         UUID good = api.createMdev(HostileDriver.PARENT, "honest");
         api.createMachine("vm1", stuck);
@@ -232,6 +246,16 @@ class HostileDriverTest extends HostTest {
                                         .formatted(stuck))
                         .requireStatus(200);
         assertThat(second.at("/steps/0/fault/errno")).isEqualTo("ETIMEDOUT");
+
+        HostileDriver.Stuck.releaseAll();
+        awaitNothingOverdue();
+        requireGivenBack(free, stuck, good);
+    }
+
+    private void awaitNothingOverdue() {
+        while (!api.get("/api/v1/doctor").at("/overdue/0").isEmpty()) {
+            Thread.onSpinWait();
+        }
     }
 
     @Test
@@ -285,7 +309,9 @@ class HostileDriverTest extends HostTest {
 
     @Test
     void aDeviceThatIsBeingMadeIsToBeAskedForAgain() throws Exception {
-        String path = "/api/v1/mdevs/" + UUID.randomUUID();
+        long free = freePages();
+        UUID mdev = UUID.randomUUID();
+        String path = "/api/v1/mdevs/" + mdev;
         String spec = "{\"parent\":\"hostile\",\"type\":\"hangs-at-create\"}";
         long last = api.get("/api/v1/events").numberAt("/lastId");
         CompletableFuture<Answer> making = CompletableFuture.supplyAsync(() -> api.put(path, spec));
@@ -303,6 +329,7 @@ class HostileDriverTest extends HostTest {
         making.get().requireProblem(504, "timed-out");
         api.awaitEvent(last, "mdev_created");
         api.put(path, spec).requireStatus(200);
+        requireGivenBack(free, mdev);
     }
 
     /// A request that its driver keeps: of its kind, the path is given with the device.
@@ -314,6 +341,7 @@ class HostileDriverTest extends HostTest {
     })
     void aRequestThatADriverKeepsIsAnsweredAtTheDeadline(
             String method, String resource, String callback) throws Exception {
+        long free = freePages();
         UUID stuck = api.createMdev(HostileDriver.PARENT, "hangs-when-asked");
         UUID good = api.createMdev(HostileDriver.PARENT, "honest");
         String path = "/api/v1/mdevs/%s/".formatted(stuck);
@@ -334,9 +362,8 @@ class HostileDriverTest extends HostTest {
         assertThat(api.get("/api/v1/doctor").at("/overdue/0")).contains(stuck + " " + callback);
 
         HostileDriver.Stuck.releaseAll();
-        while (!api.get("/api/v1/doctor").at("/overdue/0").isEmpty()) {
-            Thread.onSpinWait();
-        }
+        awaitNothingOverdue();
+        requireGivenBack(free, stuck, good);
     }
 
     @Test
