@@ -40,11 +40,16 @@ import java.util.concurrent.CopyOnWriteArrayList;
 /// device's turn, and has it reset, saved and removed under that. The other tenant of the GPU
 /// notices nothing.
 ///
-/// Nothing here asserts how long something took. `-Dmdev.self-dma.rounds=1000` makes the numbers
-/// that are printed mean something.
+/// Nothing here asserts how long something took. `-Dmdev.self-dma.rounds=1000` and
+/// `-Dmdev.self-dma.pieces=100` make the numbers that are printed mean something.
 @Timeout(value = 600, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 final class SelfDmaTest {
     private static final int ROUNDS = Integer.getInteger("mdev.self-dma.rounds", 40);
+
+    /// Pieces of the attacker's work in a round: the more, the less its queue is idle, and what the
+    /// neighbour gets then is its share.
+    private static final int PIECES = Integer.getInteger("mdev.self-dma.pieces", 1);
+
     private static final Duration PATIENCE = Duration.ofSeconds(60);
     private static final long RAM_BYTES = 1L << 20;
     private static final long RING = 0x1_0000;
@@ -164,12 +169,6 @@ final class SelfDmaTest {
         return GpuGuest.copy(Command.COPY_IN, Rows.of(HALF, HALF), bar, 0);
     }
 
-    private static void awaitWork(AttachedDevice device, long since) {
-        while (units(device) == since) {
-            Thread.onSpinWait();
-        }
-    }
-
     private static long units(AttachedDevice device) {
         return device.mdev().counters().getOrDefault("engine_work_units", 0L);
     }
@@ -179,7 +178,7 @@ final class SelfDmaTest {
         AttachedDevice device = attacker();
         Rate undisturbed = new Rate();
         for (int i = 0; i < ROUNDS; i++) {
-            awaitWork(device, units(device));
+            undisturbed.awaitWork(device);
             startAgainIfHalfDone(device);
             feed();
         }
@@ -188,7 +187,7 @@ final class SelfDmaTest {
         // A queue that starts anew each round is idle for a while, and the neighbour gets more.
         Rate restarts = new Rate();
         for (int i = 0; i < ROUNDS; i++) {
-            awaitWork(device, units(device));
+            restarts.awaitWork(device);
             start(attackers, restarted(device));
             feed();
         }
@@ -196,7 +195,7 @@ final class SelfDmaTest {
 
         Rate resets = new Rate();
         for (int i = 0; i < ROUNDS; i++) {
-            awaitWork(device, units(device));
+            resets.awaitWork(device);
             int control = device.config().capability(0x13) + 4;
             run(attackers, List.of(store(device.configGpa() + control, 1, 1)));
             device.runFirmware();
@@ -207,7 +206,7 @@ final class SelfDmaTest {
 
         Rate saves = new Rate();
         for (int i = 0; i < ROUNDS; i++) {
-            awaitWork(device, units(device));
+            saves.awaitWork(device);
             assertThat(bus.save(device.mdev().uuid(), OutputStream.nullOutputStream()))
                     .isPositive();
             startAgainIfHalfDone(device);
@@ -217,7 +216,7 @@ final class SelfDmaTest {
 
         Rate removals = new Rate();
         for (int i = 0; i < ROUNDS; i++) {
-            awaitWork(device, units(device));
+            removals.awaitWork(device);
             UUID uuid = device.mdev().uuid();
             bus.remove(uuid, Removal.forcing(Duration.ZERO));
             attackers.detach(uuid);
@@ -255,6 +254,19 @@ final class SelfDmaTest {
         private final long startNanos = System.nanoTime();
         private final long startUnits = units(neighbour);
         private final long startCpuNanos = engineCpuNanos();
+        private long attackerUnits;
+
+        /// Waits for some work of the attacker, and counts it.
+        void awaitWork(AttachedDevice device) {
+            long before = units(device);
+            for (int i = 0; i < PIECES; i++) {
+                long since = units(device);
+                while (units(device) == since) {
+                    Thread.onSpinWait();
+                }
+            }
+            attackerUnits += units(device) - before;
+        }
 
         void print(String what) {
             double seconds = (System.nanoTime() - startNanos) / 1e9;
@@ -262,9 +274,10 @@ final class SelfDmaTest {
             long units = units(neighbour) - startUnits;
             LOGGER.log(
                     System.Logger.Level.INFO,
-                    "%s: the neighbour had %.0f units a second, %.0f a second of the engine, which ran for %.1f of %.1f s, %.2f ms a round"
+                    "%s: the neighbour had %.1f %% of the work, %.0f units a second, %.0f a second of the engine, which ran for %.1f of %.1f s, %.2f ms a round"
                             .formatted(
                                     what,
+                                    100.0 * units / (units + attackerUnits),
                                     units / seconds,
                                     units / engineSeconds,
                                     engineSeconds,
