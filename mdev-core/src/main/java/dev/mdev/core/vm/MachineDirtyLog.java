@@ -14,7 +14,6 @@ import dev.mdev.core.engine.GuestEngine;
 import dev.mdev.core.memslot.AddressSpaces;
 import dev.mdev.core.memslot.DirtyBitmap;
 import dev.mdev.core.memslot.DirtyWords;
-import dev.mdev.core.memslot.Memslot;
 
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -26,11 +25,12 @@ import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantLock;
-import java.util.function.BiConsumer;
+import java.util.function.Supplier;
 
 /// The log of writes to a machine's memory: RAM and the mapped areas of its devices.
 ///
-/// Any thread may call the methods.
+/// Any thread may call the methods. All that read or change the log throw ESHUTDOWN if the machine
+/// is closed.
 ///
 /// Every read of the log takes the entries of dirty rings into it first, and so does a processor
 /// whose ring is full, before it continues ([DirtyRingCollector]).
@@ -67,8 +67,13 @@ public final class MachineDirtyLog {
 
     private final AtomicLong taken = new AtomicLong();
 
-    MachineDirtyLog(AddressSpaces slots, GuestEngine engine, MemoryLayout layout) {
+    /// Keeps the machine from ending while the engine's log is read.
+    private final Operations operations;
+
+    MachineDirtyLog(
+            AddressSpaces slots, GuestEngine engine, MemoryLayout layout, Operations operations) {
         this.slots = slots;
+        this.operations = operations;
         this.engine = engine;
         this.layout = layout;
         log = engine.dirtyLog();
@@ -121,19 +126,55 @@ public final class MachineDirtyLog {
 
     /// The dirty pages of each slot of the machine's memory; they stay dirty.
     public Answer slots() {
-        return ofSlots((slot, words) -> log.peek(slot.slotNumber(), words));
+        return whileOpen(
+                () -> SlotRuns.of(slots, (slot, words) -> log.peek(slot.slotNumber(), words)));
+    }
+
+    private <T> T whileOpen(Supplier<T> work) {
+        operations.begin();
+        try {
+            return work.get();
+        } finally {
+            operations.end();
+        }
     }
 
     /// Takes the dirty pages of each slot (`KVM_GET_DIRTY_LOG`): the next write to one makes it
     /// dirty again. Copy the pages only after this has returned. Pages beyond [#MAX_RUNS] stay
     /// dirty.
+    ///
+    /// @throws MdevException EBUSY if the machine is being saved
     public Answer takeSlots() {
-        Answer answer =
-                ofSlots((slot, words) -> {
-                    var _ = log.collect(slot.slotNumber(), words);
-                });
-        taken.addAndGet(answer.dirty());
-        return answer;
+        return whileOurs(() -> {
+            Answer answer =
+                    SlotRuns.of(
+                            slots,
+                            (slot, words) -> {
+                                var _ = log.collect(slot.slotNumber(), words);
+                            });
+            taken.addAndGet(answer.dirty());
+            return answer;
+        });
+    }
+
+    /// Runs what takes pages from the log, unless they belong to a copy of RAM.
+    private <T> T whileOurs(Supplier<T> work) {
+        return whileOpen(() -> {
+            lock.lock();
+            try {
+                requireNoCopyLocked();
+                return work.get();
+            } finally {
+                lock.unlock();
+            }
+        });
+    }
+
+    @GuardedBy("lock")
+    private void requireNoCopyLocked() {
+        if (copying) {
+            throw busy("the machine is being saved, which uses its dirty log");
+        }
     }
 
     /// Takes named pages of one slot (`KVM_CLEAR_DIRTY_LOG`): the dirty ones of them become clean,
@@ -141,7 +182,8 @@ public final class MachineDirtyLog {
     ///
     /// @param part begins at a multiple of 64 pages, and is a multiple of 64 pages long or reaches
     ///   to the slot's end
-    /// @throws MdevException as [DirtyLog#clear], but EBUSY with rings
+    /// @throws MdevException EBUSY with rings, or if the machine is being saved; otherwise as
+    ///   [DirtyLog#clear]
     public void takePart(DirtyLogClear part) {
         if (engine.dirtyModes().usesRing()) {
             throw busy("with dirty rings, only the whole log can be cleared");
@@ -150,7 +192,11 @@ public final class MachineDirtyLog {
         int words = DirtyBitmap.wordsFor(Math.min(part.npagesUnsigned(), DirtyBitmap.MAX_PAGES));
         long[] all = new long[words];
         Arrays.fill(all, -1L);
-        log.clear(part, MemorySegment.ofArray(all));
+        var _ =
+                whileOurs(() -> {
+                    log.clear(part, MemorySegment.ofArray(all));
+                    return part;
+                });
     }
 
     /// Pages that were taken so far, those of [#takePart] excepted.
@@ -171,6 +217,10 @@ public final class MachineDirtyLog {
     /// The dirty pages of RAM and of each mapped area, each once, in whichever slots it was
     /// written; they stay dirty.
     public Answer memory() {
+        return whileOpen(this::memoryWhileOpen);
+    }
+
+    private Answer memoryWhileOpen() {
         lock.lock();
         try {
             List<DirtyPages> found = new ArrayList<>();
@@ -205,6 +255,10 @@ public final class MachineDirtyLog {
 
     /// The number of dirty pages of RAM and of all mapped areas, each once; they stay dirty.
     public long dirtyPages() {
+        return whileOpen(this::dirtyPagesWhileOpen);
+    }
+
+    private long dirtyPagesWhileOpen() {
         lock.lock();
         try {
             long[] count = new long[1];
@@ -228,34 +282,6 @@ public final class MachineDirtyLog {
         /// The number of dirty pages.
         public long dirty() {
             return parts.stream().mapToLong(DirtyPages::dirty).sum();
-        }
-    }
-
-    private Answer ofSlots(BiConsumer<Memslot, DirtyWords> source) {
-        slots.slotsLock().lock();
-        try {
-            List<DirtyPages> found = new ArrayList<>();
-            int room = MAX_RUNS;
-            boolean more = false;
-            for (int asId = 0; asId < slots.config().addressSpaces(); asId++) {
-                List<Memslot> logging = new ArrayList<>();
-                slots.active(asId)
-                        .forEach(slot -> {
-                            if (slot.bitmap() != null) {
-                                logging.add(slot);
-                            }
-                        });
-                for (Memslot slot : logging) {
-                    SlotRuns taking = new SlotRuns(slot, room);
-                    source.accept(slot, taking);
-                    room -= taking.size();
-                    more |= taking.isCut();
-                    found.add(taking.result());
-                }
-            }
-            return new Answer(found, more);
-        } finally {
-            slots.slotsLock().unlock();
         }
     }
 
@@ -299,9 +325,7 @@ public final class MachineDirtyLog {
     public void set(DirtyLogMode wanted) {
         lock.lock();
         try {
-            if (copying) {
-                throw busy("the machine is being saved, which uses its dirty log");
-            }
+            requireNoCopyLocked();
             if (wanted.equals(mode)) {
                 return;
             }

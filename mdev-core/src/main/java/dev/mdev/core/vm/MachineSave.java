@@ -36,17 +36,24 @@ public final class MachineSave {
     private static final int MAX_ROUNDS = 30;
 
     /// The maximum number of pages of RAM that are copied while the guest stands still: 256 MiB.
-    static final long MAX_STOPPED_PAGES = 1 << 16;
+    private static final long MAX_STOPPED_PAGES = 1 << 16;
 
     /// How long the save waits for programs to leave a driver's callback.
     private static final Duration PATIENCE = Duration.ofSeconds(5);
 
     private final VirtualMachine machine;
     private final MdevBus bus;
+    private final long maxStoppedPages;
 
     public MachineSave(VirtualMachine machine, MdevBus bus) {
+        this(machine, bus, MAX_STOPPED_PAGES);
+    }
+
+    /// @param maxStoppedPages in place of [#MAX_STOPPED_PAGES]
+    MachineSave(VirtualMachine machine, MdevBus bus, long maxStoppedPages) {
         this.machine = machine;
         this.bus = bus;
+        this.maxStoppedPages = maxStoppedPages;
     }
 
     /// Writes the machine's state.
@@ -152,7 +159,7 @@ public final class MachineSave {
         private void save(List<StoppedDevice> stopped) throws IOException {
             if (ram != null) {
                 pages = ram.take();
-                if (pages > MAX_STOPPED_PAGES) {
+                if (pages > maxStoppedPages) {
                     throw new MdevException(
                             Errno.EAGAIN,
                             "machine=%s writes faster than the stream takes: %d dirty pages are left after %d rounds"

@@ -93,7 +93,7 @@ public final class VirtualMachine implements AutoCloseable {
                             bridge,
                             bus);
             bus.onBridgeChange(layout::settleBridge);
-            dirtyLog = new MachineDirtyLog(slots, made, layout);
+            dirtyLog = new MachineDirtyLog(slots, made, layout, operations);
             if (host != null) {
                 dirtyLog.add(host, new DirtyPages.Of.Ram());
             }

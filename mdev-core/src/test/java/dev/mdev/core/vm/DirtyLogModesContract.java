@@ -189,6 +189,19 @@ abstract class DirtyLogModesContract {
         assertThat(log.slots().dirty()).as("a plain log").isZero();
     }
 
+    @Test
+    void theLogOfAMachineThatIsGoneIsGoneToo() {
+        machine.vm.setDirtyLog(BITMAP);
+        machine.store(0x5000, 8, 1);
+        machine.vm.close();
+        assertErrno(Errno.ESHUTDOWN, log::slots);
+        assertErrno(Errno.ESHUTDOWN, log::memory);
+        assertErrno(Errno.ESHUTDOWN, log::takeSlots);
+        assertErrno(Errno.ESHUTDOWN, log::dirtyPages);
+        assertErrno(Errno.ESHUTDOWN, () -> log.takePart(new DirtyLogClear(0, 64, 0)));
+        assertErrno(Errno.ESHUTDOWN, () -> machine.vm.setDirtyLog(OFF));
+    }
+
     private static List<DirtyPages.Run> runs(MachineDirtyLog.Answer answer, int part) {
         return answer.parts().get(part).runs();
     }

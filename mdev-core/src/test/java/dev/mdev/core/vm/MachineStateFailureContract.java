@@ -11,6 +11,7 @@ import dev.mdev.api.MdevException;
 import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.api.page.Page;
+import dev.mdev.core.dirty.DirtyLogClear;
 import dev.mdev.core.engine.GuestAccess.Span;
 import dev.mdev.core.support.Seeded;
 
@@ -20,6 +21,7 @@ import org.junit.jupiter.api.Test;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
+import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -191,16 +193,43 @@ abstract class MachineStateFailureContract extends SavedMachine {
 
         machine.attach();
         List<Throwable> refused = new ArrayList<>();
+        MachineDirtyLog log = machine.vm.dirtyLog();
         machine.device(0).whenStopped =
-                () ->
-                        refused.add(
-                                catchThrowable(
-                                        () -> machine.vm.setDirtyLog(new DirtyLogMode.Bitmap())));
+                () -> {
+                    refused.add(
+                            catchThrowable(
+                                    () -> machine.vm.setDirtyLog(new DirtyLogMode.Bitmap())));
+                    refused.add(catchThrowable(log::takeSlots));
+                    refused.add(catchThrowable(() -> log.takePart(new DirtyLogClear(0, 64, 0))));
+                };
         var _ = saved();
-        assertThat(refused.getFirst())
-                .isInstanceOfSatisfying(
-                        MdevException.class, e -> assertThat(e.errno()).isEqualTo(Errno.EBUSY));
+        assertThat(refused)
+                .hasSize(3)
+                .allSatisfy(refusal ->
+                        assertThat(refusal)
+                                .isInstanceOfSatisfying(
+                                        MdevException.class,
+                                        e -> assertThat(e.errno()).isEqualTo(Errno.EBUSY)));
         assertGoesOn();
+    }
+
+    @Test
+    void theStopCopiesNoMoreThanItsLimitAndElseTheMachineGoesOnUnsaved() {
+        machine.attach();
+        machine.device(0).whenStopped =
+                () -> {
+                    for (int page = 0; page < 10; page++) {
+                        machine.device(0)
+                                .memory()
+                                .write(gpaOf(page), MemorySegment.ofArray(new byte[8]));
+                    }
+                };
+        OutputStream nowhere = OutputStream.nullOutputStream();
+        MachineSave impatient = new MachineSave(machine.vm, machine.bus, 9);
+        assertErrno(Errno.EAGAIN, () -> save(impatient, nowhere));
+        assertGoesOn();
+        assertThat(save(new MachineSave(machine.vm, machine.bus, 10), nowhere).stoppedPages())
+                .isEqualTo(10);
     }
 
     @Test

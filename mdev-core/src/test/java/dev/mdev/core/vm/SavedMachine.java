@@ -34,6 +34,11 @@ abstract class SavedMachine {
         return new MachineSpec("vm", RAM_BYTES, 2);
     }
 
+    /// The engine of the machines that are restored.
+    Engine engineOfRestored() {
+        return engine();
+    }
+
     /// Memory that the engine can map.
     abstract MemoryBackend backend();
 
@@ -50,8 +55,12 @@ abstract class SavedMachine {
     }
 
     SaveReport save(OutputStream out) {
+        return save(new MachineSave(machine.vm, machine.bus), out);
+    }
+
+    static SaveReport save(MachineSave how, OutputStream out) {
         try {
-            return new MachineSave(machine.vm, machine.bus).run(out);
+            return how.run(out);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
@@ -70,7 +79,7 @@ abstract class SavedMachine {
                                                 header.ramBytes(),
                                                 header.vcpus(),
                                                 header.smm()),
-                                        engine(),
+                                        engineOfRestored(),
                                         machine.memory);
                         restored.add(made);
                         return made;
