@@ -30,7 +30,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 
 /// Four processors write and read RAM and the lower half of a BAR, while BARs of other devices move
 /// over its upper half, and a thread copies all pages that the dirty log names. What the processors
-/// use must never be absent, and the copy must be complete.
+/// use must never be absent, and the copy must be complete. A BAR that lies apart keeps its slot.
 ///
 /// With system management mode, the four processors also use a segment of RAM below 1 MiB, half of
 /// the time in that mode, while a fifth turns the other segments on and off and opens and closes
@@ -41,6 +41,9 @@ abstract class LayoutRaceContract {
     private static final int VCPUS = 4;
     private static final int MOVES = Integer.getInteger("mdev.layout.moves", 150);
     private static final long BASE = 1L << 33;
+
+    /// A BAR that is far from all others.
+    private static final long BYSTANDER = BASE + (16L << 20);
 
     private static final long BAR_IN_COPY = PciMachine.RAM_BYTES - BASE;
     private static final long ACCESSES = 8;
@@ -146,6 +149,7 @@ abstract class LayoutRaceContract {
             target = machine.attach();
             target.config().write(0x10, 8, BASE);
             targetMemory = target.areas().getFirst().vma().range();
+            machine.attach().config().write(0x10, 8, BYSTANDER);
             machine.driver.regions = MOVER;
             movers.add(machine.attach());
             movers.add(machine.attach());
@@ -191,6 +195,7 @@ abstract class LayoutRaceContract {
             assertThat(changes.ofUsedRam.get()).as("changes of RAM in use").isZero();
             assertThat(changes.ofOtherRam.get() > 0).as("other RAM changed").isEqualTo(hasSmm());
             assertThat(changes.ofBars.get()).isPositive();
+            assertThat(changes.ofBystander.get()).as("changes of a BAR apart").isZero();
         }
 
         private boolean hasSmm() {
@@ -363,6 +368,7 @@ abstract class LayoutRaceContract {
         final AtomicInteger ofUsedRam = new AtomicInteger();
         final AtomicInteger ofOtherRam = new AtomicInteger();
         final AtomicInteger ofBars = new AtomicInteger();
+        final AtomicInteger ofBystander = new AtomicInteger();
 
         Changes(boolean hasSmm) {
             this.hasSmm = hasSmm;
@@ -385,7 +391,9 @@ abstract class LayoutRaceContract {
         @Override
         public void commit(SlotChange change) {
             Memslot slot = change.newSlot() != null ? change.newSlot() : change.oldSlot();
-            if (slot == null || slot.baseGfn() >= Page.numberOf(BASE)) {
+            if (slot != null && slot.gfns().contains(Page.numberOf(BYSTANDER))) {
+                ofBystander.incrementAndGet();
+            } else if (slot == null || slot.baseGfn() >= Page.numberOf(BASE)) {
                 ofBars.incrementAndGet();
             } else {
                 (isUsed(slot.baseGfn()) ? ofUsedRam : ofOtherRam).incrementAndGet();
