@@ -36,6 +36,11 @@ public record SoftwareOptions(
         return new SoftwareOptions(mmu, hardware, ringDefects, physicalAddressBits);
     }
 
+    /// The same, on a processor that logs the pages it writes (PML).
+    public SoftwareOptions withPageModificationLogging() {
+        return with(DirtyHardware.x86WithPml());
+    }
+
     /// The same, but a deletion or a move of a slot drops only its own mappings (Linux with
     /// `KVM_X86_QUIRK_SLOT_ZAP_ALL` disabled).
     public SoftwareOptions withoutZapAll() {
