@@ -18,4 +18,15 @@ class SmmTourOnKvmTest extends SmmTourTest {
         api.createMachine("vm1", api.createMdev("gpu0", "gpu-sample-16m"));
         assertThat(api.get("/api/v1/machines/vm1").at("/engine")).isEqualTo("kvm");
     }
+
+    @Test
+    void theFormerDesignIsRefusedInWordsAndNothingIsLeft() {
+        Answer refused =
+                api.post(
+                        "/api/v1/machines",
+                        "{\"name\":\"vm1\",\"ramMib\":2,\"smm\":\"slot-flag\"}");
+        refused.requireProblem(501, "not-supported");
+        assertThat(refused.at("/detail")).contains("smm=slot-flag engine=kvm");
+        api.get("/api/v1/machines/vm1").requireProblem(404, "not-found");
+    }
 }
