@@ -49,8 +49,9 @@ public interface GuestMemory extends LinearMemory {
     /// @param npages at least 1
     /// @return ends the watch when it is closed; afterwards, stores that were in progress may still
     ///   be told
-    /// @throws MdevException EOPNOTSUPP where the guest's engine cannot watch, ENOMEM beyond the
-    ///   host's limit, EINVAL for an impossible range, ENODEV without a guest
+    /// @throws MdevException EOPNOTSUPP where the guest's engine cannot watch: on `kvm`, and where
+    ///   another program runs the guest; ENOMEM beyond the host's limit, EINVAL for an impossible
+    ///   range, ENODEV without a guest
     default WriteWatch watchWrites(long iova, long npages) {
         throw new MdevException(
                 Errno.EOPNOTSUPP,
