@@ -112,6 +112,9 @@ final class Callbacks implements AutoCloseable {
         if (answer instanceof MapDecision.Again(String reason)) {
             requireShort(what, "the reason to ask again", reason);
         }
+        if (answer instanceof MapDecision.FromPool grant) {
+            requireShort(what, "the name of the pool", grant.pool());
+        }
         return answer;
     }
 

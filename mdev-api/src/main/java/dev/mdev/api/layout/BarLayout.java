@@ -86,6 +86,7 @@ public record BarLayout(
             this.options = options;
             Set<Integer> indexes = new HashSet<>();
             for (RegionInfo region : regions) {
+                ParentLayout.requireText("name of region=" + region.index(), region.name());
                 require(indexes.add(region.index()), region, "two regions of one index");
                 if (region.isBar()) {
                     require(region.sizeBytes() >= MIN_BAR_BYTES, region, "too small for a BAR");

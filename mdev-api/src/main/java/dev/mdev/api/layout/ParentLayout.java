@@ -7,6 +7,8 @@ import dev.mdev.api.ParentDevice;
 import dev.mdev.api.ResourcePool;
 import dev.mdev.api.page.PfnRange;
 
+import org.jspecify.annotations.Nullable;
+
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -81,6 +83,7 @@ public record ParentLayout(
             require(ids.add(type.id()), "two types of one id: parent=%s type=%s", name, type.id());
             requireText("name of type=" + type.id(), type.name());
             requireText("description of type=" + type.id(), type.description());
+            requireText("device API of type=" + type.id(), type.deviceApi());
             checkDemands(type);
             checkShared(type);
         }
@@ -190,7 +193,11 @@ public record ParentLayout(
         }
     }
 
-    private static void requireText(String what, String text) {
+    /// @throws MdevException EINVAL if a text for people is missing or too long
+    static void requireText(String what, @Nullable String text) {
+        if (text == null) {
+            throw new MdevException(Errno.EINVAL, what + " is missing");
+        }
         require(
                 text.length() <= MAX_TEXT_CHARS,
                 "%s has %d characters, at most %d are taken",

@@ -129,6 +129,19 @@ class BarLayoutTest {
                 .isEmpty();
     }
 
+    @Test
+    void theNameOfARegionIsCheckedBeforeItIsTold() {
+        String name = "x".repeat(7_000_000);
+
+        assertThatThrownBy(() ->
+                        layout(
+                                NO_MSIX,
+                                bar(0),
+                                RegionInfo.of(7, name, 256, RegionArea.Kind.TRAPPED)))
+                .isInstanceOf(MdevException.class)
+                .hasMessage("name of region=7 has 7000000 characters, at most 256 are taken");
+    }
+
     private static RegionInfo bar(int index) {
         return RegionInfo.of(index, "bar" + index, 4096, RegionArea.Kind.TRAPPED);
     }

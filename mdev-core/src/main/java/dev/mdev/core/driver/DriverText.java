@@ -12,6 +12,9 @@ public final class DriverText {
     /// The maximum characters of one text.
     public static final int MAX_CHARS = 1000;
 
+    /// The maximum characters of a name.
+    private static final int MAX_NAME_CHARS = 64;
+
     /// The maximum number of causes that are told with an exception.
     private static final int MAX_CAUSES = 4;
 
@@ -30,6 +33,16 @@ public final class DriverText {
         return text.length() <= maxChars
                 ? text
                 : text.substring(0, maxChars) + "... (" + text.length() + " characters)";
+    }
+
+    /// The same for a name: a pool's, a driver's, a thread's.
+    public static String cutName(@Nullable String name) {
+        return cut(name, MAX_NAME_CHARS);
+    }
+
+    /// The name of a thread, on which driver code runs and may rename it.
+    public static String nameOf(Thread thread) {
+        return cutName(thread.getName());
     }
 
     /// An exception and its causes, however it behaves.

@@ -51,9 +51,6 @@ import java.util.stream.Stream;
 ///
 /// One thread at a time calls [#addBuiltIn], [#addAll] and [#close].
 public final class DriverLoader implements AutoCloseable {
-    /// What is told of a driver's name that is none.
-    private static final int MAX_NAME_CHARS = 64;
-
     private final @Nullable Path folder;
     private final ClassLoader framework;
     private final Duration patience;
@@ -191,7 +188,9 @@ public final class DriverLoader implements AutoCloseable {
                             loading.source,
                             Optional.empty(),
                             "its code has not returned within %d ms, on thread %s"
-                                    .formatted(patience.toMillis(), loading.thread.getName())));
+                                    .formatted(
+                                            patience.toMillis(),
+                                            DriverText.nameOf(loading.thread))));
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new MdevException(Errno.EINTR, "interrupted while loading " + loading.source, e);
@@ -278,7 +277,7 @@ public final class DriverLoader implements AutoCloseable {
                     leftOut.isEmpty() ? Optional.empty() : Optional.of(String.join("; ", leftOut));
             return new DriverReport(source, Optional.of(name), parents, trouble);
         } catch (Throwable e) {
-            return failed(source, name == null ? null : DriverText.cut(name, MAX_NAME_CHARS), e);
+            return failed(source, name == null ? null : DriverText.cutName(name), e);
         }
     }
 
@@ -286,8 +285,7 @@ public final class DriverLoader implements AutoCloseable {
     private void requireNew(@Nullable String name, String source) {
         if (name == null || !ParentLayout.isDriverName(name)) {
             throw new MdevException(
-                    Errno.EINVAL,
-                    "not the name of a driver: " + DriverText.cut(name, MAX_NAME_CHARS));
+                    Errno.EINVAL, "not the name of a driver: " + DriverText.cutName(name));
         }
         if (builtIn.contains(name)) {
             throw new MdevException(

@@ -191,7 +191,7 @@ public final class RegionVmaOps implements VmaOps {
                             .violation(request, grant)
                             .map(RegionVmaOps::refused)
                             .orElseGet(() -> granted(grant));
-            case MapDecision.FromPool grant -> judgeFromPool(request, grant);
+            case MapDecision.FromPool grant -> judgeFromPool(request, cut(grant));
             case MapDecision.Trap _ ->
                     new Answer(FaultRecord.Outcome.TRAPPED, "trap", new FaultResult.Trapped());
             case MapDecision.Deny deny -> denied(DriverText.cut(deny.reason()));
@@ -223,6 +223,16 @@ public final class RegionVmaOps implements VmaOps {
                 FaultRecord.Outcome.DENIED,
                 "deny: " + reason,
                 new FaultResult.Failed(Errno.EACCES, "denied by the driver: " + reason));
+    }
+
+    /// The same grant with a pool whose name is not too long to be told. No pool has a longer one.
+    private static MapDecision.FromPool cut(MapDecision.FromPool grant) {
+        return new MapDecision.FromPool(
+                grant.firstPage(),
+                DriverText.cutName(grant.pool()),
+                grant.sharePage(),
+                grant.npages(),
+                grant.prot());
     }
 
     private Answer judgeFromPool(MapRequest request, MapDecision.FromPool grant) {

@@ -13,6 +13,7 @@ import dev.mdev.api.ParentHost;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.api.ReportLevel;
 import dev.mdev.api.ResourcePool;
+import dev.mdev.api.page.Prot;
 
 import java.io.DataOutput;
 import java.io.IOException;
@@ -40,6 +41,22 @@ enum HostileBug implements SeededBug {
                     }),
             "grantsKeepToTheShareTheWindowAndTheRights",
             "has 7000000 characters"),
+
+    NAMES_A_NOVEL_AS_ITS_POOL(
+            Variant.of((aperture, context) ->
+                    new Variant.VariantDevice(aperture, context) {
+                        @Override
+                        public MapDecision validateMapRequest(MapRequest request) {
+                            return new MapDecision.FromPool(
+                                    request.page(),
+                                    "x".repeat(7_000_000),
+                                    request.page(),
+                                    1,
+                                    Prot.READ_WRITE);
+                        }
+                    }),
+            "grantsKeepToTheShareTheWindowAndTheRights",
+            "the name of the pool has 7000000 characters"),
 
     REPORTS_A_NOVEL(
             Variant.of((aperture, context) ->

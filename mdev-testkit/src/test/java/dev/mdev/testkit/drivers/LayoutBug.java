@@ -308,6 +308,41 @@ enum LayoutBug implements SeededBug {
             "parentsAreWellFormedAndStayTheSame",
             "characters"),
 
+    NAMES_ITS_DEVICE_API_AT_LENGTH(
+            () ->
+                    new Variant() {
+                        @Override
+                        List<MdevType> types() {
+                            MdevType type = super.types().getFirst();
+                            return List.of(
+                                    new MdevType(
+                                            type.id(),
+                                            type.name(),
+                                            type.description(),
+                                            "x".repeat(7_000_000),
+                                            type.demands(),
+                                            type.maxInstances()));
+                        }
+                    },
+            "parentsAreWellFormedAndStayTheSame",
+            "device API of type=variant-8 has 7000000 characters"),
+
+    NAMES_A_REGION_AT_LENGTH(
+            Variant.of((aperture, context) ->
+                    new Variant.VariantDevice(aperture, context) {
+                        @Override
+                        public List<RegionInfo> regions() {
+                            return List.of(
+                                    RegionInfo.of(
+                                            MEMORY,
+                                            "x".repeat(7_000_000),
+                                            Page.bytesOf(share.npages()),
+                                            RegionArea.Kind.LAZY));
+                        }
+                    }),
+            "everythingThatIsAvailableCanBeCreated",
+            "name of region=0 has 7000000 characters"),
+
     HAS_A_BAD_PARENT_NAME(
             () ->
                     new Variant() {
