@@ -114,7 +114,7 @@ class DoctorController {
                         call.owner(),
                         call.callback(),
                         TimeUnit.NANOSECONDS.toMillis(call.durationNanos()),
-                        call.thread());
+                        call.threadName());
     }
 
     private StateReport state() {

@@ -159,6 +159,6 @@ final class BusEvents implements MdevObserver {
                 .formatted(
                         call.callback(),
                         Duration.ofNanos(call.durationNanos()).toMillis(),
-                        call.thread());
+                        call.threadName());
     }
 }

@@ -12,6 +12,7 @@ import jakarta.servlet.http.HttpServletResponse;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.MDC;
 import org.springframework.beans.factory.ObjectProvider;
+import org.springframework.beans.factory.annotation.Autowired;
 import org.springframework.boot.webmvc.autoconfigure.WebMvcRegistrations;
 import org.springframework.security.core.context.SecurityContext;
 import org.springframework.security.core.context.SecurityContextHolder;
@@ -23,6 +24,7 @@ import org.springframework.web.servlet.mvc.method.annotation.RequestMappingHandl
 import org.springframework.web.servlet.mvc.method.annotation.ServletInvocableHandlerMethod;
 
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
@@ -32,6 +34,7 @@ import java.util.concurrent.FutureTask;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.Supplier;
 
 /// Runs each controller on a thread of its own, and answers the request with ETIMEDOUT when a
 /// driver's callback on that thread exceeds its deadline. The work continues: its effect shows when
@@ -42,7 +45,8 @@ import java.util.concurrent.TimeoutException;
 /// driver is called once at a time for each device and parent, and a wait for that has a deadline.
 @Component
 final class RequestThreads implements WebMvcRegistrations, AutoCloseable {
-    private final ObjectProvider<MdevBus> bus;
+    /// The callbacks that exceed their deadline now.
+    private final Supplier<List<CallReport>> overdue;
 
     /// How often a request looks for a callback that keeps its work.
     private final Duration period;
@@ -52,9 +56,16 @@ final class RequestThreads implements WebMvcRegistrations, AutoCloseable {
                     Executors.newCachedThreadPool(
                             Thread.ofPlatform().daemon().name("request-", 0).factory());
 
+    @Autowired
     RequestThreads(ObjectProvider<MdevBus> bus, BusProperties properties) {
-        this.bus = bus;
-        this.period = properties.driverDeadline().dividedBy(4).plusMillis(1);
+        this(
+                () -> bus.getObject().overdueCalls(),
+                properties.driverDeadline().dividedBy(4).plusMillis(1));
+    }
+
+    RequestThreads(Supplier<List<CallReport>> overdue, Duration period) {
+        this.overdue = overdue;
+        this.period = period;
     }
 
     @Override
@@ -108,7 +119,7 @@ final class RequestThreads implements WebMvcRegistrations, AutoCloseable {
     /// Does the work of a request.
     ///
     /// @throws MdevException ETIMEDOUT if a driver's callback keeps it
-    private @Nullable Object perform(Callable<@Nullable Object> controller) throws Exception {
+    @Nullable Object perform(Callable<@Nullable Object> controller) throws Exception {
         RequestWork work = new RequestWork();
         Worker worker = new Worker(work, controller);
         threads.execute(worker);
@@ -173,9 +184,7 @@ final class RequestThreads implements WebMvcRegistrations, AutoCloseable {
             Thread mine = thread;
             return mine == null
                     ? Optional.empty()
-                    : bus.getObject().overdueCalls().stream()
-                            .filter(call -> call.thread().equals(mine.getName()))
-                            .findFirst();
+                    : overdue.get().stream().filter(call -> call.thread().equals(mine)).findFirst();
         }
     }
 }

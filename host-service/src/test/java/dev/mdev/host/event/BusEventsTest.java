@@ -43,7 +43,7 @@ class BusEventsTest {
         "aperture of parent=gpu0, parents/gpu0",
     })
     void theSubjectOfACallbackIsWhatClientsCallIt(String owner, String subject) {
-        CallReport report = new CallReport(owner, "clear", 1_000_000, "main", true);
+        CallReport report = new CallReport(owner, "clear", 1_000_000, Thread.currentThread(), true);
         assertThat(BusEvents.subjectOf(report)).isEqualTo(subject);
     }
 }

@@ -14,7 +14,8 @@ class DriverTroubleTest {
     private final DriverTrouble trouble = new DriverTrouble(events);
 
     private void slow(String owner) {
-        trouble.slowCallback(new CallReport(owner, "regions", 1_000_000, "main", true));
+        trouble.slowCallback(
+                new CallReport(owner, "regions", 1_000_000, Thread.currentThread(), true));
     }
 
     /// Devices that were never created, and devices that are gone, do not report that.

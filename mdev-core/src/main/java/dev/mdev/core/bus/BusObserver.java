@@ -41,8 +41,7 @@ public final class BusObserver implements MdevListener {
     void called(String owner, String callback, long durationNanos) {
         if (durationNanos >= slowNanos) {
             CallReport report =
-                    new CallReport(
-                            owner, callback, durationNanos, Thread.currentThread().getName(), true);
+                    new CallReport(owner, callback, durationNanos, Thread.currentThread(), true);
             tell(() -> observer.slowCallback(report));
         }
     }

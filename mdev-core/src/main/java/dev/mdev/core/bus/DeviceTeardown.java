@@ -211,12 +211,7 @@ final class DeviceTeardown {
                 .running()
                 // A device under construction is in a call of its parent.
                 .or(() -> former.flatMap(_ -> mdev.parent().calls().running()))
-                .map(call ->
-                        "%s has been running for %d ms on thread %s"
-                                .formatted(
-                                        call.callback(),
-                                        (System.nanoTime() - call.sinceNanos()) / 1_000_000,
-                                        call.thread().getName()))
+                .map(call -> call.callback() + " has been running " + call.inWords())
                 .or(() -> former.map(claim -> "it is still being " + claim.what()))
                 .orElse("its pages are not being scrubbed");
     }

@@ -10,6 +10,7 @@ import dev.mdev.core.driver.DriverCalls;
 import dev.mdev.core.driver.DriverException;
 import dev.mdev.core.driver.DriverOutcome;
 import dev.mdev.core.driver.DriverText;
+import dev.mdev.core.driver.HostsWork;
 import dev.mdev.core.pci.PciProfile;
 
 import org.jspecify.annotations.Nullable;
@@ -159,9 +160,9 @@ public final class DriverObject {
         return calls.runStill(callback, () -> body.accept(get()));
     }
 
-    /// The same, after work of the host's own: see [DriverCalls#runStill(String, Runnable,
+    /// The same, after work of the host's own: see [DriverCalls#runStill(String, HostsWork,
     /// Runnable)].
-    Optional<Refusal> runStill(String callback, Runnable hostsWork, Consumer<MdevDevice> body) {
+    Optional<Refusal> runStill(String callback, HostsWork hostsWork, Consumer<MdevDevice> body) {
         return calls.runStill(callback, hostsWork, () -> body.accept(get()));
     }
 
@@ -364,12 +365,6 @@ public final class DriverObject {
 
     /// The callback that exceeds its deadline, if any, with its duration.
     Optional<String> overdueCallback() {
-        return calls.overdue()
-                .map(call ->
-                        "%s for %d ms on thread %s"
-                                .formatted(
-                                        call.callback(),
-                                        (System.nanoTime() - call.sinceNanos()) / 1_000_000,
-                                        call.thread().getName()));
+        return calls.overdue().map(call -> call.callback() + " " + call.inWords());
     }
 }

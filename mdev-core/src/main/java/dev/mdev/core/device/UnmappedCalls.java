@@ -2,6 +2,7 @@ package dev.mdev.core.device;
 
 import dev.mdev.api.MdevDevice;
 import dev.mdev.api.Refusal;
+import dev.mdev.core.driver.HostsWork;
 import dev.mdev.core.mapping.RegionReverseMap;
 
 import java.util.Optional;
@@ -43,17 +44,19 @@ final class UnmappedCalls {
     Optional<Refusal> reset(Runnable check, Runnable done) {
         return driver.runStill(
                 "reset",
-                () -> {
-                    check.run();
-                    driver.requireAlive();
-                    mappings.zapAll();
-                    driver.doorbells().forget();
-                    clearing.run();
-                },
+                new HostsWork("host clears pages", () -> clear(check)),
                 made -> {
                     around(made::reset);
                     done.run();
                 });
+    }
+
+    private void clear(Runnable check) {
+        check.run();
+        driver.requireAlive();
+        mappings.zapAll();
+        driver.doorbells().forget();
+        clearing.run();
     }
 
     private void around(Runnable change) {

@@ -30,7 +30,7 @@ final class AsideCalls {
     private final Condition none = lock.newCondition();
 
     @GuardedBy("lock")
-    private DriverCalls.@Nullable Running running;
+    private @Nullable RunningCall running;
 
     @GuardedBy("lock")
     private boolean ended;
@@ -64,7 +64,7 @@ final class AsideCalls {
     private <T> void call(String callback, Supplier<T> body, CompletableFuture<T> value) {
         lock.lock();
         try {
-            running = new DriverCalls.Running(callback, System.nanoTime(), Thread.currentThread());
+            running = RunningCall.begin(callback);
         } finally {
             lock.unlock();
         }
@@ -89,7 +89,7 @@ final class AsideCalls {
                 return Optional.of(
                         new NotReturned<>(Errno.EBUSY, "the last one has not returned yet"));
             }
-            running = new DriverCalls.Running(callback, System.nanoTime(), Thread.currentThread());
+            running = RunningCall.begin(callback);
             return Optional.empty();
         } finally {
             lock.unlock();
@@ -132,7 +132,7 @@ final class AsideCalls {
         }
     }
 
-    Optional<DriverCalls.Running> running() {
+    Optional<RunningCall> running() {
         lock.lock();
         try {
             return Optional.ofNullable(running);

@@ -6,7 +6,12 @@ package dev.mdev.core.driver;
 ///   parent=...`
 /// @param callback the method's name
 /// @param durationNanos its duration so far
-/// @param thread the name of the thread that made the call
+/// @param thread the thread that made the call
 /// @param finished whether it has returned; if not, it exceeds the deadline
 public record CallReport(
-        String owner, String callback, long durationNanos, String thread, boolean finished) {}
+        String owner, String callback, long durationNanos, Thread thread, boolean finished) {
+    /// The name of the thread, cut to a bounded length.
+    public String threadName() {
+        return DriverText.nameOf(thread);
+    }
+}

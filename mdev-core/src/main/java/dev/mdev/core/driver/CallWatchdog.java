@@ -55,14 +55,13 @@ public final class CallWatchdog implements AutoCloseable {
     /// The calls that are overdue now, the longest first.
     public List<CallReport> overdue() {
         return watched.stream()
-                .flatMap(calls ->
-                        calls.overdue().stream().map(call -> call.report(calls.owner(), false)))
+                .flatMap(calls -> calls.overdue().stream().map(call -> call.report(calls.owner())))
                 .sorted(Comparator.comparingLong(CallReport::durationNanos).reversed())
                 .toList();
     }
 
     private void watch() {
-        Map<DriverCalls, DriverCalls.Running> told = new HashMap<>();
+        Map<DriverCalls, RunningCall> told = new HashMap<>();
         try {
             while (!closed.await(periodNanos, TimeUnit.NANOSECONDS)) {
                 told.keySet().retainAll(watched);
@@ -76,12 +75,12 @@ public final class CallWatchdog implements AutoCloseable {
         }
     }
 
-    private void look(DriverCalls calls, Map<DriverCalls, DriverCalls.Running> told) {
-        Optional<DriverCalls.Running> call = calls.overdue();
+    private void look(DriverCalls calls, Map<DriverCalls, RunningCall> told) {
+        Optional<RunningCall> call = calls.overdue();
         if (call.isEmpty()) {
             told.remove(calls);
         } else if (!call.get().equals(told.put(calls, call.get()))) {
-            overdue.accept(call.get().report(calls.owner(), false));
+            overdue.accept(call.get().report(calls.owner()));
         }
     }
 

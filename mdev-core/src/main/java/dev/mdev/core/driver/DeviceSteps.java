@@ -31,7 +31,7 @@ final class DeviceSteps {
     @GuardedBy("lock")
     private int holds;
 
-    private record Step(DriverCalls.Running call, Cancellation cancellation) {}
+    private record Step(RunningCall call, Cancellation cancellation) {}
 
     /// Runs a step, unless the device must stand still.
     ///
@@ -42,10 +42,7 @@ final class DeviceSteps {
         if (IN_STEP.isBound()) {
             throw new MdevException(Errno.EDEADLK, "a step begins no other");
         }
-        Step step =
-                new Step(
-                        new DriverCalls.Running(name, System.nanoTime(), Thread.currentThread()),
-                        new Cancellation(Errno.ECANCELED));
+        Step step = new Step(RunningCall.begin(name), new Cancellation(Errno.ECANCELED));
         if (!enter(step)) {
             return false;
         }
@@ -147,7 +144,7 @@ final class DeviceSteps {
     }
 
     /// The running steps.
-    List<DriverCalls.Running> running() {
+    List<RunningCall> running() {
         lock.lock();
         try {
             return running.stream().map(Step::call).toList();

@@ -43,10 +43,14 @@ public final class DriverCalls {
     private volatile boolean concurrent;
 
     /// The outermost exclusive call that is running. Written by the write lock's holder.
-    private volatile @Nullable Running running;
+    private volatile @Nullable RunningCall running;
+
+    /// The host's own work before an exclusive call, which has no deadline. Written by the write
+    /// lock's holder.
+    private volatile @Nullable RunningCall hosts;
 
     /// The outermost concurrent calls that are running.
-    private final Set<Running> beside = ConcurrentHashMap.newKeySet();
+    private final Set<RunningCall> beside = ConcurrentHashMap.newKeySet();
 
     private final DeviceSteps steps = new DeviceSteps();
 
@@ -63,16 +67,6 @@ public final class DriverCalls {
         this.deadline = deadline;
         this.observer = observer;
         this.aside = new AsideCalls(deadline);
-    }
-
-    /// A call that is running.
-    ///
-    /// @param sinceNanos its start by [System#nanoTime]
-    public record Running(String callback, long sinceNanos, Thread thread) {
-        CallReport report(String owner, boolean finished) {
-            return new CallReport(
-                    owner, callback, System.nanoTime() - sinceNanos, thread.getName(), finished);
-        }
     }
 
     /// Receives every finished call.
@@ -238,12 +232,18 @@ public final class DriverCalls {
     /// @return why it failed, if it did: ETIMEDOUT if a step does not end within the deadline,
     ///   EDEADLK from inside one; otherwise as [#call]
     public Optional<Refusal> runStill(String callback, Runnable body) {
-        return runStill(callback, () -> {}, body);
+        return runStill(callback, Optional.empty(), body);
     }
 
     /// The same, after work of the host's own in the same turn: its time does not count as the
-    /// callback's. If it throws, the callback is not called.
-    public Optional<Refusal> runStill(String callback, Runnable hostsWork, Runnable body) {
+    /// callback's, and is bounded by no deadline, so that others may wait in vain for the turn.
+    /// They are told of the work. If it throws, the callback is not called.
+    public Optional<Refusal> runStill(String callback, HostsWork hostsWork, Runnable body) {
+        return runStill(callback, Optional.of(hostsWork), body);
+    }
+
+    private Optional<Refusal> runStill(
+            String callback, Optional<HostsWork> hostsWork, Runnable body) {
         if (steps.isMine()) {
             return Optional.of(refusal(Errno.EDEADLK, callback, "called by a step"));
         }
@@ -265,7 +265,8 @@ public final class DriverCalls {
         }
     }
 
-    private Optional<Refusal> runAfter(String callback, Runnable hostsWork, Runnable body) {
+    private Optional<Refusal> runAfter(
+            String callback, Optional<HostsWork> hostsWork, Runnable body) {
         if (concurrent && serial.getReadHoldCount() > 0) {
             return run(callback, body);
         }
@@ -273,7 +274,7 @@ public final class DriverCalls {
         if (refused.isPresent()) {
             return refused.get().failure();
         }
-        Optional<Refusal> failure = outcomeOf(callback, asSupplier(hostsWork)).failure();
+        Optional<Refusal> failure = hostsWork.flatMap(work -> failureOf(callback, work));
         if (failure.isPresent()) {
             serial.writeLock().unlock();
             return failure;
@@ -281,11 +282,18 @@ public final class DriverCalls {
         return callInTurn(callback, asSupplier(body)).failure();
     }
 
+    private Optional<Refusal> failureOf(String callback, HostsWork work) {
+        hosts = RunningCall.begin(work.what());
+        try {
+            return outcomeOf(callback, asSupplier(work.body())).failure();
+        } finally {
+            hosts = null;
+        }
+    }
+
     private String stepsInWords() {
         return steps.running().stream()
-                .map(step ->
-                        ": for %d ms on thread %s"
-                                .formatted(ageNanos(step) / 1_000_000, step.thread().getName()))
+                .map(step -> ": " + step.inWords())
                 .collect(Collectors.joining());
     }
 
@@ -326,10 +334,10 @@ public final class DriverCalls {
 
     /// Calls driver code; the caller holds the write lock once more than afterwards.
     private <T> DriverOutcome<T> callInTurn(String callback, Supplier<T> body) {
-        Running outer = running;
-        long start = System.nanoTime();
+        RunningCall outer = running;
+        RunningCall mine = RunningCall.begin(callback);
         if (outer == null) {
-            running = new Running(callback, start, Thread.currentThread());
+            running = mine;
         }
         try {
             return outcomeOf(callback, body);
@@ -339,14 +347,14 @@ public final class DriverCalls {
             }
             serial.writeLock().unlock();
             ends.signal();
-            observer.finished(owner, callback, System.nanoTime() - start);
+            observer.finished(owner, callback, mine.ageNanos());
         }
     }
 
     /// Calls driver code; the caller holds the read lock once more than afterwards.
     private <T> DriverOutcome<T> callBeside(String callback, Supplier<T> body) {
         boolean outermost = serial.getReadHoldCount() == 1;
-        Running mine = new Running(callback, System.nanoTime(), Thread.currentThread());
+        RunningCall mine = RunningCall.begin(callback);
         if (outermost) {
             beside.add(mine);
         }
@@ -358,12 +366,14 @@ public final class DriverCalls {
             }
             serial.readLock().unlock();
             ends.signal();
-            observer.finished(owner, callback, System.nanoTime() - mine.sinceNanos());
+            observer.finished(owner, callback, mine.ageNanos());
         }
     }
 
     private <T> DriverOutcome<T> outcomeOf(String callback, Supplier<T> body) {
-        boolean before = Thread.currentThread().isInterrupted();
+        Thread caller = Thread.currentThread();
+        boolean before = caller.isInterrupted();
+        String name = caller.getName();
         try {
             T value = body.get();
             return value == null
@@ -379,6 +389,10 @@ public final class DriverCalls {
                 // An interrupt that the driver left would end the next wait on this thread.
                 var _ = Thread.interrupted();
             }
+            if (!name.equals(caller.getName())) {
+                // The thread goes on with other work, under a name that the driver chose.
+                caller.setName(name);
+            }
         }
     }
 
@@ -391,12 +405,13 @@ public final class DriverCalls {
     }
 
     private <T> DriverOutcome<T> busy(String callback) {
-        String with = running().map(Running::callback).orElse("other calls");
+        RunningCall work = hosts;
+        String with = running().map(RunningCall::callback).orElse("other calls");
+        String why = work == null ? "the driver is busy with " + with : "the " + work.callback();
         return failed(
                 Errno.ETIMEDOUT,
                 callback,
-                "no turn within %d ms, the driver is busy with %s"
-                        .formatted(deadline.toMillis(), with));
+                "no turn within %d ms, %s".formatted(deadline.toMillis(), why));
     }
 
     /// The object of these calls.
@@ -404,28 +419,26 @@ public final class DriverCalls {
         return owner;
     }
 
-    /// The running call, the oldest if there are several; a step if there is none.
-    public Optional<Running> running() {
+    /// The running call, the oldest if there are several, or the host's own work before one; a step
+    /// if there is none.
+    public Optional<RunningCall> running() {
         return Optional.ofNullable(running)
-                .or(() -> beside.stream().max(Comparator.comparingLong(DriverCalls::ageNanos)))
+                .or(() -> Optional.ofNullable(hosts))
+                .or(() -> beside.stream().max(Comparator.comparingLong(RunningCall::ageNanos)))
                 .or(aside::running)
                 .or(() -> steps.running().stream().findFirst());
     }
 
-    private static long ageNanos(Running call) {
-        return System.nanoTime() - call.sinceNanos();
-    }
-
     /// The call or step that exceeds the deadline, the oldest if there are several.
-    public Optional<Running> overdue() {
+    public Optional<RunningCall> overdue() {
         return Stream.of(
                         Stream.ofNullable(running),
                         beside.stream(),
                         aside.running().stream(),
                         steps.running().stream())
                 .flatMap(calls -> calls)
-                .filter(call -> ageNanos(call) > deadline.toNanos())
-                .max(Comparator.comparingLong(DriverCalls::ageNanos));
+                .filter(call -> call.ageNanos() > deadline.toNanos())
+                .max(Comparator.comparingLong(RunningCall::ageNanos));
     }
 
     @Override

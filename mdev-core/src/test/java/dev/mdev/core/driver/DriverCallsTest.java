@@ -108,6 +108,18 @@ final class DriverCallsTest {
     }
 
     @Test
+    void aThreadThatTheDriverRenamesHasItsNameBackAfterTheCall() {
+        String name = Thread.currentThread().getName();
+
+        assertThat(
+                        calls(Duration.ofHours(1))
+                                .run("reset", () -> Thread.currentThread().setName("request-7")))
+                .isEmpty();
+
+        assertThat(Thread.currentThread().getName()).isEqualTo(name);
+    }
+
+    @Test
     void workOfTheHostsOwnIsInTheTurnAndNoPartOfTheCall() {
         DriverCalls calls = calls(Duration.ofHours(1));
         List<String> seen = new ArrayList<>();
@@ -115,7 +127,9 @@ final class DriverCallsTest {
         assertThat(
                         calls.runStill(
                                 "reset",
-                                () -> seen.add("host " + calls.running()),
+                                new HostsWork(
+                                        "host clears pages",
+                                        () -> seen.add(calls.running().orElseThrow().callback())),
                                 () ->
                                         seen.add(
                                                 "driver "
@@ -124,7 +138,28 @@ final class DriverCallsTest {
                                                                 .callback())))
                 .isEmpty();
 
-        assertThat(seen).containsExactly("host Optional.empty", "driver reset");
+        assertThat(seen).containsExactly("host clears pages", "driver reset");
+    }
+
+    @Test
+    void whoWaitsInVainForWorkOfTheHostIsToldOfItAndNobodyCallsItOverdue() throws Exception {
+        DriverCalls calls = calls(Duration.ofMillis(50));
+        CompletableFuture<Boolean> reset =
+                CompletableFuture.supplyAsync(() ->
+                        calls.runStill(
+                                        "reset",
+                                        new HostsWork("host clears pages", this::block),
+                                        () -> {})
+                                .isEmpty());
+        inside.await();
+
+        Refusal refusal = calls.run("read", () -> {}).orElseThrow();
+
+        assertThat(refusal.errno()).isEqualTo(Errno.ETIMEDOUT);
+        assertThat(refusal.reason()).contains("no turn within 50 ms, the host clears pages");
+        assertThat(calls.overdue()).isEmpty();
+        goOn.countDown();
+        assertThat(reset.get()).isTrue();
     }
 
     @Test
@@ -134,9 +169,11 @@ final class DriverCallsTest {
         Refusal refusal =
                 calls.runStill(
                                 "reset",
-                                () -> {
-                                    throw new MdevException(Errno.EHWPOISON, "a bad page");
-                                },
+                                new HostsWork(
+                                        "host clears pages",
+                                        () -> {
+                                            throw new MdevException(Errno.EHWPOISON, "a bad page");
+                                        }),
                                 () -> {
                                     throw new AssertionError("called");
                                 })

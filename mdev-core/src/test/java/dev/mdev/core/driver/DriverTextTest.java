@@ -58,6 +58,14 @@ final class DriverTextTest {
     }
 
     @Test
+    void theNameOfAThreadThatTheDriverRenamesIsCut() {
+        Thread thread = new Thread(() -> {}, "x".repeat(7_000_000));
+        CallReport report = new CallReport("mdev=x", "reset", 1, thread, false);
+
+        assertThat(report.threadName()).hasSizeLessThan(100).contains("(7000000 characters)");
+    }
+
+    @Test
     void aLongMessageIsCutAndItsLengthIsTold() {
         String text = "x".repeat(7_000_000);
 
