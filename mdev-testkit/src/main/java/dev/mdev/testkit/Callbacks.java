@@ -92,6 +92,18 @@ final class Callbacks implements AutoCloseable {
         call(what, Executors.callable(body, true));
     }
 
+    /// The same, after work of the host's own in the same turn: its time does not count as the
+    /// callback's.
+    void runAfter(String what, Runnable hostsWork, Runnable body) {
+        turn.writeLock().lock();
+        try {
+            hostsWork.run();
+            run(what, body);
+        } finally {
+            turn.writeLock().unlock();
+        }
+    }
+
     private <T> T callIn(Lock lock, String what, Callable<T> body) {
         T answer;
         lock.lock();
@@ -246,7 +258,8 @@ final class Callbacks implements AutoCloseable {
         }
     }
 
-    private static String cut(String text) {
+    /// The beginning of a text of the driver, for messages.
+    static String cut(String text) {
         return text.length() <= MOST_TEXT_CHARS ? text : text.substring(0, MOST_TEXT_CHARS);
     }
 

@@ -301,10 +301,13 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
     @SuppressWarnings("ArrayRecordComponent") // handed over, not compared
     public record Saved(int version, byte[] state, byte[] pages, byte[] elastic) {}
 
-    /// Stops the device and saves it, if it supports that. The guest must be paused until
-    /// [#resume].
+    /// Stops the device and saves it, if it supports that. Its mappings are removed, as by the
+    /// host. The guest must be paused until [#resume].
     public Optional<Saved> save() {
         state.stop();
+        if (state.isStopped()) {
+            regions.forEach(region -> mappings.revoke(region.index(), 0, Long.MAX_VALUE));
+        }
         return state.save(() -> pages().read(), elastic);
     }
 
@@ -383,17 +386,25 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
 
     /// Resets the device, as a guest or the host may at any time.
     public void reset() {
-        steps.still("reset", () -> callbacks.run("reset", this::resetUnmapped));
+        boolean cleared = callbacks.call("clearedByHost", device::clearedByHost);
+        steps.still(
+                "reset",
+                () -> callbacks.runAfter("reset", () -> clear(cleared), this::resetUnmapped));
+    }
+
+    /// The host's part of a reset.
+    private void clear(boolean pages) {
+        mappings.clear();
+        doorbells.forget();
+        elastic.clear();
+        if (pages) {
+            pages().clear();
+        }
     }
 
     private void resetUnmapped() {
         var _ =
                 unmapped(() -> {
-                    elastic.clear();
-                    doorbells.forget();
-                    if (device.clearedByHost()) {
-                        pages().clear();
-                    }
                     device.reset();
                     return true;
                 });

@@ -86,6 +86,11 @@ final class StateCalls {
         }
     }
 
+    /// Whether the driver has been stopped and not yet resumed.
+    boolean isStopped() {
+        return stopped;
+    }
+
     void resume() {
         callbacks.run("resume", () -> device.state().ifPresent(this::resume));
     }

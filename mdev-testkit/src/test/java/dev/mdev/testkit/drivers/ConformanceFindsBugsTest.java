@@ -87,26 +87,27 @@ final class ConformanceFindsBugsTest {
 
     @Test
     void theSameDriverWithoutABugPasses() {
-        Map<String, Throwable> failures = new TreeMap<>();
-        int ran =
-                runSuite(
-                        Variant::new,
-                        InMemoryHost.Options.standard().deadline(),
-                        _ -> true,
-                        failures);
-        assertThat(failures).isEmpty();
-        assertThat(ran).isEqualTo(TESTS_OF_THE_SUITE);
+        assertPasses(Variant::new);
     }
 
     @Test
     void devicesThatShareReadOnlyPagesPass() {
+        assertPasses(SharingVariant.with(SharingVariant.Device::new));
+    }
+
+    @Test
+    void theDriverThatPagesByRevocationPasses() {
+        assertPasses(Variant.of(PagingVariant::new));
+    }
+
+    @Test
+    void theDriverThatPagesByRevocationForSeveralProcessorsAtOncePasses() {
+        assertPasses(Variant.of(PagingVariant.Concurrent::new));
+    }
+
+    private static void assertPasses(Supplier<? extends ParentDriver> driver) {
         Map<String, Throwable> failures = new TreeMap<>();
-        int ran =
-                runSuite(
-                        SharingVariant.with(SharingVariant.Device::new),
-                        InMemoryHost.Options.standard().deadline(),
-                        _ -> true,
-                        failures);
+        int ran = runSuite(driver, InMemoryHost.Options.standard().deadline(), _ -> true, failures);
         assertThat(failures).isEmpty();
         assertThat(ran).isEqualTo(TESTS_OF_THE_SUITE);
     }

@@ -2,6 +2,8 @@ package dev.mdev.testkit.drivers;
 
 import dev.mdev.api.Aperture;
 import dev.mdev.api.DoorbellInfo;
+import dev.mdev.api.MapDecision;
+import dev.mdev.api.MapRequest;
 import dev.mdev.api.MdevContext;
 
 import java.time.Duration;
@@ -50,6 +52,32 @@ enum DoorbellBug implements SeededBug {
                     }),
             "everyRingOfADoorbellComesToAnEnd",
             "rung 0 threw"),
+
+    BELIEVES_ITS_DOORBELL_STILL_MAPPED_AFTER_A_SAVE(
+            Variant.of((aperture, context) ->
+                    new Variant.VariantDevice(aperture, context) {
+                        // Whether page 0, where the guest rings, is mapped.
+                        private boolean mapped;
+
+                        @Override
+                        public MapDecision validateMapRequest(MapRequest request) {
+                            if (request.page() == 0) {
+                                if (mapped) {
+                                    return new MapDecision.Deny("the doorbell is mapped");
+                                }
+                                mapped = true;
+                            }
+                            return super.validateMapRequest(request);
+                        }
+
+                        @Override
+                        public void reset() {
+                            super.reset();
+                            mapped = false;
+                        }
+                    }),
+            "stateMovesToAnotherDevice",
+            "the doorbell is mapped"),
 
     HAS_A_DOORBELL_ON_A_PAGE_OF_MEMORY(
             Variant.of((aperture, context) ->

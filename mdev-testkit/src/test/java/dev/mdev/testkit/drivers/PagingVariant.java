@@ -1,6 +1,7 @@
 package dev.mdev.testkit.drivers;
 
 import dev.mdev.api.Aperture;
+import dev.mdev.api.DeviceState;
 import dev.mdev.api.MapDecision;
 import dev.mdev.api.MapRequest;
 import dev.mdev.api.MdevContext;
@@ -15,9 +16,11 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.locks.ReentrantLock;
 
-/// Twice as many pages as it has, and no state to save: the right way to page by revocation, made
-/// to be changed in one place.
+/// Twice as many pages as it has, and no state to save or restore: the right way to page by
+/// revocation, made to be changed in one place.
 class PagingVariant extends Variant.VariantDevice {
     static final int FRAMES = Variant.PAGES_A_DEVICE;
 
@@ -47,6 +50,7 @@ class PagingVariant extends Variant.VariantDevice {
         int frame = takeFrame();
         if (pageIn[frame] >= 0) {
             evict(frame);
+            pageIn[frame] = -1;
         }
         byte[] content = evicted.getOrDefault(page, new byte[Page.SIZE]);
         memory().write(Page.addressOf(frame), MemorySegment.ofArray(content));
@@ -76,9 +80,41 @@ class PagingVariant extends Variant.VariantDevice {
     }
 
     @Override
+    public Optional<DeviceState> state() {
+        return Optional.empty();
+    }
+
+    @Override
     public void reset() {
         super.reset();
         evicted.clear();
         Arrays.fill(pageIn, -1);
+    }
+
+    /// The same for faults that are answered beside each other. The lock is held while a page is
+    /// revoked, so nobody may wait for it: a fault that finds it taken is asked for again.
+    static final class Concurrent extends PagingVariant {
+        private final ReentrantLock moving = new ReentrantLock();
+
+        Concurrent(Aperture aperture, MdevContext context) {
+            super(aperture, context);
+        }
+
+        @Override
+        public boolean isConcurrent() {
+            return true;
+        }
+
+        @Override
+        public MapDecision validateMapRequest(MapRequest request) {
+            if (!moving.tryLock()) {
+                return new MapDecision.Again("another page comes in");
+            }
+            try {
+                return super.validateMapRequest(request);
+            } finally {
+                moving.unlock();
+            }
+        }
     }
 }
