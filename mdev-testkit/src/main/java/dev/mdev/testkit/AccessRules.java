@@ -5,8 +5,6 @@ import dev.mdev.api.MdevDevice;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.api.page.Page;
 
-import org.junit.jupiter.api.Test;
-
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
@@ -22,7 +20,7 @@ abstract class AccessRules extends Rules {
 
     /// Every offset of the first and the last trapped page, with every width. A failure is a
     /// result; any exception except [dev.mdev.api.MdevException] is a violation.
-    @Test
+    @DriverRule
     void registersBearAnyWidthAtAnyOffset() {
         atDevice(mdev -> {
             SplittableRandom random = random();
@@ -53,14 +51,14 @@ abstract class AccessRules extends Rules {
         }
     }
 
-    @Test
+    @DriverRule
     void aHostileGuestFindsNothing() {
         forEachType(mdev -> new HostileGuest(mdev, random()).run(ACCESSES));
     }
 
     /// A guest rings for no reason, in a storm, and beside resets: the driver looks for work, finds
     /// the end of it, and comes back each time. There may be no doorbells.
-    @Test
+    @DriverRule
     void everyRingOfADoorbellComesToAnEnd() {
         forEachType(mdev -> {
             List<DoorbellInfo> doorbells = mdev.ask("doorbells", MdevDevice::doorbells);
@@ -83,7 +81,7 @@ abstract class AccessRules extends Rules {
     }
 
     /// Several processors, revocations, resets and operators' requests, all at once.
-    @Test
+    @DriverRule
     void everythingAtOnceIsBorne() {
         atDevice(mdev -> {
             SplittableRandom random = random();
@@ -127,7 +125,7 @@ abstract class AccessRules extends Rules {
         }
     }
 
-    @Test
+    @DriverRule
     void theSameAccessesGiveTheSameResults() {
         if (!subject().isDeterministic()) {
             return;

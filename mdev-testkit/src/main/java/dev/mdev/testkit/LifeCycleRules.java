@@ -6,8 +6,6 @@ import dev.mdev.api.MdevException;
 import dev.mdev.api.ParentDriver;
 import dev.mdev.api.layout.ParentLayout;
 
-import org.junit.jupiter.api.Test;
-
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
@@ -19,7 +17,7 @@ import java.util.function.Supplier;
 
 /// The devices' descriptions, and their creation and end.
 abstract class LifeCycleRules extends Rules {
-    @Test
+    @DriverRule
     void theDriverHasAStableName() {
         ParentDriver driver = newDriver();
         String name = guarded("name", driver::name);
@@ -31,7 +29,7 @@ abstract class LifeCycleRules extends Rules {
     }
 
     /// Names, pools and types keep to the rules that the host checks: it took the parents.
-    @Test
+    @DriverRule
     void parentsAreWellFormedAndStayTheSame() {
         atHost(host -> {
             require(!host.parents().isEmpty(), "no parent device was found");
@@ -46,7 +44,7 @@ abstract class LifeCycleRules extends Rules {
         });
     }
 
-    @Test
+    @DriverRule
     void everythingThatIsAvailableCanBeCreated() {
         atHost(host -> {
             for (InMemoryParent parent : host.parents()) {
@@ -92,7 +90,7 @@ abstract class LifeCycleRules extends Rules {
         }
     }
 
-    @Test
+    @DriverRule
     void whatADeviceSaysOfItselfStaysTheSame() {
         forEachType(mdev -> {
             new HostileGuest(mdev, random()).run(50);
@@ -111,7 +109,7 @@ abstract class LifeCycleRules extends Rules {
         });
     }
 
-    @Test
+    @DriverRule
     void aRemovedDeviceLeavesNothing() {
         // The close of the host checks that its pages stay scrubbed, that its context is unused,
         // and that its threads end.
@@ -128,7 +126,7 @@ abstract class LifeCycleRules extends Rules {
         });
     }
 
-    @Test
+    @DriverRule
     void anotherDevicesEndIsNotNoticed() {
         atHost(host -> {
             if (roomForTwo(host)) {
@@ -145,7 +143,7 @@ abstract class LifeCycleRules extends Rules {
 
     /// A device that the host did not create has pages of its own, and an adoption leaves their
     /// content alone. The driver no longer reports an adopted device.
-    @Test
+    @DriverRule
     void existingDevicesAreSoundAndKeepTheirContent() {
         atHost(host -> host.parents().forEach(this::adoptAll));
     }

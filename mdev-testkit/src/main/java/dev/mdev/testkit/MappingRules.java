@@ -5,8 +5,6 @@ import dev.mdev.api.MdevType;
 import dev.mdev.api.RegionArea;
 import dev.mdev.api.page.Page;
 
-import org.junit.jupiter.api.Test;
-
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -31,7 +29,7 @@ abstract class MappingRules extends Rules {
     private static final int MOST_STORING_NANOS = 4_000_000;
 
     /// The host checks each grant: share, window, rights, the touched page.
-    @Test
+    @DriverRule
     void grantsKeepToTheShareTheWindowAndTheRights() {
         forEachType(mdev -> {
             SplittableRandom random = random();
@@ -74,7 +72,7 @@ abstract class MappingRules extends Rules {
     }
 
     /// A driver that changes its mind must revoke first.
-    @Test
+    @DriverRule
     void aMappedPageKeepsItsPhysicalPage() {
         atDevices(mdev -> {
             SplittableRandom random = random();
@@ -94,7 +92,7 @@ abstract class MappingRules extends Rules {
         }
     }
 
-    @Test
+    @DriverRule
     void twoPagesAreNeverOnePhysicalPage() {
         atDevices(mdev -> {
             Map<Long, MappablePage> owners = new HashMap<>();
@@ -123,7 +121,7 @@ abstract class MappingRules extends Rules {
     }
 
     /// Several processors touch all pages at once; each stores to pages of its own.
-    @Test
+    @DriverRule
     void pagesThatAreTouchedAtOnceDoNotGetMixedUp() {
         atDevices(mdev -> {
             SplittableRandom random = random();
@@ -180,7 +178,7 @@ abstract class MappingRules extends Rules {
     }
 
     /// An area is eager so that its pages are there before they are touched.
-    @Test
+    @DriverRule
     void eagerAreasAreMappedAhead() {
         forEachType(mdev -> {
             long eager =
@@ -214,7 +212,7 @@ abstract class MappingRules extends Rules {
                                                 .mapToObj(page -> new MappablePage(region, page))));
     }
 
-    @Test
+    @DriverRule
     void whatWasStoredIsThereAfterARevocation() {
         atDevices(mdev -> {
             SplittableRandom random = random();
@@ -262,7 +260,7 @@ abstract class MappingRules extends Rules {
     }
 
     /// The host may discard an answer and ask again: an answer is not yet a mapping.
-    @Test
+    @DriverRule
     void anAnswerThatARevocationOvertookIsGivenAgain() {
         List<MappablePage> granted = new ArrayList<>();
         atDevice(mdev ->
@@ -283,7 +281,7 @@ abstract class MappingRules extends Rules {
         return decision instanceof MapDecision.Grant;
     }
 
-    @Test
+    @DriverRule
     void devicesDoNotShareContent() {
         atHost(host -> {
             if (!LifeCycleRules.roomForTwo(host)) {
@@ -308,7 +306,7 @@ abstract class MappingRules extends Rules {
 
     /// They are the parent's: nothing that a guest does, and no reset and end of a device, changes
     /// what the others see.
-    @Test
+    @DriverRule
     void pagesThatDevicesShareKeepTheirContent() {
         atHost(host -> {
             for (InMemoryParent parent : host.parents()) {

@@ -14,8 +14,9 @@ import org.junit.jupiter.api.Nested;
 ///     }
 ///
 /// Each test probes a new driver on a new [InMemoryHost]. A failure names the seed, which
-/// `-Dmdev.seed` repeats; `-Dmdev.testkit.accesses` and `-Dmdev.testkit.pages` control the length
-/// of the search, `-Dmdev.testkit.deadline-millis` the deadline of a callback.
+/// `-Dmdev.seed` repeats; `-Dmdev.testkit.runs`, `-Dmdev.testkit.accesses` and
+/// `-Dmdev.testkit.pages` control the length of the search, `-Dmdev.testkit.deadline-millis` the
+/// deadline of a callback.
 public abstract class ParentDriverConformance implements DriverUnderTest {
     /// The devices' descriptions, and their creation and end.
     @Nested

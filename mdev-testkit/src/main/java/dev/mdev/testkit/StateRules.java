@@ -3,8 +3,6 @@ package dev.mdev.testkit;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.RegionInfo;
 
-import org.junit.jupiter.api.Test;
-
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -16,7 +14,7 @@ abstract class StateRules extends Rules {
     /// As many as the host takes.
     private static final int MOST_COUNTERS = 256;
 
-    @Test
+    @DriverRule
     void resetBringsBackTheFirstState() {
         forEachType(mdev -> {
             SplittableRandom random = random();
@@ -33,7 +31,7 @@ abstract class StateRules extends Rules {
     }
 
     /// A holder finds the device as after its creation, and all of it works.
-    @Test
+    @DriverRule
     void theNextHolderGetsADeviceLikeTheFirst() {
         atDevices(mdev -> {
             SplittableRandom random = random();
@@ -82,7 +80,7 @@ abstract class StateRules extends Rules {
 
     /// The host fails at random for a while. Failures in that time are allowed; afterwards the
     /// device is reset and must work perfectly.
-    @Test
+    @DriverRule
     void failuresOfTheHostAreSurvived() {
         atDevice(mdev -> {
             SplittableRandom random = random();
@@ -109,7 +107,7 @@ abstract class StateRules extends Rules {
         }
     }
 
-    @Test
+    @DriverRule
     void aCreationThatFailsLeavesNothing() {
         atHost(host -> {
             InMemoryParent parent = host.parents().getFirst();
@@ -137,7 +135,7 @@ abstract class StateRules extends Rules {
     }
 
     /// A host without memory for the aperture reports this with an [MdevException].
-    @Test
+    @DriverRule
     void aHostWithoutMemoryIsToldSo() {
         try {
             new InMemoryHost(
@@ -150,7 +148,7 @@ abstract class StateRules extends Rules {
         }
     }
 
-    @Test
+    @DriverRule
     void guestMemoryIsLetGo() {
         atDevice(mdev -> {
             new HostileGuest(mdev, random()).run(1000);
@@ -159,7 +157,7 @@ abstract class StateRules extends Rules {
         });
     }
 
-    @Test
+    @DriverRule
     void countersAreNamedAndNotNegative() {
         atDevice(mdev -> {
             new HostileGuest(mdev, random()).run(300);
@@ -169,12 +167,12 @@ abstract class StateRules extends Rules {
                     require(
                             name.matches("[a-z][a-z0-9_]{0,63}") && value >= 0,
                             "counter %s=%d",
-                            name,
+                            Callbacks.cut(name),
                             value));
         });
     }
 
-    @Test
+    @DriverRule
     void stateMovesToAnotherDevice() {
         atHosts(host -> {
             SplittableRandom random = random();
@@ -219,7 +217,7 @@ abstract class StateRules extends Rules {
     }
 
     /// The host gives an idle device other pages, with the content of the old ones.
-    @Test
+    @DriverRule
     void aMovedDeviceGoesOnInItsNewPages() {
         atHosts(host -> {
             if (!LifeCycleRules.roomForTwo(host)) {
@@ -273,7 +271,7 @@ abstract class StateRules extends Rules {
     }
 
     /// Bytes from the wire are not to be trusted.
-    @Test
+    @DriverRule
     void spoiledStateIsRefusedOrBorne() {
         atDevice(mdev -> {
             SplittableRandom random = random();
