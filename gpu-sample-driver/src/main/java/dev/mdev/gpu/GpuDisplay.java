@@ -11,7 +11,8 @@ import java.io.IOException;
 import java.util.Optional;
 
 /// The display, which an author of a driver may skip: a GPU that only computes has none of it. All
-/// that makes a picture is behind this class, and the device only passes BAR 2 on to it.
+/// that makes a picture is behind this class, all but legacy VGA memory ([VgaWindow]), and the
+/// device only passes BAR 2 on to it.
 ///
 /// BAR 2 is one page of registers: those of QEMU's standard VGA (`docs/specs/standard-vga.rst`
 /// there), so that the drivers of guests know what to do, and a few of this device's own.

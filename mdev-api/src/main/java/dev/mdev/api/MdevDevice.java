@@ -30,7 +30,7 @@ public interface MdevDevice extends AutoCloseable {
     ///
     /// A device without lazy or eager areas keeps the default.
     ///
-    /// @return the pages to map, or a trap or a denial of the access
+    /// @return the pages to map, a trap or a denial of the access, or that the host is to ask again
     default MapDecision validateMapRequest(MapRequest request) {
         return new MapDecision.Trap();
     }

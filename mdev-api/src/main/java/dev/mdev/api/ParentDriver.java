@@ -5,7 +5,8 @@ import java.util.List;
 /// A driver for one kind of physical device; the entry point of a driver jar.
 ///
 /// Found by [java.util.ServiceLoader]: a public class with a public constructor without arguments,
-/// named both in `META-INF/services/dev.mdev.api.ParentDriver` and in the module descriptor.
+/// named in `META-INF/services/dev.mdev.api.ParentDriver`. A jar in the plugin folder needs no
+/// module descriptor; a driver on the host's module path is named there as well.
 ///
 /// A driver jar should do all its work in [#probe]: the constructor runs at every listing of
 /// drivers.

@@ -39,7 +39,8 @@ import java.util.concurrent.CompletionStage;
 ///
 /// A guest keeps a list of jobs at the address in JOBS: their number in the first 4 bytes, and job
 /// `i` at `(1 + i % SLOTS) * JOB_BYTES`. It stores a job, then the number, and rings. The hash goes
-/// to the place that the job names, and to the result page, with an interrupt.
+/// to the place that the job names, and to the result page, with an interrupt. A load of the result
+/// page waits for the job under way, and a job that is longer than a page must not read it.
 ///
 /// The device has no thread: the host calls [#rung], which does a page of work at a time. Guests'
 /// accesses run beside it, so they share the registers under one lock, which nobody holds during
@@ -94,6 +95,7 @@ final class Accelerator implements MdevDevice, DeviceState {
     @GuardedBy("this")
     private @Nullable CompletableFuture<Void> rest;
 
+    /// The jobs of the holder.
     @GuardedBy("this")
     private long jobs;
 
@@ -131,9 +133,16 @@ final class Accelerator implements MdevDevice, DeviceState {
 
     @Override
     public MapDecision validateMapRequest(MapRequest request) {
-        return request.access() == Access.WRITE
-                ? ChecksumDriver.denyStores(request)
+        if (request.access() == Access.WRITE) {
+            return ChecksumDriver.denyStores(request);
+        }
+        return isInJob()
+                ? new MapDecision.Again("a step is to fill the page")
                 : MapDecision.grantPage(request, result.pfnOf(0), Prot.READ);
+    }
+
+    private synchronized boolean isInJob() {
+        return registers.get(DONE_BYTES) != 0;
     }
 
     @Override
@@ -204,7 +213,7 @@ final class Accelerator implements MdevDevice, DeviceState {
     }
 
     private synchronized @Nullable Slice slice() {
-        boolean rests = rest != null && registers.get(DONE_BYTES) == 0;
+        boolean rests = rest != null && !isInJob();
         return registers.get(CONTROL) == 0 || rests
                 ? null
                 : new Slice(
@@ -240,6 +249,10 @@ final class Accelerator implements MdevDevice, DeviceState {
             publish(hash, memory.load(slice.job() + JOB_TARGET, Long.BYTES) & -Long.BYTES);
         }
         record(slice, bytes.length, hash, last);
+        if (!last && slice.doneBytes() == 0) {
+            // After the record: whoever asks from now on waits for the result.
+            context.revoke(RESULT, 0, 1);
+        }
         return true;
     }
 
@@ -292,6 +305,13 @@ final class Accelerator implements MdevDevice, DeviceState {
     // Callbacks beside which the host runs no step.
 
     @Override
+    public synchronized void assigned(boolean held) {
+        if (held) {
+            jobs = 0;
+        }
+    }
+
+    @Override
     public synchronized void reset() {
         generation++;
         registers.reset();
@@ -325,7 +345,7 @@ final class Accelerator implements MdevDevice, DeviceState {
     public synchronized CompletionStage<Void> quiesce() {
         CompletableFuture<Void> waiting = new CompletableFuture<>();
         rest = waiting;
-        if (registers.get(CONTROL) == 0 || registers.get(DONE_BYTES) == 0) {
+        if (registers.get(CONTROL) == 0 || !isInJob()) {
             waiting.complete(null);
         }
         return waiting;
@@ -350,7 +370,7 @@ final class Accelerator implements MdevDevice, DeviceState {
         }
         generation++;
         registers.restore(in);
-        if (registers.get(DONE_BYTES) != 0) {
+        if (isInJob()) {
             throw new IOException("a job is half done: doneBytes=" + registers.get(DONE_BYTES));
         }
     }

@@ -12,6 +12,7 @@ import org.junit.jupiter.api.Test;
 import java.lang.foreign.MemorySegment;
 import java.util.Map;
 import java.util.SplittableRandom;
+import java.util.concurrent.CompletableFuture;
 
 /// What the accelerator computes, and what its doorbell stands for.
 final class AcceleratorTest {
@@ -90,6 +91,58 @@ final class AcceleratorTest {
         mdev.awaitDoorbells();
 
         assertThat(register(Accelerator.STATUS, 4)).isZero();
+    }
+
+    /// A guest that sees the ring's effect only by the page never takes the last result for this
+    /// one.
+    @Test
+    void aLoadOfTheResultWaitsForTheJobUnderWay() {
+        enable(mdev);
+        byte[] first = post(1);
+        ring();
+        mdev.awaitDoorbells();
+        assertThat(loadResult()).isEqualTo(hashOf(first));
+        byte[] second = post(3 * Page.SIZE);
+        CompletableFuture<Long> seen = new CompletableFuture<>();
+        mdev.guestMemory()
+                .setBeforeAccess(() -> {
+                    boolean isInJob = register(Accelerator.DONE_BYTES, 4) != 0;
+                    if (isInJob && !seen.isDone()) {
+                        loadBeforeItGoesOn(seen);
+                    }
+                });
+
+        ring();
+        mdev.awaitDoorbells();
+
+        assertThat(seen.join()).isEqualTo(hashOf(second));
+    }
+
+    private long loadResult() {
+        return mdev.guest().load(Accelerator.RESULT, 0, 8);
+    }
+
+    /// Loads the result on another processor. Returns when the driver has been asked for the page.
+    private void loadBeforeItGoesOn(CompletableFuture<Long> seen) {
+        mdev.guestMemory().setBeforeAccess(() -> {});
+        long before = mdev.guest().faults();
+        seen.completeAsync(this::loadResult);
+        while (mdev.guest().faults() == before && !seen.isDone()) {
+            Thread.onSpinWait();
+        }
+    }
+
+    @Test
+    void jobsAreCountedForTheirHolder() {
+        enable(mdev);
+        var _ = post(1);
+        ring();
+        mdev.awaitDoorbells();
+        assertThat(mdev.counters()).containsEntry("jobs", 1L);
+
+        mdev.reassign();
+
+        assertThat(mdev.counters()).containsEntry("jobs", 0L);
     }
 
     @Test

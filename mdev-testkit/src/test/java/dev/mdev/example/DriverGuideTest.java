@@ -2,11 +2,16 @@ package dev.mdev.example;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.mdev.testkit.ParentDriverConformance;
+
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestTemplate;
+import org.junit.platform.commons.support.AnnotationSupport;
 
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 
@@ -40,6 +45,21 @@ final class DriverGuideTest {
 
     private static String withoutIndentation(String text) {
         return text.replaceAll("(?m)^ +", "");
+    }
+
+    @Test
+    void theGuideCountsTheRulesOfTheSuite() throws IOException {
+        long rules =
+                Arrays.stream(ParentDriverConformance.class.getDeclaredClasses())
+                        .<Class<?>>mapMulti((group, all) -> {
+                            for (Class<?> type = group; type != null; type = type.getSuperclass()) {
+                                all.accept(type);
+                            }
+                        })
+                        .flatMap(type -> Arrays.stream(type.getDeclaredMethods()))
+                        .filter(method -> AnnotationSupport.isAnnotated(method, TestTemplate.class))
+                        .count();
+        assertThat(Files.readString(GUIDE)).contains("The suite has " + rules + " rules ");
     }
 
     @Test
