@@ -10,7 +10,7 @@ import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
 
-/// The palette as real cards and QEMU's VGA have it.
+/// The palette and the attribute port as real cards and QEMU's VGA have them.
 final class VgaPortsTest {
     private final VgaPorts ports = new VgaPorts();
 
@@ -62,11 +62,50 @@ final class VgaPortsTest {
     void aPartOfAnEntryIsSavedWithTheRest() throws IOException {
         store(VgaPorts.DAC_WRITE_INDEX, 3);
         store(VgaPorts.DAC_DATA, 0x21, 0x22);
+        VgaPorts other = savedAndRestored();
+        other.store(VgaPorts.DAC_DATA, 0x23, 0xFF);
+        assertThat(other.rgb(3, true)).isEqualTo(0x21_2223);
+    }
+
+    private VgaPorts savedAndRestored() throws IOException {
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();
         ports.save(new DataOutputStream(bytes));
         VgaPorts other = new VgaPorts();
         other.restore(new DataInputStream(new ByteArrayInputStream(bytes.toByteArray())));
-        other.store(VgaPorts.DAC_DATA, 0x23, 0xFF);
-        assertThat(other.rgb(3, true)).isEqualTo(0x21_2223);
+        return other;
+    }
+
+    @Test
+    void theAttributePortTakesAnIndexAndItsDataInTurn() {
+        store(VgaPorts.ATTRIBUTE_WRITE, 5);
+        assertThat(ports.isScreenOn()).as("an index").isFalse();
+        store(VgaPorts.ATTRIBUTE_WRITE, VgaPorts.SCREEN_ON);
+        assertThat(ports.isScreenOn()).as("data").isFalse();
+        store(VgaPorts.ATTRIBUTE_WRITE, VgaPorts.SCREEN_ON);
+        assertThat(ports.isScreenOn()).as("the next index").isTrue();
+    }
+
+    @Test
+    void aLoadOfTheStatusMakesTheNextStoreAnIndex() {
+        store(VgaPorts.MISC_WRITE, 1);
+        store(VgaPorts.ATTRIBUTE_WRITE, 5);
+        var _ = ports.load(VgaPorts.INPUT_STATUS_1);
+        store(VgaPorts.ATTRIBUTE_WRITE, VgaPorts.SCREEN_ON);
+        assertThat(ports.isScreenOn()).isTrue();
+
+        store(VgaPorts.MISC_WRITE, 0);
+        assertThat(ports.load(VgaPorts.INPUT_STATUS_1)).as("elsewhere now").isEqualTo(0xFF);
+        store(VgaPorts.ATTRIBUTE_WRITE, 5);
+        assertThat(ports.isScreenOn()).as("data").isTrue();
+    }
+
+    @Test
+    void whatTheAttributePortTakesNextIsSavedWithTheRest() throws IOException {
+        store(VgaPorts.ATTRIBUTE_WRITE, VgaPorts.SCREEN_ON | 5);
+        VgaPorts other = savedAndRestored();
+        other.store(VgaPorts.ATTRIBUTE_WRITE, 0, 0xFF);
+        assertThat(other.isScreenOn()).as("data").isTrue();
+        other.store(VgaPorts.ATTRIBUTE_WRITE, 0, 0xFF);
+        assertThat(other.isScreenOn()).as("the next index").isFalse();
     }
 }
