@@ -139,6 +139,7 @@ class HostileDriverTest extends HostTest {
 
     @Test
     void aDriverThatReportsWithoutEndGetsOneEventWithOneShortLine() {
+        Neighbour neighbour = new Neighbour(api);
         UUID mdev = api.createMdev(HostileDriver.PARENT, "reports");
         api.createMachine("vm1", mdev);
         long last = api.get("/api/v1/events").numberAt("/lastId");
@@ -156,6 +157,7 @@ class HostileDriverTest extends HostTest {
                             .startsWith("warning: smoke ERROR all is lost !")
                             .hasSizeLessThan(1100);
                 });
+        neighbour.requireNoHarm(mdev);
     }
 
     @Test
@@ -260,40 +262,45 @@ class HostileDriverTest extends HostTest {
 
     @Test
     void aDeviceWhoseDriverThrowsAtCreationIsNotThere() {
-        long free = freePages();
+        Neighbour neighbour = new Neighbour(api);
         Answer refused =
                 api.post("/api/v1/mdevs", "{\"parent\":\"hostile\",\"type\":\"throws-at-create\"}");
         refused.requireProblem(502, "driver-failed");
         assertThat(refused.at("/detail")).contains("the firmware does not answer");
         assertThat(refused.at("/errno")).isEqualTo("ENODEV");
-        assertThat(api.namesOf("/api/v1/mdevs", "/uuid")).isEmpty();
-        assertThat(freePages()).isEqualTo(free);
+        assertThat(api.namesOf("/api/v1/mdevs", "/uuid"))
+                .containsExactly(neighbour.uuid().toString());
+        neighbour.requireNoHarm();
     }
 
     @Test
     void aDeviceWhoseDriverThrowsAtTheEndIsGoneAllTheSame() {
-        long free = freePages();
+        Neighbour neighbour = new Neighbour(api);
         UUID mdev = api.createMdev(HostileDriver.PARENT, "throws-at-close");
         long last = api.get("/api/v1/events").numberAt("/lastId");
 
         api.delete("/api/v1/mdevs/" + mdev).requireStatus(204);
 
         api.get("/api/v1/mdevs/" + mdev).requireProblem(404, "not-found");
-        assertThat(freePages()).isEqualTo(free);
         assertThat(api.get("/api/v1/events?after=" + last).text()).contains("cannot close");
+        neighbour.requireNoHarm();
     }
 
     @Test
     void aResetThatFailsIsToldOf() {
+        Neighbour neighbour = new Neighbour(api);
         UUID mdev = api.createMdev(HostileDriver.PARENT, "throws-at-reset");
         Answer failed = api.post("/api/v1/mdevs/%s/reset".formatted(mdev), "");
         failed.requireProblem(502, "driver-failed");
         assertThat(failed.at("/detail")).contains("cannot reset");
         assertThat(failed.at("/errno")).isEqualTo("EIO");
+        assertThat(failed.at("/detail")).contains(mdev.toString());
+        neighbour.requireNoHarm(mdev);
     }
 
     @Test
     void aDeviceThatCannotBeResetBetweenGuestsIsGivenToNobody() {
+        Neighbour neighbour = new Neighbour(api);
         UUID mdev = api.createMdev(HostileDriver.PARENT, "throws-at-reset");
         api.createMachine("vm1", mdev);
         api.createMachine("vm2");
@@ -305,6 +312,7 @@ class HostileDriverTest extends HostTest {
         assertThat(refused.at("/detail"))
                 .contains("was not reset after its last holder", "cannot reset");
         assertThat(api.get("/api/v1/mdevs/" + mdev).requireStatus(200).at("/holder")).isEmpty();
+        neighbour.requireNoHarm(mdev);
     }
 
     @Test
@@ -325,8 +333,8 @@ class HostileDriverTest extends HostTest {
         assertThat(api.get("/api/v1/doctor").at("/overdue/0"))
                 .as("a device that is not active yet")
                 .contains("parent=hostile create");
-        HostileDriver.Stuck.releaseAll();
         making.get().requireProblem(504, "timed-out");
+        HostileDriver.Stuck.releaseAll();
         api.awaitEvent(last, "mdev_created");
         api.put(path, spec).requireStatus(200);
         requireGivenBack(free, mdev);
