@@ -20,6 +20,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.UUID;
 
 /// A service whose plugin folder is full of bad jars, and with a driver of its own that hangs: it
 /// starts, names each, works with the good driver, loads what comes later, and ends.
@@ -64,6 +65,42 @@ class PluginFolderTest {
                     .contains("drivers/blocked", "drivers/sleeps", "drivers/spins");
             loadLater(api, jars);
             service.stop();
+        }
+    }
+
+    /// The jar that the commands of the driver guide make: `DriverTemplateTest` runs them.
+    @Test
+    void theDriverOfTheTemplateIsLoadedAndItsDeviceWorks() throws Exception {
+        DriverJars jars =
+                new DriverJars(
+                        Files.createDirectory(folder.resolve("plugins")),
+                        Files.createDirectory(folder.resolve("sources")));
+        Path template = Path.of("..", "driver-template", "src", "main");
+        Path classes =
+                jars.compile(
+                        template.resolve("java/com/example/driver/MyDriver.java"), "my-driver.jar");
+        Path named = template.resolve("resources/META-INF/services/dev.mdev.api.ParentDriver");
+        jars.pack("my-driver.jar", classes, Files.readString(named).strip());
+        jars.manifest("my-driver.jar", "Mdev-Api-Level: 1");
+
+        try (ServiceProcess service =
+                ServiceProcess.start(
+                        folder, "--mdev.engine=software", "--mdev.plugin-dir=" + jars.folder())) {
+            Api api = service.api();
+            UUID mdev = api.createMdev("my0", "my-4");
+            api.createMachine("vm1", mdev);
+            String program =
+                    """
+                    {"steps":[{"op":"write","at":{"mdev":"%1$s","bar":0},"count":4,"stride":4096,"value":7},
+                    {"op":"check","at":{"mdev":"%1$s","bar":0},"count":4,"stride":4096,"value":7}]}\
+                    """
+                            .formatted(mdev);
+
+            Answer result = api.run("vm1", program).requireStatus(200);
+
+            assertThat(result.at("/end")).isEqualTo("completed");
+            assertThat(result.numberAt("/steps/1/mismatches")).isZero();
+            assertThat(result.numberAt("/devices/0/faults")).isEqualTo(4);
         }
     }
 

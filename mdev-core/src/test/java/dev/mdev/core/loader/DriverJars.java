@@ -55,6 +55,13 @@ public record DriverJars(Path folder, Path sources) {
                 }
                 """
                         .formatted(className, extra, name, body));
+        pack(file, compile(source, file), className);
+    }
+
+    /// Compiles a source.
+    ///
+    /// @return the folder of the classes
+    public Path compile(Path source, String file) throws IOException {
         Path classes = Files.createDirectories(sources.resolve(file));
         JavaCompiler compiler = ToolProvider.getSystemJavaCompiler();
         int result =
@@ -69,18 +76,18 @@ public record DriverJars(Path folder, Path sources) {
                         classes.toString(),
                         source.toString());
         assertThat(result).as("javac").isZero();
-        pack(file, classes, className);
+        return classes;
     }
 
     /// Puts classes into a jar that names a driver.
     public void pack(String file, Path classes, String service) throws IOException {
         try (OutputStream out = Files.newOutputStream(folder.resolve(file));
                 JarOutputStream jar = new JarOutputStream(out);
-                Stream<Path> all = Files.list(classes)) {
+                Stream<Path> all = Files.walk(classes)) {
             jar.putNextEntry(new JarEntry(SERVICE));
             jar.write(service.getBytes(StandardCharsets.UTF_8));
-            for (Path path : all.toList()) {
-                jar.putNextEntry(new JarEntry(path.getFileName().toString()));
+            for (Path path : all.filter(Files::isRegularFile).toList()) {
+                jar.putNextEntry(new JarEntry(classes.relativize(path).toString()));
                 jar.write(Files.readAllBytes(path));
             }
         }
