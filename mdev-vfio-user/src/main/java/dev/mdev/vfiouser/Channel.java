@@ -130,7 +130,7 @@ final class Channel implements AutoCloseable {
     /// @param bodyBytes of the body in [#reply]
     /// @throws dev.mdev.api.MdevException if the stream fails
     void sendReply(int id, int command, long bodyBytes, int[] fds) {
-        header(out, new Header(id, command, Wire.TYPE_REPLY, NO_ERROR), bodyBytes);
+        header(out, id, command, Wire.TYPE_REPLY, NO_ERROR, bodyBytes);
         sending.lock();
         try {
             stream.send(out.address(), Wire.HEADER_BYTES + bodyBytes, 0, 0, fds);
@@ -146,10 +146,7 @@ final class Channel implements AutoCloseable {
         sending.lock();
         try {
             requireOpen();
-            header(
-                    errorHeader,
-                    new Header(id, command, Wire.TYPE_REPLY | Wire.FLAG_ERROR, errno),
-                    0);
+            header(errorHeader, id, command, Wire.TYPE_REPLY | Wire.FLAG_ERROR, errno, 0);
             stream.send(errorHeader.address(), Wire.HEADER_BYTES, 0, 0, UnixStream.NO_FDS);
         } finally {
             sending.unlock();
@@ -160,7 +157,7 @@ final class Channel implements AutoCloseable {
     ///
     /// @param memory native: room for the header, then the body
     void sendCommand(int id, Command command, MemorySegment memory, long bodyBytes) {
-        header(memory, new Header(id, command.number(), Wire.TYPE_COMMAND, NO_ERROR), bodyBytes);
+        header(memory, id, command.number(), Wire.TYPE_COMMAND, NO_ERROR, bodyBytes);
         sending.lock();
         try {
             requireOpen();
@@ -177,14 +174,13 @@ final class Channel implements AutoCloseable {
         }
     }
 
-    private record Header(int id, int command, int flags, long errno) {}
-
-    private static void header(MemorySegment memory, Header header, long bodyBytes) {
-        Wire.u16(memory, Wire.ID, header.id);
-        Wire.u16(memory, Wire.COMMAND, header.command);
+    private static void header(
+            MemorySegment memory, int id, int command, int flags, long errno, long bodyBytes) {
+        Wire.u16(memory, Wire.ID, id);
+        Wire.u16(memory, Wire.COMMAND, command);
         Wire.u32(memory, Wire.SIZE, Wire.HEADER_BYTES + bodyBytes);
-        Wire.u32(memory, Wire.FLAGS, header.flags);
-        Wire.u32(memory, Wire.ERROR, header.errno);
+        Wire.u32(memory, Wire.FLAGS, flags);
+        Wire.u32(memory, Wire.ERROR, errno);
     }
 
     /// Ends the stream, and the waits of all threads for it.

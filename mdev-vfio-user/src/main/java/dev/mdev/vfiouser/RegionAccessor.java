@@ -43,6 +43,7 @@ final class RegionAccessor implements AutoCloseable {
     private final boolean isGuarded;
 
     private final Map<Integer, Region> regions = new HashMap<>();
+    private final int indexes;
 
     /// A mapped area.
     ///
@@ -64,8 +65,8 @@ final class RegionAccessor implements AutoCloseable {
 
     private record Region(RegionInfo info, @Nullable BarFile file, List<Area> areas) {
         boolean touchesArea(long offsetBytes, long lengthBytes) {
-            for (Area area : areas) {
-                if (area.overlaps(offsetBytes, lengthBytes)) {
+            for (int i = 0; i < areas.size(); i++) {
+                if (areas.get(i).overlaps(offsetBytes, lengthBytes)) {
                     return true;
                 }
             }
@@ -73,9 +74,9 @@ final class RegionAccessor implements AutoCloseable {
         }
 
         @Nullable Area areaAt(long offsetBytes) {
-            for (Area area : areas) {
-                if (area.contains(offsetBytes)) {
-                    return area;
+            for (int i = 0; i < areas.size(); i++) {
+                if (areas.get(i).contains(offsetBytes)) {
+                    return areas.get(i);
                 }
             }
             return null;
@@ -93,14 +94,17 @@ final class RegionAccessor implements AutoCloseable {
                 mm.memory()
                         .blockOf(assignment.mdev().parent().aperturePfns().firstPfn())
                         .isGuarded();
+        int highest = RegionInfo.VGA;
         try {
             for (RegionInfo info : function.regions()) {
                 regions.put(info.index(), open(info));
+                highest = Math.max(highest, info.index());
             }
         } catch (RuntimeException | Error e) {
             close();
             throw e;
         }
+        indexes = highest + 1;
     }
 
     private Region open(RegionInfo info) {
@@ -143,32 +147,22 @@ final class RegionAccessor implements AutoCloseable {
 
     /// One more than the highest index.
     int indexes() {
-        int highest = RegionInfo.VGA;
-        for (int index : regions.keySet()) {
-            highest = Math.max(highest, index);
-        }
-        return highest + 1;
+        return indexes;
     }
-
-    /// Which bytes of a region, and where they are in a message.
-    ///
-    /// @param atBytes of the first byte in `memory`
-    record Transfer(
-            long region, long offsetBytes, int lengthBytes, MemorySegment memory, long atBytes) {}
 
     /// Reads.
     ///
     /// @throws MdevException EINVAL outside the region; otherwise the driver's error
-    void read(Transfer transfer) {
+    void read(RegionBytes transfer) {
         access(transfer, Access.READ);
     }
 
     /// Writes; otherwise as [#read].
-    void write(Transfer transfer) {
+    void write(RegionBytes transfer) {
         access(transfer, Access.WRITE);
     }
 
-    private void access(Transfer transfer, Access access) {
+    private void access(RegionBytes transfer, Access access) {
         Region region = regionOf(transfer);
         long offset = transfer.offsetBytes();
         int length = transfer.lengthBytes();
@@ -190,7 +184,7 @@ final class RegionAccessor implements AutoCloseable {
         }
     }
 
-    private Region regionOf(Transfer transfer) {
+    private Region regionOf(RegionBytes transfer) {
         Region region = transfer.region() < indexes() ? regions.get((int) transfer.region()) : null;
         long offset = transfer.offsetBytes();
         if (region == null
@@ -208,7 +202,7 @@ final class RegionAccessor implements AutoCloseable {
     /// One register access of a longer transfer, as wide as its place allows.
     ///
     /// @return its width
-    private int registers(Region region, Transfer transfer, Access access, int done) {
+    private int registers(Region region, RegionBytes transfer, Access access, int done) {
         long offset = transfer.offsetBytes() + done;
         int rest = transfer.lengthBytes() - done;
         int width = MAX_REGISTER_BYTES;
@@ -219,22 +213,25 @@ final class RegionAccessor implements AutoCloseable {
         return width;
     }
 
-    private void register(Region region, Transfer transfer, Access access, int done, int width) {
+    private void register(Region region, RegionBytes transfer, Access access, int done, int width) {
         int index = region.info.index();
         long offset = transfer.offsetBytes() + done;
         long at = transfer.atBytes() + done;
         if (access == Access.READ) {
-            Wire.store(transfer.memory(), at, width, value(load(index, offset, width)));
+            Wire.store(transfer.memory(), at, width, number(index, offset, width));
         } else {
             long value = Wire.load(transfer.memory(), at, width);
             var _ = value(store(index, offset, width, value));
         }
     }
 
+    private long number(int index, long offset, int width) {
+        return index == RegionInfo.CONFIG
+                ? function.readConfig((int) offset, width)
+                : value(load(index, offset, width));
+    }
+
     private RegionAccess load(int index, long offset, int width) {
-        if (index == RegionInfo.CONFIG) {
-            return function.read(index, offset, width);
-        }
         // Clients read the ROM once, and keep it: they must not find it turned off.
         RegionAccess outcome =
                 index == RegionInfo.ROM
@@ -261,7 +258,7 @@ final class RegionAccessor implements AutoCloseable {
     /// The part of a transfer that is in one page of a mapped area.
     ///
     /// @return its length
-    private int inArea(Region region, Area area, Transfer transfer, Access access, int done) {
+    private int inArea(Region region, Area area, RegionBytes transfer, Access access, int done) {
         long offset = transfer.offsetBytes() + done;
         int length = Math.min(transfer.lengthBytes() - done, Page.SIZE - Page.offsetOf(offset));
         long at = transfer.atBytes() + done;

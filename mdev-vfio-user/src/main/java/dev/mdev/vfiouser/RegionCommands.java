@@ -17,6 +17,7 @@ final class RegionCommands {
 
     private final ClientDevice device;
     private final boolean readsNeverFail;
+    private final RegionBytes bytes = new RegionBytes();
 
     /// @param readsNeverFail whether a read that the driver fails gets ones
     RegionCommands(ClientDevice device, boolean readsNeverFail) {
@@ -33,8 +34,7 @@ final class RegionCommands {
         int count = countOf(message.u32(12));
         long data = Wire.HEADER_BYTES + (long) HEAD_BYTES;
         try {
-            device.regions()
-                    .read(new RegionAccessor.Transfer(region, message.u64(0), count, reply, data));
+            device.regions().read(bytes.of(region, message.u64(0), count, reply, data));
         } catch (MdevException e) {
             if (!readsNeverFail) {
                 throw e;
@@ -58,7 +58,7 @@ final class RegionCommands {
         }
         device.regions()
                 .write(
-                        new RegionAccessor.Transfer(
+                        bytes.of(
                                 region,
                                 message.u64(0),
                                 count,
@@ -113,7 +113,7 @@ final class RegionCommands {
         long region = message.u32(at + 8);
         device.regions()
                 .write(
-                        new RegionAccessor.Transfer(
+                        bytes.of(
                                 region,
                                 message.u64(at),
                                 (int) count,
