@@ -13,6 +13,7 @@ import dev.mdev.api.page.PfnRange;
 import dev.mdev.core.hostmm.HostMemory;
 
 import java.util.List;
+import java.util.concurrent.locks.LockSupport;
 
 /// Grants, refusals and revocations of the pages of one file. [PageStates] has the states. Not for
 /// the readers of [FuseConnection], except for [#clients].
@@ -33,6 +34,9 @@ final class BarPages {
     /// Rises with each revocation of any page.
     @GuardedBy("states.lock")
     private long epoch;
+
+    @GuardedBy("states.lock")
+    private final FreshPages fresh = new FreshPages();
 
     BarPages(PageStates states, PageCache cache, BarCounters counters) {
         this.states = states;
@@ -69,6 +73,17 @@ final class BarPages {
             }
         } finally {
             answers.send();
+            noteFresh(answers.pages());
+        }
+    }
+
+    private void noteFresh(List<Long> answered) {
+        long now = System.nanoTime();
+        states.lock.lock();
+        try {
+            answered.forEach(page -> fresh.add(page, now));
+        } finally {
+            states.lock.unlock();
         }
     }
 
@@ -129,15 +144,22 @@ final class BarPages {
     }
 
     /// Revokes granted pages. When it returns, their content is in their own memory, and no client
-    /// access reaches it.
+    /// access reaches it. Pages that clients have just waited for stay for a moment: [FreshPages].
     ///
     /// @throws MdevException EIO if the kernel does not let go of some; the caller may try again
     void revoke(long first, long end) {
+        long now = System.nanoTime();
+        long rest;
         states.lock.lock();
         try {
             epoch++;
+            rest = fresh.restNanos(first, end, now);
         } finally {
             states.lock.unlock();
+        }
+        // No page of these becomes fresh meanwhile: a grant of one comes after the revocation.
+        for (long left = rest; left > 0; left = rest - (System.nanoTime() - now)) {
+            LockSupport.parkNanos(this, left);
         }
         evictAll(GRANTED, first, end);
     }

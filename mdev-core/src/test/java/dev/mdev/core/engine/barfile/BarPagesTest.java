@@ -120,6 +120,18 @@ class BarPagesTest {
     }
 
     @Test
+    void aRevocationLetsAPageStayForAMomentThatAClientHasWaitedFor() {
+        assertThat(read(4, 1)).isEqualTo(Found.ASK);
+        long begin = System.nanoTime();
+        pages.grant(4, pfns(4, 1), true);
+
+        pages.revoke(0, NPAGES);
+
+        assertThat(System.nanoTime() - begin).isGreaterThanOrEqualTo(FreshPages.STAY_NANOS);
+        assertThat(cache.dropped).containsExactly("4+1");
+    }
+
+    @Test
     void moreAccessesThanAllowedAreNotKept() {
         assertThat(read(0, 1)).isEqualTo(Found.ASK);
         assertThat(read(1, 2)).isEqualTo(Found.ASK);

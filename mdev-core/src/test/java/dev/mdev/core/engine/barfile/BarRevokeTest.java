@@ -16,6 +16,8 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.time.Duration;
 import java.util.List;
+import java.util.Random;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -75,6 +77,38 @@ class BarRevokeTest extends BarWorld {
             assertThat(deviceWord(offsetOf(word))).as("word %d", word).isEqualTo(counted.get(word));
             assertThat(client.load(offsetOf(word))).isEqualTo(counted.get(word));
         }
+    }
+
+    /// Two clients go through all pages again and again, while ranges of any place and length are
+    /// revoked without a pause: each gets on.
+    @Test
+    void clientsGetOnWhileRandomRangesAreRevokedWithoutAPause() throws Exception {
+        MdevAssignment assignment = assign();
+        BarFile file = open(assignment);
+        List<BarClient> clients = List.of(client(file), client(file));
+        AtomicBoolean stop = new AtomicBoolean();
+        Random random = new Random(Long.getLong("mdev.seed", 1));
+        CompletableFuture<Void> revoker =
+                CompletableFuture.runAsync(
+                        () -> {
+                            while (!stop.get()) {
+                                int page = random.nextInt((int) DEVICE_PAGES);
+                                int most = (int) DEVICE_PAGES - page;
+                                assignment.mdev().revoke(0, page, 1 + random.nextInt(most));
+                            }
+                        },
+                        task -> Thread.ofPlatform().daemon().start(task));
+        try {
+            for (long done = 0; done < REVOCATIONS; done += DEVICE_PAGES) {
+                String pass = "fill 0 %d %x".formatted(DEVICE_PAGES, done);
+                clients.forEach(client -> client.send(pass));
+                clients.forEach(client -> assertThat(client.answer()).isEqualTo("ok"));
+            }
+        } finally {
+            stop.set(true);
+        }
+        assertThat(revoker).succeedsWithin(Deadlines.HANG);
+        assertThat(file.counts().refused()).isZero();
     }
 
     private static long offsetOf(int word) {
