@@ -3,7 +3,7 @@
 import { Component, h } from "../lib.js";
 import * as api from "../api.js";
 import * as actions from "../actions.js";
-import { ago, bytes, count, short, some } from "../format.js";
+import { ago, bytes, count, pages, short, some } from "../format.js";
 import { hueOf, mayOperate, mdevOf, rateOf, say, state } from "../store.js";
 import { rate } from "../format.js";
 
@@ -66,6 +66,7 @@ function Connection({ device }) {
             ? `Connected: process ${connection.pid || "of another namespace"}, user ${connection.uid}, ${ago(connection.since)}; `
                 + `${some(requests, "request")}, ${some(connection.errors, "error")}; reaches ${bytes(connection.dma.bytes)} of guest memory in ${some(connection.dma.maps, "piece")}`
             : "Nobody is connected."),
+        h("p", { class: "soft" }, `${pages(device.residentPages)} of its BARs mapped now`),
         h("p", { class: "soft mono" }, device.socket),
         device.refused > 0 && h("p", { class: "soft" }, `${count(device.refused)} refused`),
         device.lastFailure && h("p", { class: "soft" }, `Last failure: ${device.lastFailure}`));

@@ -105,6 +105,15 @@ class ExternalMachineTest extends HostTest {
             assertThat(machine.numberAt(connection + "/requests/VERSION")).isEqualTo(1);
             assertThat(machine.numberAt(connection + "/requests/DEVICE_GET_INFO")).isEqualTo(1);
             assertThat(machine.numberAt(connection + "/dma/maps")).isZero();
+            assertThat(machine.numberAt("/devices/0/residentPages")).isZero();
+
+            client.ask(10, client.write(7, 4, 2, 6));
+            client.ask(10, client.write(0, 0, 4, 1));
+            client.ask(10, client.write(0, 8192, 4, 1));
+
+            Answer touched = api.get(MACHINE).requireStatus(200);
+            assertThat(touched.numberAt("/devices/0/residentPages")).isEqualTo(2);
+            assertThat(touched.numberAt(connection + "/requests/REGION_WRITE")).isEqualTo(3);
         }
     }
 
@@ -181,6 +190,23 @@ class ExternalMachineTest extends HostTest {
         byte[] version() {
             byte[] json = "{\"capabilities\":{}}\0".getBytes(StandardCharsets.UTF_8);
             return ByteBuffer.allocate(4 + json.length).putInt(0).put(json).array();
+        }
+
+        /// The body of a write to a region.
+        byte[] write(int region, long offset, int count, int value) {
+            return ByteBuffer.allocate(16 + count)
+                    .order(ByteOrder.LITTLE_ENDIAN)
+                    .putLong(offset)
+                    .putInt(region)
+                    .putInt(count)
+                    .put(
+                            ByteBuffer.allocate(4)
+                                    .order(ByteOrder.LITTLE_ENDIAN)
+                                    .putInt(value)
+                                    .array(),
+                            0,
+                            count)
+                    .array();
         }
 
         /// @return bytes of the reply

@@ -131,8 +131,8 @@ class VerbsTest {
     @Test
     void anExternalMachineHasSocketsAndACommand() throws IOException {
         String device =
-                "{\"mdev\":\"%s\",\"socket\":\"/run/a.sock\",\"refused\":1,".formatted(UUID)
-                        + "\"connection\":{\"pid\":7,\"since\":\"now\",\"errors\":0}}";
+                "{\"mdev\":\"%s\",\"socket\":\"/run/a.sock\",\"residentPages\":2,".formatted(UUID)
+                        + "\"refused\":1,\"connection\":{\"pid\":7,\"since\":\"now\",\"errors\":0}}";
         String machine =
                 "{\"name\":\"vm1\",\"kind\":\"external\",\"devices\":[%s]}".formatted(device);
         try (Stub stub = new Stub()) {
@@ -154,8 +154,8 @@ class VerbsTest {
                             machine  vm1
                             kind     external
 
-                            DEVICE                                PROCESS  SINCE  REFUSED  SOCKET       LAST FAILURE
-                            11111111-1111-4111-8111-111111111111        7  now          1  /run/a.sock  -
+                            DEVICE                                PROCESS  SINCE  RESIDENT  REFUSED  SOCKET       LAST FAILURE
+                            11111111-1111-4111-8111-111111111111        7  now       8 KiB        1  /run/a.sock  -
                             """);
             assertThat(Run.of(stub.url(), "qemu", "vm1").requireOk().out())
                     .isEqualTo("qemu \\\n    -device x\n");

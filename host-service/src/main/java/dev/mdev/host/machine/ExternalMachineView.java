@@ -29,12 +29,14 @@ record ExternalMachineView(
     /// A device of the machine.
     ///
     /// @param socket where the program connects
+    /// @param residentPages pages of its BARs that are mapped now
     /// @param connection the program; absent while none is connected
     /// @param refused connections that were refused
     /// @param lastFailure why the last connection failed or was refused; absent if none did
     record Device(
             UUID mdev,
             String socket,
+            long residentPages,
             @Nullable Connection connection,
             long refused,
             @Nullable String lastFailure)
@@ -80,6 +82,7 @@ record ExternalMachineView(
         return new Device(
                 socket.mdev().uuid(),
                 socket.path().toString(),
+                socket.mdev().residentPages(),
                 socket.connection().map(ExternalMachineView::connection).orElse(null),
                 socket.refused(),
                 textOrNull(socket.lastFailure()));

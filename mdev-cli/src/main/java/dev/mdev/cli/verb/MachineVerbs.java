@@ -37,11 +37,14 @@ final class MachineVerbs {
                     Column.of("DEVICE", "/mdev"),
                     Column.of("PROCESS", "/connection/pid").atRight(),
                     Column.of("SINCE", "/connection/since"),
+                    Column.of("RESIDENT", row -> Units.pages(Fields.number(row, "/residentPages")))
+                            .atRight(),
                     Column.of("REFUSED", "/refused").atRight(),
                     Column.of("SOCKET", "/socket"),
                     Column.of("LAST FAILURE", "/lastFailure"),
                     Column.of("ERRORS", "/connection/errors").atRight().ifWide(),
-                    Column.of("PROTOCOL", "/connection/version").ifWide());
+                    Column.of("PROTOCOL", "/connection/version").ifWide(),
+                    Column.of("DMA MAPS", "/connection/dma/maps").atRight().ifWide());
 
     private MachineVerbs() {}
 
