@@ -14,14 +14,15 @@ import org.junit.jupiter.api.io.TempDir;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.Random;
 import java.util.stream.Stream;
 
-/// Random messages, near to valid ones, with random descriptors: each that wants one gets exactly
-/// one reply, and nothing is left when the client goes. `mdev.vfiouser.fuzz.messages` says how many
-/// there are.
+/// Random messages, near to valid ones, in pieces, with random descriptors, and replies that nobody
+/// awaits: each message that wants one gets exactly one reply, and nothing is left when the client
+/// goes, also in the middle of a message. `mdev.vfiouser.fuzz.messages` says how many there are.
 @EnabledOnOs(value = OS.LINUX, disabledReason = "sockets of Linux")
 class SessionFuzzTest {
     private static final int MESSAGES = Integer.getInteger("mdev.vfiouser.fuzz.messages", 200_000);
@@ -84,6 +85,7 @@ class SessionFuzzTest {
                                 fds,
                                 "seed=%d message=%d".formatted(seed, done + i));
                     }
+                    vanish(random, client, ram.fd);
                 }
             }
             try (VfioUserClient client = host.client()) {
@@ -103,7 +105,16 @@ class SessionFuzzTest {
         }
         int id = random.nextInt(1 << 16);
         boolean quiet = random.nextInt(4) == 0;
-        client.send(id, command, quiet ? VfioUserClient.NO_REPLY : 0, body, attached);
+        if (random.nextInt(16) == 0) {
+            client.send(random.nextInt(1 << 16), command, VfioUserClient.REPLY, body, attached);
+        }
+        byte[] message =
+                VfioUserClient.message(id, command, quiet ? VfioUserClient.NO_REPLY : 0, body);
+        int first = random.nextInt(8) == 0 ? 1 + random.nextInt(message.length) : message.length;
+        client.sendRaw(Arrays.copyOf(message, first), attached);
+        if (first < message.length) {
+            client.sendRaw(Arrays.copyOfRange(message, first, message.length));
+        }
         if (quiet) {
             return;
         }
@@ -113,6 +124,17 @@ class SessionFuzzTest {
         assertThat(reply.command()).as(where).isEqualTo(command);
         assertThat(reply.flags() & 0xf).as(where).isEqualTo(VfioUserClient.REPLY);
         reply.fds().forEach(NativeFd::close);
+    }
+
+    /// Sends a part of a message, with or without a descriptor, and ends.
+    private static void vanish(Random random, VfioUserClient client, NativeFd fd) {
+        byte[] message = VfioUserClient.message(1, 2, 0, new byte[64]);
+        int part = random.nextInt(message.length);
+        if (part > 0) {
+            client.sendRaw(
+                    Arrays.copyOf(message, part),
+                    random.nextBoolean() ? new NativeFd[] {fd} : new NativeFd[0]);
+        }
     }
 
     private static byte[] bodyOf(Random random, int command) {
@@ -155,9 +177,7 @@ class SessionFuzzTest {
             int at = random.nextInt(all.length);
             all[at] = (byte) random.nextInt();
         }
-        return random.nextInt(16) == 0
-                ? java.util.Arrays.copyOf(all, random.nextInt(all.length + 9))
-                : all;
+        return random.nextInt(16) == 0 ? Arrays.copyOf(all, random.nextInt(all.length + 9)) : all;
     }
 
     private static long near(Random random) {

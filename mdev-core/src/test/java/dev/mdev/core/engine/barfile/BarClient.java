@@ -21,7 +21,7 @@ import java.util.concurrent.TimeoutException;
 
 /// Another process that has a BAR file mapped: `barclient.c`.
 final class BarClient implements AutoCloseable {
-    private static final Path SOURCE = Path.of("src/test/c/barclient.c");
+    private static final Path SOURCES = Path.of("src/test/c");
 
     private final Process process;
     private final Writer commands;
@@ -35,11 +35,18 @@ final class BarClient implements AutoCloseable {
                         new InputStreamReader(process.getInputStream(), StandardCharsets.US_ASCII));
     }
 
-    /// Compiles the program.
+    /// Compiles the program of a client.
     ///
     /// @return the program
     static Path compile(Path directory) throws Exception {
-        Path program = directory.resolve("barclient");
+        return compile(directory, "barclient");
+    }
+
+    /// Compiles a program.
+    ///
+    /// @return the program
+    static Path compile(Path directory, String name) throws Exception {
+        Path program = directory.resolve(name);
         Process compiler =
                 new ProcessBuilder(
                                 "cc",
@@ -47,11 +54,11 @@ final class BarClient implements AutoCloseable {
                                 "-pthread",
                                 "-o",
                                 program.toString(),
-                                SOURCE.toAbsolutePath().toString())
+                                SOURCES.resolve(name + ".c").toAbsolutePath().toString())
                         .inheritIO()
                         .start();
         assertThat(compiler.waitFor(Deadlines.HANG_SECONDS, TimeUnit.SECONDS)).isTrue();
-        assertThat(compiler.exitValue()).as("barclient.c compiles").isZero();
+        assertThat(compiler.exitValue()).as("%s.c compiles", name).isZero();
         return program;
     }
 
