@@ -3,7 +3,6 @@ package dev.mdev.host.metric;
 import dev.mdev.core.bus.MdevEvent;
 import dev.mdev.core.bus.MdevObserver;
 import dev.mdev.core.device.Mdev;
-import dev.mdev.core.device.ScrubReport;
 import dev.mdev.core.driver.CallReport;
 import dev.mdev.core.mapping.FaultRecord;
 
@@ -15,6 +14,7 @@ import org.springframework.stereotype.Component;
 
 import java.time.Duration;
 import java.util.EnumMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.UUID;
@@ -40,6 +40,10 @@ class BusMeters implements MdevObserver {
         micros(1_000_000)
     };
 
+    /// Those of a device are known when it is called.
+    private static final List<String> CALLBACKS_OF_PARENTS =
+            List.of("probe", "create", "adopt", "existing", "clear", "close");
+
     private final MeterRegistry registry;
     private final Map<UUID, DeviceMeters> devices = new ConcurrentHashMap<>();
     private final Map<FaultRecord.Outcome, Timer> latency =
@@ -50,6 +54,7 @@ class BusMeters implements MdevObserver {
 
     BusMeters(MeterRegistry registry) {
         this.registry = registry;
+        CALLBACKS_OF_PARENTS.forEach(this::addSlowCallbacks);
         for (FaultRecord.Outcome outcome : FaultRecord.Outcome.values()) {
             latency.put(
                     outcome,
@@ -92,8 +97,6 @@ class BusMeters implements MdevObserver {
             devices.put(mdev.uuid(), new DeviceMeters(registry, mdev));
         } else if (event.fact() instanceof MdevEvent.Stopped(Mdev mdev, _)) {
             forget(mdev);
-        } else if (event.fact() instanceof MdevEvent.ParentLeft left) {
-            forget(left.parent());
         } else if (event.fact() instanceof MdevEvent.CallbackOverdue overdue) {
             count(overdue.call());
         }
@@ -106,45 +109,33 @@ class BusMeters implements MdevObserver {
         }
     }
 
-    /// A parent that left has nothing any more that could be measured.
-    private void forget(String parent) {
-        registry.getMeters().stream()
-                .filter(meter -> parent.equals(meter.getId().getTag("parent")))
-                .forEach(registry::remove);
-    }
-
     @Override
     public void slowCallback(CallReport report) {
         count(report);
     }
 
     private void count(CallReport report) {
-        Counter.builder("mdevhost.driver.slow.callbacks")
+        slowCallbacks(report.callback(), report.finished()).increment();
+    }
+
+    private Counter slowCallbacks(String callback, boolean finished) {
+        return Counter.builder("mdevhost.driver.slow.callbacks")
                 .description(
                         "Slow driver callbacks (finished), or callbacks that were seen running"
                                 + " for longer than they may")
-                .tag("callback", report.callback())
-                .tag("finished", Boolean.toString(report.finished()))
-                .register(registry)
-                .increment();
+                .tag("callback", callback)
+                .tag("finished", Boolean.toString(finished))
+                .register(registry);
     }
 
-    @Override
-    public void scrubbed(ScrubReport report) {
-        Counter.builder("mdevhost.scrubbed")
-                .description("Bytes set to zero and read back")
-                .baseUnit("bytes")
-                .tag("parent", report.parent())
-                .register(registry)
-                .increment((double) report.bytes());
-        Counter.builder("mdevhost.scrub.failed.pages")
-                .description("Failed attempts to scrub a page")
-                .tag("parent", report.parent())
-                .register(registry)
-                .increment((double) report.failedPages());
+    /// At 0: an alert sees the first slow one.
+    private void addSlowCallbacks(String callback) {
+        var _ = slowCallbacks(callback, true);
+        var _ = slowCallbacks(callback, false);
     }
 
     private Timer timerOf(Callback callback) {
+        addSlowCallbacks(callback.name());
         return Timer.builder("mdevhost.driver.callback.duration")
                 .description("Duration of driver callbacks")
                 .tag("driver", callback.driver())
