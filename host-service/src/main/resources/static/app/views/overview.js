@@ -40,6 +40,8 @@ function Troubles() {
         ...(doctor?.lost ?? []).map((it) => `Lost: ${it}`),
         ...(doctor?.overdue ?? []).map((it) => `A driver does not answer: ${it}`),
         ...(doctor?.drivers ?? []).filter((it) => it.trouble).map((it) => `Driver ${it.name}: ${it.trouble}`),
+        ...(doctor?.troubles ?? []).map((it) => `${it.mdev}: ${it.kind}: ${it.detail}`),
+        ...(doctor?.missingParents ?? []).map((it) => `A parent is missing: ${it}`),
         ...(doctor?.state?.trouble ? [`The state directory: ${doctor.state.trouble}`] : []),
         ...(doctor?.state?.quarantined ?? []).map((it) => `Damaged definition ${it.file}: ${it.reason}`),
     ];

@@ -32,6 +32,7 @@ class ArchitectureTest extends ArchitectureRules {
                         .row(
                                 "host.bus",
                                 "api",
+                                "api.layout",
                                 "core.bus",
                                 "core.device",
                                 "core.driver",
@@ -47,14 +48,6 @@ class ArchitectureTest extends ArchitectureRules {
                                 "core.mapping",
                                 "core.store",
                                 "host.problem")
-                        .row(
-                                "host.doctor",
-                                "core.bus",
-                                "core.device",
-                                "core.driver",
-                                "core.engine",
-                                "core.ledger",
-                                "host.bus")
                         .row(
                                 "host.web",
                                 "api",
@@ -74,6 +67,7 @@ class ArchitectureTest extends ArchitectureRules {
                         .row(
                                 "host.event",
                                 "api",
+                                "api.page",
                                 "core.bus",
                                 "core.device",
                                 "core.driver",
@@ -82,6 +76,15 @@ class ArchitectureTest extends ArchitectureRules {
                                 "core.store",
                                 "host.access",
                                 "host.problem")
+                        .row(
+                                "host.doctor",
+                                "core.bus",
+                                "core.device",
+                                "core.driver",
+                                "core.engine",
+                                "core.ledger",
+                                "host.bus",
+                                "host.event")
                         .row("host.label", "api", "core.store", "host.access", "host.problem")
                         .row(
                                 "host.mdev",
@@ -144,6 +147,8 @@ class ArchitectureTest extends ArchitectureRules {
                                 "core.machinestate",
                                 "core.mapping",
                                 "core.vm",
+                                "host.bus",
+                                "host.event",
                                 "host.machine",
                                 "host.parent"),
                 List.of());

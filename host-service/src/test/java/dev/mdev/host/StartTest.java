@@ -27,6 +27,7 @@ class StartTest {
         "--mdev.driver-deadline=0s,        mdev.driver-deadline=PT0S is out of range",
         "--mdev.machines.max-machine=3,    there is no setting mdev.machines.max-machine",
         "--mdev.stat-dir=x --mdev.x.y=1,   'there is no setting mdev.stat-dir, mdev.x.y'",
+        "'--mdev.require-parents=gpu0,a/b',  'mdev.require-parents=[gpu0, a/b] is out of range'",
         "--mdev.engine=vax,                vax",
     })
     void aWrongSettingStopsTheStartWithOneParagraph(String options, String words) {

@@ -236,6 +236,9 @@ class VerbsTest {
                  "drivers":[{"name":"d","parents":["p0","p1"],"trouble":""},
                             {"name":"e","parents":[],"trouble":"EINVAL: bad"}],
                  "overdue":["mdev=x write for 3 ms"],"lost":["mdev=y"],
+                 "troubles":[{"mdev":"z","kind":"start_failed","since":"2026-11-30T12:00:00Z",
+                              "detail":"parent=p0 EUSERS: full"}],
+                 "missingParents":["p9"],
                  "state":{"directory":"/var/lib/mdev","trouble":"full","damage":"line 3",
                           "quarantined":[{"file":"f.mdev","reason":"empty"}]}}
                 """;
@@ -261,6 +264,8 @@ class VerbsTest {
                               driver e: EINVAL: bad
                               overdue: mdev=x write for 3 ms
                               lost: mdev=y
+                              start_failed of z since 2026-11-30T12:00:00Z: parent=p0 EUSERS: full
+                              parent p9 is missing
                               state directory: full
                               the journal was damaged: line 3
                               damaged definition f.mdev: empty

@@ -1,5 +1,6 @@
 package dev.mdev.host.bus;
 
+import dev.mdev.api.layout.ParentLayout;
 import dev.mdev.core.bus.BusOptions;
 import dev.mdev.core.bus.MdevObserver;
 import dev.mdev.host.problem.Setting;
@@ -11,6 +12,7 @@ import org.springframework.util.unit.DataSize;
 
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
 
 /// The operator's settings for devices and guests.
@@ -26,6 +28,7 @@ import java.util.Map;
 ///   the host allocates for drivers, together
 /// @param maxDefinitions the maximum number of definitions
 /// @param pluginDir a folder with drivers as jars, each with a class loader of its own
+/// @param requireParents the parents without which the service is not ready
 /// @param elastic how elastic shares are served
 /// @param drivers settings of each driver, by its name
 @ConfigurationProperties("mdev")
@@ -37,6 +40,7 @@ public record BusProperties(
         @DefaultValue("8GB") DataSize maxMemory,
         @DefaultValue("4096") int maxDefinitions,
         @Nullable Path pluginDir,
+        @DefaultValue List<String> requireParents,
         @DefaultValue ElasticProperties elastic,
         @Nullable Map<String, Map<String, String>> drivers) {
     public BusProperties {
@@ -47,6 +51,10 @@ public record BusProperties(
                 String.valueOf(slowCallback));
         Setting.require(!maxMemory.isNegative(), "mdev.max-memory", maxMemory);
         Setting.require(maxDefinitions >= 0, "mdev.max-definitions", maxDefinitions);
+        Setting.require(
+                requireParents.stream().allMatch(ParentLayout::isParentName),
+                "mdev.require-parents",
+                requireParents);
     }
 
     /// The options of the bus.

@@ -11,6 +11,9 @@ import dev.mdev.core.ledger.Verb;
 import dev.mdev.host.bus.BusProperties;
 import dev.mdev.host.bus.Engines;
 import dev.mdev.host.bus.HostDrivers;
+import dev.mdev.host.bus.RequiredParents;
+import dev.mdev.host.event.Trouble;
+import dev.mdev.host.event.Troubles;
 
 import org.jspecify.annotations.Nullable;
 import org.springframework.web.bind.annotation.GetMapping;
@@ -29,9 +32,19 @@ class DoctorController {
     private final HostDrivers drivers;
     private final BusProperties properties;
     private final MdevBus bus;
+    private final Troubles troubles;
+    private final RequiredParents required;
 
-    DoctorController(Engines engines, HostDrivers drivers, BusProperties properties, MdevBus bus) {
+    DoctorController(
+            Engines engines,
+            HostDrivers drivers,
+            BusProperties properties,
+            MdevBus bus,
+            Troubles troubles,
+            RequiredParents required) {
         this.engines = engines;
+        this.troubles = troubles;
+        this.required = required;
         this.drivers = drivers;
         this.properties = properties;
         this.bus = bus;
@@ -43,6 +56,8 @@ class DoctorController {
     /// @param barFiles whether the machines of other processes can map BARs
     /// @param overdue callbacks of devices, parents and drivers that exceed their deadline
     /// @param lost devices that cannot end, and the calls that they are stuck in
+    /// @param troubles those of devices that last
+    /// @param missingParents the required parents that are not present
     /// @param state the state directory, and its condition at the start
     record Report(
             String java,
@@ -51,6 +66,8 @@ class DoctorController {
             List<HostDrivers.LoadedDriver> drivers,
             List<String> overdue,
             List<String> lost,
+            List<Trouble> troubles,
+            List<String> missingParents,
             StateReport state) {}
 
     /// The state across restarts.
@@ -105,6 +122,8 @@ class DoctorController {
                         .filter(it -> it.activity() == Activity.LOST)
                         .map(it -> "mdev=%s %s".formatted(it.uuid(), it.trouble().orElse("")))
                         .toList(),
+                troubles.all(),
+                required.missing(),
                 state());
     }
 

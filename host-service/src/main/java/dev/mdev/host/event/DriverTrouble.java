@@ -69,16 +69,16 @@ class DriverTrouble implements MdevObserver {
         if (leftOut < 0) {
             return;
         }
-        events.add(
-                kind,
-                subjectOf(mdev),
-                "region=%d page=0x%x access=%s: %s%s"
-                        .formatted(
-                                fault.request().region(),
-                                fault.request().page(),
-                                fault.request().access(),
-                                fault.answer(),
-                                Throttle.words(leftOut)));
+        events.add(kind, subjectOf(mdev), words(fault) + Throttle.words(leftOut));
+    }
+
+    static String words(FaultRecord fault) {
+        return "region=%d page=0x%x access=%s: %s"
+                .formatted(
+                        fault.request().region(),
+                        fault.request().page(),
+                        fault.request().access(),
+                        fault.answer());
     }
 
     @Override

@@ -19,6 +19,7 @@ import dev.mdev.host.access.Subject;
 import dev.mdev.host.access.Visibility;
 import dev.mdev.host.event.Event;
 import dev.mdev.host.event.EventLog;
+import dev.mdev.host.event.Troubles;
 import dev.mdev.host.label.Labels;
 import dev.mdev.host.label.MergePatch;
 import dev.mdev.host.label.Metadata;
@@ -46,10 +47,18 @@ public class MdevService {
     private final Claims claims;
     private final Visibility visibility;
     private final Labels labels;
+    private final Troubles troubles;
 
-    MdevService(MdevBus bus, EventLog events, Claims claims, Visibility visibility, Labels labels) {
+    MdevService(
+            MdevBus bus,
+            EventLog events,
+            Claims claims,
+            Visibility visibility,
+            Labels labels,
+            Troubles troubles) {
         this.bus = bus;
         this.events = events;
+        this.troubles = troubles;
         this.claims = claims;
         this.visibility = visibility;
         this.labels = labels;
@@ -71,6 +80,7 @@ public class MdevService {
         return MdevView.of(
                 status,
                 bus.find(status.uuid()),
+                troubles.of(status.uuid()),
                 kernelView(status),
                 labels.of(Subject.mdev(status.uuid())));
     }
@@ -349,6 +359,7 @@ public class MdevService {
     void reset(UUID uuid) {
         Mdev mdev = get(uuid);
         bus.reset(uuid);
+        troubles.wasReset(mdev);
         mdev.runFirmware();
         events.add(Event.Kind.MDEV_RESET, "mdevs/" + uuid, "by=operator");
     }

@@ -7,6 +7,7 @@ import dev.mdev.api.RegionInfo;
 import dev.mdev.core.bus.MdevStatus;
 import dev.mdev.core.device.Mdev;
 import dev.mdev.core.ledger.MdevDefinition;
+import dev.mdev.host.event.Trouble;
 import dev.mdev.host.label.Metadata;
 import dev.mdev.host.web.Tagged;
 
@@ -63,10 +64,12 @@ record MdevView(
     static MdevView of(
             MdevStatus status,
             Optional<Mdev> mdev,
+            List<Trouble> troubles,
             @Nullable KernelView kernel,
             Metadata metadata) {
-        return mdev.map(it -> of(status, it, kernel, metadata))
-                .orElseGet(() -> of(status, kernel, metadata));
+        StateView state = StateView.of(status, troubles);
+        return mdev.map(it -> of(status, it, state, kernel, metadata))
+                .orElseGet(() -> of(status, state, kernel, metadata));
     }
 
     @Override
@@ -83,12 +86,13 @@ record MdevView(
                 new Metadata(displayName, description, labels));
     }
 
-    private static MdevView of(MdevStatus status, @Nullable KernelView kernel, Metadata metadata) {
+    private static MdevView of(
+            MdevStatus status, StateView state, @Nullable KernelView kernel, Metadata metadata) {
         return new MdevView(
                 status.uuid(),
                 status.parent(),
                 status.type(),
-                StateView.of(status),
+                state,
                 null,
                 status.holder().orElse(null),
                 0,
@@ -108,12 +112,16 @@ record MdevView(
     }
 
     private static MdevView of(
-            MdevStatus status, Mdev mdev, @Nullable KernelView kernel, Metadata metadata) {
+            MdevStatus status,
+            Mdev mdev,
+            StateView state,
+            @Nullable KernelView kernel,
+            Metadata metadata) {
         return new MdevView(
                 mdev.uuid(),
                 mdev.parent().name(),
                 mdev.type().id(),
-                StateView.of(status),
+                state,
                 mdev.created(),
                 status.holder().orElse(null),
                 mdev.faultCount(),

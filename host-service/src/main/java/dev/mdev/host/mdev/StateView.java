@@ -4,8 +4,13 @@ import dev.mdev.core.bus.MdevStatus;
 import dev.mdev.core.device.Activity;
 import dev.mdev.core.ledger.MdevDefinition;
 import dev.mdev.core.ledger.Owner;
+import dev.mdev.host.event.Trouble;
 
 import org.jspecify.annotations.Nullable;
+
+import java.util.List;
+import java.util.Locale;
+import java.util.stream.Stream;
 
 /// The facts of a device, which are independent of each other.
 ///
@@ -16,7 +21,7 @@ import org.jspecify.annotations.Nullable;
 /// @param owner its owner
 /// @param activity the detail of `active`
 /// @param heldPages the pages that it keeps from others
-/// @param trouble its problem, if any
+/// @param trouble its problem, if any, and those of its troubles that last
 record StateView(
         boolean defined,
         @Nullable Boolean autostart,
@@ -26,7 +31,7 @@ record StateView(
         Activity activity,
         long heldPages,
         @Nullable String trouble) {
-    static StateView of(MdevStatus status) {
+    static StateView of(MdevStatus status, List<Trouble> troubles) {
         return new StateView(
                 status.definition().isPresent(),
                 status.definition().map(MdevDefinition::autostart).orElse(null),
@@ -35,6 +40,19 @@ record StateView(
                 status.owner(),
                 status.activity(),
                 status.heldPages(),
-                status.trouble().orElse(null));
+                words(status, troubles));
+    }
+
+    private static @Nullable String words(MdevStatus status, List<Trouble> troubles) {
+        List<String> words =
+                Stream.concat(
+                                status.trouble().stream(),
+                                troubles.stream()
+                                        .map(it ->
+                                                it.kind().name().toLowerCase(Locale.ROOT)
+                                                        + ": "
+                                                        + it.detail()))
+                        .toList();
+        return words.isEmpty() ? null : String.join("; ", words);
     }
 }

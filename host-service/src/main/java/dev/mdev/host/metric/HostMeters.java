@@ -2,6 +2,9 @@ package dev.mdev.host.metric;
 
 import dev.mdev.core.bus.MdevBus;
 import dev.mdev.core.device.Activity;
+import dev.mdev.host.bus.RequiredParents;
+import dev.mdev.host.event.Event;
+import dev.mdev.host.event.Troubles;
 import dev.mdev.host.machine.MachineService;
 
 import io.micrometer.core.instrument.Gauge;
@@ -11,15 +14,26 @@ import org.springframework.boot.context.event.ApplicationReadyEvent;
 import org.springframework.context.event.EventListener;
 import org.springframework.stereotype.Component;
 
+import java.util.Locale;
+
 /// Measures the host as a whole.
 @Component
 class HostMeters {
     private final MeterRegistry registry;
     private final MdevBus bus;
     private final MachineService machines;
+    private final Troubles troubles;
+    private final RequiredParents required;
 
-    HostMeters(MeterRegistry registry, MdevBus bus, MachineService machines) {
+    HostMeters(
+            MeterRegistry registry,
+            MdevBus bus,
+            MachineService machines,
+            Troubles troubles,
+            RequiredParents required) {
         this.registry = registry;
+        this.troubles = troubles;
+        this.required = required;
         this.bus = bus;
         this.machines = machines;
     }
@@ -40,6 +54,17 @@ class HostMeters {
                 .register(registry);
         Gauge.builder("mdevhost.definitions.quarantined", bus, it -> it.quarantined().size())
                 .description("Damaged definition files")
+                .register(registry);
+        Gauge.builder("mdevhost.parents.missing", required, it -> it.missing().size())
+                .description("Required parents that are not present")
+                .register(registry);
+        Troubles.KINDS.forEach(this::addTroubles);
+    }
+
+    private void addTroubles(Event.Kind kind) {
+        Gauge.builder("mdevhost.troubles", troubles, it -> it.count(kind))
+                .description("Devices with a trouble that lasts")
+                .tag("kind", kind.name().toLowerCase(Locale.ROOT))
                 .register(registry);
     }
 

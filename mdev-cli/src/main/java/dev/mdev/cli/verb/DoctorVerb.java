@@ -85,6 +85,17 @@ final class DoctorVerb extends Verb {
                 .forEach(call -> troubles.add("overdue: " + call.asString("")));
         Fields.items(answer, "/lost")
                 .forEach(device -> troubles.add("lost: " + device.asString("")));
+        for (JsonNode trouble : Fields.items(answer, "/troubles")) {
+            troubles.add(
+                    "%s of %s since %s: %s"
+                            .formatted(
+                                    Fields.text(trouble, "/kind"),
+                                    Fields.text(trouble, "/mdev"),
+                                    Fields.text(trouble, "/since"),
+                                    Fields.text(trouble, "/detail")));
+        }
+        Fields.items(answer, "/missingParents")
+                .forEach(name -> troubles.add("parent %s is missing".formatted(name.asString(""))));
         Fields.optional(answer, "/state/trouble")
                 .ifPresent(text -> troubles.add("state directory: " + text));
         Fields.optional(answer, "/state/damage")
