@@ -53,6 +53,9 @@ final class OpenApiDocument {
     private static final Pattern TAGGED =
             Pattern.compile("^/api/v1/((mdevs|definitions)/\\{uuid}|machines/\\{name})");
 
+    /// Nothing keeps their answers.
+    private static final Pattern SECRET = Pattern.compile("^/api/v1/(tokens|session)$");
+
     private final JsonMapper mapper = JsonMapper.shared();
     private final RestTables tables = new RestTables();
     private final Map<RequestMappingInfo, HandlerMethod> endpoints;
@@ -209,6 +212,12 @@ final class OpenApiDocument {
             condition.put("name", "If-Match").put("in", "header").put("required", false);
             condition.put("description", "The `ETag` that the thing must still have.");
             condition.putObject("schema").put("type", "string");
+        }
+        if (method.equals("POST") && !SECRET.matcher(path).find()) {
+            ObjectNode key = operation.withArray("/parameters").addObject();
+            key.put("name", "Idempotency-Key").put("in", "header").put("required", false);
+            key.put("description", "A repeated request with it gets the answer of the first.");
+            key.putObject("schema").put("type", "string").put("pattern", "^[!-~]{1,128}$");
         }
         addBody(operation, path, method, raw);
         addResponses(operation, path, method, raw, call);
