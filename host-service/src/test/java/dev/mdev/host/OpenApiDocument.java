@@ -45,6 +45,9 @@ final class OpenApiDocument {
                     Map.entry("subject", "Only this subject, or all that begin like it up to `/`."),
                     Map.entry(
                             "label", "`KEY=VALUE`, `KEY!=VALUE`, `KEY` or `!KEY`; all must hold."),
+                    Map.entry(
+                            "dryRun",
+                            "Whether only to tell if it would be done: 204, or what refuses it."),
                     Map.entry("cells", "The most cells of a region."),
                     Map.entry("by", "`slot` or `memory`."),
                     Map.entry("of", "The number of a record whose hash is wanted."),
@@ -312,11 +315,25 @@ final class OpenApiDocument {
                 response.set("content", content.isMissingNode() ? produced(path, method) : content);
             }
         }
+        if (!responses.has("204") && takesDryRun(operation)) {
+            ObjectNode response = responses.putObject("204");
+            response.put("description", "With `dryRun`: it would be done.");
+            response.putObject("headers")
+                    .putObject("X-Request-Id")
+                    .put("$ref", "#/components/headers/RequestId");
+        }
         problemsOf(path, method, operation)
                 .forEach(status ->
                         responses
                                 .putObject(Integer.toString(status))
                                 .put("$ref", "#/components/responses/" + nameOf(status)));
+    }
+
+    private static boolean takesDryRun(ObjectNode operation) {
+        return operation
+                .path("parameters")
+                .valueStream()
+                .anyMatch(it -> it.path("name").asString("").equals("dryRun"));
     }
 
     private ObjectNode produced(String path, String method) {

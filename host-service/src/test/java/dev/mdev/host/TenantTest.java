@@ -80,9 +80,13 @@ class TenantTest extends SecuredTest {
         assertThat(refused.at("/detail")).contains("tenant=red", "devices: 3 wanted");
         red.put("/api/v1/definitions/77777777-7777-4777-8777-777777777777", third)
                 .requireProblem(409, "no-capacity");
+        red.post("/api/v1/mdevs?dryRun=true", third).requireProblem(409, "no-capacity");
+        red.put("/api/v1/definitions/77777777-7777-4777-8777-777777777777?dryRun=true", third)
+                .requireProblem(409, "no-capacity");
         admin.createMdev("gpu0");
 
         red.delete("/api/v1/mdevs/" + first).requireStatus(204);
+        red.post("/api/v1/mdevs?dryRun=true", third).requireStatus(204);
         red.post("/api/v1/mdevs", third).requireStatus(201);
     }
 

@@ -8,6 +8,7 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
@@ -216,6 +217,52 @@ class VerbsTest {
                                     .requireOk()
                                     .out())
                     .isEqualTo("deleted %s, released by vm1\n".formatted(UUID));
+        }
+    }
+
+    @Test
+    void aDryRunAsksTheServiceAndChangesNothing() throws IOException {
+        String device = "/api/v1/mdevs/" + UUID;
+        String place = "/api/v1/machines/vm1/devices/" + UUID;
+        try (Stub stub = new Stub()) {
+            for (String call :
+                    List.of(
+                            "POST /api/v1/mdevs",
+                            "PUT " + device,
+                            "DELETE " + device,
+                            "POST " + device + "/start",
+                            "POST " + device + "/stop",
+                            "PUT /api/v1/definitions/" + UUID,
+                            "DELETE /api/v1/definitions/" + UUID,
+                            "POST /api/v1/machines",
+                            "DELETE /api/v1/machines/vm1",
+                            "PUT " + place,
+                            "DELETE " + place,
+                            "DELETE /api/v1/parents/gpu0")) {
+                stub.on(call + "?dryRun=true", 204, "", "");
+            }
+            for (String verb :
+                    List.of(
+                            "create gpu0 t",
+                            "create gpu0 t --uuid " + UUID,
+                            "delete " + UUID,
+                            "start " + UUID,
+                            "stop " + UUID,
+                            "define -u " + UUID + " -p gpu0 -t t",
+                            "undefine " + UUID,
+                            "machines create vm1",
+                            "machines delete vm1",
+                            "attach vm1 " + UUID,
+                            "detach vm1 " + UUID,
+                            "parents remove gpu0")) {
+                List<String> words = new ArrayList<>(List.of(verb.split(" ")));
+                words.add("--dry-run");
+                assertThat(Run.of(stub.url(), words.toArray(String[]::new)).requireOk().out())
+                        .as(verb)
+                        .isEqualTo("dry run: nothing is in the way\n");
+            }
+            assertThat(stub.requests()).hasSize(12);
+            Run.of(stub.url(), "delete", UUID.replace('1', '2'), "--dry-run").requireFailure(3);
         }
     }
 

@@ -21,6 +21,7 @@ import java.time.Instant;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /// Records changes before and after their work, reads of the content of guests, and refusals. Of
@@ -31,6 +32,7 @@ final class AuditFilter extends OncePerRequestFilter {
     private static final Set<String> HARMLESS = Set.of("GET", "HEAD", "OPTIONS");
     private static final Pattern CONTENT =
             Pattern.compile("/api/v1/(mdevs|machines)/[^/]+/(state|picture)");
+    private static final Pattern DRY_RUN = Pattern.compile("(?:^|&)(dryRun=[^&]*)");
     private static final Set<Integer> REFUSALS = Set.of(401, 403);
     private static final int MAX_PATH = 512;
     private static final int UNAUTHENTICATED = 401;
@@ -117,7 +119,7 @@ final class AuditFilter extends OncePerRequestFilter {
             AuditRecord.Phase phase,
             @Nullable HttpServletResponse response,
             @Nullable Long others) {
-        String path = request.getRequestURI();
+        String path = request.getRequestURI() + dryRunOf(request);
         String id = String.valueOf(request.getAttribute(Problems.REQUEST_ID));
         audit.add(number ->
                 new AuditRecord(
@@ -134,6 +136,13 @@ final class AuditFilter extends OncePerRequestFilter {
                         response == null ? null : response.getStatus(),
                         response == null ? null : response.getHeader("Location"),
                         others));
+    }
+
+    /// A request that only asks must not look like one that changes something.
+    private static String dryRunOf(HttpServletRequest request) {
+        String query = request.getQueryString();
+        Matcher asked = DRY_RUN.matcher(query == null ? "" : query);
+        return asked.find() ? "?" + asked.group(1) : "";
     }
 
     /// Records the end of an answer that comes later.

@@ -175,6 +175,25 @@ public final class Claims {
         return new Pending(subject);
     }
 
+    /// Refuses what [#claim] would refuse now. Changes nothing.
+    ///
+    /// @throws ProblemException as [#claim]
+    public void check(Subject subject, Caller caller, Cost cost) {
+        String tenant = caller.reach().tenant();
+        lock.lock();
+        try {
+            dropEndedLocked();
+            Claim there = claims.get(subject);
+            if (there != null) {
+                requireOwn(subject, there, tenant);
+            } else if (tenant != null && !exists(subject)) {
+                requireWithinQuotaLocked(tenant, cost);
+            }
+        } finally {
+            lock.unlock();
+        }
+    }
+
     private static void requireOwn(Subject subject, Claim there, @Nullable String tenant) {
         if (tenant != null && !tenant.equals(there.tenant())) {
             throw new ProblemException(Problem.EXISTS, "%s belongs to another".formatted(subject));

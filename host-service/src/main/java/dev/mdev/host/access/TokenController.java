@@ -1,5 +1,6 @@
 package dev.mdev.host.access;
 
+import dev.mdev.host.problem.DryRunException;
 import dev.mdev.host.problem.Problem;
 import dev.mdev.host.problem.ProblemException;
 import dev.mdev.host.problem.Violation;
@@ -59,7 +60,9 @@ class TokenController {
 
     /// Makes a token. Only this answer has it.
     @PostMapping
-    ResponseEntity<TokenView> make(@Valid @RequestBody TokenRequest asked) {
+    ResponseEntity<TokenView> make(
+            @Valid @RequestBody TokenRequest asked,
+            @RequestParam(defaultValue = "false") boolean dryRun) {
         Reach mine = Caller.current().reach();
         Reach reach = asked.reach(mine.tenant());
         if (!mine.includes(reach)) {
@@ -70,6 +73,9 @@ class TokenController {
             throw ProblemException.invalid(
                     List.of(new Violation("/expires", "a time that is over")));
         }
+        if (dryRun) {
+            throw new DryRunException();
+        }
         TokenStore.Made made =
                 tokens.make(asked.name(), asked.wantedRole(), reach, asked.expires());
         return ResponseEntity.created(URI.create("/api/v1/tokens/" + made.token().id()))
@@ -79,7 +85,11 @@ class TokenController {
     /// Revokes a token, and ends its sessions.
     @DeleteMapping("/{id}")
     @ResponseStatus(HttpStatus.NO_CONTENT)
-    void revoke(@PathVariable String id) {
+    void revoke(@PathVariable String id, @RequestParam(defaultValue = "false") boolean dryRun) {
+        if (dryRun) {
+            var _ = find(id);
+            return;
+        }
         if (!tokens.revoke(find(id).id())) {
             throw notFound(id);
         }

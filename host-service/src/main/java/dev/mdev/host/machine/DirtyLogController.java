@@ -4,6 +4,7 @@ import dev.mdev.core.dirty.DirtyLogClear;
 import dev.mdev.core.vm.DirtyLogMode;
 import dev.mdev.core.vm.MachineDirtyLog;
 import dev.mdev.core.vm.VirtualMachine;
+import dev.mdev.host.problem.DryRunException;
 import dev.mdev.host.problem.Problem;
 import dev.mdev.host.problem.ProblemException;
 
@@ -94,9 +95,16 @@ class DirtyLogController {
 
     /// Starts or stops the log.
     @PutMapping
-    DirtyLogView set(@PathVariable String name, @Valid @RequestBody Wanted wanted) {
+    DirtyLogView set(
+            @PathVariable String name,
+            @Valid @RequestBody Wanted wanted,
+            @RequestParam(defaultValue = "false") boolean dryRun) {
         VirtualMachine machine = machines.get(name);
-        machine.setDirtyLog(wanted.toMode());
+        DirtyLogMode mode = wanted.toMode();
+        if (dryRun) {
+            throw new DryRunException();
+        }
+        machine.setDirtyLog(mode);
         return DirtyLogView.of(machine.dirtyLog(), machine.dirtyLog().slots());
     }
 
@@ -119,11 +127,15 @@ class DirtyLogController {
     @PostMapping("/clear")
     DirtyLogView clear(
             @PathVariable String name,
-            @Valid @RequestBody(required = false) @Nullable Clearing part) {
+            @Valid @RequestBody(required = false) @Nullable Clearing part,
+            @RequestParam(defaultValue = "false") boolean dryRun) {
         MachineDirtyLog log = machines.get(name).dirtyLog();
         if (log.mode() instanceof DirtyLogMode.Off) {
             throw new ProblemException(
                     Problem.WRONG_STATE, "machine=%s has no dirty log: it is off".formatted(name));
+        }
+        if (dryRun) {
+            throw new DryRunException();
         }
         if (part == null) {
             return DirtyLogView.of(log, log.takeSlots());

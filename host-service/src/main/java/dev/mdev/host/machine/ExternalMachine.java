@@ -45,6 +45,11 @@ final class ExternalMachine implements AutoCloseable {
 
     /// What it takes of the host's limits: a place.
     MachineSpec spec() {
+        return specOf(name);
+    }
+
+    /// The same for a machine of this name.
+    static MachineSpec specOf(String name) {
         return new MachineSpec(name, 0, 1);
     }
 

@@ -64,6 +64,12 @@ final class MachineCatalog {
         }
     }
 
+    /// Refuses what [#patch] would refuse now.
+    void checkPatch(String name, MergePatch patch) {
+        view(name);
+        var _ = patch.applyTo(metadata(name));
+    }
+
     /// Changes what is written beside a machine.
     ///
     /// @throws ProblemException if there is none, or the patch is invalid

@@ -6,6 +6,7 @@ import dev.mdev.host.label.MergePatch;
 import dev.mdev.host.label.Metadata;
 import dev.mdev.host.label.Selector;
 import dev.mdev.host.mdev.MdevService;
+import dev.mdev.host.problem.DryRunException;
 import dev.mdev.host.web.Items;
 import dev.mdev.host.web.Paging;
 
@@ -38,6 +39,7 @@ import java.util.stream.Stream;
 class MachineController {
     private final MachineService machines;
     private final MachineCatalog catalog;
+    private final MachineRehearsal rehearsal;
     private final ProgramService programs;
     private final MdevService mdevs;
     private final Visibility visibility;
@@ -45,11 +47,13 @@ class MachineController {
     MachineController(
             MachineService machines,
             MachineCatalog catalog,
+            MachineRehearsal rehearsal,
             ProgramService programs,
             MdevService mdevs,
             Visibility visibility) {
         this.machines = machines;
         this.catalog = catalog;
+        this.rehearsal = rehearsal;
         this.programs = programs;
         this.mdevs = mdevs;
         this.visibility = visibility;
@@ -82,10 +86,16 @@ class MachineController {
     }
 
     @PostMapping
-    ResponseEntity<AnyMachine> create(@Valid @RequestBody NewMachine asked) {
+    ResponseEntity<AnyMachine> create(
+            @Valid @RequestBody NewMachine asked,
+            @RequestParam(defaultValue = "false") boolean dryRun) {
         asked.requireFitting();
         Metadata metadata = asked.metadata();
         visibility.requireMachineName(Caller.current(), asked.name());
+        if (dryRun) {
+            machines.check(asked);
+            throw new DryRunException();
+        }
         if (asked.isExternal()) {
             SocketAccess access = asked.socket();
             machines.createExternal(asked.name(), access == null ? SocketAccess.DEFAULT : access);
@@ -106,7 +116,14 @@ class MachineController {
     @PatchMapping(
             path = "/{name}",
             consumes = {MergePatch.TYPE, MediaType.APPLICATION_JSON_VALUE})
-    AnyMachine patch(@PathVariable String name, @RequestBody MergePatch patch) {
+    AnyMachine patch(
+            @PathVariable String name,
+            @RequestBody MergePatch patch,
+            @RequestParam(defaultValue = "false") boolean dryRun) {
+        if (dryRun) {
+            catalog.checkPatch(name, patch);
+            throw new DryRunException();
+        }
         catalog.patch(name, patch);
         return catalog.view(name);
     }
@@ -119,12 +136,23 @@ class MachineController {
 
     @DeleteMapping("/{name}")
     @ResponseStatus(HttpStatus.NO_CONTENT)
-    void delete(@PathVariable String name) {
+    void delete(@PathVariable String name, @RequestParam(defaultValue = "false") boolean dryRun) {
+        if (dryRun) {
+            var _ = catalog.view(name);
+            return;
+        }
         machines.delete(name);
     }
 
     @PutMapping("/{name}/devices/{uuid}")
-    ResponseEntity<AnyDevice> attach(@PathVariable String name, @PathVariable UUID uuid) {
+    ResponseEntity<AnyDevice> attach(
+            @PathVariable String name,
+            @PathVariable UUID uuid,
+            @RequestParam(defaultValue = "false") boolean dryRun) {
+        if (dryRun) {
+            rehearsal.attach(name, mdevs.get(uuid));
+            throw new DryRunException();
+        }
         if (machines.external(name).isPresent()) {
             ExternalMachine.Attached attached = machines.attachExternal(name, mdevs.get(uuid));
             return ResponseEntity.status(attached.now() ? HttpStatus.CREATED : HttpStatus.OK)
@@ -143,7 +171,14 @@ class MachineController {
 
     @DeleteMapping("/{name}/devices/{uuid}")
     @ResponseStatus(HttpStatus.NO_CONTENT)
-    void detach(@PathVariable String name, @PathVariable UUID uuid) {
+    void detach(
+            @PathVariable String name,
+            @PathVariable UUID uuid,
+            @RequestParam(defaultValue = "false") boolean dryRun) {
+        if (dryRun) {
+            rehearsal.detach(name, uuid);
+            return;
+        }
         machines.detach(name, uuid);
     }
 
@@ -152,14 +187,26 @@ class MachineController {
     ProgramView execute(
             @PathVariable String name,
             @PathVariable int vcpu,
-            @Valid @RequestBody ProgramRequest program) {
+            @Valid @RequestBody ProgramRequest program,
+            @RequestParam(defaultValue = "false") boolean dryRun) {
+        if (dryRun) {
+            programs.check(name, vcpu, program);
+            throw new DryRunException();
+        }
         return programs.execute(name, vcpu, program);
     }
 
     /// Stops the running program of a processor, if any.
     @PostMapping("/{name}/vcpus/{vcpu}/interrupt")
     @ResponseStatus(HttpStatus.NO_CONTENT)
-    void interrupt(@PathVariable String name, @PathVariable int vcpu) {
+    void interrupt(
+            @PathVariable String name,
+            @PathVariable int vcpu,
+            @RequestParam(defaultValue = "false") boolean dryRun) {
+        if (dryRun) {
+            programs.check(name, vcpu);
+            return;
+        }
         programs.interrupt(name, vcpu);
     }
 }

@@ -1,5 +1,8 @@
 package dev.mdev.host.machine;
 
+import dev.mdev.api.Errno;
+import dev.mdev.api.MdevException;
+import dev.mdev.core.vm.MachineSpec;
 import dev.mdev.host.problem.Setting;
 
 import org.springframework.boot.context.properties.ConfigurationProperties;
@@ -7,6 +10,7 @@ import org.springframework.boot.context.properties.bind.DefaultValue;
 import org.springframework.util.unit.DataSize;
 
 import java.time.Duration;
+import java.util.List;
 
 /// The operator's limits for virtual machines.
 ///
@@ -31,5 +35,33 @@ record MachineProperties(
                 maxProgramTime.isPositive(), "mdev.machines.max-program-time", maxProgramTime);
         Setting.require(
                 maxProgramValues >= 0, "mdev.machines.max-program-values", maxProgramValues);
+    }
+
+    /// Refuses a machine that exceeds a limit.
+    ///
+    /// @param isExternal whether another program runs it: it takes no processor and no RAM then
+    /// @param guests the machines that this service runs
+    /// @param count the number of all machines
+    /// @throws MdevException EUSERS if so
+    void requireRoom(MachineSpec wanted, boolean isExternal, List<MachineSpec> guests, int count) {
+        if (count >= maxMachines) {
+            throw full("there are already %d machines, the maximum".formatted(count));
+        }
+        int freeVcpus = maxVcpus - guests.stream().mapToInt(MachineSpec::vcpus).sum();
+        if (!isExternal && wanted.vcpus() > freeVcpus) {
+            throw full(
+                    "vcpus=%d do not fit, %d are free for machines"
+                            .formatted(wanted.vcpus(), Math.max(0, freeVcpus)));
+        }
+        long freeBytes = maxRam.toBytes() - guests.stream().mapToLong(MachineSpec::ramBytes).sum();
+        if (wanted.ramBytes() > freeBytes) {
+            throw full(
+                    "ramBytes=%d of RAM do not fit, %d are free for machines"
+                            .formatted(wanted.ramBytes(), Math.max(0, freeBytes)));
+        }
+    }
+
+    private static MdevException full(String what) {
+        return new MdevException(Errno.EUSERS, what);
     }
 }

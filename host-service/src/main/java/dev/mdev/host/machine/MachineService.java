@@ -287,43 +287,53 @@ public class MachineService {
     private void reserveName(MachineSpec spec, @Nullable ExternalMachine external) {
         registry.lock();
         try {
-            if (machines.containsKey(spec.name())) {
-                throw new MdevException(
-                        Errno.EEXIST, "machine=%s exists already".formatted(spec.name()));
-            }
-            if (machines.size() >= properties.maxMachines()) {
-                throw new MdevException(
-                        Errno.EUSERS,
-                        "there are already %d machines, the maximum".formatted(machines.size()));
-            }
-            int freeVcpus = properties.maxVcpus() - usedVcpus();
-            if (external == null && spec.vcpus() > freeVcpus) {
-                throw new MdevException(
-                        Errno.EUSERS,
-                        "vcpus=%d do not fit, %d are free for machines"
-                                .formatted(spec.vcpus(), Math.max(0, freeVcpus)));
-            }
-            long usedBytes =
-                    machines.values().stream().mapToLong(entry -> entry.spec.ramBytes()).sum();
-            long freeBytes = properties.maxRam().toBytes() - usedBytes;
-            if (spec.ramBytes() > freeBytes) {
-                throw new MdevException(
-                        Errno.EUSERS,
-                        "ramBytes=%d of RAM do not fit, %d are free for machines"
-                                .formatted(spec.ramBytes(), Math.max(0, freeBytes)));
-            }
+            requireRoomLocked(spec, external != null);
             machines.put(spec.name(), new Entry(spec, null, external));
         } finally {
             registry.unlock();
         }
     }
 
+    /// Refuses what [#create] and [#createExternal] would refuse now, as far as the host knows that
+    /// without the engine.
+    void check(NewMachine asked) {
+        MachineSpec spec = asked.isExternal() ? ExternalMachine.specOf(asked.name()) : asked.spec();
+        claims.check(
+                Subject.machine(spec.name()), Caller.current(), Cost.ofMachine(spec.ramBytes()));
+        registry.lock();
+        try {
+            requireRoomLocked(spec, asked.isExternal());
+        } finally {
+            registry.unlock();
+        }
+    }
+
+    /// @throws MdevException EEXIST if the name is in use
+    void requireFree(String name) {
+        registry.lock();
+        try {
+            requireFreeLocked(name);
+        } finally {
+            registry.unlock();
+        }
+    }
+
     @GuardedBy("registry")
-    private int usedVcpus() {
-        return machines.values().stream()
-                .filter(entry -> entry.external == null)
-                .mapToInt(entry -> entry.spec.vcpus())
-                .sum();
+    private void requireFreeLocked(String name) {
+        if (machines.containsKey(name)) {
+            throw new MdevException(Errno.EEXIST, "machine=%s exists already".formatted(name));
+        }
+    }
+
+    @GuardedBy("registry")
+    private void requireRoomLocked(MachineSpec spec, boolean isExternal) {
+        requireFreeLocked(spec.name());
+        List<MachineSpec> guests =
+                machines.values().stream()
+                        .filter(entry -> entry.external == null)
+                        .map(Entry::spec)
+                        .toList();
+        properties.requireRoom(spec, isExternal, guests, machines.size());
     }
 
     private void settle(MachineSpec spec, @Nullable VirtualMachine made) {

@@ -2,6 +2,7 @@ package dev.mdev.host.machine;
 
 import dev.mdev.core.vm.MachineRestore;
 import dev.mdev.host.label.Metadata;
+import dev.mdev.host.problem.DryRunException;
 
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
@@ -48,8 +49,13 @@ class MachineStateController {
             @PathVariable String name,
             @RequestParam(defaultValue = "false") boolean newUuids,
             @RequestParam(required = false) @Nullable String parent,
+            @RequestParam(defaultValue = "false") boolean dryRun,
             HttpServletRequest request)
             throws IOException {
+        if (dryRun) {
+            states.check(name);
+            throw new DryRunException();
+        }
         MachineRestore.Restored restored =
                 states.restore(
                         name,

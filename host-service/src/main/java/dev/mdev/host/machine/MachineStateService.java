@@ -69,6 +69,11 @@ class MachineStateService {
         }
     }
 
+    /// Refuses what [#restore] would refuse now whatever the state is.
+    void check(String name) {
+        machines.requireFree(name);
+    }
+
     /// A machine that only its restore knows yet.
     private final class Making implements MachineRestore.Host, AutoCloseable {
         private final String name;

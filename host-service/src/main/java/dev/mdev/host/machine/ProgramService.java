@@ -44,8 +44,7 @@ class ProgramService {
         VirtualMachine machine = machines.get(name);
         Vcpu vcpu = vcpu(machine, vcpuId);
         Duration deadline = deadlineOf(request);
-        GuestProgram program =
-                new ProgramCompiler(machine, properties.maxProgramValues()).compile(request);
+        GuestProgram program = compiled(machine, request);
         Map<Mdev, Long> faultsBefore = new LinkedHashMap<>();
         for (AttachedDevice device : machine.devices()) {
             faultsBefore.put(device.mdev(), device.mdev().faultCount());
@@ -58,6 +57,27 @@ class ProgramService {
                 faultsBefore.entrySet().stream()
                         .map(before -> deviceSince(before.getKey(), before.getValue()))
                         .toList());
+    }
+
+    private GuestProgram compiled(VirtualMachine machine, ProgramRequest request) {
+        return new ProgramCompiler(machine, properties.maxProgramValues()).compile(request);
+    }
+
+    /// Refuses what [#execute] would refuse now.
+    void check(String name, int vcpuId, ProgramRequest request) {
+        VirtualMachine machine = machines.get(name);
+        Vcpu vcpu = vcpu(machine, vcpuId);
+        var _ = deadlineOf(request);
+        var _ = compiled(machine, request);
+        if (vcpu.isBusy()) {
+            throw new ProblemException(
+                    Problem.BUSY, "vcpu=%d executes a program".formatted(vcpuId));
+        }
+    }
+
+    /// Refuses what [#interrupt] would refuse now.
+    void check(String name, int vcpuId) {
+        var _ = vcpu(machines.get(name), vcpuId);
     }
 
     private static ProgramView.Device deviceSince(Mdev mdev, long faultsBefore) {

@@ -2,6 +2,7 @@ package dev.mdev.host.mdev;
 
 import dev.mdev.host.label.MergePatch;
 import dev.mdev.host.label.Selector;
+import dev.mdev.host.problem.DryRunException;
 import dev.mdev.host.web.Filter;
 import dev.mdev.host.web.Items;
 import dev.mdev.host.web.Paging;
@@ -66,7 +67,13 @@ class DefinitionController {
     /// Writes a definition, or changes its autostart.
     @PutMapping("/{uuid}")
     ResponseEntity<DefinitionView> define(
-            @PathVariable UUID uuid, @Valid @RequestBody DefinitionSpec spec) {
+            @PathVariable UUID uuid,
+            @Valid @RequestBody DefinitionSpec spec,
+            @RequestParam(defaultValue = "false") boolean dryRun) {
+        if (dryRun) {
+            definitions.check(uuid, spec);
+            throw new DryRunException();
+        }
         DefinitionService.Defined defined = definitions.define(uuid, spec);
         return defined.now()
                 ? ResponseEntity.created(URI.create("/api/v1/definitions/" + uuid))
@@ -78,7 +85,14 @@ class DefinitionController {
     @PatchMapping(
             path = "/{uuid}",
             consumes = {MergePatch.TYPE, MediaType.APPLICATION_JSON_VALUE})
-    DefinitionView patch(@PathVariable UUID uuid, @RequestBody MergePatch patch) {
+    DefinitionView patch(
+            @PathVariable UUID uuid,
+            @RequestBody MergePatch patch,
+            @RequestParam(defaultValue = "false") boolean dryRun) {
+        if (dryRun) {
+            definitions.checkPatch(uuid, patch);
+            throw new DryRunException();
+        }
         definitions.patch(uuid, patch);
         return definitions.view(uuid);
     }
@@ -86,7 +100,13 @@ class DefinitionController {
     /// Writes the definitions in files of mdevctl. A file that is refused does not affect the
     /// others.
     @PostMapping("/import")
-    ImportView importFiles(@Valid @RequestBody MdevctlFiles files) {
+    ImportView importFiles(
+            @Valid @RequestBody MdevctlFiles files,
+            @RequestParam(defaultValue = "false") boolean dryRun) {
+        if (dryRun) {
+            definitions.check(files.files());
+            throw new DryRunException();
+        }
         return new ImportView(files.files().stream().map(definitions::importFile).toList());
     }
 
@@ -99,14 +119,22 @@ class DefinitionController {
     /// Deletes a definition. An active device stays.
     @DeleteMapping("/{uuid}")
     @ResponseStatus(HttpStatus.NO_CONTENT)
-    void undefine(@PathVariable UUID uuid) {
+    void undefine(@PathVariable UUID uuid, @RequestParam(defaultValue = "false") boolean dryRun) {
+        if (dryRun) {
+            var _ = definitions.get(uuid);
+            return;
+        }
         definitions.undefine(uuid);
     }
 
     /// Deletes a damaged definition file.
     @DeleteMapping("/quarantined/{file}")
     @ResponseStatus(HttpStatus.NO_CONTENT)
-    void discard(@PathVariable String file) {
+    void discard(@PathVariable String file, @RequestParam(defaultValue = "false") boolean dryRun) {
+        if (dryRun) {
+            definitions.checkDiscard(file);
+            return;
+        }
         definitions.discard(file);
     }
 }

@@ -18,6 +18,7 @@ import dev.mdev.host.problem.Violation;
 
 import org.springframework.stereotype.Service;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
@@ -75,18 +76,62 @@ class DefinitionService {
     /// @throws ProblemException if there is a different definition, or the parent has no such type
     Defined define(UUID uuid, DefinitionSpec spec) {
         Metadata metadata = spec.metadata();
-        Defined defined =
-                define(
-                        new MdevDefinition(
-                                uuid,
-                                spec.parent(),
-                                typeOf(spec.parent(), spec.type()),
-                                spec.autostart() != null && spec.autostart(),
-                                AttributeSpec.attributes(spec.attributes())));
+        Defined defined = define(definition(uuid, spec));
         if (spec.hasMetadata()) {
             labels.set(Subject.mdev(uuid), metadata);
         }
         return defined;
+    }
+
+    private MdevDefinition definition(UUID uuid, DefinitionSpec spec) {
+        return new MdevDefinition(
+                uuid,
+                spec.parent(),
+                typeOf(spec.parent(), spec.type()),
+                spec.autostart() != null && spec.autostart(),
+                AttributeSpec.attributes(spec.attributes()));
+    }
+
+    /// Refuses what [#define] would refuse now.
+    void check(UUID uuid, DefinitionSpec spec) {
+        var _ = spec.metadata();
+        check(definition(uuid, spec));
+    }
+
+    private void check(MdevDefinition wanted) {
+        claims.check(
+                Subject.mdev(wanted.uuid()),
+                Caller.current(),
+                costOf(wanted.parent(), wanted.type()));
+        bus.checkDefine(wanted);
+    }
+
+    /// Refuses an import of which a file would be refused now.
+    void check(List<MdevctlFile> files) {
+        List<Violation> violations = new ArrayList<>();
+        for (int i = 0; i < files.size(); i++) {
+            try {
+                check(definition(files.get(i)));
+            } catch (MdevException | ProblemException e) {
+                violations.add(new Violation("/files/" + i, String.valueOf(e.getMessage())));
+            }
+        }
+        if (!violations.isEmpty()) {
+            throw ProblemException.invalid(violations);
+        }
+    }
+
+    /// Refuses what [#patch] would refuse now.
+    void checkPatch(UUID uuid, MergePatch patch) {
+        get(uuid);
+        var _ = patch.applyTo(metadata(uuid));
+    }
+
+    /// Refuses what [#discard] would refuse now.
+    void checkDiscard(String file) {
+        if (bus.quarantined().stream().noneMatch(it -> it.file().equals(file))) {
+            throw ProblemException.notFound("there is no file=" + file);
+        }
     }
 
     /// What is written beside a definition.
@@ -142,15 +187,7 @@ class DefinitionService {
     /// Writes the definition in a file of mdevctl, as [#define] does.
     ImportView.FileView importFile(MdevctlFile file) {
         try {
-            MdevctlFile.Parsed parsed = file.parse();
-            Defined defined =
-                    define(
-                            new MdevDefinition(
-                                    parsed.uuid(),
-                                    parsed.parent(),
-                                    typeOf(parsed.parent(), parsed.type()),
-                                    parsed.autostart(),
-                                    parsed.attributes()));
+            Defined defined = define(definition(file));
             return new ImportView.FileView(
                     file.path(),
                     defined.now()
@@ -162,6 +199,16 @@ class DefinitionService {
         } catch (MdevException | ProblemException e) {
             return new ImportView.FileView(file.path(), ImportView.Outcome.REFUSED, e.getMessage());
         }
+    }
+
+    private MdevDefinition definition(MdevctlFile file) {
+        MdevctlFile.Parsed parsed = file.parse();
+        return new MdevDefinition(
+                parsed.uuid(),
+                parsed.parent(),
+                typeOf(parsed.parent(), parsed.type()),
+                parsed.autostart(),
+                parsed.attributes());
     }
 
     private Cost costOf(String parent, String type) {

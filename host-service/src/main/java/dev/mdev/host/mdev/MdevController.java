@@ -4,6 +4,7 @@ import dev.mdev.core.device.Activity;
 import dev.mdev.core.ledger.Owner;
 import dev.mdev.host.label.MergePatch;
 import dev.mdev.host.label.Selector;
+import dev.mdev.host.problem.DryRunException;
 import dev.mdev.host.problem.ProblemException;
 import dev.mdev.host.problem.Violation;
 import dev.mdev.host.web.Items;
@@ -39,9 +40,11 @@ class MdevController {
     private static final int MAX_RECENT = 256;
 
     private final MdevService mdevs;
+    private final MdevRehearsal rehearsal;
 
-    MdevController(MdevService mdevs) {
+    MdevController(MdevService mdevs, MdevRehearsal rehearsal) {
         this.mdevs = mdevs;
+        this.rehearsal = rehearsal;
     }
 
     @GetMapping
@@ -62,17 +65,30 @@ class MdevController {
     }
 
     @PostMapping
-    ResponseEntity<MdevView> create(@Valid @RequestBody MdevSpec spec) {
+    ResponseEntity<MdevView> create(
+            @Valid @RequestBody MdevSpec spec,
+            @RequestParam(defaultValue = "false") boolean dryRun) {
         UUID uuid = spec.uuid() == null ? UUID.randomUUID() : spec.uuid();
+        if (dryRun) {
+            mdevs.checkCreate(uuid, spec);
+            throw new DryRunException();
+        }
         return created(mdevs.create(uuid, spec));
     }
 
     /// Creates the device unless it exists: a repeated request changes nothing.
     @PutMapping("/{uuid}")
-    ResponseEntity<MdevView> ensure(@PathVariable UUID uuid, @Valid @RequestBody MdevSpec spec) {
+    ResponseEntity<MdevView> ensure(
+            @PathVariable UUID uuid,
+            @Valid @RequestBody MdevSpec spec,
+            @RequestParam(defaultValue = "false") boolean dryRun) {
         if (spec.uuid() != null && !spec.uuid().equals(uuid)) {
             throw ProblemException.invalid(
                     List.of(new Violation("/uuid", "not the UUID of the path")));
+        }
+        if (dryRun) {
+            mdevs.checkEnsure(uuid, spec);
+            throw new DryRunException();
         }
         MdevService.Ensured ensured = mdevs.ensure(uuid, spec);
         return ensured.made() ? created(ensured.mdev()) : ResponseEntity.ok(ensured.mdev());
@@ -91,7 +107,14 @@ class MdevController {
     @PatchMapping(
             path = "/{uuid}",
             consumes = {MergePatch.TYPE, MediaType.APPLICATION_JSON_VALUE})
-    MdevView patch(@PathVariable UUID uuid, @RequestBody MergePatch patch) {
+    MdevView patch(
+            @PathVariable UUID uuid,
+            @RequestBody MergePatch patch,
+            @RequestParam(defaultValue = "false") boolean dryRun) {
+        if (dryRun) {
+            rehearsal.patch(uuid, patch);
+            throw new DryRunException();
+        }
         mdevs.patch(uuid, patch);
         return mdevs.view(uuid);
     }
@@ -101,14 +124,24 @@ class MdevController {
     ResponseEntity<RemovalView> remove(
             @PathVariable UUID uuid,
             @RequestParam(required = false) @Nullable Duration grace,
-            @RequestParam(required = false) @Nullable Boolean force) {
-        RemovalView removed = mdevs.remove(uuid, new RemovalRequest(grace, force));
+            @RequestParam(required = false) @Nullable Boolean force,
+            @RequestParam(defaultValue = "false") boolean dryRun) {
+        RemovalRequest how = new RemovalRequest(grace, force);
+        if (dryRun) {
+            rehearsal.end(uuid, how, false);
+            throw new DryRunException();
+        }
+        RemovalView removed = mdevs.remove(uuid, how);
         return grace == null ? ResponseEntity.noContent().build() : ResponseEntity.ok(removed);
     }
 
     /// Starts a defined device.
     @PostMapping("/{uuid}/start")
-    MdevView start(@PathVariable UUID uuid) {
+    MdevView start(@PathVariable UUID uuid, @RequestParam(defaultValue = "false") boolean dryRun) {
+        if (dryRun) {
+            rehearsal.start(uuid);
+            throw new DryRunException();
+        }
         return mdevs.start(uuid);
     }
 
@@ -117,13 +150,23 @@ class MdevController {
     RemovalView stop(
             @PathVariable UUID uuid,
             @RequestParam(required = false) @Nullable Duration grace,
-            @RequestParam(required = false) @Nullable Boolean force) {
-        return mdevs.stop(uuid, new RemovalRequest(grace, force));
+            @RequestParam(required = false) @Nullable Boolean force,
+            @RequestParam(defaultValue = "false") boolean dryRun) {
+        RemovalRequest how = new RemovalRequest(grace, force);
+        if (dryRun) {
+            rehearsal.end(uuid, how, true);
+            throw new DryRunException();
+        }
+        return mdevs.stop(uuid, how);
     }
 
     /// Adopts a foreign device.
     @PostMapping("/{uuid}/adopt")
-    MdevView adopt(@PathVariable UUID uuid) {
+    MdevView adopt(@PathVariable UUID uuid, @RequestParam(defaultValue = "false") boolean dryRun) {
+        if (dryRun) {
+            rehearsal.adopt(uuid);
+            throw new DryRunException();
+        }
         return mdevs.adopt(uuid);
     }
 
@@ -139,13 +182,23 @@ class MdevController {
     @PostMapping("/{uuid}/revoke")
     RevokeResult revoke(
             @PathVariable UUID uuid,
-            @Valid @RequestBody(required = false) @Nullable RevokeRequest what) {
-        return mdevs.revoke(uuid, what == null ? new RevokeRequest(null, null, null) : what);
+            @Valid @RequestBody(required = false) @Nullable RevokeRequest what,
+            @RequestParam(defaultValue = "false") boolean dryRun) {
+        RevokeRequest wanted = what == null ? new RevokeRequest(null, null, null) : what;
+        if (dryRun) {
+            var _ = mdevs.checkRevoke(uuid, wanted);
+            throw new DryRunException();
+        }
+        return mdevs.revoke(uuid, wanted);
     }
 
     @PostMapping("/{uuid}/reset")
     @ResponseStatus(HttpStatus.NO_CONTENT)
-    void reset(@PathVariable UUID uuid) {
+    void reset(@PathVariable UUID uuid, @RequestParam(defaultValue = "false") boolean dryRun) {
+        if (dryRun) {
+            var _ = mdevs.get(uuid);
+            return;
+        }
         mdevs.reset(uuid);
     }
 }

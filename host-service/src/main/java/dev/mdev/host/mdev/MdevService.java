@@ -96,7 +96,7 @@ public class MdevService {
         return view(status(uuid));
     }
 
-    private MdevStatus status(UUID uuid) {
+    MdevStatus status(UUID uuid) {
         return bus.status(uuid)
                 .orElseThrow(() -> ProblemException.notFound("there is no mdev=" + uuid));
     }
@@ -126,38 +126,77 @@ public class MdevService {
     /// @throws ProblemException if there is no such parent or type, the parent is leaving, or the
     ///   driver failed
     MdevView create(UUID uuid, MdevSpec spec) {
-        Caller caller = Caller.current();
-        visibility.requireParent(caller, spec.parent());
         try {
-            MdevType type = bus.parent(spec.parent()).type(spec.type());
-            List<Attribute> attributes = AttributeSpec.attributes(spec.attributes());
-            Metadata metadata = spec.metadata();
-            if (spec.autostart() != null && !spec.persists()) {
-                throw invalid("/autostart", "only a device that persists starts by itself");
-            }
-            try (Claims.Making making =
-                    claims.claim(Subject.mdev(uuid), caller, Cost.ofDevice(type))) {
+            Wish wish = wish(uuid, spec);
+            try (Claims.Making making = claims.claim(wish.subject(), wish.caller(), wish.cost())) {
                 Mdev made =
                         spec.persists()
-                                ? bus.create(
-                                        new MdevDefinition(
-                                                uuid,
-                                                spec.parent(),
-                                                type.id(),
-                                                spec.autostarts(),
-                                                attributes))
-                                : bus.create(uuid, spec.parent(), type.id(), attributes);
+                                ? bus.create(wish.definition())
+                                : bus.create(
+                                        uuid, spec.parent(), wish.type().id(), wish.attributes());
                 making.settle();
-                note(made.uuid(), metadata);
+                note(made.uuid(), wish.metadata());
                 return view(made.uuid());
             }
         } catch (ParentException e) {
-            throw switch (e.reason()) {
-                case NO_SUCH_PARENT -> invalid("/parent", e.getMessage());
-                case NO_SUCH_TYPE -> invalid("/type", e.getMessage());
-                case NOT_PRESENT -> e;
-            };
+            throw meaningOf(e);
         }
+    }
+
+    /// Refuses what [#create] would refuse now, as far as the host knows that without the driver.
+    void checkCreate(UUID uuid, MdevSpec spec) {
+        try {
+            Wish wish = wish(uuid, spec);
+            claims.check(wish.subject(), wish.caller(), wish.cost());
+            bus.checkCreate(uuid, spec.parent(), wish.type().id(), wish.attributes());
+            if (spec.persists()) {
+                bus.checkDefine(wish.definition());
+            }
+        } catch (ParentException e) {
+            throw meaningOf(e);
+        }
+    }
+
+    /// A device that a caller asks for, whose parts are valid.
+    private record Wish(
+            UUID uuid,
+            Caller caller,
+            MdevSpec spec,
+            MdevType type,
+            List<Attribute> attributes,
+            Metadata metadata) {
+        Subject subject() {
+            return Subject.mdev(uuid);
+        }
+
+        Cost cost() {
+            return Cost.ofDevice(type);
+        }
+
+        MdevDefinition definition() {
+            return new MdevDefinition(
+                    uuid, spec.parent(), type.id(), spec.autostarts(), attributes);
+        }
+    }
+
+    private Wish wish(UUID uuid, MdevSpec spec) {
+        Caller caller = Caller.current();
+        visibility.requireParent(caller, spec.parent());
+        MdevType type = bus.parent(spec.parent()).type(spec.type());
+        List<Attribute> attributes = AttributeSpec.attributes(spec.attributes());
+        Metadata metadata = spec.metadata();
+        if (spec.autostart() != null && !spec.persists()) {
+            throw invalid("/autostart", "only a device that persists starts by itself");
+        }
+        return new Wish(uuid, caller, spec, type, attributes, metadata);
+    }
+
+    private static RuntimeException meaningOf(ParentException e) {
+        return switch (e.reason()) {
+            case NO_SUCH_PARENT -> invalid("/parent", e.getMessage());
+            case NO_SUCH_TYPE -> invalid("/type", e.getMessage());
+            case NOT_PRESENT -> e;
+        };
     }
 
     /// Makes a device for a state that will be restored into it, on a parent that the caller sees.
@@ -232,15 +271,7 @@ public class MdevService {
             if (e.errno() != Errno.EEXIST || e instanceof DriverException) {
                 throw e;
             }
-            MdevStatus there = bus.status(uuid).orElseThrow(() -> beingChanged(uuid));
-            if (!there.parent().equals(spec.parent()) || !isType(there, spec)) {
-                throw new ProblemException(
-                        Problem.EXISTS,
-                        "mdev=%s exists, and is different: parent=%s type=%s"
-                                .formatted(uuid, there.parent(), there.type()));
-            }
-            requireSettled(there);
-            get(uuid);
+            MdevStatus there = requireSame(uuid, spec);
             if (spec.persists()) {
                 persist(there, spec.autostarts());
             }
@@ -249,6 +280,31 @@ public class MdevService {
             }
             return new Ensured(view(uuid), false);
         }
+    }
+
+    /// Refuses what [#ensure] would refuse now, as far as the host knows that without the driver.
+    void checkEnsure(UUID uuid, MdevSpec spec) {
+        try {
+            checkCreate(uuid, spec);
+        } catch (MdevException e) {
+            if (e.errno() != Errno.EEXIST) {
+                throw e;
+            }
+            var _ = requireSame(uuid, spec);
+        }
+    }
+
+    private MdevStatus requireSame(UUID uuid, MdevSpec spec) {
+        MdevStatus there = bus.status(uuid).orElseThrow(() -> beingChanged(uuid));
+        if (!there.parent().equals(spec.parent()) || !isType(there, spec)) {
+            throw new ProblemException(
+                    Problem.EXISTS,
+                    "mdev=%s exists, and is different: parent=%s type=%s"
+                            .formatted(uuid, there.parent(), there.type()));
+        }
+        requireSettled(there);
+        get(uuid);
+        return there;
     }
 
     private void persist(MdevStatus there, boolean autostart) {
@@ -266,7 +322,7 @@ public class MdevService {
                 || there.type().equals(bus.parent(spec.parent()).type(spec.type()).id());
     }
 
-    private static void requireSettled(MdevStatus there) {
+    static void requireSettled(MdevStatus there) {
         switch (there.activity()) {
             case STARTING, STOPPING -> throw beingChanged(there.uuid());
             case INACTIVE, ACTIVE, LOST -> {}
@@ -298,7 +354,7 @@ public class MdevService {
         return view(uuid);
     }
 
-    private Cost costOf(UUID uuid) {
+    Cost costOf(UUID uuid) {
         MdevStatus status = status(uuid);
         return Cost.ofDevice(bus.parent(status.parent()).type(status.type()));
     }
@@ -331,10 +387,7 @@ public class MdevService {
 
     /// Revokes the guests' mappings of a device.
     RevokeResult revoke(UUID uuid, RevokeRequest what) {
-        Mdev mdev = get(uuid);
-        if (what.region() == null && (what.firstPage() != null || what.pages() != null)) {
-            throw invalid("/region", "pages are counted within a region");
-        }
+        Mdev mdev = checkRevoke(uuid, what);
         long before = mdev.residentPages();
         if (what.region() == null) {
             for (RegionInfo region : mdev.regions()) {
@@ -349,6 +402,18 @@ public class MdevService {
         RevokeResult result = new RevokeResult(before, mdev.residentPages());
         events.add(Event.Kind.MDEV_REVOKED, "mdevs/" + uuid, what + " " + result);
         return result;
+    }
+
+    /// Refuses what [#revoke] would refuse now.
+    Mdev checkRevoke(UUID uuid, RevokeRequest what) {
+        Mdev mdev = get(uuid);
+        if (what.region() == null && (what.firstPage() != null || what.pages() != null)) {
+            throw invalid("/region", "pages are counted within a region");
+        }
+        if (what.region() != null) {
+            var _ = mdev.region(what.region());
+        }
+        return mdev;
     }
 
     /// Revokes everything and resets a device. A machine that has it sets it up again, so that its

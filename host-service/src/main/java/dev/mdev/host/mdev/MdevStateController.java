@@ -9,6 +9,7 @@ import org.springframework.web.bind.annotation.GetMapping;
 import org.springframework.web.bind.annotation.PathVariable;
 import org.springframework.web.bind.annotation.PutMapping;
 import org.springframework.web.bind.annotation.RequestMapping;
+import org.springframework.web.bind.annotation.RequestParam;
 import org.springframework.web.bind.annotation.ResponseStatus;
 import org.springframework.web.bind.annotation.RestController;
 
@@ -34,7 +35,15 @@ class MdevStateController {
 
     @PutMapping(consumes = MediaType.APPLICATION_OCTET_STREAM_VALUE)
     @ResponseStatus(HttpStatus.NO_CONTENT)
-    void restore(@PathVariable UUID uuid, HttpServletRequest request) throws IOException {
+    void restore(
+            @PathVariable UUID uuid,
+            @RequestParam(defaultValue = "false") boolean dryRun,
+            HttpServletRequest request)
+            throws IOException {
+        if (dryRun) {
+            states.check(uuid);
+            return;
+        }
         states.restore(uuid, request.getInputStream());
     }
 }

@@ -38,6 +38,11 @@ class StateService {
         bus.save(uuid, limit.limited(out));
     }
 
+    /// Refuses what [#restore] would refuse now whatever the state is.
+    void check(UUID uuid) {
+        bus.requireSavable(mdevs.get(uuid));
+    }
+
     /// Restores a state into a device. After a partial restore, the device is reset.
     ///
     /// @throws MdevException EBUSY if its machine executes a program, EINVAL if the state does not

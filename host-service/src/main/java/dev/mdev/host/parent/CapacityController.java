@@ -4,6 +4,7 @@ import dev.mdev.core.bus.MdevBus;
 import dev.mdev.core.capacity.DefragPlan;
 import dev.mdev.host.access.Caller;
 import dev.mdev.host.access.Visibility;
+import dev.mdev.host.problem.DryRunException;
 import dev.mdev.host.problem.Problem;
 import dev.mdev.host.problem.ProblemException;
 
@@ -15,6 +16,7 @@ import org.springframework.web.bind.annotation.PathVariable;
 import org.springframework.web.bind.annotation.PostMapping;
 import org.springframework.web.bind.annotation.RequestBody;
 import org.springframework.web.bind.annotation.RequestMapping;
+import org.springframework.web.bind.annotation.RequestParam;
 import org.springframework.web.bind.annotation.ResponseStatus;
 import org.springframework.web.bind.annotation.RestController;
 
@@ -56,7 +58,8 @@ class CapacityController {
     FitView defragment(
             @PathVariable String name,
             @PathVariable String type,
-            @Valid @RequestBody PlanRequest request) {
+            @Valid @RequestBody PlanRequest request,
+            @RequestParam(defaultValue = "false") boolean dryRun) {
         DefragPlan plan =
                 bus.explain(name, type)
                         .plan()
@@ -66,6 +69,9 @@ class CapacityController {
                                         Problem.WRONG_STATE,
                                         "plan=%s is not what would make room now"
                                                 .formatted(request.plan())));
+        if (dryRun) {
+            throw new DryRunException();
+        }
         bus.defragment(plan);
         return explain(name, type);
     }
@@ -73,14 +79,22 @@ class CapacityController {
     /// Looks for devices that other programs created or ended on a parent.
     @PostMapping("/rescan")
     @ResponseStatus(HttpStatus.NO_CONTENT)
-    void rescan(@PathVariable String name) {
+    void rescan(@PathVariable String name, @RequestParam(defaultValue = "false") boolean dryRun) {
+        if (dryRun) {
+            var _ = bus.parent(name);
+            return;
+        }
         bus.rescan(name);
     }
 
     /// Scrubs a parent's quarantined pages again.
     @PostMapping("/repair")
     @ResponseStatus(HttpStatus.NO_CONTENT)
-    void repair(@PathVariable String name) {
+    void repair(@PathVariable String name, @RequestParam(defaultValue = "false") boolean dryRun) {
+        if (dryRun) {
+            var _ = bus.parent(name);
+            return;
+        }
         bus.repair(name);
     }
 }

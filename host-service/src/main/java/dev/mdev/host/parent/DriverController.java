@@ -2,6 +2,7 @@ package dev.mdev.host.parent;
 
 import dev.mdev.api.MdevException;
 import dev.mdev.host.bus.HostDrivers;
+import dev.mdev.host.problem.DryRunException;
 import dev.mdev.host.web.Filter;
 import dev.mdev.host.web.Items;
 import dev.mdev.host.web.Paging;
@@ -43,7 +44,10 @@ class DriverController {
     /// @throws MdevException ENOENT or EIO if the folder cannot be read; EAGAIN if another request
     ///   loads
     @PostMapping
-    Items<HostDrivers.LoadedDriver> load() {
+    Items<HostDrivers.LoadedDriver> load(@RequestParam(defaultValue = "false") boolean dryRun) {
+        if (dryRun) {
+            throw new DryRunException();
+        }
         return Items.all(drivers.load());
     }
 }

@@ -7,6 +7,7 @@ import dev.mdev.host.access.Caller;
 import dev.mdev.host.access.Visibility;
 import dev.mdev.host.bus.HostDrivers;
 import dev.mdev.host.mdev.RemovalRequest;
+import dev.mdev.host.problem.DryRunException;
 import dev.mdev.host.problem.ProblemException;
 import dev.mdev.host.problem.Violation;
 import dev.mdev.host.web.Filter;
@@ -67,10 +68,15 @@ class ParentController {
     ///
     /// @throws ProblemException if there is no such driver, or it fails
     @PostMapping
-    Items<ParentView> lookAgain(@Valid @RequestBody DriverRequest request) {
+    Items<ParentView> lookAgain(
+            @Valid @RequestBody DriverRequest request,
+            @RequestParam(defaultValue = "false") boolean dryRun) {
         if (drivers.drivers().stream().noneMatch(it -> it.name().equals(request.driver()))) {
             throw ProblemException.invalid(
                     List.of(new Violation("/driver", "there is no driver=" + request.driver())));
+        }
+        if (dryRun) {
+            throw new DryRunException();
         }
         String parent = request.parent();
         List<Parent> found =
@@ -90,8 +96,14 @@ class ParentController {
     ResponseEntity<ParentExitView> remove(
             @PathVariable String name,
             @RequestParam(required = false) @Nullable Duration grace,
-            @RequestParam(required = false) @Nullable Boolean force) {
-        ParentExitView left = exits.remove(name, new RemovalRequest(grace, force));
+            @RequestParam(required = false) @Nullable Boolean force,
+            @RequestParam(defaultValue = "false") boolean dryRun) {
+        RemovalRequest how = new RemovalRequest(grace, force);
+        if (dryRun) {
+            exits.check(name, how);
+            throw new DryRunException();
+        }
+        ParentExitView left = exits.remove(name, how);
         return grace == null ? ResponseEntity.noContent().build() : ResponseEntity.ok(left);
     }
 

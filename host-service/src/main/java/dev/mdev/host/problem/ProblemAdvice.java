@@ -60,6 +60,11 @@ class ProblemAdvice extends ResponseEntityExceptionHandler {
         return answer(Problems.of(e), headers);
     }
 
+    @ExceptionHandler
+    ResponseEntity<Object> onDryRun(DryRunException e) {
+        return ResponseEntity.noContent().build();
+    }
+
     /// The query, or a body that the container reads as one, has broken escapes.
     @ExceptionHandler
     ResponseEntity<Object> onParameter(InvalidParameterException e) {

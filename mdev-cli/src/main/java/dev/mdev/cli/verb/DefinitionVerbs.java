@@ -81,6 +81,8 @@ final class DefinitionVerbs {
 
         @Mixin private Attributes attributes = new Attributes();
 
+        @Mixin private DryRun dryRun = new DryRun();
+
         Define(Session session) {
             super(session);
         }
@@ -106,7 +108,14 @@ final class DefinitionVerbs {
             }
             UUID named = uuid == null ? UUID.randomUUID() : uuid;
             JsonNode answer =
-                    service().put(ApiPath.of("definitions", named.toString()), definition);
+                    service()
+                            .put(
+                                    dryRun.on(ApiPath.of("definitions", named.toString())),
+                                    definition);
+            if (dryRun.isAsked()) {
+                dryRun.done(session(), answer, "");
+                return ExitCode.OK;
+            }
             session()
                     .one(
                             answer,
@@ -126,6 +135,8 @@ final class DefinitionVerbs {
                 description = "Delete a damaged definition file instead; doctor lists them.")
         private @Nullable String file;
 
+        @Mixin private DryRun dryRun = new DryRun();
+
         Undefine(Session session) {
             super(session);
         }
@@ -133,13 +144,15 @@ final class DefinitionVerbs {
         @Override
         ExitCode run() {
             if (file != null) {
-                JsonNode answer = service().delete(ApiPath.of("definitions", "quarantined", file));
-                session().done(answer, "deleted the damaged definition " + file);
+                JsonNode answer =
+                        service().delete(dryRun.on(ApiPath.of("definitions", "quarantined", file)));
+                dryRun.done(session(), answer, "deleted the damaged definition " + file);
                 return ExitCode.OK;
             }
             UUID uuid = device.required();
-            JsonNode answer = service().delete(ApiPath.of("definitions", uuid.toString()));
-            session().done(answer, "undefined " + uuid);
+            JsonNode answer =
+                    service().delete(dryRun.on(ApiPath.of("definitions", uuid.toString())));
+            dryRun.done(session(), answer, "undefined " + uuid);
             return ExitCode.OK;
         }
     }
@@ -247,6 +260,8 @@ final class DefinitionVerbs {
 
         @Mixin private Attributes attributes = new Attributes();
 
+        @Mixin private DryRun dryRun = new DryRun();
+
         Start(Session session) {
             super(session);
         }
@@ -259,11 +274,14 @@ final class DefinitionVerbs {
             if (parent != null) {
                 ObjectNode asked = body().put("parent", parent).put("type", type);
                 attributes.addTo(asked);
-                DeviceVerbs.Create.create(this, device.optional().orElse(null), asked);
+                DeviceVerbs.Create.create(this, dryRun, device.optional().orElse(null), asked);
                 return ExitCode.OK;
             }
             UUID uuid = device.required();
-            session().done(service().post(mdev(uuid, "start"), null), "started " + uuid);
+            dryRun.done(
+                    session(),
+                    service().post(dryRun.on(mdev(uuid, "start")), null),
+                    "started " + uuid);
             return ExitCode.OK;
         }
     }
@@ -281,6 +299,8 @@ final class DefinitionVerbs {
         @Option(names = "--no-force", description = "With --grace: do not take it, and fail.")
         private boolean keep;
 
+        @Mixin private DryRun dryRun = new DryRun();
+
         Stop(Session session) {
             super(session);
         }
@@ -290,8 +310,13 @@ final class DefinitionVerbs {
             Grace time = Grace.of(grace, keep);
             UUID uuid = device.required();
             JsonNode answer =
-                    service().call("POST", time.on(mdev(uuid, "stop")), null, time.patience());
-            session().done(answer, DeviceVerbs.ended("stopped", uuid, answer));
+                    service()
+                            .call(
+                                    "POST",
+                                    dryRun.on(time.on(mdev(uuid, "stop"))),
+                                    null,
+                                    time.patience());
+            dryRun.done(session(), answer, DeviceVerbs.ended("stopped", uuid, answer));
             return ExitCode.OK;
         }
     }

@@ -72,6 +72,8 @@ final class DeviceVerbs {
 
         @Mixin private Attributes attributes = new Attributes();
 
+        @Mixin private DryRun dryRun = new DryRun();
+
         Create(Session session) {
             super(session);
         }
@@ -83,16 +85,20 @@ final class DeviceVerbs {
                 asked.put("persist", true).put("autostart", autostart);
             }
             attributes.addTo(asked);
-            create(this, uuid, asked);
+            create(this, dryRun, uuid, asked);
             return ExitCode.OK;
         }
 
         /// Creates a device and prints its UUID, also in silence: it is the answer.
-        static void create(Verb verb, @Nullable UUID uuid, ObjectNode asked) {
+        static void create(Verb verb, DryRun dryRun, @Nullable UUID uuid, ObjectNode asked) {
             JsonNode answer =
                     uuid == null
-                            ? verb.service().post(ApiPath.of("mdevs"), asked)
-                            : verb.service().put(mdev(uuid), asked);
+                            ? verb.service().post(dryRun.on(ApiPath.of("mdevs")), asked)
+                            : verb.service().put(dryRun.on(mdev(uuid)), asked);
+            if (dryRun.isAsked()) {
+                dryRun.done(verb.session(), answer, "");
+                return;
+            }
             String made = Fields.text(answer, "/uuid");
             verb.session().one(answer, made, () -> verb.session().terminal().line(made));
         }
@@ -119,6 +125,8 @@ final class DeviceVerbs {
         @Option(names = "--no-force", description = "With --grace: do not take it, and fail.")
         private boolean keep;
 
+        @Mixin private DryRun dryRun = new DryRun();
+
         Delete(Session session) {
             super(session);
         }
@@ -128,8 +136,13 @@ final class DeviceVerbs {
             Grace time = Grace.of(grace, keep);
             for (UUID uuid : uuids) {
                 JsonNode answer =
-                        service().call("DELETE", time.on(mdev(uuid)), null, time.patience());
-                session().done(answer, ended("deleted", uuid, answer));
+                        service()
+                                .call(
+                                        "DELETE",
+                                        dryRun.on(time.on(mdev(uuid))),
+                                        null,
+                                        time.patience());
+                dryRun.done(session(), answer, ended("deleted", uuid, answer));
             }
             return ExitCode.OK;
         }

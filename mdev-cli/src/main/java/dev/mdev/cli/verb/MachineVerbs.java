@@ -209,6 +209,8 @@ final class MachineVerbs {
                 description = "Permissions of its sockets. Default: 0600.")
         private @Nullable String mode;
 
+        @Mixin private DryRun dryRun = new DryRun();
+
         private CreateMachine(Session session) {
             super(session);
         }
@@ -226,10 +228,10 @@ final class MachineVerbs {
             if (!socket.isEmpty()) {
                 asked.set("socket", socket);
             }
-            session()
-                    .done(
-                            service().post(ApiPath.of("machines"), asked),
-                            "created machine %s".formatted(name));
+            dryRun.done(
+                    session(),
+                    service().post(dryRun.on(ApiPath.of("machines")), asked),
+                    "created machine %s".formatted(name));
             return ExitCode.OK;
         }
     }
@@ -240,13 +242,18 @@ final class MachineVerbs {
         @Parameters(paramLabel = "MACHINE", description = "The machine's name.")
         private String name;
 
+        @Mixin private DryRun dryRun = new DryRun();
+
         private DeleteMachine(Session session) {
             super(session);
         }
 
         @Override
         ExitCode run() {
-            session().done(service().delete(machine(name)), "deleted machine %s".formatted(name));
+            dryRun.done(
+                    session(),
+                    service().delete(dryRun.on(machine(name))),
+                    "deleted machine %s".formatted(name));
             return ExitCode.OK;
         }
     }
@@ -283,24 +290,27 @@ final class MachineVerbs {
                 description = "The device.")
         private UUID uuid;
 
+        @Mixin private DryRun dryRun = new DryRun();
+
         Attach(Session session) {
             super(session);
         }
 
         @Override
         ExitCode run() {
-            JsonNode answer = service().put(machine(name, "devices", uuid.toString()), null);
-            session()
-                    .done(
-                            answer,
-                            "attached %s to %s%s"
-                                    .formatted(
-                                            uuid,
-                                            name,
-                                            Fields.optional(answer, "/address")
-                                                    .or(() -> Fields.optional(answer, "/socket"))
-                                                    .map(address -> " at " + address)
-                                                    .orElse("")));
+            JsonNode answer =
+                    service().put(dryRun.on(machine(name, "devices", uuid.toString())), null);
+            dryRun.done(
+                    session(),
+                    answer,
+                    "attached %s to %s%s"
+                            .formatted(
+                                    uuid,
+                                    name,
+                                    Fields.optional(answer, "/address")
+                                            .or(() -> Fields.optional(answer, "/socket"))
+                                            .map(address -> " at " + address)
+                                            .orElse("")));
             return ExitCode.OK;
         }
     }
@@ -318,16 +328,18 @@ final class MachineVerbs {
                 description = "The device.")
         private UUID uuid;
 
+        @Mixin private DryRun dryRun = new DryRun();
+
         Detach(Session session) {
             super(session);
         }
 
         @Override
         ExitCode run() {
-            session()
-                    .done(
-                            service().delete(machine(name, "devices", uuid.toString())),
-                            "detached %s from %s".formatted(uuid, name));
+            dryRun.done(
+                    session(),
+                    service().delete(dryRun.on(machine(name, "devices", uuid.toString()))),
+                    "detached %s from %s".formatted(uuid, name));
             return ExitCode.OK;
         }
     }

@@ -11,6 +11,7 @@ import org.jspecify.annotations.Nullable;
 
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -216,6 +217,8 @@ final class ParentVerbs {
                 description = "Ask machines for the devices, and take them after this time.")
         private @Nullable String grace;
 
+        @Mixin private DryRun dryRun = new DryRun();
+
         private Remove(Session session) {
             super(session);
         }
@@ -224,14 +227,19 @@ final class ParentVerbs {
         ExitCode run() {
             Grace time = Grace.of(grace, false);
             JsonNode answer =
-                    service().call("DELETE", time.on(parent(name)), null, time.patience());
+                    service()
+                            .call(
+                                    "DELETE",
+                                    dryRun.on(time.on(parent(name))),
+                                    null,
+                                    time.patience());
             long ended = Fields.items(answer, "/mdevs").size();
-            session()
-                    .done(
-                            answer,
-                            answer.isMissingNode()
-                                    ? "removed parent %s".formatted(name)
-                                    : "removed parent %s with %d devices".formatted(name, ended));
+            dryRun.done(
+                    session(),
+                    answer,
+                    answer.isMissingNode()
+                            ? "removed parent %s".formatted(name)
+                            : "removed parent %s with %d devices".formatted(name, ended));
             return ExitCode.OK;
         }
     }

@@ -24,16 +24,28 @@ final class DefinitionVerbs {
         UUID uuid = definition.uuid();
         try (VerbLocks.Claim _ = bus.claims().claim(uuid, "defined", Errno.EAGAIN)) {
             requireUndefined(uuid);
-            Optional<Registry.Entry> active = bus.registry().find(uuid);
-            if (active.isPresent()) {
-                requireSame(active.get(), definition);
-            }
-            Optional<Parent> parent = bus.registry().parent(definition.parent());
-            if (parent.isPresent()) {
-                var _ = parent.get().type(definition.type());
-                BusContext.requireAttributes(parent.get(), definition.attributes());
-            }
+            requireFitting(definition);
             write(definition);
+        }
+    }
+
+    /// @see MdevBus#checkDefine
+    void check(MdevDefinition definition) {
+        if (bus.definitions().find(definition.uuid()).isPresent()) {
+            requireChangeable(definition);
+        } else {
+            requireFitting(definition);
+            bus.definitions().requireRoom(definition.uuid());
+        }
+    }
+
+    /// An existing device, and a present parent, must agree with it.
+    private void requireFitting(MdevDefinition definition) {
+        bus.registry().find(definition.uuid()).ifPresent(active -> requireSame(active, definition));
+        Optional<Parent> parent = bus.registry().parent(definition.parent());
+        if (parent.isPresent()) {
+            var _ = parent.get().type(definition.type());
+            BusContext.requireAttributes(parent.get(), definition.attributes());
         }
     }
 
@@ -126,16 +138,19 @@ final class DefinitionVerbs {
     void redefine(MdevDefinition definition) {
         UUID uuid = definition.uuid();
         try (VerbLocks.Claim _ = bus.claims().claim(uuid, "changed", Errno.EAGAIN)) {
-            MdevDefinition there = required(uuid);
-            if (!there.parent().equals(definition.parent())
-                    || !there.type().equals(definition.type())) {
-                throw new MdevException(Errno.EEXIST, "defined, and different: " + there);
-            }
-            bus.registry()
-                    .parent(definition.parent())
-                    .ifPresent(parent ->
-                            BusContext.requireAttributes(parent, definition.attributes()));
+            requireChangeable(definition);
             write(definition);
         }
+    }
+
+    private void requireChangeable(MdevDefinition definition) {
+        MdevDefinition there = required(definition.uuid());
+        if (!there.parent().equals(definition.parent())
+                || !there.type().equals(definition.type())) {
+            throw new MdevException(Errno.EEXIST, "defined, and different: " + there);
+        }
+        bus.registry()
+                .parent(definition.parent())
+                .ifPresent(parent -> BusContext.requireAttributes(parent, definition.attributes()));
     }
 }

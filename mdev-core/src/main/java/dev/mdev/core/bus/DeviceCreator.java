@@ -6,6 +6,7 @@ import dev.mdev.api.MdevDevice;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.MdevType;
 import dev.mdev.api.Refusal;
+import dev.mdev.core.capacity.FitReport;
 import dev.mdev.core.capacity.Tenant;
 import dev.mdev.core.device.Mdev;
 import dev.mdev.core.device.Parent;
@@ -22,6 +23,7 @@ import org.jspecify.annotations.Nullable;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.function.BiFunction;
 
 /// Creates devices.
 ///
@@ -87,6 +89,50 @@ final class DeviceCreator {
         }
     }
 
+    /// @see MdevBus#checkCreate
+    void checkCreate(
+            UUID uuid,
+            String parentName,
+            String typeId,
+            List<Attribute> attributes,
+            BiFunction<String, String, FitReport> explain) {
+        MdevDefinition.requireFew(uuid, attributes);
+        Parent parent = bus.parent(parentName);
+        MdevType type = parent.type(typeId);
+        requireUndefined(uuid);
+        check(uuid, parent, type, attributes, explain);
+    }
+
+    /// @see MdevBus#checkStart
+    void checkStart(UUID uuid, BiFunction<String, String, FitReport> explain) {
+        MdevDefinition definition = required(uuid);
+        Parent parent = bus.parent(definition.parent());
+        check(uuid, parent, parent.type(definition.type()), definition.attributes(), explain);
+    }
+
+    private void check(
+            UUID uuid,
+            Parent parent,
+            MdevType type,
+            List<Attribute> attributes,
+            BiFunction<String, String, FitReport> explain) {
+        BusContext.requireAttributes(parent, attributes);
+        bus.registry().requireRoom(uuid, parent, type);
+        if (!explain.apply(parent.name(), type.id()).fits()) {
+            throw new MdevException(
+                    Errno.EUSERS,
+                    parent.explain(type)
+                            .orElseGet(() -> "type=%s does not fit".formatted(type.id())));
+        }
+    }
+
+    private MdevDefinition required(UUID uuid) {
+        return bus.definitions()
+                .find(uuid)
+                .orElseThrow(() ->
+                        new MdevException(Errno.ENOENT, "mdev=%s is not defined".formatted(uuid)));
+    }
+
     private void requireUndefined(UUID uuid) {
         Optional<MdevDefinition> other = bus.definitions().find(uuid);
         if (other.isPresent()) {
@@ -103,13 +149,7 @@ final class DeviceCreator {
     ///   [MdevBus#create]
     Mdev start(UUID uuid) {
         try (VerbLocks.Claim claim = bus.claims().claim(uuid, "started", Errno.EAGAIN)) {
-            MdevDefinition definition =
-                    bus.definitions()
-                            .find(uuid)
-                            .orElseThrow(() ->
-                                    new MdevException(
-                                            Errno.ENOENT,
-                                            "mdev=%s is not defined".formatted(uuid)));
+            MdevDefinition definition = required(uuid);
             Parent parent = bus.parent(definition.parent());
             MdevType type = parent.type(definition.type());
             return bringUp(

@@ -262,6 +262,23 @@ public final class MdevBus implements AutoCloseable {
         return starter.createDefined(definition);
     }
 
+    /// Refuses what [#create] would refuse now, as far as the host knows that without the driver.
+    /// Changes nothing.
+    ///
+    /// @throws MdevException as [#create(UUID, String, String)]
+    public void checkCreate(
+            UUID uuid, String parentName, String typeId, List<Attribute> attributes) {
+        starter.checkCreate(uuid, parentName, typeId, attributes, this::explain);
+    }
+
+    /// Refuses what [#start] would refuse now, as far as the host knows that without the driver.
+    /// Changes nothing.
+    ///
+    /// @throws MdevException as [#start]
+    public void checkStart(UUID uuid) {
+        starter.checkStart(uuid, this::explain);
+    }
+
     /// Starts a defined device.
     ///
     /// @throws MdevException ENOENT if it is not defined, EEXIST if it is active; otherwise as
@@ -342,6 +359,14 @@ public final class MdevBus implements AutoCloseable {
     ///   the parent has no such type
     public void define(MdevDefinition definition) {
         definitionVerbs.define(definition);
+    }
+
+    /// Refuses what [#define], or [#redefine] of what is defined, would refuse now. Changes
+    /// nothing.
+    ///
+    /// @throws MdevException as they do
+    public void checkDefine(MdevDefinition definition) {
+        definitionVerbs.check(definition);
     }
 
     /// Deletes a definition. An active device stays, as a transient device.

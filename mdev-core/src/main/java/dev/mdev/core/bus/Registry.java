@@ -307,15 +307,7 @@ final class Registry {
     Mdev reserve(UUID uuid, Parent parent, MdevType type, Function<List<PoolShare>, Mdev> make) {
         registry.lock();
         try {
-            requireFreeLocked(uuid);
-            requirePresent(parent);
-            int sameType = instancesLocked(parent, type);
-            if (sameType >= type.maxInstances()) {
-                throw new MdevException(
-                        Errno.EUSERS,
-                        "type=%s has the maximum number of instances: %d"
-                                .formatted(type.id(), sameType));
-            }
+            requireRoomLocked(uuid, parent, type);
             Tenant tenant = new Tenant.Device(uuid);
             List<PoolShare> taken = parent.capacity().allocate(type, tenant);
             Mdev mdev;
@@ -329,6 +321,29 @@ final class Registry {
             return mdev;
         } finally {
             registry.unlock();
+        }
+    }
+
+    /// Refuses what [#reserve] would refuse now, apart from pages.
+    void requireRoom(UUID uuid, Parent parent, MdevType type) {
+        registry.lock();
+        try {
+            requireRoomLocked(uuid, parent, type);
+        } finally {
+            registry.unlock();
+        }
+    }
+
+    @GuardedBy("registry")
+    private void requireRoomLocked(UUID uuid, Parent parent, MdevType type) {
+        requireFreeLocked(uuid);
+        requirePresent(parent);
+        int sameType = instancesLocked(parent, type);
+        if (sameType >= type.maxInstances()) {
+            throw new MdevException(
+                    Errno.EUSERS,
+                    "type=%s has the maximum number of instances: %d"
+                            .formatted(type.id(), sameType));
         }
     }
 

@@ -119,7 +119,8 @@ public final class DefinitionStore {
         }
     }
 
-    private void requireRoom(UUID uuid) {
+    /// @throws MdevException EUSERS if the limit is reached, and the definition is new
+    public void requireRoom(UUID uuid) {
         if (!definitions.containsKey(uuid) && definitions.size() >= most) {
             throw new MdevException(
                     Errno.EUSERS,
