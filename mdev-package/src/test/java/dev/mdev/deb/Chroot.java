@@ -26,8 +26,16 @@ final class Chroot implements AutoCloseable {
     }
 
     /// Makes one, from the archive at an address.
-    static Chroot make(Path root, String mirror) throws IOException {
-        host("debootstrap", "--variant=minbase", "bookworm", root.toString(), mirror);
+    ///
+    /// @param more names of packages beside the smallest set, with commas between; or nothing
+    static Chroot make(Path root, String mirror, String more) throws IOException {
+        host(
+                "debootstrap",
+                "--variant=minbase",
+                "--include=" + more,
+                "bookworm",
+                root.toString(),
+                mirror);
         Chroot chroot = new Chroot(root);
         try {
             chroot.mount("--bind", System.getProperty("java.home"), JAVA);
@@ -49,6 +57,11 @@ final class Chroot implements AutoCloseable {
         Path target = Files.createDirectories(root.resolve(where));
         host("mount", how, type, what, target.toString());
         mounts.add(target);
+    }
+
+    /// The folder with all its files.
+    Path root() {
+        return root;
     }
 
     Path path(String absolute) {

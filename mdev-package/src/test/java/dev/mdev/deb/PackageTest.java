@@ -14,24 +14,22 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
-import java.util.Objects;
 import java.util.Set;
 import java.util.TreeSet;
-import java.util.stream.Stream;
 
 /// The Debian package, in a Debian of its own: installed, used, upgraded, removed and purged.
 @Tag("slow")
 class PackageTest {
     private static final String UUID = "22222222-2222-4222-8222-222222222222";
     private static final String SETTINGS = "/etc/mdev/application.yaml";
-    private static final String URL = "http://127.0.0.1:18080";
+    private static final String SOCKET = "MDEV_SOCKET=/tmp/sockets/mdev.sock ";
 
     @TempDir Path temp;
 
     /// The same rules as for each other service of systemd, by systemd's own judge.
     @Test
     void theUnitIsHardened() throws Exception {
-        assumeTrue(isCommand("systemd-analyze"), "systemd-analyze is not installed");
+        assumeTrue(TestedPackage.isCommand("systemd-analyze"), "systemd-analyze is not installed");
         Path bin = Files.createDirectories(temp.resolve("usr/bin"));
         Path program = Files.createFile(bin.resolve("mdev-host"));
         Files.setPosixFilePermissions(program, PosixFilePermissions.fromString("rwxr-xr-x"));
@@ -52,22 +50,22 @@ class PackageTest {
 
     @Test
     void aDebianInstallsUpgradesRemovesAndPurgesIt() throws Exception {
-        Path deb = debOrSkip();
-        try (Chroot debian = Chroot.make(temp.resolve("debian"), mirrorOrSkip())) {
+        Path deb = TestedPackage.orSkip();
+        try (Chroot debian =
+                Chroot.make(temp.resolve("debian"), TestedPackage.mirrorOrSkip(), "")) {
             Set<String> before = names(debian);
-            Files.copy(deb, debian.path("/tmp/mdev.deb"));
-            provideJava(debian);
+            TestedPackage.provide(deb, debian);
 
             debian.run("dpkg -i /tmp/java.deb /tmp/mdev.deb");
             isInstalled(debian);
             defineADevice(debian);
 
             Files.writeString(debian.path(SETTINGS), "# mine\n", StandardOpenOption.APPEND);
-            newerVersion(debian);
+            TestedPackage.makeNewer(debian);
             debian.run("dpkg -i --force-confold /tmp/newer.deb");
             assertThat(debian.run("dpkg-query -W -f '${Version}' mdev")).endsWith("+1");
             assertThat(Files.readString(debian.path(SETTINGS))).endsWith("# mine\n");
-            assertThat(withService(debian, "mdev list --url " + URL)).contains(UUID);
+            assertThat(withService(debian, SOCKET + "mdev list")).contains(UUID);
 
             debian.run("dpkg -r mdev");
             assertThat(debian.path("/usr/bin/mdev")).doesNotExist();
@@ -102,10 +100,7 @@ class PackageTest {
     }
 
     private static void defineADevice(Chroot debian) throws IOException {
-        withService(
-                debian,
-                "mdev create gpu0 gpu-sample-16m --autostart --uuid %s --url %s"
-                        .formatted(UUID, URL));
+        withService(debian, SOCKET + "mdev create gpu0 gpu-sample-16m --autostart --uuid " + UUID);
         assertThat(debian.path("/var/lib/mdev/" + UUID + ".mdev")).exists();
     }
 
@@ -133,61 +128,9 @@ class PackageTest {
         return output;
     }
 
-    /// This machine's Java is mounted, and a package says so.
-    private static void provideJava(Chroot debian) throws IOException {
-        Path control = Files.createDirectories(debian.path("/tmp/java/DEBIAN")).resolve("control");
-        Files.writeString(
-                control,
-                """
-                Package: mdev-test-java
-                Version: 1
-                Architecture: all
-                Maintainer: tests <tests@localhost>
-                Provides: java25-runtime-headless
-                Description: the Java of the tests
-                """);
-        debian.run("dpkg-deb -b /tmp/java /tmp/java.deb");
-    }
-
-    private static void newerVersion(Chroot debian) throws IOException {
-        debian.run(
-                "dpkg-deb -R /tmp/mdev.deb /tmp/newer && sed -i 's/^Version: .*/&+1/'"
-                    + " /tmp/newer/DEBIAN/control && dpkg-deb -Znone -b /tmp/newer /tmp/newer.deb");
-    }
-
     private static Set<String> names(Chroot debian) throws IOException {
         Set<String> names = new TreeSet<>();
         debian.run("find / -xdev -not -path '/tmp/*'").lines().forEach(names::add);
         return names;
-    }
-
-    private static Path debOrSkip() throws IOException {
-        Path folder = Path.of("target");
-        assumeTrue(Files.isDirectory(folder), "the package is not built: run mvn package");
-        try (Stream<Path> files = Files.list(folder)) {
-            Path deb =
-                    files.filter(file -> file.toString().endsWith(".deb")).findAny().orElse(null);
-            assumeTrue(deb != null, "the package is not built: run mvn package");
-            return Objects.requireNonNull(deb);
-        }
-    }
-
-    private static String mirrorOrSkip() throws IOException {
-        assumeTrue(
-                isCommand("debootstrap")
-                        && isCommand("chroot")
-                        && "root".equals(System.getProperty("user.name")),
-                "no root or no debootstrap");
-        try {
-            return Chroot.host("../.ci/mirror").strip();
-        } catch (AssertionError e) {
-            assumeTrue(false, "no mirror of Debian is known here");
-            throw e;
-        }
-    }
-
-    private static boolean isCommand(String name) {
-        return Stream.of("/usr/sbin", "/usr/bin", "/sbin", "/bin")
-                .anyMatch(folder -> Files.isExecutable(Path.of(folder, name)));
     }
 }
