@@ -4,8 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
-import dev.mdev.gate.Deadlines;
-
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
@@ -13,15 +11,11 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIfEnvironmentVariable;
 import org.junit.jupiter.api.io.TempDir;
 
-import java.awt.image.BufferedImage;
-import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Random;
 import java.util.UUID;
 import java.util.concurrent.TimeUnit;
-
-import javax.imageio.ImageIO;
 
 /// Unmodified QEMU with a Debian kernel, whose drivers use devices of the service.
 @Tag("slow")
@@ -32,11 +26,6 @@ import javax.imageio.ImageIO;
 class RealGuestTest {
     /// The place of the first device on a bus without others.
     private static final String BDF = "0000:00:01.0";
-
-    /// What Linux makes of a display of that kind.
-    private static final int WIDTH = 1024;
-
-    private static final int HEIGHT = 768;
 
     private static final int REVOCATIONS = Integer.getInteger("mdev.guest.revocations", 1000);
     private static final int KILLS = Integer.getInteger("mdev.guest.kills", 6);
@@ -205,29 +194,7 @@ class RealGuestTest {
         service.api().post("/api/v1/mdevs/%s/revoke".formatted(mdev), "{}").requireStatus(200);
     }
 
-    /// Compares the device's picture with what `gpu picture SEED` draws. Linux copies it to the
-    /// device in a thread of its own, which may still be at it.
     private void assertPicture(UUID mdev, int seed) throws IOException {
-        long end = System.nanoTime() + Deadlines.HANG.toNanos();
-        int wrong;
-        do {
-            wrong = wrongPixels(mdev, seed);
-        } while (wrong != 0 && System.nanoTime() - end < 0);
-        assertThat(wrong).as("pixels of another content").isZero();
-    }
-
-    private int wrongPixels(UUID mdev, int seed) throws IOException {
-        var response = service.api().bytes("/api/v1/mdevs/%s/picture".formatted(mdev));
-        assertThat(response.statusCode()).isEqualTo(200);
-        BufferedImage image = ImageIO.read(new ByteArrayInputStream(response.body()));
-        assertThat(image.getWidth()).isEqualTo(WIDTH);
-        assertThat(image.getHeight()).isEqualTo(HEIGHT);
-        int[] pixels = image.getRGB(0, 0, WIDTH, HEIGHT, null, 0, WIDTH);
-        int wrong = 0;
-        for (int i = 0; i < pixels.length; i++) {
-            int expected = (seed * 0x61C8_8647 + i * 0x9E37_79B1) >>> 8;
-            wrong += (pixels[i] & 0xFF_FFFF) == expected ? 0 : 1;
-        }
-        return wrong;
+        GuestPicture.assertShown(service.api(), mdev, seed);
     }
 }
