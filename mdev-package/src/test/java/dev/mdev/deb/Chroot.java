@@ -27,7 +27,7 @@ final class Chroot implements AutoCloseable {
 
     /// Makes one, from the archive at an address.
     ///
-    /// @param more names of packages beside the smallest set, with commas between; or nothing
+    /// @param more names of packages beside the smallest set, with commas between; at least one
     static Chroot make(Path root, String mirror, String more) throws IOException {
         host(
                 "debootstrap",

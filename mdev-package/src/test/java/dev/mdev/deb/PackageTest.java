@@ -52,7 +52,7 @@ class PackageTest {
     void aDebianInstallsUpgradesRemovesAndPurgesIt() throws Exception {
         Path deb = TestedPackage.orSkip();
         try (Chroot debian =
-                Chroot.make(temp.resolve("debian"), TestedPackage.mirrorOrSkip(), "")) {
+                Chroot.make(temp.resolve("debian"), TestedPackage.mirrorOrSkip(), "passwd")) {
             Set<String> before = names(debian);
             TestedPackage.provide(deb, debian);
 
