@@ -8,11 +8,6 @@ import dev.mdev.core.engine.kvm.mm.MemfdMemory;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.vm.ProgramResult;
 
-import org.junit.jupiter.api.Test;
-
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 
@@ -26,17 +21,6 @@ class KvmEngineTest extends EngineContract {
     @Override
     protected HostMemory newMemory() {
         return new HostMemory(new MemfdMemory());
-    }
-
-    /// In the box, the MMU without EPT or NPT has a processor with 39 address bits.
-    @Test
-    void itsAddressesAreAsWideAsThoseOfTheProcessor() throws IOException {
-        String sizes =
-                Files.readAllLines(Path.of("/proc/cpuinfo")).stream()
-                        .filter(line -> line.startsWith("address sizes"))
-                        .findFirst()
-                        .orElseThrow();
-        assertThat(sizes).contains(": %d bits physical".formatted(engine().physicalAddressBits()));
     }
 
     /// The fault is answered on another thread, so the processor is free at once.
