@@ -250,7 +250,7 @@ final class Accelerator implements MdevDevice, DeviceState {
         }
         record(slice, bytes.length, hash, last);
         if (!last && slice.doneBytes() == 0) {
-            // After the record: whoever asks from now on waits for the result.
+            // After the record: a fault from now on waits for the result.
             context.revoke(RESULT, 0, 1);
         }
         return true;

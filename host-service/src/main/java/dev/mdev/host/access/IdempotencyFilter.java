@@ -46,8 +46,8 @@ final class IdempotencyFilter extends OncePerRequestFilter {
     /// Their answers have secrets, which nothing keeps.
     private static final Set<String> SECRET = Set.of("/api/v1/session", "/api/v1/tokens");
 
-    /// After these, nobody knows what has happened, or it goes on. All other refusals tell that
-    /// nothing has.
+    /// With these, the work may have been done, or goes on. With every other refusal, it was not
+    /// done.
     private static final Set<Integer> UNCERTAIN = Set.of(500, 502, 504);
 
     private final HandlerExceptionResolver resolver;

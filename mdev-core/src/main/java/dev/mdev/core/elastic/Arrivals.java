@@ -34,7 +34,7 @@ final class Arrivals {
     /// @throws MdevException see [dev.mdev.api.ElasticMemory]; EAGAIN if there is no spare frame
     ///   and the effort is SPARE
     <T> T require(Share who, int index, Effort effort, Function<Unit, T> use) {
-        // Only who waits reads the clock.
+        // Only a request that waits reads the clock.
         Patience patience = null;
         while (true) {
             Unit toFill = null;
