@@ -206,8 +206,8 @@ record HostileDevice(Vice vice, boolean clears, PfnRange aperture, MdevContext c
         }
     }
 
-    /// The driver refuses its own saved state.
-    private static final class Refusing implements DeviceState {
+    /// The state of a register that is 7.
+    private abstract static class OneRegister implements DeviceState {
         @Override
         public int version() {
             return 1;
@@ -217,7 +217,10 @@ record HostileDevice(Vice vice, boolean clears, PfnRange aperture, MdevContext c
         public void save(DataOutput out) throws IOException {
             out.writeInt(7);
         }
+    }
 
+    /// The driver refuses its own saved state.
+    private static final class Refusing extends OneRegister {
         @Override
         public void restore(int version, DataInput in) throws IOException {
             throw new IOException("register 3 cannot be 7");
@@ -225,12 +228,7 @@ record HostileDevice(Vice vice, boolean clears, PfnRange aperture, MdevContext c
     }
 
     /// A state that is larger than any store.
-    private static final class Endless implements DeviceState {
-        @Override
-        public int version() {
-            return 1;
-        }
-
+    private static final class Endless extends OneRegister {
         @Override
         public void save(DataOutput out) throws IOException {
             byte[] part = new byte[1 << 20];
@@ -255,17 +253,7 @@ record HostileDevice(Vice vice, boolean clears, PfnRange aperture, MdevContext c
     }
 
     /// A driver whose state cannot be restored in time.
-    private static final class Hanging implements DeviceState {
-        @Override
-        public int version() {
-            return 1;
-        }
-
-        @Override
-        public void save(DataOutput out) throws IOException {
-            out.writeInt(7);
-        }
-
+    private static final class Hanging extends OneRegister {
         @Override
         public void restore(int version, DataInput in) throws IOException {
             var _ = in.readInt();
