@@ -89,13 +89,12 @@ final class TestKitTest {
                         new Variant.VariantDevice(aperture, context) {
                             @Override
                             public MapDecision validateMapRequest(MapRequest request) {
-                                if (asked.getAndIncrement() == 0) {
-                                    Thread.startVirtualThread(
-                                            () -> context.runStep(stepped::countDown));
+                                if (asked.getAndIncrement() > 0 && stepped.getCount() == 0) {
+                                    return super.validateMapRequest(request);
                                 }
-                                return stepped.getCount() > 0
-                                        ? new MapDecision.Again("the step comes first")
-                                        : super.validateMapRequest(request);
+                                Thread.startVirtualThread(
+                                        () -> context.runStep(stepped::countDown));
+                                return new MapDecision.Again("the step comes first");
                             }
                         });
         try (InMemoryHost host = new InMemoryHost(driver.get(), Map.of())) {
