@@ -1,6 +1,7 @@
 package dev.mdev.testkit.drivers;
 
 import java.time.Duration;
+import java.util.List;
 
 /// A driver with one bug, and the test of the conformance suite that has to find it.
 interface SeededBug {
@@ -14,14 +15,22 @@ interface SeededBug {
         return "";
     }
 
-    /// How long a callback may take: short if the driver blocks; else long enough for a busy
-    /// machine, so that no driver is found for being slow.
+    /// How long a callback may take: short if the suite waits as long to find the bug; else long
+    /// enough for a busy machine, so that no driver is found for being slow.
     default Duration deadline() {
-        return blocks() ? Duration.ofMillis(200) : Duration.ofSeconds(20);
+        if (blocks()) {
+            return Duration.ofMillis(200);
+        }
+        return Duration.ofSeconds(isFoundByWaiting() ? 1 : 20);
     }
 
     /// Whether the bug is that a callback does not come back.
     default boolean blocks() {
         return toString().startsWith("BLOCKS");
+    }
+
+    /// Whether the bug is that something else never ends.
+    default boolean isFoundByWaiting() {
+        return List.of("NEVER_DECIDES", "LEAVES_A_THREAD").contains(toString());
     }
 }
