@@ -25,7 +25,13 @@ final class PciSplitConformanceTest extends ParentDriverConformance {
                         .memory(0, 0xf000_0000L, 1 << 20)
                         .memory(1, 0x38_0000_0000L, 16 << 20);
         Path folder = Files.createDirectory(root.resolve("descriptions"));
-        Files.writeString(folder.resolve("card.yaml"), Descriptions.CARD);
+        Files.writeString(folder.resolve("card.yaml"), withoutStoresToSharedRegisters());
+    }
+
+    /// All devices see the same passed registers, so a guest that stores there would be noticed by
+    /// the others.
+    private static String withoutStoresToSharedRegisters() {
+        return Descriptions.CARD.replaceAll(", write: 0x[0-9a-f]+, reset: [0-9]+", "");
     }
 
     @Override
