@@ -22,6 +22,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
+import java.util.UUID;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.BooleanSupplier;
 
@@ -111,6 +112,41 @@ public final class BusWorld implements AutoCloseable {
         return this;
     }
 
+    /// Calls a verb that succeeds at last: on a busy machine, it may take longer than a short
+    /// deadline, and then goes on by itself.
+    ///
+    /// @param done what an event tells of once it is
+    void atLast(Runnable verb, BooleanSupplier done) {
+        try {
+            verb.run();
+        } catch (MdevException e) {
+            if (e.errno() != Errno.ETIMEDOUT || deadline.equals(DEADLINE)) {
+                throw e;
+            }
+            awaitUnlessInterrupted(done);
+        }
+    }
+
+    private void awaitUnlessInterrupted(BooleanSupplier condition) {
+        try {
+            await(condition);
+        } catch (InterruptedException e) {
+            throw new IllegalStateException("interrupted", e);
+        }
+    }
+
+    /// Removes a device that nobody has, and whose driver lets go.
+    void removeAtLast(UUID uuid) {
+        atLast(() -> bus.remove(uuid), () -> bus.status(uuid).isEmpty());
+    }
+
+    /// Closes the bus, whose drivers let go.
+    void closeAtLast() {
+        atLast(bus::close, () -> bus.parents().isEmpty());
+        // Closes what the first call has left.
+        bus.close();
+    }
+
     /// Ends what would be left of a process that is gone: its watchdog and its memory.
     void leave() {
         bus.context().watch().close();
@@ -173,7 +209,7 @@ public final class BusWorld implements AutoCloseable {
 
     @Override
     public void close() {
-        bus.close();
+        closeAtLast();
         memory.close();
     }
 }

@@ -46,30 +46,33 @@ import java.util.function.BiFunction;
 
 /// Guests on devices whose drivers do not do what they should with elastic pages: the trouble is
 /// named, and every other guest gets its pages.
-@Timeout(value = 600, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+@Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 final class ElasticHostilityTest {
     private static final int PAGES = 48;
     private static final int MIN = 8;
     private static final int MAX = 40;
-    private static final Duration CALL = Duration.ofMillis(500);
+    private static final Duration HASTY = Duration.ofSeconds(2);
 
     private final List<MdevEvent> events = new CopyOnWriteArrayList<>();
     private final Driver driver = new Driver();
     private final HostMemory memory = new HostMemory(new OffHeapBackend());
     private final CountDownLatch released = new CountDownLatch(1);
     private final List<VirtualMachine> machines = new ArrayList<>();
-    private final MdevBus bus =
-            new MdevBus(
-                    memory,
-                    new MemoryFiles(),
-                    BusOptions.of(
-                            CALL,
-                            new MdevObserver() {
-                                @Override
-                                public void event(MdevEvent event) {
-                                    events.add(event);
-                                }
-                            }));
+    private MdevBus bus = bus(Deadlines.HANG);
+
+    private MdevBus bus(Duration callDeadline) {
+        return new MdevBus(
+                memory,
+                new MemoryFiles(),
+                BusOptions.of(
+                        callDeadline,
+                        new MdevObserver() {
+                            @Override
+                            public void event(MdevEvent event) {
+                                events.add(event);
+                            }
+                        }));
+    }
 
     @AfterEach
     void stop() {
@@ -190,6 +193,8 @@ final class ElasticHostilityTest {
 
     @Test
     void aDriverThatHangsInEvictIsNamedAndTheOtherGuestGetsItsPages() {
+        bus.close();
+        bus = bus(HASTY);
         Guest stuck = guest();
         Guest other = guest();
         stuck.fill(100);
@@ -254,6 +259,8 @@ final class ElasticHostilityTest {
     /// A driver's call back into the memory while another device takes its pages.
     @Test
     void aDriverThatUsesItsMemoryInEvictFailsItselfOnly() {
+        bus.close();
+        bus = bus(HASTY);
         Guest reentrant = guest();
         Guest other = guest();
         reentrant.fill(100);

@@ -20,9 +20,13 @@ abstract class EndOfDevices {
     static final Duration SHORT = Duration.ofMillis(50);
 
     final Card card = new Card("gpu0", 16, false).with(TYPE, 4, 1, true);
-    final BusWorld world =
-            new BusWorld(new SplittableRandom(1), Duration.ofSeconds(1), card).plug();
+    final BusWorld world;
     final CountDownLatch letGo = new CountDownLatch(1);
+
+    /// @param deadline of the bus
+    EndOfDevices(Duration deadline) {
+        world = new BusWorld(new SplittableRandom(1), deadline, card).plug();
+    }
 
     @AfterEach
     final void end() throws InterruptedException {
@@ -36,7 +40,9 @@ abstract class EndOfDevices {
 
     final void awaitGone(UUID uuid) throws InterruptedException {
         if (world.bus.find(uuid).isPresent()) {
-            world.bus.remove(uuid, Removal.forcing(Duration.ZERO));
+            world.atLast(
+                    () -> world.bus.remove(uuid, Removal.forcing(Duration.ZERO)),
+                    () -> world.bus.status(uuid).isEmpty());
         }
         world.await(() -> world.bus.status(uuid).isEmpty());
     }

@@ -3,6 +3,7 @@ package dev.mdev.core.bus;
 import static dev.mdev.core.bus.BusWorld.assertFails;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.mdev.api.Errno;
 import dev.mdev.core.device.Activity;
@@ -16,11 +17,17 @@ import dev.mdev.gate.Deadlines;
 
 import org.junit.jupiter.api.Test;
 
+import java.time.Duration;
+import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 
 /// Devices whose driver does not return from a callback: they are lost until it does.
 class LostDeviceTest extends EndOfDevices {
+    LostDeviceTest() {
+        super(Duration.ofSeconds(3));
+    }
+
     @Test
     void aDriverThatDoesNotReturnFromCloseMakesTheDeviceLostWithItsPagesHeld() throws Exception {
         create(ONE);
@@ -42,8 +49,10 @@ class LostDeviceTest extends EndOfDevices {
         assertThat(freePages()).isEqualTo(8);
         assertFails(() -> world.bus.remove(ONE), Errno.EBUSY, "lost");
         assertFails(() -> create(ONE), Errno.EEXIST, "LOST");
-        assertThat(world.bus.remove(TWO).trouble()).as("others go on").isEmpty();
+        // Others go on.
+        world.removeAtLast(TWO);
         assertThat(world.facts(MdevEvent.Lost.class))
+                .filteredOn(lost -> lost.uuid().equals(ONE))
                 .singleElement()
                 .satisfies(lost -> assertThat(lost.heldPages()).isEqualTo(4));
 
@@ -51,8 +60,15 @@ class LostDeviceTest extends EndOfDevices {
         awaitGone(ONE);
 
         assertThat(freePages()).isEqualTo(16);
-        assertThat(world.facts(MdevEvent.Recovered.class)).hasSize(1);
+        awaitRecovered(ONE);
         create(ONE);
+    }
+
+    /// Its uuid is free before that is told.
+    private void awaitRecovered(UUID uuid) throws InterruptedException {
+        world.await(() ->
+                world.facts(MdevEvent.Recovered.class).stream()
+                        .anyMatch(fact -> fact.uuid().equals(uuid)));
     }
 
     /// The removal has deleted a definition; a later definition is another one.
@@ -165,8 +181,28 @@ class LostDeviceTest extends EndOfDevices {
 
         letGo.countDown();
         parentClosed.await();
-        world.bus.close();
+        world.closeAtLast();
         assertThat(world.bus.parents()).isEmpty();
+    }
+
+    @Test
+    void aDeviceThatIsMadeWhileItsParentGoesIsEnded() throws Exception {
+        CountDownLatch inCreate = new CountDownLatch(1);
+        world.driver.onCreate =
+                _ -> {
+                    inCreate.countDown();
+                    Deadlines.await(letGo);
+                };
+        CompletableFuture<Mdev> making = CompletableFuture.supplyAsync(() -> create(ONE));
+        inCreate.await();
+
+        assertFails(() -> world.bus.removeParent("gpu0", Duration.ZERO), Errno.ETIMEDOUT);
+        letGo.countDown();
+
+        assertThatThrownBy(making::join).hasMessageContaining("ended in the meantime");
+        world.closeAtLast();
+        assertThat(world.driver.devices).isEmpty();
+        assertThat(world.driver.calls).endsWith("close gpu0");
     }
 
     @Test
@@ -178,7 +214,7 @@ class LostDeviceTest extends EndOfDevices {
 
         letGo.countDown();
         awaitGone(ONE);
-        world.bus.close();
+        world.closeAtLast();
         assertThat(card.vram.isZero(0, 16)).isTrue();
     }
 }

@@ -3,7 +3,6 @@ package dev.mdev.core.bus;
 import static dev.mdev.core.bus.BusWorld.assertFails;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
@@ -29,7 +28,11 @@ import java.util.concurrent.atomic.AtomicReference;
 
 /// Removal of devices that have a holder, and of devices whose driver does not let go.
 class RemovalTest extends EndOfDevices {
-    private static final Duration LONG = Duration.ofSeconds(30);
+    private static final Duration LONG = Deadlines.HANG;
+
+    RemovalTest() {
+        super(Deadlines.HANG);
+    }
 
     /// A holder that does what a test says when it is asked.
     private static DeviceHolder holder(String name, Runnable whenAsked) {
@@ -192,26 +195,6 @@ class RemovalTest extends EndOfDevices {
     }
 
     @Test
-    void aDeviceThatIsMadeWhileItsParentGoesIsEnded() throws Exception {
-        CountDownLatch inCreate = new CountDownLatch(1);
-        world.driver.onCreate =
-                _ -> {
-                    inCreate.countDown();
-                    Deadlines.await(letGo);
-                };
-        CompletableFuture<Mdev> making = CompletableFuture.supplyAsync(() -> create(ONE));
-        inCreate.await();
-
-        assertFails(() -> world.bus.removeParent("gpu0", Duration.ZERO), Errno.ETIMEDOUT);
-        letGo.countDown();
-
-        assertThatThrownBy(making::join).hasMessageContaining("ended in the meantime");
-        world.bus.close();
-        assertThat(world.driver.devices).isEmpty();
-        assertThat(world.driver.calls).endsWith("close gpu0");
-    }
-
-    @Test
     void aParentOfWhichSomebodyHasADeviceStaysAsItIsIfOnlyAnUnusedOneIsToGo() {
         Mdev mdev = create(ONE);
         MdevAssignment held = mdev.assign("vm7");
@@ -240,8 +223,7 @@ class RemovalTest extends EndOfDevices {
         // It is not being removed before its reset is over or taken over.
         CompletableFuture<Void> leaving =
                 CompletableFuture.runAsync(
-                        () -> world.bus.removeParent("gpu0", Duration.ofMinutes(1)),
-                        Thread::startVirtualThread);
+                        () -> world.bus.removeParent("gpu0", LONG), Thread::startVirtualThread);
         Parent parent = world.bus.parent("gpu0");
         Together.await("leaving", () -> parent.presence() == Parent.Presence.LEAVING);
 
@@ -251,6 +233,27 @@ class RemovalTest extends EndOfDevices {
         leaving.join();
         reset.join();
         assertThat(mdev.holder()).isEmpty();
+    }
+
+    @Test
+    void aRemovalByForceWaitsForWorkThatGetsOn() throws Exception {
+        create(ONE);
+        CountDownLatch resetting = new CountDownLatch(1);
+        world.driver.onReset =
+                _ -> {
+                    resetting.countDown();
+                    Deadlines.await(letGo);
+                };
+        CompletableFuture<Void> reset = CompletableFuture.runAsync(() -> world.bus.reset(ONE));
+        resetting.await();
+        CompletableFuture<RemovalReport> removal =
+                CompletableFuture.supplyAsync(() -> world.bus.remove(ONE, Removal.forcing(LONG)));
+
+        letGo.countDown();
+
+        assertThat(removal.get())
+                .isEqualTo(new RemovalReport(Optional.empty(), false, Optional.empty()));
+        reset.join();
     }
 
     @Test

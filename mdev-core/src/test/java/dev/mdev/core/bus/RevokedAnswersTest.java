@@ -21,7 +21,7 @@ import java.time.Duration;
 import java.util.UUID;
 
 /// A driver that revokes each of its own answers before the host can install it.
-@Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+@Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class RevokedAnswersTest {
     private static final UUID ONE = new UUID(12, 1);
     private static final long PAGES = 16;

@@ -41,7 +41,7 @@ class TakenFromGuestTest {
 
     private final HostMemory memory = new HostMemory(new OffHeapBackend());
     private final ScriptedDriver driver = new ScriptedDriver();
-    private final MdevBus bus = new MdevBus(memory, Duration.ofSeconds(5), MdevObserver.NONE);
+    private final MdevBus bus = new MdevBus(memory, DEADLINE, MdevObserver.NONE);
     private final VirtualMachine vm =
             new VirtualMachine(
                     new MachineSpec("vm", 1 << 20, 2), new SoftwareEngine(DEADLINE), memory);
