@@ -231,6 +231,7 @@ class FakeKernelBusTest extends KernelBusContract {
     @Test
     void aFileThatBlocksIsNamedAsOverdueAndKeepsNobody() throws Exception {
         CountDownLatch gate = new CountDownLatch(1);
+        hasten();
         kernel.spoil(
                 MTTY + "available_instances",
                 () -> {
@@ -250,7 +251,7 @@ class FakeKernelBusTest extends KernelBusContract {
                 .singleElement()
                 .satisfies(call -> assertThat(call.owner()).isEqualTo("parent=mtty"))
                 .satisfies(call -> assertThat(call.callback()).isEqualTo("room"));
-        assertThat(available("mdpy", firstTypeOf("mdpy"))).isEqualTo(4);
+        await(() -> available("mdpy", firstTypeOf("mdpy")) == 4);
         bus.create(ONE, "mtty", "mtty-1");
         assertThat(isInKernel(ONE)).isTrue();
         gate.countDown();

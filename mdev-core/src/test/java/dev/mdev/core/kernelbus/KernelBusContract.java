@@ -1,187 +1,36 @@
 package dev.mdev.core.kernelbus;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.mdev.api.Attribute;
 import dev.mdev.api.Errno;
 import dev.mdev.api.KernelNode;
 import dev.mdev.api.MdevException;
-import dev.mdev.core.bus.BusOptions;
-import dev.mdev.core.bus.MdevBus;
 import dev.mdev.core.bus.MdevEvent;
-import dev.mdev.core.bus.MdevObserver;
 import dev.mdev.core.bus.MdevStatus;
 import dev.mdev.core.bus.Removal;
 import dev.mdev.core.device.Activity;
 import dev.mdev.core.device.Parent;
-import dev.mdev.core.hostmm.HostMemory;
-import dev.mdev.core.hostmm.OffHeapBackend;
 import dev.mdev.core.ledger.MdevDefinition;
 import dev.mdev.core.ledger.Owner;
-import dev.mdev.core.store.DirectoryFiles;
 import dev.mdev.core.support.Together;
 
-import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
-import java.util.concurrent.CopyOnWriteArrayList;
-import java.util.function.BooleanSupplier;
-import java.util.function.Consumer;
 import java.util.stream.Stream;
 
 /// What the host does with a kernel that has the parents `mtty`, `mdpy` and `mbochs`: the same for
 /// the fake and for a real one.
-abstract class KernelBusContract {
-    static final UUID ONE = UUID.fromString("11111111-1111-4111-8111-111111111111");
-    static final UUID TWO = UUID.fromString("22222222-2222-4222-8222-222222222222");
-    private static final Duration DEADLINE = Duration.ofSeconds(1);
-
-    /// The host learns nothing by itself.
-    static final Map<String, String> DEAF = Map.of("poll-millis", "0", "poll-only", "true");
-
-    /// The host only looks.
-    static final Map<String, String> LOOKING = Map.of("poll-millis", "50", "poll-only", "true");
-
-    /// The host only listens to the kernel.
-    static final Map<String, String> LISTENING = Map.of("poll-millis", "0");
-
+abstract class KernelBusContract extends KernelBusHost {
     private static Stream<Map<String, String>> attentive() {
         return Stream.of(LOOKING, LISTENING);
-    }
-
-    @TempDir
-    @SuppressWarnings("NullAway.Init")
-    Path state;
-
-    private final List<MdevEvent.Fact> facts = new CopyOnWriteArrayList<>();
-
-    private HostMemory memory = new HostMemory(new OffHeapBackend());
-
-    /// Set before each test.
-    @SuppressWarnings("NullAway.Init")
-    MdevBus bus;
-
-    /// The kernel's files.
-    abstract KernelFiles files();
-
-    /// A program opens a device, until it is closed.
-    abstract AutoCloseable use(UUID uuid) throws Exception;
-
-    abstract void loadModule(String module) throws Exception;
-
-    abstract void unloadModule(String module) throws Exception;
-
-    /// The name of the program that uses devices.
-    abstract String user();
-
-    private MdevBus open(Map<String, String> settings, Consumer<String> reports) {
-        MdevObserver observer =
-                new MdevObserver() {
-                    @Override
-                    public void event(MdevEvent event) {
-                        facts.add(event.fact());
-                    }
-                };
-        MdevBus opened =
-                new MdevBus(memory, new DirectoryFiles(state), BusOptions.of(DEADLINE, observer));
-        opened.addDriver(new KernelBusDriver(files()), settings, reports);
-        return opened;
-    }
-
-    @BeforeEach
-    void begin() {
-        bus = open(DEAF, _ -> {});
-    }
-
-    @AfterEach
-    void end() {
-        for (MdevStatus status : bus.statuses()) {
-            if (status.owner() == Owner.FOREIGN) {
-                bus.adopt(status.uuid());
-            }
-            remove(status.uuid());
-        }
-        bus.close();
-        memory.close();
-        assertThat(files().list("/sys/bus/mdev/devices")).isEmpty();
-    }
-
-    /// A device that has just become active may still belong to the verb that started it.
-    private void remove(UUID uuid) {
-        await(() -> {
-            try {
-                bus.remove(uuid);
-                return true;
-            } catch (MdevException e) {
-                if (e.errno() != Errno.EAGAIN) {
-                    throw e;
-                }
-                return false;
-            }
-        });
-    }
-
-    void restart(Map<String, String> settings) {
-        restart(settings, _ -> {});
-    }
-
-    void restart(Map<String, String> settings, Consumer<String> reports) {
-        bus.close();
-        memory.close();
-        memory = new HostMemory(new OffHeapBackend());
-        facts.clear();
-        bus = open(settings, reports);
-    }
-
-    /// Another program makes a device.
-    void makeForeign(String parent, String type, UUID uuid) {
-        files().write(
-                        "/sys/class/mdev_bus/%s/mdev_supported_types/%s/create"
-                                .formatted(parent, type),
-                        uuid + "\n");
-    }
-
-    boolean isInKernel(UUID uuid) {
-        return files().exists("/sys/bus/mdev/devices/" + uuid);
-    }
-
-    MdevStatus status(UUID uuid) {
-        return bus.status(uuid).orElseThrow();
-    }
-
-    int available(String parent, String type) {
-        Parent found = bus.parent(parent);
-        return bus.available(found, found.type(type));
-    }
-
-    /// Not all that changes is told of, and some is told of before it shows.
-    static void await(BooleanSupplier condition) {
-        Together.await("it shows", condition);
-    }
-
-    static MdevException failure(ThrowingCallable call, Errno errno) {
-        List<MdevException> thrown = new ArrayList<>();
-        assertThatThrownBy(call)
-                .isInstanceOfSatisfying(
-                        MdevException.class,
-                        e -> {
-                            assertThat(e.errno()).as("%s", e).isEqualTo(errno);
-                            thrown.add(e);
-                        });
-        return thrown.getFirst();
     }
 
     @Test
@@ -352,6 +201,7 @@ abstract class KernelBusContract {
     void aForcedRemovalOfADeviceInUseReturnsAndEndsItWhenItIsClosed() throws Exception {
         bus.create(new MdevDefinition(ONE, "mtty", "mtty-1", false));
         int left = available("mtty", "mtty-1");
+        hasten();
         try (AutoCloseable _ = use(ONE)) {
             MdevException leaving =
                     failure(
@@ -359,18 +209,19 @@ abstract class KernelBusContract {
                             Errno.EBUSY);
 
             assertThat(leaving).hasMessageContaining("is leaving").hasMessageContaining(user());
-            assertThat(isInKernel(ONE)).as("the folder goes first").isFalse();
+            // The folder goes first.
+            await(() -> !isInKernel(ONE));
             MdevStatus status = status(ONE);
             assertThat(status.activity()).isEqualTo(Activity.STOPPING);
             assertThat(status.holder().orElseThrow()).contains(user());
             assertThat(status.trouble().orElseThrow()).contains("closed by");
             failure(() -> bus.start(ONE), Errno.EEXIST);
             failure(() -> bus.remove(ONE, Removal.forcing(Duration.ZERO)), Errno.EAGAIN);
-            assertThat(available("mtty", "mtty-1")).isEqualTo(left);
+            await(() -> available("mtty", "mtty-1") == left);
             assertThat(facts).anyMatch(MdevEvent.ReleaseRequested.class::isInstance);
         }
         await(() -> status(ONE).activity() == Activity.INACTIVE);
-        assertThat(available("mtty", "mtty-1")).isEqualTo(left + 1);
+        await(() -> available("mtty", "mtty-1") == left + 1);
         assertThat(facts).anyMatch(MdevEvent.Stopped.class::isInstance);
         bus.start(ONE);
     }
@@ -378,6 +229,7 @@ abstract class KernelBusContract {
     @Test
     void aHostThatEndsWhileADeviceIsLeavingForgetsItAndCannotUseItsUuidYet() throws Exception {
         bus.create(new MdevDefinition(ONE, "mtty", "mtty-1", true));
+        hasten();
         try (AutoCloseable _ = use(ONE)) {
             failure(() -> bus.stop(ONE, Removal.forcing(Duration.ZERO)), Errno.EBUSY);
 
