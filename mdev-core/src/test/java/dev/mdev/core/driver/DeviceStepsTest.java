@@ -20,7 +20,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 
-@Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+@Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 final class DeviceStepsTest {
     private static final int ROUNDS = Integer.getInteger("mdev.steps", 3000);
 
@@ -29,7 +29,7 @@ final class DeviceStepsTest {
 
     private final CountDownLatch inside = new CountDownLatch(1);
     private final CountDownLatch goOn = new CountDownLatch(1);
-    private final DriverCalls calls = calls(Duration.ofSeconds(50));
+    private final DriverCalls calls = calls(Deadlines.HANG);
 
     private static DriverCalls calls(Duration deadline) {
         return new DriverCalls("mdev=x", deadline, (_, _, _) -> {});

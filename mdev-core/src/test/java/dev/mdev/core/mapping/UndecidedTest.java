@@ -30,7 +30,6 @@ import java.util.concurrent.atomic.AtomicInteger;
 /// A driver that is asked again and again, because it does not decide.
 @Timeout(value = 180, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 final class UndecidedTest {
-    private static final Duration DEADLINE = Duration.ofMillis(100);
     private static final Duration LONG = Duration.ofHours(1);
     private static final RegionArea AREA = RegionArea.lazyPages(0, 8);
 
@@ -83,9 +82,22 @@ final class UndecidedTest {
 
     @Test
     void theAccessFailsAtTheDeadlineAndTheDriverIsNamedOnce() {
-        Fill fill = ops(calls(DEADLINE)).fault(fault(VmaFault.Reason.ABSENT));
+        long millis = 50;
+        Fill fill;
+        // On a slow machine, there is no time for a second question.
+        do {
+            millis *= 2;
+            told.clear();
+            device.asked.set(0);
+            fill = ops(calls(Duration.ofMillis(millis))).fault(fault(VmaFault.Reason.ABSENT));
+        } while (device.asked.get() == 1);
 
-        assertFailed(fill, Errno.ETIMEDOUT, "mdev=x", "within 100 ms", "the engine runs");
+        assertFailed(
+                fill,
+                Errno.ETIMEDOUT,
+                "mdev=x",
+                "within %d ms".formatted(millis),
+                "the engine runs");
         assertThat(device.asked.get()).isGreaterThan(1);
         assertThat(told)
                 .singleElement()

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
+import dev.mdev.core.support.Together;
 import dev.mdev.gate.Deadlines;
 import dev.mdev.gate.OnlyInBox;
 
@@ -49,15 +50,19 @@ class UeventSocketTest {
     void aMessageThatIsWantedEndsTheWaitAndOthersDoNot() throws IOException {
         change(ZERO);
         List<List<String>> heard = new ArrayList<>();
-        assertThat(
-                        socket.await(
-                                message -> {
-                                    heard.add(message);
-                                    return isOfNull(message);
-                                },
-                                Duration.ofMillis(300)))
-                .isFalse();
-        assertThat(heard).anyMatch(message -> message.contains("SUBSYSTEM=mem"));
+        Together.await(
+                "it is heard",
+                () -> {
+                    assertThat(
+                                    socket.await(
+                                            message -> {
+                                                heard.add(message);
+                                                return isOfNull(message);
+                                            },
+                                            Duration.ofMillis(300)))
+                            .isFalse();
+                    return heard.stream().anyMatch(it -> it.contains("SUBSYSTEM=mem"));
+                });
 
         change(NULL);
 

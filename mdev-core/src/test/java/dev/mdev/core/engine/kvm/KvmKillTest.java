@@ -2,6 +2,8 @@ package dev.mdev.core.engine.kvm;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.mdev.gate.Deadlines;
+
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -22,8 +24,6 @@ import java.util.stream.Stream;
 @RealKvm
 @Tag("slow")
 class KvmKillTest {
-    private static final long PATIENCE_SECONDS = 30;
-
     /// Where the kernel lists the virtual machines there are, by process.
     private static final Path MACHINES = Path.of("/sys/kernel/debug/kvm");
 
@@ -56,7 +56,9 @@ class KvmKillTest {
             process.destroyForcibly();
         }
 
-        assertThat(process.waitFor(PATIENCE_SECONDS, TimeUnit.SECONDS)).as("it dies").isTrue();
+        assertThat(process.waitFor(Deadlines.HANG_SECONDS, TimeUnit.SECONDS))
+                .as("it dies")
+                .isTrue();
         assertThat(machinesOf(pid)).isEmpty();
         assertThat(ProcessHandle.allProcesses().flatMap(it -> memoryOf(it).stream()))
                 .as("memory that another process still has")
