@@ -10,6 +10,7 @@ import java.io.InputStreamReader;
 import java.io.UncheckedIOException;
 import java.io.Writer;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -177,8 +178,25 @@ final class BarClient implements AutoCloseable {
 
     /// The state of the process, as `ps` shows it.
     char state() throws IOException {
-        String stat = Files.readString(Path.of("/proc/%d/stat".formatted(process.pid())));
+        return stateIn(Path.of("/proc/%d".formatted(process.pid())));
+    }
+
+    private static char stateIn(Path folder) throws IOException {
+        String stat = Files.readString(folder.resolve("stat"));
         return stat.charAt(stat.lastIndexOf(')') + 2);
+    }
+
+    /// Whether all threads of the process stand still after a signal. They do not stop together.
+    boolean isStopped() throws IOException {
+        Path threads = Path.of("/proc/%d/task".formatted(process.pid()));
+        try (DirectoryStream<Path> all = Files.newDirectoryStream(threads)) {
+            for (Path thread : all) {
+                if (stateIn(thread) != 'T') {
+                    return false;
+                }
+            }
+        }
+        return true;
     }
 
     @Override

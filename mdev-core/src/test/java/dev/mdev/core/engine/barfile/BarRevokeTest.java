@@ -188,7 +188,7 @@ class BarRevokeTest extends BarWorld {
         client.startCounting(at(2));
         client.fill(at(4), 16, 9);
         client.signal("STOP");
-        while (client.state() != 'T') {
+        while (!client.isStopped()) {
             Thread.onSpinWait();
         }
 
