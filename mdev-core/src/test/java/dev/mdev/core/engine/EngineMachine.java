@@ -23,6 +23,7 @@ import org.junit.jupiter.api.BeforeEach;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.time.Duration;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
@@ -111,6 +112,12 @@ abstract class EngineMachine {
         for (StepResult step : result.steps()) {
             assertThat(step.mismatches()).as(() -> result.toString()).isZero();
         }
+    }
+
+    /// Does a step again and again, for longer than any test takes: a processor may do 2^31
+    /// accesses in a minute.
+    static GuestProgram endless(Step step) {
+        return new GuestProgram(Collections.nCopies(1000, step), false);
     }
 
     static void assertInterrupted(CompletableFuture<ProgramResult> running) throws Exception {

@@ -380,7 +380,7 @@ public abstract class GrantContract extends EngineMachine {
                 vm.vcpus().stream()
                         .map(vcpu ->
                                 vcpu.execute(
-                                        program(
+                                        endless(
                                                 write(
                                                         new Span(
                                                                 bar + vcpu.id() * 8L,
