@@ -78,7 +78,11 @@ final class ConformanceFindsBugsTest {
 
     private static void assertFound(SeededBug bug) {
         Map<String, Throwable> failures = new TreeMap<>();
-        runSuite(bug::newDriver, bug.deadline(), bug.foundBy()::equals, failures);
+        try {
+            runSuite(bug::newDriver, bug.deadline(), bug.foundBy()::equals, failures);
+        } finally {
+            bug.end();
+        }
         assertThat(failures).containsKey(bug.foundBy());
         assertThat(failures.get(bug.foundBy()))
                 .isInstanceOf(AssertionError.class)

@@ -23,6 +23,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -204,7 +205,7 @@ enum HostileBug implements SeededBug {
                     new Variant.VariantDevice(aperture, context) {
                         @Override
                         public long read(int region, long offsetBytes, int widthBytes) {
-                            while (scratch.length > 0) {
+                            while (!IS_OVER.get()) {
                                 Thread.onSpinWait();
                             }
                             return 0;
@@ -385,6 +386,8 @@ enum HostileBug implements SeededBug {
             "everythingThatIsAvailableCanBeCreated",
             "regions returned null");
 
+    private static final AtomicBoolean IS_OVER = new AtomicBoolean();
+
     private final Supplier<Variant> driver;
     private final String test;
     private final String says;
@@ -397,7 +400,13 @@ enum HostileBug implements SeededBug {
 
     @Override
     public Variant newDriver() {
+        IS_OVER.set(false);
         return driver.get();
+    }
+
+    @Override
+    public void end() {
+        IS_OVER.set(true);
     }
 
     @Override

@@ -7,6 +7,9 @@ import java.util.List;
 interface SeededBug {
     Variant newDriver();
 
+    /// Ends what the driver still does: it would keep a processor from the tests after it.
+    default void end() {}
+
     /// The test that must find it, whether others also do or not.
     String foundBy();
 
