@@ -18,6 +18,7 @@ import dev.mdev.api.page.Page;
 
 import org.jspecify.annotations.Nullable;
 
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -177,9 +178,9 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
     /// Waits until the driver has answered all rings of its doorbells with DONE. The device must
     /// not be stopped.
     ///
-    /// @throws ContractViolation if that takes longer than a callback may
+    /// @throws ContractViolation if that takes six times as long as a callback may
     public void awaitDoorbells() {
-        doorbells.await(deadlineNanos());
+        doorbells.await(patience().toNanos());
     }
 
     @Override
@@ -445,8 +446,8 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
 
     // The guest's view.
 
-    long deadlineNanos() {
-        return parent.host().deadlineNanos();
+    Duration patience() {
+        return parent.host().patience();
     }
 
     GuestMappings mappings() {

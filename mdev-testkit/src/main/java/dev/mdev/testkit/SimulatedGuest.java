@@ -23,9 +23,6 @@ public final class SimulatedGuest {
     /// How often revocations may overtake a request before this counts as a livelock.
     private static final int MAX_RETRIES = 1000;
 
-    /// Deadlines that a driver's own work may take on a machine that is too busy for it.
-    private static final int BUSY_MACHINE = 6;
-
     /// Before a request is sent again.
     private static final long PAUSE_NANOS = 1_000_000;
 
@@ -290,7 +287,7 @@ public final class SimulatedGuest {
     /// Sends a request until the driver decides, as the host does.
     private MapDecision decision(MapRequest request) {
         long start = System.nanoTime();
-        long patienceNanos = BUSY_MACHINE * mdev.deadlineNanos();
+        long patienceNanos = mdev.patience().toNanos();
         while (true) {
             MapDecision decision = mdev.calls().ask(request, mdev.share());
             if (!(decision instanceof MapDecision.Again(String reason))

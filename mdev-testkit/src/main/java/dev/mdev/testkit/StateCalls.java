@@ -65,11 +65,10 @@ final class StateCalls {
                                     }
                                 }));
         try {
-            rest.get(host.deadlineNanos(), TimeUnit.NANOSECONDS);
+            rest.get(host.patience().toNanos(), TimeUnit.NANOSECONDS);
         } catch (TimeoutException e) {
             throw host.violation(
-                    "quiesce has not completed within %d ms"
-                            .formatted(TimeUnit.NANOSECONDS.toMillis(host.deadlineNanos())));
+                    "quiesce has not completed within %d ms".formatted(host.patience().toMillis()));
         } catch (ExecutionException e) {
             throw host.violation("quiesce failed: " + e.getCause());
         } catch (InterruptedException e) {

@@ -21,7 +21,7 @@ final class StepGate {
     @GuardedBy("lock")
     private int holds;
 
-    /// @param deadline the maximum time of a step
+    /// @param deadline how long a callback waits for a step that runs
     StepGate(Duration deadline) {
         this.deadline = deadline;
     }

@@ -126,7 +126,8 @@ final class AcceleratorTest {
     private void loadBeforeItGoesOn(CompletableFuture<Long> seen) {
         mdev.guestMemory().setBeforeAccess(() -> {});
         long before = mdev.guest().faults();
-        seen.completeAsync(this::loadResult);
+        // A thread of its own: one of a common pool may come too late.
+        seen.completeAsync(this::loadResult, Thread::startVirtualThread);
         while (mdev.guest().faults() == before && !seen.isDone()) {
             Thread.onSpinWait();
         }

@@ -6,7 +6,6 @@ import dev.mdev.api.MapDecision;
 import dev.mdev.api.MapRequest;
 import dev.mdev.api.MdevContext;
 
-import java.time.Duration;
 import java.util.List;
 import java.util.function.Supplier;
 
@@ -22,13 +21,7 @@ enum DoorbellBug implements SeededBug {
                         }
                     }),
             "everyRingOfADoorbellComesToAnEnd",
-            "rung has answered AGAIN") {
-        // It is found when this is over.
-        @Override
-        public Duration deadline() {
-            return Duration.ofSeconds(2);
-        }
-    },
+            "rung has answered AGAIN"),
 
     BLOCKS_WHEN_RUNG(
             Variant.of((aperture, context) ->

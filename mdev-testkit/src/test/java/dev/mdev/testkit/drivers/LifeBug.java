@@ -12,7 +12,6 @@ import dev.mdev.api.page.PfnRange;
 
 import java.io.DataOutput;
 import java.io.IOException;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
@@ -52,13 +51,7 @@ enum LifeBug implements SeededBug {
                         }
                     }),
             "stateMovesToAnotherDevice",
-            "quiesce has not completed") {
-        // It is found when this is over.
-        @Override
-        public Duration deadline() {
-            return Duration.ofSeconds(2);
-        }
-    },
+            "quiesce has not completed"),
 
     KEEPS_WHAT_THE_HOST_CLEARED(
             Variant.of((aperture, context) ->

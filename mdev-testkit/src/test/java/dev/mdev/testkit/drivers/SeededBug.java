@@ -34,6 +34,11 @@ interface SeededBug {
 
     /// Whether the bug is that something else never ends.
     default boolean isFoundByWaiting() {
-        return List.of("NEVER_DECIDES", "LEAVES_A_THREAD").contains(toString());
+        return List.of(
+                        "NEVER_DECIDES",
+                        "LEAVES_A_THREAD",
+                        "NEVER_COMES_TO_REST",
+                        "HAS_WORK_FOR_EVER")
+                .contains(toString());
     }
 }
