@@ -21,6 +21,7 @@ import dev.mdev.core.elastic.DeviceMemory;
 import dev.mdev.core.elastic.ElasticPool;
 import dev.mdev.core.ledger.DefinitionStore;
 import dev.mdev.core.ledger.Ledger;
+import dev.mdev.core.ledger.MdevDefinition;
 import dev.mdev.core.ledger.Owner;
 import dev.mdev.core.ledger.PoolRuns;
 import dev.mdev.core.ledger.Subject;
@@ -30,6 +31,7 @@ import dev.mdev.core.pci.PciProfile;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.UUID;
 
 /// The shared parts of a bus.
@@ -120,6 +122,12 @@ public record BusContext(
                         new ParentException(
                                 ParentException.Reason.NO_SUCH_PARENT,
                                 "parent=%s is not there".formatted(name)));
+    }
+
+    /// The definition of a device of this parent. Another program may have made a device of this
+    /// uuid on another parent than the defined one: that device has no definition.
+    Optional<MdevDefinition> definitionOf(UUID uuid, Parent parent) {
+        return definitions.find(uuid).filter(it -> it.parent().equals(parent.name()));
     }
 
     /// Deletes a definition, if there is one, and records that in every verb that would delete it:

@@ -206,11 +206,14 @@ final class DeviceRemover {
 
     private long begin(Mdev mdev, Owner owner, Verb verb) {
         try {
-            boolean wasDefined = bus.definitions().find(mdev.uuid()).isPresent();
-            long op = bus.ledger().begin(verb, BusContext.subject(mdev, owner));
-            if (verb == Verb.REMOVE) {
+            boolean isDefined = bus.definitionOf(mdev.uuid(), mdev.parent()).isPresent();
+            // A definition on another parent is not this device's: it stays, also after a crash.
+            boolean isOthers = !isDefined && bus.definitions().find(mdev.uuid()).isPresent();
+            Verb noted = isOthers ? Verb.STOP : verb;
+            long op = bus.ledger().begin(noted, BusContext.subject(mdev, owner));
+            if (noted == Verb.REMOVE) {
                 undefine(mdev, op);
-                if (wasDefined) {
+                if (isDefined) {
                     bus.observer().event(new MdevEvent.Undefined(mdev.uuid()));
                 }
             }

@@ -46,7 +46,7 @@ final class Statuses {
         Nodes nodes = new Nodes();
         for (Registry.Entry entry : bus.registry().entries()) {
             seen.add(entry.uuid());
-            all.add(of(entry, bus.definitions().find(entry.uuid()), nodes));
+            all.add(of(bus, entry, nodes));
         }
         for (MdevDefinition definition : bus.definitions().all()) {
             if (seen.add(definition.uuid())) {
@@ -60,17 +60,12 @@ final class Statuses {
         Optional<MdevDefinition> definition = bus.definitions().find(uuid);
         return bus.registry()
                 .find(uuid)
-                .map(entry -> of(entry, definition, new Nodes()))
+                .map(entry -> of(bus, entry, new Nodes()))
                 .or(() -> definition.map(Statuses::of));
     }
 
-    private static MdevStatus of(
-            Registry.Entry entry, Optional<MdevDefinition> definition, Nodes nodes) {
+    private static MdevStatus of(BusContext bus, Registry.Entry entry, Nodes nodes) {
         Mdev mdev = entry.mdev();
-        // Another program may have made a device of this uuid on another parent: it is not the
-        // defined one.
-        Optional<MdevDefinition> own =
-                definition.filter(it -> it.parent().equals(entry.parent().name()));
         Optional<KernelNode> node = nodes.of(entry.parent(), entry.uuid());
         Optional<String> holder = mdev == null ? Optional.empty() : mdev.holder();
         return new MdevStatus(
@@ -78,7 +73,7 @@ final class Statuses {
                 entry.parent().name(),
                 entry.type().id(),
                 entry.owner(),
-                own,
+                bus.definitionOf(entry.uuid(), entry.parent()),
                 entry.activity(),
                 holder.or(() -> node.flatMap(KernelNode::user)),
                 entry.npages(),

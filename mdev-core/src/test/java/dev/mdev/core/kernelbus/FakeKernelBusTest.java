@@ -5,7 +5,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.mdev.api.Attribute;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
+import dev.mdev.core.device.Activity;
 import dev.mdev.core.device.Parent;
+import dev.mdev.core.ledger.MdevDefinition;
 import dev.mdev.core.ledger.Owner;
 import dev.mdev.core.support.Together;
 
@@ -149,6 +151,25 @@ class FakeKernelBusTest extends KernelBusContract {
         assertThat(isInKernel(ONE)).isTrue();
         bus.rescanDriver(KernelBusDriver.NAME);
         assertThat(status(ONE).owner()).isEqualTo(Owner.FOREIGN);
+    }
+
+    @Test
+    void aRemovalKeepsADefinitionOfTheUuidOnAnotherParent() {
+        MdevDefinition defined = new MdevDefinition(ONE, "mtty", "mtty-1", true);
+        bus.define(defined);
+        makeForeign("mdpy", "mdpy-vga", ONE);
+        bus.rescan("mdpy");
+        bus.adopt(ONE);
+
+        bus.remove(ONE);
+
+        assertThat(isInKernel(ONE)).isFalse();
+        assertThat(bus.definitions()).containsExactly(defined);
+        restart(DEAF);
+        assertThat(status(ONE).activity()).as("its parent starts it").isEqualTo(Activity.ACTIVE);
+        assertThat(status(ONE).parent()).isEqualTo("mtty");
+        bus.remove(ONE);
+        assertThat(bus.definitions()).isEmpty();
     }
 
     @Test

@@ -73,6 +73,8 @@ abstract class KernelCrashContract {
                 (_, bus) -> bus.stop(ONE, Removal.IF_UNUSED)),
         REMOVE((_, bus) -> bus.create(ONE, "mtty", "mtty-1"), (_, bus) -> bus.remove(ONE)),
         REMOVE_DEFINED((test, bus) -> bus.create(test.definition()), (_, bus) -> bus.remove(ONE)),
+        REMOVE_DEFINED_ELSEWHERE(
+                KernelCrashContract::adoptWhatIsDefinedElsewhere, (_, bus) -> bus.remove(ALIEN)),
         ADOPT((_, _) -> {}, (_, bus) -> bus.adopt(ALIEN)),
         REFUSED_ATTRIBUTE((_, _) -> {}, KernelCrashContract::createWithBadAttribute);
 
@@ -85,6 +87,12 @@ abstract class KernelCrashContract {
             this.before = before;
             this.verb = verb;
         }
+    }
+
+    private void adoptWhatIsDefinedElsewhere(MdevBus bus) {
+        bus.define(new MdevDefinition(ALIEN, "mbochs", "mbochs-small", false, attributes()));
+        bus.rescan("mtty");
+        bus.adopt(ALIEN);
     }
 
     private void createWithBadAttribute(MdevBus bus) {
@@ -158,8 +166,8 @@ abstract class KernelCrashContract {
             kernel.write(
                     "/sys/class/mdev_bus/mtty/mdev_supported_types/mtty-2/create",
                     ALIEN.toString());
-            bus.rescan("mtty");
             scenario.before.accept(KernelCrashContract.this, bus);
+            bus.rescan("mtty");
         }
 
         private MdevBus open() {
@@ -190,6 +198,8 @@ abstract class KernelCrashContract {
                 }
                 bus.remove(status.uuid());
             }
+            // Of devices that are defined on another parent.
+            bus.definitions().forEach(definition -> bus.undefine(definition.uuid()));
             assertThat(bus.statuses()).isEmpty();
             bus.close();
             memory.close();
