@@ -23,7 +23,10 @@ import java.util.concurrent.locks.ReentrantLock;
 /// All methods may be called by any thread; changes happen one at a time.
 public final class DefinitionStore {
     private static final String SUFFIX = ".mdev";
-    private static final int MAX_FILE_BYTES = 4096;
+
+    /// What the attributes of a definition can take: each character of a value up to three bytes,
+    /// each of which up to three characters of the file.
+    private static final int MAX_FILE_BYTES = 640 << 10;
 
     private final StateFiles files;
     private final int most;
@@ -79,7 +82,9 @@ public final class DefinitionStore {
             }
             definitions.put(definition.uuid(), definition);
         } catch (MdevException e) {
-            quarantined.put(name, new QuarantinedDefinition(name, e.getMessage()));
+            // Some messages have all of the line that they are about.
+            String reason = "%.300s".formatted(e.getMessage());
+            quarantined.put(name, new QuarantinedDefinition(name, reason));
         }
     }
 

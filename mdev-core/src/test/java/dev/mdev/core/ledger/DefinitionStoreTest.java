@@ -3,6 +3,7 @@ package dev.mdev.core.ledger;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.mdev.api.Attribute;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.core.store.CrashPlan;
@@ -14,6 +15,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 import java.nio.charset.StandardCharsets;
+import java.util.Collections;
 import java.util.SplittableRandom;
 import java.util.UUID;
 
@@ -216,6 +218,24 @@ class DefinitionStoreTest {
         disk.put(ONE + ".mdev", new byte[1 << 20]);
 
         assertThat(open().quarantined()).extracting(QuarantinedDefinition::file).hasSize(1);
+    }
+
+    @Test
+    void aDefinitionWithTheMostAndLongestAttributesIsThereAfterARestart() {
+        Attribute longest = new Attribute("n".repeat(128), "\u20ac".repeat(1024));
+        MdevDefinition largest =
+                new MdevDefinition(
+                        ONE,
+                        "p".repeat(64),
+                        "t".repeat(64),
+                        false,
+                        Collections.nCopies(MdevDefinition.MAX_ATTRIBUTES, longest));
+        open().put(largest);
+
+        DefinitionStore store = open();
+
+        assertThat(store.quarantined()).isEmpty();
+        assertThat(store.all()).containsExactly(largest);
     }
 
     @Test
