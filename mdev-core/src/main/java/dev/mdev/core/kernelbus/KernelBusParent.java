@@ -100,16 +100,26 @@ final class KernelBusParent implements KernelParent {
             try {
                 tree.set(uuid, attribute);
             } catch (MdevException e) {
-                tree.remove(uuid);
-                throw new MdevException(
-                        Errno.EINVAL,
-                        "mdev=%s refuses attribute=%s value=%s with %s"
-                                .formatted(uuid, attribute.name(), attribute.value(), e.errno()),
-                        e);
+                throw refused(uuid, attribute, e);
             }
         }
         owned.add(uuid);
         return new KernelBusDevice(this, uuid, context.type().id());
+    }
+
+    /// Without one of its attributes, the device is removed again.
+    private MdevException refused(UUID uuid, Attribute attribute, MdevException e) {
+        String what =
+                "mdev=%s refuses attribute=%s value=%s with %s"
+                        .formatted(uuid, attribute.name(), attribute.value(), e.errno());
+        try {
+            tree.remove(uuid);
+            return new MdevException(Errno.EINVAL, what, e);
+        } catch (MdevException stays) {
+            e.addSuppressed(stays);
+            return new MdevException(
+                    Errno.EINVAL, what + "; it stays, and is foreign: " + stays.getMessage(), e);
+        }
     }
 
     private MdevException inWords(MdevException e, UUID uuid, String type) {
@@ -163,7 +173,7 @@ final class KernelBusParent implements KernelParent {
     @Override
     public MdevDevice adopt(MdevContext context) {
         UUID uuid = context.uuid();
-        if (!tree.hasDevice(uuid)) {
+        if (isGone(uuid, context.type().id())) {
             throw new MdevException(Errno.ENODEV, "mdev=%s left the kernel's bus".formatted(uuid));
         }
         owned.add(uuid);
@@ -238,16 +248,17 @@ final class KernelBusParent implements KernelParent {
         return !tree.device(uuid).equals(Optional.of(new KernelTree.Found(name, type)));
     }
 
-    /// Ends a device, as soon as no program has it open.
+    /// Ends a device, as soon as no program has it open. One that the kernel keeps is not this
+    /// host's any more, and is seen as foreign.
     void end(UUID uuid, String type) {
-        if (!isGone(uuid, type)) {
-            ending.put(uuid, node(uuid, type));
-            try {
+        try {
+            if (!isGone(uuid, type)) {
+                ending.put(uuid, node(uuid, type));
                 tree.remove(uuid);
-            } finally {
-                ending.remove(uuid);
             }
+        } finally {
+            ending.remove(uuid);
+            owned.remove(uuid);
         }
-        owned.remove(uuid);
     }
 }

@@ -182,9 +182,10 @@ final class KernelTree {
         files.write(path, attribute.value());
     }
 
-    /// A text that changes with the parents and devices.
+    /// A text that changes with the parents and devices, also if one of the same uuid has another
+    /// parent or type.
     String shape() {
-        return files.list(parents) + " " + files.list(devices);
+        return files.list(parents) + " " + devices();
     }
 
     /// Devices of a parent by type, in words.

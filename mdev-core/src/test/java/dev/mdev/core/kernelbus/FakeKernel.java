@@ -69,6 +69,10 @@ final class FakeKernel implements KernelFiles {
     @GuardedBy("this")
     private Optional<Errno> refusal = Optional.empty();
 
+    /// The error of the next removals.
+    @GuardedBy("this")
+    private Optional<Errno> noRemoval = Optional.empty();
+
     /// The error of the next creations.
     @GuardedBy("this")
     private Optional<Errno> noDevice = Optional.empty();
@@ -225,6 +229,11 @@ final class FakeKernel implements KernelFiles {
         refusal = Optional.of(errno);
     }
 
+    /// @param errno none to remove devices again
+    synchronized void refuseRemovals(Optional<Errno> errno) {
+        noRemoval = errno;
+    }
+
     synchronized void refuseDevices(Errno errno) {
         noDevice = Optional.of(errno);
     }
@@ -293,6 +302,9 @@ final class FakeKernel implements KernelFiles {
         Device device = visible(uuid).orElseThrow(() -> failure(Errno.EIO, path));
         if (!text.equals("1")) {
             throw failure(Errno.EINVAL, text);
+        }
+        if (noRemoval.isPresent()) {
+            throw failure(noRemoval.get(), path);
         }
         device.visible = false;
         tell();

@@ -20,6 +20,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.CountDownLatch;
 
@@ -90,6 +91,35 @@ class FakeKernelBusTest extends KernelBusContract {
         assertThat(isInKernel(ONE)).isFalse();
     }
 
+    @Test
+    void aDeviceWithoutAllAttributesThatCannotBeRemovedIsNamedAndForeign() {
+        kernel.refuseAttributes(Errno.ERANGE);
+        kernel.refuseRemovals(Optional.of(Errno.EIO));
+        List<Attribute> attributes = List.of(new Attribute("resolution", "1x1"));
+
+        MdevException refused =
+                failure(() -> bus.create(ONE, "mdpy", "mdpy-vga", attributes), Errno.EINVAL);
+
+        assertThat(refused)
+                .hasMessageContaining("resolution")
+                .hasMessageContaining("it stays, and is foreign: fake kernel");
+        bus.rescan("mdpy");
+        assertThat(status(ONE).owner()).isEqualTo(Owner.FOREIGN);
+        kernel.refuseRemovals(Optional.empty());
+    }
+
+    @Test
+    void aDeviceThatTheKernelDoesNotRemoveIsSeenAsForeign() {
+        bus.create(ONE, "mtty", "mtty-1");
+        kernel.refuseRemovals(Optional.of(Errno.EIO));
+
+        assertThat(bus.remove(ONE).trouble().orElseThrow()).contains("fake kernel");
+
+        bus.rescan("mtty");
+        assertThat(status(ONE).owner()).isEqualTo(Owner.FOREIGN);
+        kernel.refuseRemovals(Optional.empty());
+    }
+
     /// Errors that the sample drivers do not give, or not at will.
     @ParameterizedTest
     @CsvSource({
@@ -138,6 +168,35 @@ class FakeKernelBusTest extends KernelBusContract {
         assertThat(status(TWO).type()).isEqualTo("mtty-2");
         assertThat(status(THREE).parent()).isEqualTo("mbochs");
         assertThat(available("mtty", "mtty-1")).isEqualTo(20);
+    }
+
+    /// Where no message comes, the names of the devices are what they were.
+    @Test
+    void aUuidThatOthersMakeAnewBetweenTwoLooksIsSeen() {
+        makeForeign("mtty", "mtty-1", ONE);
+        restart(LOOKING);
+        assertThat(status(ONE).parent()).isEqualTo("mtty");
+
+        synchronized (kernel) {
+            kernel.writeAside("/sys/bus/mdev/devices/" + ONE + "/remove", "1");
+            makeForeign("mbochs", "mbochs-small", ONE);
+        }
+
+        await(() -> bus.status(ONE).filter(it -> it.parent().equals("mbochs")).isPresent());
+    }
+
+    @Test
+    void aDeviceIsNotAdoptedInThePlaceOfAnotherOfItsUuid() {
+        makeForeign("mtty", "mtty-1", ONE);
+        bus.rescan("mtty");
+        kernel.writeAside("/sys/bus/mdev/devices/" + ONE + "/remove", "1");
+        makeForeign("mtty", "mtty-2", ONE);
+
+        failure(() -> bus.adopt(ONE), Errno.ENODEV);
+
+        bus.rescan("mtty");
+        bus.adopt(ONE);
+        assertThat(status(ONE).type()).isEqualTo("mtty-2");
     }
 
     @Test
