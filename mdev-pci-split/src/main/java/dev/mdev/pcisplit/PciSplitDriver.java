@@ -19,8 +19,10 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Stream;
 
 /// Shares PCI functions, each as a description in the folder `dir` says. A description that is
@@ -37,6 +39,9 @@ public final class PciSplitDriver implements ParentDriver {
     private final Path sysfs;
     private final Path proc;
     private final Path dev;
+
+    /// The names of the parents that are not closed, by the addresses of their functions.
+    private final Map<String, String> shared = new ConcurrentHashMap<>();
 
     /// For [java.util.ServiceLoader]. [#probe] does all the work.
     public PciSplitDriver() {
@@ -111,11 +116,14 @@ public final class PciSplitDriver implements ParentDriver {
         if (!mistakes.isEmpty()) {
             throw new MdevException(Errno.ENODEV, description.file() + ": " + mistakes);
         }
+        take(description);
         SplitParent parent = null;
         boolean isShared = false;
         try {
             function.enable();
-            parent = SplitParent.open(description, function, host);
+            parent =
+                    SplitParent.open(
+                            description, function, host, () -> shared.remove(function.address()));
             var _ = ParentLayout.of(parent);
             parent.listen(dev);
             parent.watch(look);
@@ -124,9 +132,23 @@ public final class PciSplitDriver implements ParentDriver {
         } catch (MdevException e) {
             throw new MdevException(e.errno(), description.file() + ": " + e.getMessage(), e);
         } finally {
-            if (parent != null && !isShared) {
+            if (!isShared && parent != null) {
                 parent.close();
+            } else if (!isShared) {
+                shared.remove(function.address());
             }
+        }
+    }
+
+    /// A description may have got another name while the function is shared by its former one: two
+    /// parents would hand out the same pages.
+    private void take(Description description) {
+        String parent = shared.putIfAbsent(description.address(), description.name());
+        if (parent != null) {
+            throw new MdevException(
+                    Errno.EBUSY,
+                    "%s: function %s is shared as parent=%s: remove that first"
+                            .formatted(description.file(), description.address(), parent));
         }
     }
 }

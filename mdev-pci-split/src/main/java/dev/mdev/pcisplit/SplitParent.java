@@ -38,6 +38,7 @@ final class SplitParent implements ParentDevice {
     private final PciIdentity identity;
     private final FunctionMemory memory;
     private final Reporter reporter;
+    private final Runnable whenClosed;
     private final List<MdevType> types;
     private @Nullable FunctionWatch watch;
 
@@ -57,22 +58,27 @@ final class SplitParent implements ParentDevice {
             Description description,
             PciFunction function,
             FunctionMemory memory,
-            Reporter reporter) {
+            Reporter reporter,
+            Runnable whenClosed) {
         this.description = description;
         this.function = function;
         this.identity = function.identity();
         this.memory = memory;
         this.reporter = reporter;
+        this.whenClosed = whenClosed;
         this.types = description.types().stream().map(this::typeOf).toList();
     }
 
+    /// @param whenClosed called when the parent is closed
     /// @throws MdevException if the host cannot map the function's files
-    static SplitParent open(Description description, PciFunction function, ParentHost host) {
+    static SplitParent open(
+            Description description, PciFunction function, ParentHost host, Runnable whenClosed) {
         return new SplitParent(
                 description,
                 function,
                 FunctionMemory.map(description, function, host),
-                host.reporterOf(description.name()));
+                host.reporterOf(description.name()),
+                whenClosed);
     }
 
     /// Begins to look whether the function is there.
@@ -248,5 +254,6 @@ final class SplitParent implements ParentDevice {
         if (listening != null) {
             listening.close();
         }
+        whenClosed.run();
     }
 }

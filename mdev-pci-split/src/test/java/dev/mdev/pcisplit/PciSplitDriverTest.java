@@ -118,6 +118,28 @@ class PciSplitDriverTest {
         }
     }
 
+    /// Else two parents would hand out the same pages.
+    @Test
+    void aFunctionUnderAnotherNameIsSharedWhenItsFormerParentIsClosed() throws IOException {
+        PciSplitDriver driver = newDriver();
+        Map<String, String> settings = Map.of("dir", folder.toString());
+        try (InMemoryHost host = new InMemoryHost(driver, settings)) {
+            assertThat(host.parent().name()).isEqualTo("card0");
+            describe("card.yaml", Descriptions.CARD.replace("card0", "card1"));
+            try (InMemoryHost again = new InMemoryHost(driver, settings)) {
+                assertThat(again.parents()).isEmpty();
+                assertThat(again.reports())
+                        .containsExactly(
+                                "card.yaml: function 0000:65:00.0 is shared as parent=card0:"
+                                        + " remove that first");
+            }
+        }
+        try (InMemoryHost later = new InMemoryHost(driver, settings)) {
+            assertThat(later.reports()).isEmpty();
+            assertThat(later.parent().name()).isEqualTo("card1");
+        }
+    }
+
     @Test
     void aHostThatCannotMapTheFilesIsReported() {
         try (InMemoryHost host =

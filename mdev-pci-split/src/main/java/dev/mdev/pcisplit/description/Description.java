@@ -16,7 +16,7 @@ import java.util.OptionalLong;
 /// @param text one line for people
 /// @param expected which function must be at that address; nothing if any may be
 /// @param stub the kernel driver that the function may be bound to; nothing if it must be unbound
-/// @param isForced whether the function is shared even if it is the host's boot display
+/// @param isForced whether the function is shared even if it is the host's display
 public record Description(
         String file,
         String address,

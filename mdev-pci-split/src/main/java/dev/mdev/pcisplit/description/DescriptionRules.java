@@ -85,6 +85,9 @@ final class DescriptionRules {
                 }
             }
         }
+        if (type.bars().stream().allMatch(DescriptionRules::hasPossibleSize)) {
+            checkLayout(what, type.bars());
+        }
         demanded.stream()
                 .filter(pool -> !shown.contains(pool))
                 .forEach(pool ->
@@ -114,7 +117,7 @@ final class DescriptionRules {
 
     private void checkBar(String place, GuestBar bar) {
         mistakes.require(!bar.areas().isEmpty(), place + " has no areas");
-        if (Long.bitCount(bar.sizeBytes()) != 1 || bar.sizeBytes() < BarLayout.MIN_BAR_BYTES) {
+        if (!hasPossibleSize(bar)) {
             mistakes.add(place + " has a size that is no power of two from 16");
             return;
         }
@@ -126,19 +129,29 @@ final class DescriptionRules {
             end = Math.max(end, area.endBytes());
         }
         mistakes.require(end <= bar.sizeBytes(), place + ": an area lies outside the BAR");
-        checkLayout(place, bar);
     }
 
-    /// The rules of PCI that no field names.
-    private void checkLayout(String place, GuestBar bar) {
+    private static boolean hasPossibleSize(GuestBar bar) {
+        return Long.bitCount(bar.sizeBytes()) == 1 && bar.sizeBytes() >= BarLayout.MIN_BAR_BYTES;
+    }
+
+    /// The rules of PCI that no field names: all BARs of a type share six registers.
+    private void checkLayout(String what, List<GuestBar> bars) {
         try {
             var _ =
                     BarLayout.of(
-                            List.of(new RegionInfo(bar.index(), "bar", bar.sizeBytes(), List.of())),
+                            bars.stream()
+                                    .map(bar ->
+                                            new RegionInfo(
+                                                    bar.index(),
+                                                    bar.name(),
+                                                    bar.sizeBytes(),
+                                                    List.of()))
+                                    .toList(),
                             IrqInfo.NONE,
                             PciOptions.DEFAULT);
         } catch (MdevException e) {
-            mistakes.add(place + ": " + e.getMessage());
+            mistakes.add(what + ": " + e.getMessage());
         }
     }
 

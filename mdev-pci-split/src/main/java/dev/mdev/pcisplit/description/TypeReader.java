@@ -174,8 +174,9 @@ final class TypeReader {
             Optional<Long> offset = Numbers.parse(key);
             if (offset.isEmpty() || offset.get() % 4 != 0 || offset.get() > size - 4) {
                 values.mistake(key, "is not an offset in the area that is a multiple of 4");
-            } else {
-                fixed.put(offset.get().intValue(), (int) values.number(key, 0, 0xffff_ffffL));
+            } else if (fixed.put(offset.get().intValue(), (int) values.number(key, 0, 0xffff_ffffL))
+                    != null) {
+                values.mistake(key, "is given twice");
             }
         }
         return new FixedArea(at, size, fixed);

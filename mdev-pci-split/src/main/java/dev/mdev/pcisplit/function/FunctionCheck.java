@@ -95,8 +95,8 @@ public final class FunctionCheck {
 
     private void checkOwner() {
         mistakes.require(
-                description.isForced() || !function.isBootDisplay(),
-                "the function is the host's boot display: it is shared only with force: true");
+                description.isForced() || !function.isHostDisplay(),
+                "the function is the host's display: it is shared only with force: true");
         String wanted = description.stub().orElse("");
         String driver = function.driver().orElse("");
         if (!driver.isEmpty() && !driver.equals(wanted)) {

@@ -160,9 +160,12 @@ public final class PciFunction {
         }
     }
 
-    /// Whether firmware uses it as the host's display. Only VGA controllers have the file.
-    public boolean isBootDisplay() {
-        return has("boot_vga") && text("boot_vga").strip().equals("1");
+    /// Whether the host's display is on it: firmware began with it, of which only VGA controllers
+    /// tell, or the kernel draws into the memory that firmware set up (Linux
+    /// `drivers/firmware/sysfb.c`).
+    public boolean isHostDisplay() {
+        return (has("boot_vga") && text("boot_vga").strip().equals("1"))
+                || names("").stream().anyMatch(name -> name.contains("-framebuffer."));
     }
 
     /// Whether the kernel can reset it alone.

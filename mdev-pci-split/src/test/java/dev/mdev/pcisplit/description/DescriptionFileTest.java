@@ -92,6 +92,27 @@ class DescriptionFileTest {
         assertThat(card.isForced()).isTrue();
     }
 
+    @Test
+    void theDescriptionThatTheDocumentWorksThroughIsOne() throws IOException {
+        String document = Files.readString(Path.of("..", "docs", "drivers.md"));
+        int from = document.indexOf("```yaml\n") + "```yaml\n".length();
+        Description card =
+                Descriptions.parse(document.substring(from, document.indexOf("```", from)));
+
+        assertThat(card.stub()).contains("pci-stub");
+        assertThat(card.pools())
+                .containsExactly(
+                        new Pool("vram", 1, 256 << 20, 15L << 30, true, true),
+                        new Pool("doorbells", 0, 2 << 20, 256 << 10, false, false));
+        Description.DeviceType type = card.types().getFirst();
+        assertThat(type.bars())
+                .extracting(Description.GuestBar::sizeBytes)
+                .containsExactly(16L << 10, 1L << 30);
+        assertThat(type.passedPages())
+                .singleElement()
+                .satisfies(page -> assertThat(page.registers()).hasSize(2));
+    }
+
     /// Replaces a part of the good description, and expects that the error names the mistake.
     @ParameterizedTest
     @CsvSource(
@@ -131,6 +152,7 @@ class DescriptionFileTest {
                     - {pool: doorbells}       | - {at: 4KiB, pool: doorbells} | the areas overlap at 0x1000
                     - {pool: doorbells}       | - {values: {2: 5}}         | is not an offset in the area that is a multiple of 4
                     - {pool: doorbells}       | - {values: {4096: 5}}      | is not an offset in the area that is a multiple of 4
+                    {0x0: 0x11223344, 0x10: 7} | {0x0: 1, 0: 2}            | values.0 is given twice
                     - {pool: doorbells}       | - {values: {0: 5}}         | type small demands pool doorbells, and shows it in no BAR
                     offset: 0x1000}           | offset: 0x10000}           | which are in pool doorbells: a guest would reach the pages of others
                     {offset: 0x10, write      | {offset: 0x11, write       | allow[0].offset is not a multiple of the register's width
@@ -203,6 +225,27 @@ class DescriptionFileTest {
                 both.substring(0, both.indexOf("  large:"))
                         .replace("name: A small part", "most: 1");
         assertThat(Descriptions.parse(one).types().getFirst().reset().isOfFunction()).isTrue();
+    }
+
+    @Test
+    void twoBarsOfOneNumberAreNamed() {
+        String twice = Descriptions.CARD.replace("      2:\n", "      0x0:\n");
+        assertThatExceptionOfType(MdevException.class)
+                .isThrownBy(() -> Descriptions.parse(twice))
+                .withMessageContaining("type small: ")
+                .withMessageContaining("two regions of one index");
+    }
+
+    @Test
+    void aBarThatIsTooLargeBesideItsNeighbourIsNamed() {
+        String large = "      0: {areas: [{pool: vram, map: eager}]}\n";
+        String wide = large.replace("{areas", "{size: 4GiB, areas");
+        assertThat(Descriptions.parse(Descriptions.CARD.replace(large, wide)).types()).hasSize(2);
+        String narrow = wide + "      1: {areas: [{values: {0: 1}}]}\n";
+        assertThatExceptionOfType(MdevException.class)
+                .isThrownBy(() -> Descriptions.parse(Descriptions.CARD.replace(large, narrow)))
+                .withMessageContaining("type large: ")
+                .withMessageContaining("too large for an address of 32 bits");
     }
 
     @Test

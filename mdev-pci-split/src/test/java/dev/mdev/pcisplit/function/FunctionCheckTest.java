@@ -87,9 +87,19 @@ class FunctionCheckTest {
     @Test
     void theBootDisplayIsSharedOnlyByForce() {
         card.write("boot_vga", "1\n");
-        assertThat(mistakes()).contains("the function is the host's boot display");
+        assertThat(mistakes()).contains("the function is the host's display");
         assertThat(mistakes(Descriptions.CARD + "force: true\n")).isEmpty();
         card.write("boot_vga", "0\n");
+        assertThat(mistakes()).isEmpty();
+    }
+
+    /// Of a display that is no VGA controller, the kernel's console tells.
+    @Test
+    void aFunctionThatTheKernelDrawsIntoIsSharedOnlyByForce() throws Exception {
+        Path console = Files.createDirectory(card.file("simple-framebuffer.0"));
+        assertThat(mistakes()).contains("the function is the host's display");
+        assertThat(mistakes(Descriptions.CARD + "force: true\n")).isEmpty();
+        Files.delete(console);
         assertThat(mistakes()).isEmpty();
     }
 
