@@ -157,9 +157,11 @@ final class Session implements Runnable {
         begin(message);
         try {
             Version agreed = Version.of(message);
-            reply(agreed.write(channel.reply()), UnixStream.NO_FDS);
+            long bodyBytes = agreed.write(channel.reply());
+            // Before the reply: a client that has it is never late with its version.
             count(Command.VERSION);
             version = agreed;
+            reply(bodyBytes, UnixStream.NO_FDS);
             return agreed;
         } catch (MdevException e) {
             ending = true;
