@@ -253,6 +253,10 @@ public final class UnixStream implements AutoCloseable {
                 return sent;
             }
             int errno = libc.errno();
+            if (errno == Errno.ECONNRESET.code()) {
+                // The peer left without reading all, while this thread waited for room.
+                errno = Errno.EPIPE.code();
+            }
             if (errno != Errno.EINTR.code()) {
                 throw Syscalls.failure(errno, "sendmsg fd=" + fd);
             }

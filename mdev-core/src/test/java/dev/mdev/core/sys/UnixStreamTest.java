@@ -170,6 +170,19 @@ class UnixStreamTest {
                 .matches(e -> e.errno() == Errno.EPIPE);
     }
 
+    /// The kernel tells a thread that waits for room otherwise than one that comes later.
+    @Test
+    void thePeerThatLeavesWithoutReadingEndsTheSendAsOneThatIsGone() {
+        FailingLibc libc = new FailingLibc(sys.libc());
+        try (UnixStream waiting = UnixStream.connect(new Syscalls(libc.libc()), listener.path())) {
+            libc.fail((call, _) -> call.equals("sendmsg") ? Errno.ECONNRESET.code() : 0);
+
+            assertThatExceptionOfType(MdevException.class)
+                    .isThrownBy(() -> send(waiting, 1))
+                    .matches(e -> e.errno() == Errno.EPIPE);
+        }
+    }
+
     @Test
     void shuttingDownEndsTheWaitOfAnotherThread() {
         CompletableFuture<Long> waiting = CompletableFuture.supplyAsync(() -> receive(server, 8));
