@@ -31,7 +31,7 @@ class MappedBarTest extends ServerTest {
                 () -> "no BAR files: " + BarFileSystem.probe().findings());
         client.close();
         host.close();
-        host = new TestHost(folder, SessionOptions.DEFAULT, this::file);
+        host = new TestHost(folder, TestHost.PATIENT, this::file);
         client = host.client();
     }
 

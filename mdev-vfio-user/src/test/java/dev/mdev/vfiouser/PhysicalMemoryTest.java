@@ -25,7 +25,7 @@ class PhysicalMemoryTest extends ServerTest {
         host =
                 new TestHost(
                         folder,
-                        SessionOptions.DEFAULT,
+                        TestHost.PATIENT,
                         (_, region) -> {
                             throw new AssertionError("a file of " + region);
                         },

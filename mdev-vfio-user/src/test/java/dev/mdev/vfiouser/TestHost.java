@@ -27,8 +27,18 @@ final class TestHost implements AutoCloseable {
     final Mdev mdev;
     final DeviceSocket socket;
 
+    /// Waits for a client, and for the driver, as long as a busy machine may need.
+    static final SessionOptions PATIENT =
+            new SessionOptions(
+                    DmaLimits.DEFAULT,
+                    SessionOptions.DEFAULT.spin(),
+                    Deadlines.HANG,
+                    Deadlines.HANG,
+                    Deadlines.HANG,
+                    SessionOptions.DEFAULT.releaseGrace());
+
     TestHost(Path folder) {
-        this(folder, SessionOptions.DEFAULT);
+        this(folder, PATIENT);
     }
 
     TestHost(Path folder, SessionOptions options) {
