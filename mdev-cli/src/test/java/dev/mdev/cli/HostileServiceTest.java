@@ -36,7 +36,7 @@ class HostileServiceTest {
     @Test
     void aServiceThatKeepsSilentIsUnreachableAfterTheTimeout() throws IOException {
         try (RawServer server = new RawServer((_, end) -> end.await())) {
-            Run.of(server.url(), "list", "--timeout", "50ms")
+            Run.connected(() -> Run.of(server.url(), "list", "--timeout", "50ms"))
                     .requireFailure(6, "no answer", "within 50ms", "--timeout");
         }
     }
@@ -50,7 +50,8 @@ class HostileServiceTest {
                     to.flush();
                     end.await();
                 })) {
-            Run.of(server.url(), "list", "--timeout", "300ms").requireFailure(6, "within 300ms");
+            Run.connected(() -> Run.of(server.url(), "list", "--timeout", "300ms"))
+                    .requireFailure(6, "within 300ms");
         }
     }
 

@@ -63,7 +63,8 @@ class TransferTest {
                     to.flush();
                     end.await();
                 })) {
-            save(server.url(), "--timeout", "200ms").requireFailure(6, "no answer");
+            Run.connected(() -> save(server.url(), "--timeout", "200ms"))
+                    .requireFailure(6, "no answer");
         }
         requireEmptyFolder();
     }
@@ -145,7 +146,15 @@ class TransferTest {
     void aRestoreThatTheServiceIgnoresIsGivenUp() throws IOException {
         Path file = Files.writeString(folder.resolve("gpu.state"), "state");
         try (RawServer server = new RawServer((_, end) -> end.await())) {
-            Run.of(server.url(), "--timeout", "200ms", "state", "restore", UUID, file.toString())
+            Run.connected(() ->
+                            Run.of(
+                                    server.url(),
+                                    "--timeout",
+                                    "200ms",
+                                    "state",
+                                    "restore",
+                                    UUID,
+                                    file.toString()))
                     .requireFailure(6, "no answer");
         }
     }
