@@ -1,10 +1,11 @@
 package dev.mdev.cli;
 
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
+
 import dev.mdev.gate.Deadlines;
 
 import java.io.File;
 import java.io.IOException;
-import java.net.ServerSocket;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -14,10 +15,16 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /// The host service in a process of its own.
 final class ServiceProcess implements AutoCloseable {
     private static final String MAIN = "dev.mdev.host.MdevHostApplication";
+
+    /// The line of the log that names the port.
+    private static final Pattern READY =
+            Pattern.compile("is ready: .* at 127\\.0\\.0\\.1:([0-9]+),");
 
     private final Process process;
     private final int port;
@@ -33,16 +40,14 @@ final class ServiceProcess implements AutoCloseable {
     /// @param options of the service
     static ServiceProcess start(Path folder, String... options)
             throws IOException, InterruptedException {
-        int port;
-        try (ServerSocket free = new ServerSocket(0)) {
-            port = free.getLocalPort();
-        }
         List<String> command = new ArrayList<>();
         command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
         command.addAll(List.of("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto"));
         command.add("--enable-native-access=ALL-UNNAMED");
+        // Longer than a busy machine needs: no callback is overdue, or slow.
+        command.add("-Dmdev.driver-deadline=60s");
         command.addAll(content());
-        command.addAll(List.of("--server.port=" + port, "--mdev.engine=software"));
+        command.addAll(List.of("--server.port=0", "--mdev.engine=software"));
         command.add("--mdev.socket-dir=" + folder.resolve("sockets"));
         command.addAll(List.of(options));
         Path log = folder.resolve("service.log");
@@ -51,14 +56,14 @@ final class ServiceProcess implements AutoCloseable {
                         .redirectErrorStream(true)
                         .redirectOutput(log.toFile())
                         .start();
-        ServiceProcess service = new ServiceProcess(process, port);
         try {
+            ServiceProcess service = new ServiceProcess(process, awaitPort(process, log));
             service.awaitReady(log);
+            return service;
         } catch (Throwable e) {
-            service.close();
+            process.destroyForcibly().waitFor();
             throw e;
         }
-        return service;
     }
 
     /// The service's classes, or the jar that Spring Boot made of them, whichever the build has.
@@ -76,6 +81,25 @@ final class ServiceProcess implements AutoCloseable {
         throw new AssertionError("no host service on the class path");
     }
 
+    private static int awaitPort(Process process, Path log)
+            throws IOException, InterruptedException {
+        long end = System.nanoTime() + Deadlines.HANG.toNanos();
+        while (true) {
+            boolean hasEnded = process.waitFor(50, TimeUnit.MILLISECONDS);
+            Matcher ready = READY.matcher(Files.readString(log, ISO_8859_1));
+            if (ready.find()) {
+                return Integer.parseInt(ready.group(1));
+            }
+            if (hasEnded || System.nanoTime() - end > 0) {
+                throw notStarted(log);
+            }
+        }
+    }
+
+    private static AssertionError notStarted(Path log) throws IOException {
+        return new AssertionError("the service did not start:\n" + Files.readString(log));
+    }
+
     private void awaitReady(Path log) throws IOException, InterruptedException {
         long end = System.nanoTime() + Deadlines.HANG.toNanos();
         try (HttpClient client = HttpClient.newHttpClient()) {
@@ -85,8 +109,7 @@ final class ServiceProcess implements AutoCloseable {
                             .build();
             while (!isReady(client, question)) {
                 if (process.waitFor(50, TimeUnit.MILLISECONDS) || System.nanoTime() - end > 0) {
-                    throw new AssertionError(
-                            "the service did not start:\n" + Files.readString(log));
+                    throw notStarted(log);
                 }
             }
         }

@@ -110,7 +110,7 @@ class PackageTest {
                 debian.start(
                         "setpriv --reuid mdev --regid mdev --clear-groups mdev-host"
                                 + " --spring.config.additional-location=optional:file:/etc/mdev/"
-                                + " --server.port=18080 --mdev.socket-dir=/tmp/sockets");
+                                + " --server.port=0 --mdev.socket-dir=/tmp/sockets");
         String output;
         try {
             long end = System.nanoTime() + Deadlines.HANG.toNanos();
