@@ -130,7 +130,8 @@ class BrowserTest extends HostTest {
                 {"op":"write","at":{"mdev":"%1$s","bar":2,"offset":"0x506"},"width":2,"value":32},
                 {"op":"write","at":{"mdev":"%1$s","bar":2,"offset":"0x502"},"width":2,"count":2,"value":256},
                 {"op":"write","at":{"mdev":"%1$s","bar":2,"offset":"0x508"},"width":2,"value":"0x41"},
-                {"op":"write","at":{"mdev":"%1$s","bar":0},"width":4,"count":65536,"value":%2$d,"step":256}]}\
+                {"op":"write","at":{"mdev":"%1$s","bar":0},"width":4,"count":65536,"value":%2$d,"step":256}],
+                "deadlineMillis":600000}\
                 """
                         .formatted(UUID, colour);
         api.post("/api/v1/machines/vm1/vcpus/0/programs", program).requireStatus(200);

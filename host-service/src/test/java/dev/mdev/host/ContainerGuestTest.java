@@ -73,7 +73,11 @@ class ContainerGuestTest {
                 api.removeEverything();
             }
             // Not killed, so that it unmounts its files.
-            container.getDockerClient().stopContainerCmd(container.getContainerId()).exec();
+            container
+                    .getDockerClient()
+                    .stopContainerCmd(container.getContainerId())
+                    .withTimeout((int) Deadlines.HANG_SECONDS)
+                    .exec();
         }
     }
 
@@ -82,7 +86,7 @@ class ContainerGuestTest {
                 .withImagePullPolicy(_ -> false)
                 .withExposedPorts(8080)
                 .withTmpFs(Map.of("/tmp", "rw,noexec,nosuid"))
-                .withCommand("--mdev.socket-dir=" + sockets)
+                .withCommand("--mdev.socket-dir=" + sockets, "--mdev.driver-deadline=60s")
                 .withCreateContainerCmdModifier(command -> allowBarFiles(command, sockets))
                 .waitingFor(Wait.forHealthcheck().withStartupTimeout(Deadlines.HANG));
     }

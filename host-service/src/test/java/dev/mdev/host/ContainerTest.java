@@ -33,6 +33,7 @@ class ContainerTest {
                     .withExposedPorts(8080)
                     // Otherwise a cache that does not fit is silently left out.
                     .withEnv("JAVA_OPTS", "-XX:AOTMode=on")
+                    .withCommand("--mdev.driver-deadline=60s")
                     .withTmpFs(Map.of("/tmp", "rw,noexec,nosuid"))
                     .withCreateContainerCmdModifier(ContainerTest::allowNothing)
                     .waitingFor(Wait.forHealthcheck().withStartupTimeout(Deadlines.HANG));

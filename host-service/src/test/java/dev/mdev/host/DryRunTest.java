@@ -15,7 +15,7 @@ import java.util.List;
 import java.util.UUID;
 
 /// Requests that only ask whether they would be done.
-@TestPropertySource(properties = {"mdev.access.authentication=none", "mdev.driver-deadline=60s"})
+@TestPropertySource(properties = "mdev.access.authentication=none")
 class DryRunTest extends HostTest {
     private static final List<String> STATE =
             List.of(

@@ -17,7 +17,9 @@ class HostileAnswersTest extends HostTest {
 
     /// Runs a program that goes on after faults.
     private Answer read(UUID mdev, String steps) {
-        String program = "{\"continueAfterFault\":true,\"steps\":[%s]}".formatted(steps);
+        String program =
+                "{\"continueAfterFault\":true,\"deadlineMillis\":600000,\"steps\":[%s]}"
+                        .formatted(steps);
         api.createMachine("vm1", mdev);
         Answer result = api.run("vm1", program).requireStatus(200);
         assertThat(result.at("/end")).isEqualTo("completed");

@@ -19,6 +19,8 @@ import org.springframework.context.annotation.Bean;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
 
 /// A driver whose types break one rule each. Its parents, by default `hostile`, have 1024 pages
 /// each; each device takes 16 and shows them in BAR 0.
@@ -139,6 +141,20 @@ final class HostileDriver implements ParentDriver {
 
         static void awaitEntered() throws InterruptedException {
             entered.await();
+        }
+
+        /// Waits until a callback hangs.
+        ///
+        /// @param request what leads to it; on a busy machine, its deadline may pass before
+        /// @return whether a callback hangs; otherwise the request has ended
+        static boolean awaitEntered(Future<?> request) throws InterruptedException {
+            boolean hangs = false;
+            boolean ended = false;
+            while (!hangs && !ended) {
+                ended = request.isDone();
+                hangs = entered.await(1, TimeUnit.MILLISECONDS);
+            }
+            return hangs;
         }
 
         static synchronized void releaseAll() {

@@ -192,7 +192,8 @@ class HostileInputTest extends HostTest {
                 api.run(
                         "vm1",
                         """
-                        {"steps":[{"op":"write","at":{"mdev":"%s","bar":0,"offset":"0xfffff8"},"count":2097152,"stride":-8}]}\
+                        {"steps":[{"op":"write","at":{"mdev":"%s","bar":0,"offset":"0xfffff8"},"count":2097152,"stride":-8}],
+                         "deadlineMillis":600000}\
                         """
                                 .formatted(mdev));
         assertThat(answer.requireStatus(200).numberAt("/steps/0/completed")).isEqualTo(2097152);

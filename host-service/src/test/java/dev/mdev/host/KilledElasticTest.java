@@ -191,7 +191,10 @@ class KilledElasticTest {
                 steps.add(step("write", page));
             }
             Answer answer =
-                    api.run("vm" + id, "{\"steps\":[%s]}".formatted(String.join(",", steps)))
+                    api.run(
+                                    "vm" + id,
+                                    "{\"deadlineMillis\":60000,\"steps\":[%s]}"
+                                            .formatted(String.join(",", steps)))
                             .requireStatus(200);
             assertThat(answer.at("/end")).as("%s", answer).isEqualTo("completed");
             for (JsonNode step : answer.body().at("/steps")) {

@@ -74,7 +74,8 @@ class KilledTransferTest {
                           {"op": "%1$s", "at": {"gpa": 0}, "count": %2$d, "stride": 4096,
                            "value": 1, "step": 3},
                           {"op": "%1$s", "at": {"mdev": "%3$s", "bar": 0}, "count": %2$d,
-                           "stride": 4096, "value": 7, "step": 5}]}
+                           "stride": 4096, "value": 7, "step": 5}],
+                         "deadlineMillis": 60000}
                         """
                                 .formatted(op, PAGES, MDEV));
         assertThat(result.at("/end")).isEqualTo("completed");

@@ -30,8 +30,7 @@ import java.util.Optional;
 @TestPropertySource(
         properties = {
             "mdev.access.requests-per-second=1000000",
-            "mdev.machines.max-program-time=2s",
-            "mdev.driver-deadline=2s"
+            "mdev.machines.max-program-time=2s"
         })
 class OpenApiFuzzTest extends SecuredTest {
     private static final Path FILE = Path.of("src/main/resources/static/docs/openapi.json");

@@ -30,8 +30,7 @@ import java.util.TreeSet;
             "springdoc.use-fqn=true",
             "springdoc.default-produces-media-type=application/json",
             "springdoc.paths-to-match=/api/v1,/api/v1/**",
-            "mdev.access.authentication=none",
-            "mdev.driver-deadline=60s"
+            "mdev.access.authentication=none"
         })
 class OpenApiTest extends HostTest {
     private static final Path FILE = Path.of("src/main/resources/static/docs/openapi.json");

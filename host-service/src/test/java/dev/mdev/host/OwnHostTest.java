@@ -15,7 +15,8 @@ import org.springframework.test.context.TestPropertySource;
 /// that fails, few definitions, and parents that may leave. It was started while the directory was
 /// full.
 @Import({FailingFiles.Beans.class, OwnHostTest.Leavers.class})
-@TestPropertySource(properties = "mdev.max-definitions=3")
+@TestPropertySource(
+        properties = {"mdev.max-definitions=3", HostTest.SHORT_DEADLINE, HostTest.SLOW_CALLBACK})
 @Tag("slow")
 abstract class OwnHostTest extends HostTest {
     @Autowired protected FailingFiles files;

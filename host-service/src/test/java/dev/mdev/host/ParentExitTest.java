@@ -3,6 +3,7 @@ package dev.mdev.host;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.mdev.api.Errno;
+import dev.mdev.gate.Deadlines;
 
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -16,10 +17,21 @@ class ParentExitTest extends OwnHostTest {
         api.get("/api/v1/parents/" + parent).requireProblem(404, "not-found");
         assertThat(api.namesOf("/api/v1/parents", "/name")).doesNotContain(parent);
         api.delete("/api/v1/parents/" + parent).requireProblem(404, "not-found");
-        assertThat(api.get("/actuator/prometheus").text())
-                .doesNotContain("parent=\"%s\"".formatted(parent));
+        // The event comes first, then its series go.
+        long end = System.nanoTime() + Deadlines.HANG.toNanos();
+        while (hasSeriesOf(parent) && System.nanoTime() - end < 0) {
+            Thread.onSpinWait();
+        }
+        assertThat(hasSeriesOf(parent)).as("series of parent=%s", parent).isFalse();
         api.post("/api/v1/mdevs", "{\"parent\":\"%s\",\"type\":\"honest\"}".formatted(parent))
                 .requireProblem(422, "invalid");
+    }
+
+    private boolean hasSeriesOf(String parent) {
+        return api.get("/actuator/prometheus")
+                .requireStatus(200)
+                .text()
+                .contains("parent=\"%s\"".formatted(parent));
     }
 
     @Test

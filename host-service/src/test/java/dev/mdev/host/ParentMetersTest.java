@@ -9,7 +9,7 @@ import org.springframework.test.context.TestPropertySource;
 import java.util.List;
 
 /// What Prometheus reads of parents, from the start on.
-@TestPropertySource(properties = {"mdev.drivers.gpu-sample.count=2", "mdev.driver-deadline=60s"})
+@TestPropertySource(properties = "mdev.drivers.gpu-sample.count=2")
 @DirtiesContext
 class ParentMetersTest extends HostTest {
     private List<String> scrape() {

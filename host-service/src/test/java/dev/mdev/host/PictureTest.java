@@ -79,7 +79,8 @@ class PictureTest extends HostTest {
                           {"op":"write","at":{"mdev":"%1$s","bar":2,"offset":"0x504"},"width":2,"value":1600},
                           {"op":"write","at":{"mdev":"%1$s","bar":2,"offset":"0x508"},"width":2,"value":65},
                           {"op":"write","at":{"mdev":"%1$s","bar":0},"width":8,"count":2048000,
-                           "step":-7046029254386353131}]}
+                           "step":-7046029254386353131}],
+                         "deadlineMillis":600000}
                         """
                                 .formatted(mdev))
                 .requireStatus(200);

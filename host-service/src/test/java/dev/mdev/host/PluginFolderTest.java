@@ -53,7 +53,7 @@ class PluginFolderTest {
                 ServiceProcess.start(
                         folder,
                         "--mdev.plugin-dir=" + jars.folder(),
-                        "--mdev.driver-deadline=1s",
+                        "--mdev.driver-deadline=3s",
                         "--test.blocked=yes")) {
             Api api = service.api();
             requireNamed(api);
@@ -61,10 +61,19 @@ class PluginFolderTest {
             api.createMdev("gpu0", "gpu-sample-16m");
             assertThat(api.get("/api/v1/doctor").body().at("/overdue").toString())
                     .contains("driver=blocked probe", "driver=sleeps probe", "driver=spins probe");
-            assertThat(api.get("/api/v1/events?limit=1000").text())
-                    .contains("drivers/blocked", "drivers/sleeps", "drivers/spins");
+            for (String driver : List.of("blocked", "sleeps", "spins")) {
+                awaitOverdue(api, "drivers/" + driver);
+            }
             loadLater(api, jars);
             service.stop();
+        }
+    }
+
+    private static void awaitOverdue(Api api, String subject) {
+        long end = System.nanoTime() + Deadlines.HANG.toNanos();
+        String query = "/api/v1/events?kind=callback_overdue&limit=1000";
+        while (!api.namesOf(query, "/subject").contains(subject)) {
+            assertThat(System.nanoTime() - end).as("no event of %s", subject).isNegative();
         }
     }
 

@@ -3,11 +3,13 @@ package dev.mdev.host;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import org.junit.jupiter.api.Test;
+import org.springframework.test.context.TestPropertySource;
 
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 
 /// Removal is bounded, and names the holder of the device.
+@TestPropertySource(properties = {HostTest.SHORT_DEADLINE, HostTest.SLOW_CALLBACK})
 class RemovalTest extends HostTest {
     private static final String WRITE =
             "{\"steps\":[{\"op\":\"write\",\"at\":{\"mdev\":\"%s\",\"bar\":0},\"value\":7}]}";

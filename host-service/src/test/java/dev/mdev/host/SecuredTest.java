@@ -20,6 +20,7 @@ import java.util.Map;
         webEnvironment = SpringBootTest.WebEnvironment.RANDOM_PORT,
         properties = {
             "mdev.engine=software",
+            "mdev.driver-deadline=60s",
             "mdev.events.heartbeat=200ms",
             "spring.info.build.location=classpath:build/version.properties",
             "spring.info.git.location=classpath:build/commit.properties",

@@ -23,7 +23,8 @@ class StateTest extends HostTest {
     private static final int PAGES = 700;
     private static final String STORE =
             "{\"steps\":[{\"op\":\"write\",\"at\":{\"mdev\":\"%s\",\"bar\":0,\"offset\":4096},"
-                    + "\"count\":%d,\"stride\":4096,\"value\":\"0xabc000\",\"step\":1}]}";
+                    + "\"count\":%d,\"stride\":4096,\"value\":\"0xabc000\",\"step\":1}],"
+                    + "\"deadlineMillis\":600000}";
 
     private static String state(UUID mdev) {
         return "/api/v1/mdevs/%s/state".formatted(mdev);

@@ -3,13 +3,11 @@ package dev.mdev.host;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import org.junit.jupiter.api.Test;
-import org.springframework.test.context.TestPropertySource;
 
 import java.util.UUID;
 
 /// Lazy mapping, counted: one fault per page at the first access, none afterwards, and again after
-/// a revocation. Its large devices take longer to reset than the short deadline of other tests.
-@TestPropertySource(properties = "mdev.driver-deadline=1m")
+/// a revocation.
 class TourNumbersTest extends HostTest {
     /// What is looked at of a BAR of 128 MiB.
     private static final int FILLED_BYTES = Integer.getInteger("mdev.tour.mib", 128) << 20;
@@ -117,7 +115,7 @@ class TourNumbersTest extends HostTest {
                                 machine,
                                 """
                                 {"steps":[{"op":"fill","at":{"mdev":"%s","bar":0},"bytes":%d,"value":"%s"}],
-                                 "deadlineMillis":20000}\
+                                 "deadlineMillis":600000}\
                                 """
                                         .formatted(mdev, FILLED_BYTES, value))
                         .requireStatus(200);
@@ -131,7 +129,7 @@ class TourNumbersTest extends HostTest {
                                 machine,
                                 """
                                 {"steps":[{"op":"check","at":{"mdev":"%s","bar":0},"count":%d,"stride":512,"value":"%s"}],
-                                 "deadlineMillis":20000}\
+                                 "deadlineMillis":600000}\
                                 """
                                         .formatted(mdev, FILLED_BYTES / 512, value))
                         .requireStatus(200);

@@ -16,7 +16,7 @@ import java.util.UUID;
 import java.util.function.BooleanSupplier;
 
 /// Troubles of devices that last, and what the service's health says of them.
-@TestPropertySource(properties = {"mdev.require-parents=gpu0,hostile", "mdev.driver-deadline=60s"})
+@TestPropertySource(properties = "mdev.require-parents=gpu0,hostile")
 @DirtiesContext
 class TroublesTest extends HostTest {
     @AfterEach
