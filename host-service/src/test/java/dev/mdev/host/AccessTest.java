@@ -6,6 +6,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
+import java.time.Duration;
 import java.time.Instant;
 import java.util.Map;
 
@@ -61,9 +62,17 @@ class AccessTest extends SecuredTest {
     }
 
     @Test
-    void aTokenEndsAtItsTime() throws InterruptedException {
-        Instant end = Instant.now().plusMillis(700);
-        As brief = token("viewer", ",\"expires\":\"%s\"".formatted(end));
+    void aTokenEndsAtItsTime() {
+        Duration life = Duration.ofMillis(700);
+        Instant end = Instant.now().plus(life);
+        Answer made = tokenUntil(end);
+        while (made.status() == 422) {
+            // On a busy machine, the time is over when the service hears of it.
+            life = life.multipliedBy(2);
+            end = Instant.now().plus(life);
+            made = tokenUntil(end);
+        }
+        As brief = new As(made.requireStatus(201).at("/token"));
         Answer answer = brief.get("/api/v1/mdevs");
         while (answer.status() == 200) {
             assertThat(Instant.now()).isBefore(end.plusSeconds(300));
@@ -75,6 +84,12 @@ class AccessTest extends SecuredTest {
                         "/api/v1/tokens",
                         "{\"name\":\"a\",\"role\":\"viewer\",\"expires\":\"2001-01-01T00:00:00Z\"}")
                 .requireProblem(422, "invalid");
+    }
+
+    private Answer tokenUntil(Instant end) {
+        return admin.post(
+                "/api/v1/tokens",
+                "{\"name\":\"brief\",\"role\":\"viewer\",\"expires\":\"%s\"}".formatted(end));
     }
 
     @Test

@@ -55,8 +55,7 @@ class FlightRecorderTest extends HostTest {
         List<RecordedEvent> events = record(true, good, bad);
 
         assertThat(events).hasSize(2);
-        RecordedEvent granted = events.getFirst();
-        assertThat(granted.getString("uuid")).isEqualTo(good.toString());
+        RecordedEvent granted = of(good, events);
         assertThat(granted.getString("parent")).isEqualTo("gpu0");
         assertThat(granted.getInt("region")).isZero();
         assertThat(granted.getLong("page")).isEqualTo(3);
@@ -65,9 +64,17 @@ class FlightRecorderTest extends HostTest {
         assertThat(granted.getString("outcome")).isEqualTo("granted");
         assertThat(granted.getString("answer")).startsWith("grant pages [3, 4)");
         assertThat(granted.getDuration("driverTime")).isPositive();
-        assertThat(events.getLast().getString("uuid")).isEqualTo(bad.toString());
-        assertThat(events.getLast().getString("outcome")).isEqualTo("failed");
-        assertThat(events.getLast().getString("answer")).contains("a bug");
+        RecordedEvent failed = of(bad, events);
+        assertThat(failed.getString("outcome")).isEqualTo("failed");
+        assertThat(failed.getString("answer")).contains("a bug");
+    }
+
+    /// A recording has the events of each thread in their order, and the threads in any.
+    private static RecordedEvent of(UUID mdev, List<RecordedEvent> events) {
+        return events.stream()
+                .filter(event -> event.getString("uuid").equals(mdev.toString()))
+                .findFirst()
+                .orElseThrow();
     }
 
     @Test
