@@ -65,8 +65,10 @@ final class Browser implements AutoCloseable {
                 new ChromeDriverService.Builder()
                         .usingDriverExecutable(DRIVER.toFile())
                         .usingAnyFreePort()
+                        .withTimeout(Deadlines.HANG)
                         .build();
         driver = new ChromeDriver(service, options);
+        driver.manage().timeouts().scriptTimeout(Deadlines.HANG).pageLoadTimeout(Deadlines.HANG);
     }
 
     static boolean isHere() {
@@ -116,7 +118,7 @@ final class Browser implements AutoCloseable {
         await(() -> names("a, button, input, select, [tabindex]").contains(name), name);
         StringBuilder seen = new StringBuilder();
         for (int i = 0; i < MOST_TABS; i++) {
-            String focused = String.valueOf(driver.switchTo().activeElement().getAccessibleName());
+            String focused = focused();
             if (focused.equals(name)) {
                 return;
             }
@@ -124,6 +126,15 @@ final class Browser implements AutoCloseable {
             type(Keys.TAB);
         }
         throw new AssertionError("the tab key does not reach: " + name + "; but " + seen);
+    }
+
+    /// The name of the element with the focus; empty if the page has just taken it away.
+    private String focused() {
+        try {
+            return String.valueOf(driver.switchTo().activeElement().getAccessibleName());
+        } catch (StaleElementReferenceException _) {
+            return "";
+        }
     }
 
     void press(String name) {

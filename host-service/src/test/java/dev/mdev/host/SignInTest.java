@@ -116,6 +116,8 @@ class SignInTest extends SecuredTest {
         browser.type("vm1, vm2");
         browser.press("Make");
         browser.awaitText("Nobody can show it again.");
+        // The list is there, and the dialog is closed.
+        browser.awaitText("Made the token dashboard.");
 
         String secret =
                 String.valueOf(browser.script("return document.querySelector('pre').textContent"));
@@ -158,6 +160,7 @@ class SignInTest extends SecuredTest {
             browser.type("me");
             browser.press("Make");
             browser.awaitText("Nobody can show it again.");
+            browser.awaitText("Made the token me.");
 
             service.api().get("/api/v1/mdevs").requireProblem(401, "unauthenticated");
             browser.press("Put it away");
