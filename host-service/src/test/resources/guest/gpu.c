@@ -207,7 +207,7 @@ static int engine(const char *bdf)
     *(volatile uint32_t *)(registers + 0x00) = 1;
     *(volatile uint32_t *)bar = 3; /* the doorbell */
     struct pollfd wait = {.fd = interrupt, .events = POLLIN};
-    int interrupts = poll(&wait, 1, 20000);
+    int interrupts = poll(&wait, 1, 300000);
     size_t right = 0;
     for (int i = 0; i < 512; i++)
         right += copy[i] == 0xA5C3F00D;

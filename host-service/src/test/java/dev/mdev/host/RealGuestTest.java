@@ -152,8 +152,12 @@ class RealGuestTest {
 
     @Test
     void aGuestOutlivesTheServiceAndTheServiceStartsAgain() throws Exception {
-        var _ = device("vm1");
+        UUID mdev = device("vm1");
         try (QemuGuest guest = boot("vm1")) {
+            // All that it draws on: a page that it has not touched before the end of the service is
+            // an error, which ends QEMU.
+            guest.run("gpu picture 4");
+            assertPicture(mdev, 4);
             guest.run("gpu draw 5 1000000 &");
             service.kill();
             service = start(folder);
