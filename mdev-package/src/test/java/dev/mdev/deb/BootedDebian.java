@@ -82,9 +82,21 @@ final class BootedDebian implements AutoCloseable {
     }
 
     private BootedDebian booted() throws IOException {
-        // The answer is `degraded` where a machine lacks what some unit wants.
-        var _ = tryRun("systemctl is-system-running --wait");
+        long end = System.nanoTime() + Deadlines.HANG.toNanos();
+        String state = state();
+        // At first nobody answers. It is `degraded` where a machine lacks what some unit wants.
+        while (!List.of("running", "degraded").contains(state)) {
+            if (System.nanoTime() - end > 0) {
+                close();
+                throw new AssertionError("it does not come up: " + state);
+            }
+            state = state();
+        }
         return this;
+    }
+
+    private String state() throws IOException {
+        return tryRun("systemctl is-system-running --wait").output.strip();
     }
 
     /// The folder of control groups of version 2, if this machine has one in which tests can make
