@@ -55,6 +55,10 @@ class LiveServiceTest {
                         .isNotEqualTo(before);
                 assertThat(debian.run("runuser -u alice -- mdev list")).contains(UUID);
 
+                debian.run("dpkg -r mdev && dpkg -i /srv/newer.deb");
+                isActive(debian);
+                assertThat(debian.run("runuser -u alice -- mdev list")).contains(UUID);
+
                 debian.run("dpkg -P mdev");
                 assertThat(debian.tryRun("systemctl is-active mdev-host").output())
                         .isEqualTo("inactive\n");

@@ -71,6 +71,9 @@ class PackageTest {
             assertThat(debian.path("/usr/bin/mdev")).doesNotExist();
             assertThat(debian.path("/var/lib/mdev/" + UUID + ".mdev")).exists();
 
+            debian.run("dpkg -i /tmp/newer.deb");
+            isEnabled(debian);
+
             debian.run("dpkg -P mdev mdev-test-java && rm -rf /tmp/* ");
             Set<String> after = names(debian);
             after.removeAll(before);
@@ -95,6 +98,10 @@ class PackageTest {
         assertThat(debian.run("stat -c '%a %U' /var/lib/mdev")).isEqualTo("700 mdev\n");
         assertThat(debian.run("bash -c '. /usr/share/bash-completion/completions/mdev; complete'"))
                 .contains("mdev");
+        isEnabled(debian);
+    }
+
+    private static void isEnabled(Chroot debian) {
         assertThat(debian.path("/etc/systemd/system/multi-user.target.wants/mdev-host.service"))
                 .satisfies(link -> assertThat(Files.isSymbolicLink(link)).isTrue());
     }
