@@ -110,6 +110,7 @@ async function look() {
         const [mdevs, machines] = await Promise.all(asked);
         state.mdevs = mdevs;
         state.machines = machines;
+        state.known = true;
         sample(mdevs, performance.now());
         await detail();
     } catch (e) {

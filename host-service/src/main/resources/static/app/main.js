@@ -23,11 +23,20 @@ const LIVE = {
 };
 
 function routeOf(hash) {
-    const [view, id] = hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
+    const [view, id] = hash.replace(/^#\/?/, "").split("/").map(decoded);
     if (view === "devices" && id) {
         return { view: "device", id };
     }
     return { view: PLACES.some(([name]) => name === view) ? view : "overview", id: null };
+}
+
+/** A link may be damaged: then there is nothing of this name. */
+function decoded(text) {
+    try {
+        return decodeURIComponent(text);
+    } catch {
+        return text;
+    }
 }
 
 function Page() {
@@ -63,7 +72,7 @@ function Top() {
 
 function View() {
     const { view, id } = state.route;
-    if (state.parents.length === 0 && state.events.length === 0) {
+    if (!state.known) {
         return h("p", { class: "waiting" }, state.live === "down" ? "The service does not answer." : "One moment…");
     }
     switch (view) {

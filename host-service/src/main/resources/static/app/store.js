@@ -9,6 +9,8 @@ export const state = {
     session: null,
     signIn: null,
     live: "connecting",
+    /** Whether the figures have come at least once: a host may have nothing to show. */
+    known: false,
     parents: [],
     capacities: new Map(),
     mdevs: [],

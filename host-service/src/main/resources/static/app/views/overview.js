@@ -17,7 +17,7 @@ export function Overview() {
         h(Troubles),
         h(Figures),
         h("div", { class: "columns" },
-            h("div", { class: "stack" }, state.parents.map((parent) => h(Parent, { key: parent.name, parent })), h(Devices)),
+            h("div", { class: "stack" }, h(Parents), h(Devices)),
             h("section", { class: "panel", "aria-labelledby": "latest" },
                 h("header", null, h("h2", { id: "latest" }, "Latest events"),
                     h("a", { class: "small", href: "#/events" }, "all")),
@@ -31,8 +31,10 @@ function Head() {
         engine && h("span", { class: "badge" }, `engine ${engine.name}`),
         mayOperate() && h("div", { class: "acts" },
             h("button", { onClick: actions.createMachine }, "New machine"),
-            h("button", { class: "main", onClick: () => actions.createDevice() }, "New device")));
+            hasTypes() && h("button", { class: "main", onClick: () => actions.createDevice() }, "New device")));
 }
+
+const hasTypes = () => state.parents.some((it) => it.types.length > 0);
 
 function Troubles() {
     const doctor = state.doctor;
@@ -61,6 +63,14 @@ function Figures() {
         h("div", null, h("dt", null, "Faults per second"), h("dd", null, rate(total.now)),
             h("dd", null, h(Spark, { values: total.values, label: `Faults per second in the last minute, now ${rate(total.now)}` }))),
         h("div", null, h("dt", null, "Mapped now"), h("dd", null, pages(resident), h("small", null, ` of ${pages(held)}`))));
+}
+
+function Parents() {
+    return state.parents.length === 0
+        ? h("p", { class: "panel none" }, h("strong", null, "No parents."),
+            " No driver has found a device to split, or none that you may see. ",
+            h("code", null, "mdev doctor"), " names the drivers and their troubles.")
+        : state.parents.map((parent) => h(Parent, { key: parent.name, parent }));
 }
 
 function Parent({ parent }) {
@@ -95,7 +105,7 @@ function Devices() {
             })),
         state.mdevs.length === 0
             ? h("p", { class: "panel none" }, h("strong", null, "No devices yet."),
-                mayOperate() ? " Create one of a type above." : "")
+                mayOperate() && hasTypes() ? " Create one of a type above." : "")
             : h("ul", { class: "cards" }, shown.map((mdev, i) => h(Device, { key: mdev.uuid, mdev, screen: i < MOST_SCREENS }))),
         found.length > shown.length && h("p", null, `${shown.length} of ${some(found.length, "device")}. `,
             h("button", {
