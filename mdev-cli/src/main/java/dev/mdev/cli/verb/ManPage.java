@@ -1,5 +1,7 @@
 package dev.mdev.cli.verb;
 
+import dev.mdev.cli.client.Endpoint;
+
 import picocli.CommandLine;
 import picocli.CommandLine.Model.ArgSpec;
 import picocli.CommandLine.Model.CommandSpec;
@@ -44,9 +46,16 @@ final class ManPage {
         page.section("ENVIRONMENT");
         page.item("MDEV_URL", "the service");
         page.item("MDEV_PROFILE", "the profile");
+        page.item("MDEV_TOKEN", "the token, if the service asks for one");
+        page.item("MDEV_SOCKET", "the Unix socket of this machine's service");
+        page.item("MDEV_CACHE", "no: make and use no cache of classes");
         page.item("NO_COLOR", "no colours if it is set");
+        page.item("JAVA_HOME", "looked at first for a Java 25 runtime");
+        page.item("JAVA_OPTS", "more options of the Java runtime, which then uses no cache");
         page.section("FILES");
-        page.item("~/.config/mdev/config", "profiles");
+        page.item("~/.config/mdev/config", "profiles: url, timeout, output, token-file, ca-file");
+        page.item("~/.cache/mdev", "the cache of classes");
+        page.item(Endpoint.DEFAULT_SOCKET, "the Unix socket, if this user may write to it");
         return page.lines;
     }
 
