@@ -52,6 +52,8 @@ public final class Mdev {
         Verbs.addTo(mdev, session, arguments);
         mdev.getCommandSpec().version("mdev " + version());
         return mdev.setUsageHelpWidth(HELP_WIDTH)
+                // A name or a description may begin with @; it is no file of arguments.
+                .setExpandAtFiles(false)
                 .setColorScheme(
                         CommandLine.Help.defaultColorScheme(
                                 terminal.isTerminal() ? Ansi.ON : Ansi.OFF))

@@ -103,6 +103,18 @@ class ArgumentsTest {
     }
 
     @Test
+    void aNameThatBeginsWithAnAtSignIsNoFileOfArguments() throws IOException {
+        Path file = Files.writeString(folder.resolve("arguments"), "delete");
+        try (Stub stub = new Stub()) {
+            Run.of(stub.url(), "machines", "show", "@" + file).requireFailure(3);
+            assertThat(stub.requests())
+                    .singleElement()
+                    .asString()
+                    .startsWith("GET /api/v1/machines/%40");
+        }
+    }
+
+    @Test
     void theProfileFileNamesServices() throws IOException {
         try (Stub stub = new Stub();
                 Stub other = new Stub()) {
