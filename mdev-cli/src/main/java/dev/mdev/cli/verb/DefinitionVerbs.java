@@ -95,13 +95,7 @@ final class DefinitionVerbs {
                 definition = definition(parent, type, autostart);
                 attributes.addTo(definition);
             } else if (parent == null && type == null && uuid != null) {
-                JsonNode active = service().get(mdev(uuid));
-                definition =
-                        definition(
-                                Fields.text(active, "/parent"),
-                                Fields.text(active, "/type"),
-                                autostart);
-                attributes.addTo(definition);
+                definition = ofDevice(service().get(mdev(uuid)));
             } else {
                 throw Failure.usage(
                         "wanted=-p PARENT and -t TYPE, or the UUID of an active device");
@@ -122,6 +116,20 @@ final class DefinitionVerbs {
                             named.toString(),
                             () -> session().terminal().line(named.toString()));
             return ExitCode.OK;
+        }
+
+        /// What is written down already stays, unless an option says otherwise.
+        private ObjectNode ofDevice(JsonNode mdev) {
+            ObjectNode definition =
+                    definition(
+                            Fields.text(mdev, "/parent"),
+                            Fields.text(mdev, "/type"),
+                            autostart || Fields.isTrue(mdev, "/state/autostart"));
+            if (!Fields.items(mdev, "/attributes").isEmpty()) {
+                definition.set("attributes", mdev.at("/attributes"));
+            }
+            attributes.addTo(definition);
+            return definition;
         }
     }
 
