@@ -44,7 +44,11 @@ final class WatchVerbs {
                     "callback_slow",
                     "callback_overdue",
                     "grant_refused",
-                    "driver_failed");
+                    "driver_failed",
+                    "driver_report",
+                    "eviction_refused",
+                    "backing_store_failed",
+                    "thrashing");
 
     private WatchVerbs() {}
 
