@@ -14,7 +14,14 @@ import java.util.Optional;
 /// @param timeout for a connection, and then for a whole answer
 /// @param socket the Unix socket to connect to, in place of the root's host
 /// @param token what the service asks for, if anything
-public record Endpoint(URI root, Duration timeout, Optional<Path> socket, Optional<String> token) {
+/// @param authorities a file with the certificates of those who vouch for an `https` service, in
+///   place of those whom the Java runtime trusts
+public record Endpoint(
+        URI root,
+        Duration timeout,
+        Optional<Path> socket,
+        Optional<String> token,
+        Optional<Path> authorities) {
     /// Where a service listens that nobody configured.
     public static final String DEFAULT_URL = "http://127.0.0.1:8080";
 
@@ -31,6 +38,7 @@ public record Endpoint(URI root, Duration timeout, Optional<Path> socket, Option
                     URI.create("http://localhost"),
                     timeout,
                     Optional.of(Path.of(url.substring(UNIX.length()))),
+                    Optional.empty(),
                     Optional.empty());
         }
         try {
@@ -42,7 +50,8 @@ public record Endpoint(URI root, Duration timeout, Optional<Path> socket, Option
                             && uri.getRawQuery() == null
                             && uri.getRawFragment() == null;
             if (isServer) {
-                return new Endpoint(uri, timeout, Optional.empty(), Optional.empty());
+                return new Endpoint(
+                        uri, timeout, Optional.empty(), Optional.empty(), Optional.empty());
             }
         } catch (URISyntaxException e) {
             throw notAServer(url, source);
@@ -69,7 +78,12 @@ public record Endpoint(URI root, Duration timeout, Optional<Path> socket, Option
         if (!isSafe) {
             throw Failure.usage("a token is not sent over http to %s; use https".formatted(root));
         }
-        return new Endpoint(root, timeout, socket, Optional.of(token));
+        return new Endpoint(root, timeout, socket, Optional.of(token), authorities);
+    }
+
+    /// The same, with those who vouch for it. Only `https` needs them.
+    public Endpoint withAuthorities(Path file) {
+        return new Endpoint(root, timeout, socket, token, Optional.of(file));
     }
 
     /// For messages.

@@ -28,6 +28,8 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 
+import javax.net.ssl.SSLException;
+
 /// The service at an endpoint.
 ///
 /// Every call ends within the endpoint's timeout plus the time that the call itself asks for, with
@@ -66,6 +68,8 @@ public final class Service implements AutoCloseable {
                         .connectTimeout(endpoint.timeout());
         if (endpoint.isPlain()) {
             builder.sslContext(new NoTls());
+        } else {
+            endpoint.authorities().map(Authorities::contextOf).ifPresent(builder::sslContext);
         }
         return builder.build();
     }
@@ -236,6 +240,12 @@ public final class Service implements AutoCloseable {
                                     .formatted(
                                             root,
                                             e.getMessage() == null ? "" : ": " + e.getMessage()));
+            case SSLException e ->
+                    new Failure(
+                            ExitCode.UNREACHABLE,
+                            "no TLS with %s: %s".formatted(root, e.getMessage()),
+                            "see whether it speaks https, and under which name; ca-file in the"
+                                    + " profile names who signs its certificate");
             case ProtocolException _ -> Problems.stranger("no HTTP");
             case IOException e when String.valueOf(e.getMessage()).contains("exceeds") ->
                     Problems.stranger("more than %d bytes".formatted(MAX_ANSWER_BYTES));

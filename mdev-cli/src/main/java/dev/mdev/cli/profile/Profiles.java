@@ -21,12 +21,14 @@ import java.util.Set;
 ///     url = http://lab:8080
 ///     timeout = 2m
 ///     token-file = /home/me/.config/mdev/lab.token
+///     ca-file = /home/me/.config/mdev/lab.pem
 ///     output = wide
 ///
 /// Settings before the first section apply to all profiles, unless a profile has its own. A line
 /// that begins with `#` is a comment.
 public final class Profiles {
-    private static final Set<String> SETTINGS = Set.of("url", "timeout", "output", "token-file");
+    private static final Set<String> SETTINGS =
+            Set.of("url", "timeout", "output", "token-file", "ca-file");
     private static final int MAX_BYTES = 65536;
 
     private final Map<String, Map<String, String>> sections = new HashMap<>();
@@ -90,7 +92,7 @@ public final class Profiles {
         String name = equals < 0 ? line : line.substring(0, equals).strip();
         if (equals < 0 || !SETTINGS.contains(name)) {
             throw Failure.usage(
-                    "%s setting=%s wanted=url, timeout, output or token-file"
+                    "%s setting=%s wanted=url, timeout, output, token-file or ca-file"
                             .formatted(where, name));
         }
         sections.computeIfAbsent(section, _ -> new HashMap<>())

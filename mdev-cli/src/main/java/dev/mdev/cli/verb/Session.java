@@ -68,7 +68,9 @@ public final class Session implements AutoCloseable {
 
     private Endpoint endpoint() {
         Endpoint place = place();
-        return token().map(place::withToken).orElse(place);
+        Endpoint vouched =
+                setting("ca-file").map(Path::of).map(place::withAuthorities).orElse(place);
+        return token().map(vouched::withToken).orElse(vouched);
     }
 
     /// The token of the environment or of the profile's file.
