@@ -3,6 +3,7 @@ package dev.mdev.host;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import org.junit.jupiter.api.Test;
+import org.springframework.beans.factory.config.BeanDefinition;
 import org.springframework.boot.context.properties.ConfigurationProperties;
 import org.springframework.context.annotation.ClassPathScanningCandidateComponentProvider;
 import org.springframework.core.type.filter.AnnotationTypeFilter;
@@ -12,6 +13,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.Objects;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
@@ -26,12 +28,12 @@ class SettingsInTheGuideTest {
                 new ClassPathScanningCandidateComponentProvider(false);
         scan.addIncludeFilter(new AnnotationTypeFilter(ConfigurationProperties.class));
         Set<String> names = new TreeSet<>();
-        for (var found : scan.findCandidateComponents("dev.mdev.host")) {
-            Class<?> type = Class.forName(found.getBeanClassName());
-            if (type.isRecord()) {
-                String prefix = type.getAnnotation(ConfigurationProperties.class).value();
+        for (BeanDefinition found : scan.findCandidateComponents("dev.mdev.host")) {
+            Class<?> type = Class.forName(Objects.requireNonNull(found.getBeanClassName()));
+            ConfigurationProperties bound = type.getAnnotation(ConfigurationProperties.class);
+            if (bound != null && type.isRecord()) {
                 for (RecordComponent component : type.getRecordComponents()) {
-                    names.add(prefix + "." + dashed(component.getName()));
+                    names.add(bound.value() + "." + dashed(component.getName()));
                 }
             }
         }

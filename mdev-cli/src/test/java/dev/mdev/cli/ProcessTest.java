@@ -1,6 +1,7 @@
 package dev.mdev.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
@@ -66,7 +67,10 @@ class ProcessTest {
             stub.onGet("mdevs", ITEMS);
             Run run = new Shell(folder, stub.url()).run("mdev list > /dev/full");
             assertThat(run.code()).isEqualTo(1);
-            assertThat(run.out()).startsWith("mdev: cannot write the output: ");
+            assertThat(run.out().lines())
+                    .singleElement()
+                    .asString()
+                    .startsWith("mdev: cannot write the output: ");
         }
     }
 
@@ -88,6 +92,25 @@ class ProcessTest {
                         .as(locale)
                         .isEqualTo(expected);
             }
+        }
+    }
+
+    @Test
+    void namesAreTheSameInEachLocale() throws Exception {
+        try (Stub stub = new Stub()) {
+            stub.on("GET /api/v1/mdevs/" + UUID + "/picture", 200, "image/png", "picture")
+                    .onGet("machines/gr%C3%BCn", "{}");
+            Shell shell =
+                    installed(folder, stub.url()).with("MDEV_CACHE", "no").with("LC_ALL", "C");
+            Run run =
+                    shell.run(
+                            """
+                            name=$(printf 'gr\\303\\274n')
+                            app/mdev machines show "$name" -o name
+                            app/mdev picture %s "$name.png" -q && cat "$name.png"
+                            """
+                                    .formatted(UUID));
+            assertThat(run.out()).isEqualTo("gr\u00fcn\npicture");
         }
     }
 
@@ -236,6 +259,7 @@ class ProcessTest {
         List<String> page = Run.of("", "man").requireOk().out().lines().toList();
         assertThat(page)
                 .contains(".TH MDEV 1", ".SS show UUID", ".SS state save UUID FILE")
+                .contains(".B MDEV_TOKEN", ".B MDEV_SOCKET", ".B JAVA_OPTS")
                 .allMatch(line ->
                         !line.startsWith(".") || line.matches("\\.(TH|SH|SS|TP|B|br)( .*)?"));
     }
@@ -280,6 +304,47 @@ class ProcessTest {
                         .endsWith(".aot");
             }
             assertThat(Files.getPosixFilePermissions(cache)).hasSize(3);
+        }
+    }
+
+    /// `script` gives a command a terminal, here one of six lines.
+    private Run onATerminal(Stub stub, String command) throws Exception {
+        assumeTrue(
+                Files.isExecutable(Path.of("/usr/bin/script")),
+                "script (package bsdutils) is not installed");
+        return installed(folder, stub.url())
+                .with("MDEV_CACHE", "no")
+                .with("TERM", "xterm")
+                .run("script -qec 'stty rows 6 cols 80; %s' /dev/null".formatted(command));
+    }
+
+    @Test
+    void onATerminalTopShowsWhatFits() throws Exception {
+        String mdevs =
+                Stream.generate(() -> "{\"uuid\":\"I\",\"state\":{\"active\":true}}")
+                        .limit(20)
+                        .collect(Collectors.joining(","));
+        try (Stub stub = new Stub()) {
+            stub.onGet("mdevs", "{\"items\":[%s]}".formatted(mdevs));
+            Run run = onATerminal(stub, "app/mdev top -n 1 -i 1ms");
+            assertThat(run.code()).as(run.out()).isZero();
+            assertThat(run.out())
+                    .contains("\u001b[H\u001b[2J20 active devices, the busiest 3 here");
+            assertThat(run.out().lines().filter(line -> line.startsWith("I "))).hasSize(3);
+        }
+    }
+
+    @Test
+    void onATerminalWatchColoursTroubles() throws Exception {
+        try (Stub stub = new Stub()) {
+            stub.on(
+                    "GET /api/v1/events?after=0",
+                    200,
+                    "text/event-stream",
+                    "id:e:1\ndata:{\"id\":1,\"kind\":\"mdev_lost\"}\n\n");
+            Run run = onATerminal(stub, "app/mdev watch --after 0 --count 1");
+            assertThat(run.code()).as(run.out()).isZero();
+            assertThat(run.out()).contains("\u001b[31mmdev_lost\u001b[0m");
         }
     }
 

@@ -2,15 +2,23 @@ package dev.mdev.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import dev.mdev.cli.terminal.Terminal;
+
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CountDownLatch;
 
 /// States and pictures to and from files: a part of one never looks like all of it.
 class TransferTest {
@@ -67,6 +75,39 @@ class TransferTest {
                     .requireFailure(6, "no answer");
         }
         requireEmptyFolder();
+    }
+
+    @Test
+    void peopleAtATerminalSeeTheProgress() throws IOException {
+        CountDownLatch seen = new CountDownLatch(1);
+        ByteArrayOutputStream out =
+                new ByteArrayOutputStream() {
+                    @Override
+                    public synchronized void write(byte[] bytes, int offset, int length) {
+                        super.write(bytes, offset, length);
+                        if (toString(UTF_8).contains("\r5 B so far\u001b[K")) {
+                            seen.countDown();
+                        }
+                    }
+                };
+        List<String> save = List.of("state", "save", UUID, folder.resolve("gpu.state").toString());
+        try (RawServer server =
+                new RawServer((to, _) -> {
+                    to.write(RawServer.BEGINNING);
+                    to.flush();
+                    seen.await();
+                    to.write("0\r\n\r\n".getBytes(UTF_8));
+                })) {
+            Terminal terminal =
+                    new Terminal(
+                            InputStream.nullInputStream(),
+                            out,
+                            OutputStream.nullOutputStream(),
+                            true);
+            int code = Mdev.run(save, Map.of("MDEV_URL", server.url()), terminal);
+            assertThat(code).isZero();
+        }
+        assertThat(out.toString(UTF_8)).contains("\r\u001b[Kwrote ").endsWith(", 5 B\n");
     }
 
     @Test

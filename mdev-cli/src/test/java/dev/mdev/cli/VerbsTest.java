@@ -4,9 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import org.junit.jupiter.api.Test;
 
-import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.json.JsonMapper;
-
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
@@ -435,30 +432,6 @@ class VerbsTest {
         try (Stub stub = new Stub()) {
             stub.on("GET /api/v1/events", 503, Stub.PROBLEM, "{\"code\":\"unavailable\"}");
             Run.of(stub.url(), "watch").requireFailure(1, "unavailable");
-        }
-    }
-
-    @Test
-    void topOrdersByTheRateOfFaults() throws IOException {
-        String mdev = "{\"uuid\":\"%s\",\"faults\":%d,\"state\":{\"active\":true}}";
-        String before =
-                "{\"items\":[%s,%s]}".formatted(mdev.formatted("a", 5), mdev.formatted("b", 0));
-        String after =
-                "{\"items\":[%s,%s,{\"uuid\":\"c\"}]}"
-                        .formatted(mdev.formatted("a", 5), mdev.formatted("b", 9));
-        try (Stub stub = new Stub()) {
-            stub.onGet("mdevs", before).onGet("mdevs", after);
-            List<JsonNode> rows =
-                    Run.of(stub.url(), "top", "-n", "1", "-i", "1ms", "-o", "json")
-                            .requireOk()
-                            .out()
-                            .lines()
-                            .map(JsonMapper.shared()::readTree)
-                            .toList();
-            assertThat(rows).hasSize(2);
-            assertThat(rows.get(0).at("/uuid").asString()).isEqualTo("b");
-            assertThat(rows.get(0).at("/faultsPerSecond").asDouble()).isPositive();
-            assertThat(rows.get(1).at("/faultsPerSecond").asDouble()).isZero();
         }
     }
 }

@@ -21,14 +21,22 @@ import java.util.concurrent.Flow;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.LongConsumer;
 
 /// Transfers of bytes to and from the service. They may take long; one that does not advance for
 /// the endpoint's timeout fails.
 public final class Transfer {
-    private final Service service;
+    /// How often somebody hears of the progress.
+    private static final Duration STEP = Duration.ofSeconds(1);
 
-    public Transfer(Service service) {
+    private final Service service;
+    private final LongConsumer onProgress;
+
+    /// @param onProgress hears from time to time how many bytes have been transferred, on the
+    ///   caller's thread
+    public Transfer(Service service, LongConsumer onProgress) {
         this.service = service;
+        this.onProgress = onProgress;
     }
 
     /// Reads bytes from a path.
@@ -101,16 +109,24 @@ public final class Transfer {
     /// Waits for the end as long as the transfer advances.
     private <T> T await(CompletableFuture<T> answer, AtomicLong progress) {
         Duration patience = service.endpoint().timeout();
-        long before = -1;
-        while (progress.get() != before) {
-            before = progress.get();
-            Optional<T> end = endWithin(answer, patience);
+        Duration step = patience.compareTo(STEP) < 0 ? patience : STEP;
+        long before = 0;
+        long beforeNanos = System.nanoTime();
+        while (true) {
+            Optional<T> end = endWithin(answer, step);
             if (end.isPresent()) {
                 return end.get();
             }
+            long now = progress.get();
+            if (now != before) {
+                before = now;
+                beforeNanos = System.nanoTime();
+                onProgress.accept(now);
+            } else if (System.nanoTime() - beforeNanos >= patience.toNanos()) {
+                answer.cancel(true);
+                throw service.noAnswerWithin(patience);
+            }
         }
-        answer.cancel(true);
-        throw service.noAnswerWithin(patience);
     }
 
     private <T> Optional<T> endWithin(CompletableFuture<T> answer, Duration time) {

@@ -15,22 +15,40 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
+import java.util.OptionalInt;
+import java.util.function.Supplier;
 
 /// Where a verb writes. Everything is UTF-8, in each locale.
 ///
 /// One thread uses it.
 public final class Terminal {
+    private static final String CLEAR_TO_END = "\u001b[K";
+
     private final InputStream in;
     private final OutputStream out;
     private final OutputStream errors;
     private final boolean isTerminal;
+    private final Supplier<OptionalInt> rows;
+    private boolean hasFailed;
 
     /// @param isTerminal whether `out` is a terminal
-    public Terminal(InputStream in, OutputStream out, OutputStream errors, boolean isTerminal) {
+    /// @param rows the lines that the terminal shows at once, if that is known
+    public Terminal(
+            InputStream in,
+            OutputStream out,
+            OutputStream errors,
+            boolean isTerminal,
+            Supplier<OptionalInt> rows) {
         this.in = in;
         this.out = new BufferedOutputStream(out);
         this.errors = errors;
         this.isTerminal = isTerminal;
+        this.rows = rows;
+    }
+
+    /// One of unknown size.
+    public Terminal(InputStream in, OutputStream out, OutputStream errors, boolean isTerminal) {
+        this(in, out, errors, isTerminal, OptionalInt::empty);
     }
 
     /// The streams of this process.
@@ -39,12 +57,18 @@ public final class Terminal {
                 new FileInputStream(FileDescriptor.in),
                 new FileOutputStream(FileDescriptor.out),
                 new FileOutputStream(FileDescriptor.err),
-                isTerminal);
+                isTerminal,
+                Stty::rows);
     }
 
     /// Whether people look at the output.
     public boolean isTerminal() {
         return isTerminal;
+    }
+
+    /// The lines that people see at once, if that is known.
+    public OptionalInt rows() {
+        return isTerminal ? rows.get() : OptionalInt.empty();
     }
 
     public InputStream in() {
@@ -66,12 +90,27 @@ public final class Terminal {
         }
     }
 
+    /// Writes a text over the line that it wrote last, for people at a terminal.
+    public void renew(String text) {
+        byte[] bytes = ("\r" + Printable.of(text) + CLEAR_TO_END).getBytes(StandardCharsets.UTF_8);
+        try {
+            out.write(bytes);
+        } catch (IOException e) {
+            throw outputFailed(e);
+        }
+        flush();
+    }
+
     /// Writes bytes as they are.
     public OutputStream bytes() {
         return out;
     }
 
     public void flush() {
+        if (hasFailed) {
+            // What is left cannot be written either, and the failure has been told.
+            return;
+        }
         try {
             out.flush();
         } catch (IOException e) {
@@ -90,7 +129,8 @@ public final class Terminal {
         }
     }
 
-    private static RuntimeException outputFailed(IOException cause) {
+    private RuntimeException outputFailed(IOException cause) {
+        hasFailed = true;
         String message = String.valueOf(cause.getMessage());
         return isPipe() || message.toLowerCase(Locale.ROOT).contains("broken pipe")
                 ? new ClosedPipeException(cause)

@@ -174,6 +174,16 @@ public final class Session implements AutoCloseable {
         };
     }
 
+    /// Whether the output is a terminal on which text can be written over.
+    boolean canRenew() {
+        return terminal.isTerminal() && !"dumb".equals(environment.get("TERM"));
+    }
+
+    /// Shows how far a transfer is, if somebody looks at a terminal.
+    Progress progress() {
+        return new Progress(terminal, canRenew() && !options.quiet);
+    }
+
     /// Prints a list.
     ///
     /// @param answer the whole answer, for JSON and YAML

@@ -36,16 +36,21 @@ final class StateVerbs {
 
     /// Writes what a path answers to a file, or to the standard output.
     static void fetch(Verb verb, ApiPath path, String type, String file, boolean replace) {
-        Transfer transfer = new Transfer(verb.service());
         if (file.equals(STREAM)) {
             if (verb.session().terminal().isTerminal()) {
                 throw Failure.usage("these bytes are not for a terminal: wanted=FILE");
             }
-            transfer.download(path, type, verb.session().terminal().bytes());
+            new Transfer(verb.service(), _ -> {})
+                    .download(path, type, verb.session().terminal().bytes());
             return;
         }
         try (WholeFile whole = WholeFile.create(Path.of(file), replace)) {
-            long size = transfer.download(path, type, whole.bytes());
+            long size;
+            try (Progress progress = verb.session().progress()) {
+                size =
+                        new Transfer(verb.service(), progress::show)
+                                .download(path, type, whole.bytes());
+            }
             whole.complete();
             verb.session().say("wrote %s, %s".formatted(file, Units.bytes(size)));
         }
@@ -53,16 +58,18 @@ final class StateVerbs {
 
     /// Sends a file, or the standard input, to a path.
     static void send(Verb verb, ApiPath path, String file) {
-        Transfer transfer = new Transfer(verb.service());
-        if (file.equals(STREAM)) {
-            transfer.upload(path, BYTES, verb.session().terminal().in(), -1);
-            return;
-        }
-        Path local = Path.of(file);
-        try (InputStream in = Files.newInputStream(local)) {
-            transfer.upload(path, BYTES, in, Files.size(local));
-        } catch (IOException e) {
-            throw new Failure(ExitCode.FAILED, "cannot read file=%s".formatted(file));
+        try (Progress progress = verb.session().progress()) {
+            Transfer transfer = new Transfer(verb.service(), progress::show);
+            if (file.equals(STREAM)) {
+                transfer.upload(path, BYTES, verb.session().terminal().in(), -1);
+                return;
+            }
+            Path local = Path.of(file);
+            try (InputStream in = Files.newInputStream(local)) {
+                transfer.upload(path, BYTES, in, Files.size(local));
+            } catch (IOException e) {
+                throw new Failure(ExitCode.FAILED, "cannot read file=%s".formatted(file));
+            }
         }
     }
 

@@ -49,6 +49,10 @@ final class Top extends Verb {
                     Column.of("OF", row -> Units.bytes(Fields.number(row, "/regionBytes")))
                             .atRight(),
                     Column.of("OVERDUE", "/overdue"));
+    private static final Column ENGINE = Column.of("ENGINE", Top::percent).atRight();
+
+    /// The line above the table, its titles, and the line of the cursor.
+    private static final int OTHER_LINES = 3;
 
     @Option(
             names = {"-n", "--count"},
@@ -62,6 +66,14 @@ final class Top extends Verb {
             defaultValue = "2s",
             description = "The time between two tables. Default: 2s.")
     private String interval = "2s";
+
+    @Option(
+            names = "--engine",
+            description = {
+                "Also show which part of the work of its parent's engine each device had done.",
+                "This asks the driver of each device."
+            })
+    private boolean engine;
 
     private Map<String, Long> before = new HashMap<>();
     private long beforeNanos;
@@ -77,41 +89,73 @@ final class Top extends Verb {
             throw Failure.usage("interval=0s wanted=at least 1ms");
         }
         boolean asJson = session().format() == Format.JSON;
-        rows();
+        EngineShares shares = new EngineShares(service());
+        look(shares);
         try (Pauses pauses = new Pauses()) {
             for (int shown = 0; count == null || shown < count; shown++) {
                 if (!pauses.pause(pause)) {
                     break;
                 }
-                print(rows(), asJson);
+                print(look(shares), asJson);
             }
         }
         return ExitCode.OK;
     }
 
-    private void print(List<JsonNode> rows, boolean asJson) {
+    private List<ObjectNode> look(EngineShares shares) {
+        List<ObjectNode> rows = rows();
+        if (engine) {
+            shares.addTo(rows);
+        }
+        return rows;
+    }
+
+    private void print(List<ObjectNode> rows, boolean asJson) {
         if (asJson) {
             rows.forEach(row -> session().terminal().safeLine(JsonText.compact(row)));
+        } else if (session().canRenew()) {
+            renew(rows);
         } else {
-            boolean renews = session().terminal().isTerminal();
-            if (renews) {
-                session().terminal().safeLine(CLEAR + rows.size() + " active devices");
-            }
-            session().table(rows, COLUMNS);
-            if (!renews) {
-                session().terminal().line("");
-            }
+            table(rows);
+            session().terminal().line("");
         }
         session().terminal().flush();
     }
 
+    /// Draws what the terminal has room for: what scrolls away at its top would be the busiest.
+    private void renew(List<ObjectNode> rows) {
+        int room =
+                session().terminal().rows().stream()
+                        .map(lines -> Math.max(1, lines - OTHER_LINES))
+                        .findFirst()
+                        .orElse(rows.size());
+        List<ObjectNode> shown = rows.subList(0, Math.min(room, rows.size()));
+        String rest =
+                shown.size() == rows.size() ? "" : ", the busiest %d here".formatted(shown.size());
+        session().terminal().safeLine(CLEAR + rows.size() + " active devices" + rest);
+        table(shown);
+    }
+
+    private void table(List<ObjectNode> rows) {
+        List<Column> columns = new ArrayList<>(COLUMNS);
+        if (engine) {
+            columns.add(columns.size() - 1, ENGINE);
+        }
+        session().table(List.copyOf(rows), columns);
+    }
+
+    private static String percent(JsonNode row) {
+        JsonNode share = row.at("/engineShare");
+        return share.isNumber() ? Math.round(share.asDouble() * 100) + " %" : Fields.NONE;
+    }
+
     /// The devices of the moment, with the rates since the last call.
-    private List<JsonNode> rows() {
+    private List<ObjectNode> rows() {
         JsonNode answer = service().list(ApiPath.of("mdevs"));
         long now = System.nanoTime();
         double seconds = Math.max(now - beforeNanos, 1) / NANOS;
         Map<String, Long> counts = new HashMap<>();
-        List<JsonNode> rows = new ArrayList<>();
+        List<ObjectNode> rows = new ArrayList<>();
         for (JsonNode mdev : Fields.items(answer, "/items")) {
             if (!Fields.isTrue(mdev, "/state/active")) {
                 continue;
@@ -126,7 +170,7 @@ final class Top extends Verb {
         beforeNanos = now;
         rows.sort(
                 Comparator.comparingDouble(
-                                (JsonNode row) -> -row.at("/faultsPerSecond").asDouble(0))
+                                (ObjectNode row) -> -row.at("/faultsPerSecond").asDouble(0))
                         .thenComparing(row -> Fields.text(row, "/uuid")));
         return rows;
     }
@@ -134,7 +178,14 @@ final class Top extends Verb {
     private static ObjectNode row(JsonNode mdev, double rate) {
         ObjectNode row = body();
         for (String field :
-                List.of("uuid", "type", "machine", "faults", "residentPages", "overdue")) {
+                List.of(
+                        "uuid",
+                        "parent",
+                        "type",
+                        "machine",
+                        "faults",
+                        "residentPages",
+                        "overdue")) {
             JsonNode value = mdev.get(field);
             if (value != null) {
                 row.set(field, value);

@@ -1,0 +1,32 @@
+package dev.mdev.cli.verb;
+
+import dev.mdev.cli.terminal.Terminal;
+import dev.mdev.cli.text.Units;
+
+/// Tells people at a terminal how far a transfer is, on a line that goes when the transfer ends.
+final class Progress implements AutoCloseable {
+    private final Terminal terminal;
+    private final boolean isWanted;
+    private boolean isShown;
+
+    /// @param isWanted whether somebody looks
+    Progress(Terminal terminal, boolean isWanted) {
+        this.terminal = terminal;
+        this.isWanted = isWanted;
+    }
+
+    /// Shows how many bytes have been transferred.
+    void show(long sizeBytes) {
+        if (isWanted) {
+            isShown = true;
+            terminal.renew(Units.bytes(sizeBytes) + " so far");
+        }
+    }
+
+    @Override
+    public void close() {
+        if (isShown) {
+            terminal.renew("");
+        }
+    }
+}

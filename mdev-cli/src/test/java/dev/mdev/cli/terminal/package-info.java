@@ -1,0 +1,4 @@
+@NullMarked
+package dev.mdev.cli.terminal;
+
+import org.jspecify.annotations.NullMarked;
