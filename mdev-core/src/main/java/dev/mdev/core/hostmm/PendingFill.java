@@ -1,5 +1,6 @@
 package dev.mdev.core.hostmm;
 
+import dev.mdev.api.Errno;
 import dev.mdev.api.page.Access;
 import dev.mdev.core.sync.Cancellation;
 
@@ -16,6 +17,9 @@ import java.util.concurrent.TimeUnit;
 final class PendingFill {
     final long page;
     final Access access;
+
+    /// The thread that answers it.
+    private final Thread thread = Thread.currentThread();
 
     private final CountDownLatch done = new CountDownLatch(1);
 
@@ -84,5 +88,38 @@ final class PendingFill {
             case DONE -> result;
             case TIMED_OUT, CANCELLED -> null;
         };
+    }
+
+    /// Waits for the end, for another access to the page. The next try finds the grant in the
+    /// table; a refusal of the same access also applies to this one.
+    ///
+    /// @param objectPage the vma's first page in its object, for messages
+    /// @return the outcome, or null to start again
+    @Nullable FaultResult awaitFor(Access other, long objectPage, long timeoutNanos) {
+        if (thread.equals(Thread.currentThread())) {
+            // Such as a driver that reads, as guest memory, the page that it is to grant.
+            return new FaultResult.Failed(
+                    Errno.EDEADLK,
+                    "the page is accessed while its fault is answered: page="
+                            + (objectPage + page));
+        }
+        FaultResult outcome;
+        try {
+            outcome = await(timeoutNanos);
+            if (outcome == null && Cancellation.isCancelled()) {
+                return new FaultResult.Failed(
+                        Cancellation.errno(), "the step or program that waits must end");
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return new FaultResult.Failed(Errno.EINTR, "interrupted in a fault");
+        }
+        if (outcome == null) {
+            return new FaultResult.Failed(
+                    Errno.ETIMEDOUT,
+                    "another fault on the page was not answered: page=" + (objectPage + page));
+        }
+        boolean applies = !(outcome instanceof FaultResult.Mapped) && other == access;
+        return applies ? outcome : null;
     }
 }

@@ -10,7 +10,6 @@ import dev.mdev.api.page.Page;
 import dev.mdev.api.page.PfnRange;
 import dev.mdev.api.page.Prot;
 import dev.mdev.core.addr.HvaRange;
-import dev.mdev.core.sync.Cancellation;
 
 import org.jspecify.annotations.Nullable;
 
@@ -149,7 +148,9 @@ public final class Vma {
         } finally {
             entries.unlock();
         }
-        return other != null ? awaitOther(other, access, mm) : fill(owner, mine, reason, mm);
+        return other != null
+                ? other.awaitFor(access, objectPage, mm.fillTimeoutNanos())
+                : fill(owner, mine, reason, mm);
     }
 
     private static VmaFault.Reason reasonOf(long pte, boolean populating) {
@@ -167,30 +168,6 @@ public final class Vma {
             }
         }
         return null;
-    }
-
-    /// Waits for a fault on the same page. The next try finds its grant in the table; a refusal of
-    /// the same access also applies to this one.
-    private @Nullable FaultResult awaitOther(PendingFill other, Access access, VmaFaults mm) {
-        FaultResult result;
-        try {
-            result = other.await(mm.fillTimeoutNanos());
-            if (result == null && Cancellation.isCancelled()) {
-                return new FaultResult.Failed(
-                        Cancellation.errno(), "the step or program that waits must end");
-            }
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            return new FaultResult.Failed(Errno.EINTR, "interrupted in a fault");
-        }
-        if (result == null) {
-            return new FaultResult.Failed(
-                    Errno.ETIMEDOUT,
-                    "another fault on the page was not answered: page="
-                            + (objectPage + other.page));
-        }
-        boolean applies = !(result instanceof FaultResult.Mapped) && other.access == access;
-        return applies ? result : null;
     }
 
     private @Nullable FaultResult fill(

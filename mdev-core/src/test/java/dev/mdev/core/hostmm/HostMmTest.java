@@ -138,6 +138,23 @@ class HostMmTest {
         assertThat(calls).isOne();
     }
 
+    /// A guest may choose the address that its device reads while it decides about a page.
+    @Test
+    void aFaultOnThePageWhoseFaultThisThreadAnswersFailsAtOnce() {
+        List<FaultResult> nested = new ArrayList<>();
+
+        int calls =
+                callsOfFault(
+                        16, (vma, _) -> nested.add(mm.handleFault(hva(vma, 16), Access.WRITE)));
+
+        assertThat(calls).isOne();
+        assertThat(nested)
+                .singleElement()
+                .isInstanceOfSatisfying(
+                        FaultResult.Failed.class,
+                        failed -> assertThat(failed.refusal().errno()).isEqualTo(Errno.EDEADLK));
+    }
+
     /// Touches a page whose owner does something before it answers.
     ///
     /// @param inside gets which call of the owner it is, from 1
