@@ -200,6 +200,7 @@ public final class DriverCalls {
                             outcome.set(outcomeOf(callback, body));
                             observer.finished(owner, callback, System.nanoTime() - start);
                         });
+        ends.signal();
         return Optional.ofNullable(outcome.get());
     }
 

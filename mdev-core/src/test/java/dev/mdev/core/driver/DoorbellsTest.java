@@ -13,6 +13,7 @@ import org.junit.jupiter.api.Timeout;
 
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -61,6 +62,25 @@ final class DoorbellsTest {
         assertThat(next()).isEqualTo(3);
         assertThat(calls.runStill("reset", () -> {})).isEmpty();
         assertThat(called).as("two rings are one call").isEmpty();
+    }
+
+    /// A fault whose driver answered `Again` does not sleep while there is news.
+    @Test
+    void whoWaitsForTheDeviceGoesOnWhenACallEnds() throws Exception {
+        CompletableFuture<Void> waiting =
+                CompletableFuture.runAsync(() -> {
+                    var _ =
+                            calls.<Boolean>awaitOthers(
+                                    "validateMapRequest", TimeUnit.HOURS.toNanos(1));
+                });
+        long start = System.nanoTime();
+        // More than once: an end counts only for those that wait already.
+        while (!waiting.isDone() && System.nanoTime() - start < Deadlines.HANG.toNanos()) {
+            doorbells.ring(0);
+            assertThat(next()).isZero();
+        }
+
+        assertThat(waiting).isDone();
     }
 
     @Test
