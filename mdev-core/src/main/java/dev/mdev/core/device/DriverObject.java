@@ -16,6 +16,7 @@ import dev.mdev.core.pci.PciProfile;
 import org.jspecify.annotations.Nullable;
 
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
@@ -24,7 +25,6 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import java.util.function.Function;
 
@@ -246,28 +246,28 @@ public final class DriverObject {
     ///
     /// @return why it has not, if it has not
     private Optional<Refusal> bringToRest(DeviceState state) {
-        CompletableFuture<Void> rest = new CompletableFuture<>();
+        // Why it has not, as a text: the exception is the driver's, and may throw when it is asked.
+        CompletableFuture<Optional<String>> rest = new CompletableFuture<>();
         Optional<Refusal> failure =
-                run(QUIESCE, _ -> state.quiesce().whenComplete(completing(rest)))
+                run(
+                                QUIESCE,
+                                _ ->
+                                        state.quiesce()
+                                                .whenComplete((_, thrown) ->
+                                                        rest.complete(whyOf(thrown))))
                         .or(() -> awaitRest(rest));
         failure.ifPresent(refusal -> trouble.accept(refusal.reason()));
         return failure;
     }
 
-    private static BiConsumer<Void, Throwable> completing(CompletableFuture<Void> rest) {
-        return (_, thrown) -> {
-            if (thrown == null) {
-                rest.complete(null);
-            } else {
-                rest.completeExceptionally(thrown);
-            }
-        };
+    private static Optional<String> whyOf(@Nullable Throwable thrown) {
+        return Optional.ofNullable(thrown).map(DriverText::of);
     }
 
-    private Optional<Refusal> awaitRest(CompletableFuture<Void> rest) {
+    private Optional<Refusal> awaitRest(CompletableFuture<Optional<String>> rest) {
         try {
-            rest.get(calls.deadline().toNanos(), TimeUnit.NANOSECONDS);
-            return Optional.empty();
+            return rest.get(calls.deadline().toNanos(), TimeUnit.NANOSECONDS)
+                    .map(why -> refusal(Errno.EIO, why));
         } catch (TimeoutException e) {
             return Optional.of(
                     refusal(
@@ -275,8 +275,7 @@ public final class DriverObject {
                             "the device does not come to rest within %d ms"
                                     .formatted(calls.deadline().toMillis())));
         } catch (ExecutionException e) {
-            Throwable cause = e.getCause();
-            return Optional.of(refusal(Errno.EIO, DriverText.of(cause == null ? e : cause)));
+            throw new IllegalStateException(e);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             return Optional.of(refusal(Errno.EINTR, "interrupted while waiting"));
@@ -354,13 +353,24 @@ public final class DriverObject {
     }
 
     private static SortedMap<String, Long> bounded(Map<String, Long> counters) {
-        if (counters.size() > Mdev.MAX_COUNTERS) {
-            throw new MdevException(Errno.E2BIG, "counters=" + counters.size());
-        }
+        requireFew(counters.size());
         SortedMap<String, Long> bounded = new TreeMap<>();
-        counters.forEach(
-                (name, value) -> bounded.put(DriverText.cut(name, MAX_COUNTER_NAME_CHARS), value));
+        int taken = 0;
+        for (Map.Entry<String, Long> counter : counters.entrySet()) {
+            // A map of the driver's own may have more than it said.
+            taken++;
+            requireFew(taken);
+            bounded.put(
+                    DriverText.cut(counter.getKey(), MAX_COUNTER_NAME_CHARS),
+                    Objects.requireNonNull(counter.getValue(), "a counter without a value"));
+        }
         return bounded;
+    }
+
+    private static void requireFew(int counters) {
+        if (counters > Mdev.MAX_COUNTERS) {
+            throw new MdevException(Errno.E2BIG, "counters=" + counters);
+        }
     }
 
     /// The callback that exceeds its deadline, if any, with its duration.

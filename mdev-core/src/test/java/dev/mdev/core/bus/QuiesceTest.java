@@ -19,6 +19,7 @@ import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.BiConsumer;
 
 /// A device that cannot stop at once.
 @Timeout(value = 300, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
@@ -104,5 +105,42 @@ class QuiesceTest {
                 .withMessageContaining("jammed");
 
         assertThat(world.driver.calls).contains("resume " + ONE).doesNotContain("stop " + ONE);
+    }
+
+    /// The failure comes later, on a thread of the driver's, as an exception that has no text.
+    @Test
+    void aFailureThatThrowsWhenItIsAskedIsNamedAndTheDeviceGoesOn() {
+        world.bus.create(ONE, "gpu0", "t16");
+        world.driver.onQuiesce = LateFailure::new;
+
+        assertThatExceptionOfType(MdevException.class)
+                .isThrownBy(this::save)
+                .satisfies(e -> assertThat(e.errno()).isEqualTo(Errno.EIO))
+                .withMessageContaining("Unnameable")
+                .withMessageContaining(ONE.toString());
+
+        assertThat(world.driver.calls).contains("resume " + ONE).doesNotContain("stop " + ONE);
+    }
+
+    /// Fails as soon as somebody waits for it.
+    private static final class LateFailure extends CompletableFuture<Void> {
+        @Override
+        public CompletableFuture<Void> whenComplete(
+                BiConsumer<? super Void, ? super Throwable> action) {
+            CompletableFuture<Void> after = super.whenComplete(action);
+            var _ =
+                    CompletableFuture.runAsync(
+                            () -> assertThat(completeExceptionally(new Unnameable())).isTrue());
+            return after;
+        }
+    }
+
+    private static final class Unnameable extends RuntimeException {
+        private static final long serialVersionUID = 1L;
+
+        @Override
+        public String getMessage() {
+            throw new IllegalStateException("no name today");
+        }
     }
 }
