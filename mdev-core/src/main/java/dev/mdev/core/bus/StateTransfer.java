@@ -221,13 +221,22 @@ final class StateTransfer {
                         mdev.uuid(),
                         mdev.parent().driverName(),
                         mdev.type().id(),
-                        mdev.driver().ask("version", _ -> state.version()),
+                        mdev.driver().ask("version", _ -> versionOf(state)),
                         pools));
         for (int pool = 0; pool < pools.size(); pool++) {
             DevicePages.save(mdev, pool, writer);
         }
         writer.driver(driver);
         writer.end();
+    }
+
+    /// No host would take a state of another version.
+    private static int versionOf(DeviceState state) {
+        int version = state.version();
+        if (version < 1) {
+            throw new MdevException(Errno.EINVAL, "not a version of a state: " + version);
+        }
+        return version;
     }
 
     private static DeviceState stateOf(Mdev mdev) {

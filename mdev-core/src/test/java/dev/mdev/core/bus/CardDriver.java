@@ -77,6 +77,7 @@ final class CardDriver implements ParentDriver {
     volatile Runnable onExisting = () -> {};
 
     volatile int extraStateBytes;
+    volatile int stateVersion = 3;
     volatile boolean movable = true;
     volatile boolean clearedByHost;
     volatile boolean adopts = true;
@@ -356,7 +357,7 @@ final class CardDriver implements ParentDriver {
 
         @Override
         public int version() {
-            return 3;
+            return stateVersion;
         }
 
         @Override

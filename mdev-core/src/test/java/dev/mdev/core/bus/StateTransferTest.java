@@ -114,6 +114,17 @@ class StateTransferTest {
         target.bus.find(TWO).orElseThrow().assign("vm");
     }
 
+    /// Better now than when it is to be restored.
+    @Test
+    void aStateThatNoHostWouldTakeIsNotSaved() {
+        source.bus.create(ONE, "gpu0", "t600");
+        source.driver.stateVersion = 0;
+
+        assertFails(() -> save(source, ONE), Errno.EINVAL, "not a version of a state: 0");
+
+        assertThat(source.driver.calls).last().isEqualTo("resume " + ONE);
+    }
+
     @Test
     void aSavedDeviceGoesOnAndARestoredOneWaitsUntilSomebodyHasIt() throws IOException {
         source.bus.create(ONE, "gpu0", "t600");
