@@ -35,11 +35,11 @@ final class DriverJar {
 
     /// Why the file is no jar of drivers for this host, if it is none.
     static Optional<String> trouble(Path file) {
-        if (!Files.isRegularFile(file)) {
-            return Optional.of("not a driver jar: not a regular file");
-        }
-        try (JarFile jar = new JarFile(file.toFile())) {
-            return trouble(jar);
+        try {
+            requireFile(file);
+            try (JarFile jar = new JarFile(file.toFile())) {
+                return trouble(jar);
+            }
         } catch (IOException | RuntimeException e) {
             return Optional.of("not a driver jar: " + e);
         }
@@ -49,6 +49,7 @@ final class DriverJar {
     ///
     /// @throws IOException if the file cannot be read
     static String digest(Path file) throws IOException {
+        requireFile(file);
         try (InputStream in = Files.newInputStream(file);
                 DigestInputStream digested =
                         new DigestInputStream(in, MessageDigest.getInstance("SHA-256"))) {
@@ -56,6 +57,13 @@ final class DriverJar {
             return HexFormat.of().formatHex(digested.getMessageDigest().digest());
         } catch (NoSuchAlgorithmException e) {
             throw new IllegalStateException(e);
+        }
+    }
+
+    /// A pipe would keep its reader.
+    private static void requireFile(Path file) throws IOException {
+        if (!Files.isRegularFile(file)) {
+            throw new IOException("not a regular file");
         }
     }
 

@@ -2,7 +2,9 @@ package dev.mdev.core.loader;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
+import dev.mdev.api.ParentDevice;
 import dev.mdev.api.ParentDriver;
+import dev.mdev.api.ParentHost;
 import dev.mdev.api.layout.ParentLayout;
 import dev.mdev.core.bus.MdevBus;
 import dev.mdev.core.device.Parent;
@@ -51,6 +53,9 @@ import java.util.stream.Stream;
 ///
 /// One thread at a time calls [#addBuiltIn], [#addAll] and [#close].
 public final class DriverLoader implements AutoCloseable {
+    /// The drivers without a parent that are named; the others are counted.
+    static final int MAX_NAMED = 100;
+
     private final @Nullable Path folder;
     private final ClassLoader framework;
     private final Duration patience;
@@ -101,10 +106,11 @@ public final class DriverLoader implements AutoCloseable {
     /// Loads every jar of the folder that is not loaded yet, in the order of their names, and puts
     /// its drivers on the bus. After the host's own drivers.
     ///
-    /// @return a report for each driver of the folder, now and before
+    /// @return a report for each driver of the folder, now and before; of those that have a trouble
+    ///   and no parent, the first [#MAX_NAMED], and one report that counts the others
     /// @throws MdevException ENOENT if there is no such folder, EIO if it is unreadable
     public List<DriverReport> addAll(Target target) {
-        List<DriverReport> reports = new ArrayList<>();
+        Reports reports = new Reports();
         Set<String> present = new HashSet<>();
         for (Path jar : files()) {
             String source = String.valueOf(jar.getFileName());
@@ -120,13 +126,44 @@ public final class DriverLoader implements AutoCloseable {
                         told(loaded, "is not in the folder any more; its drivers stay loaded"));
             }
         });
-        return List.copyOf(reports);
+        return reports.inAll(String.valueOf(folder));
+    }
+
+    /// What an operator is told of a folder, however many bad jars are in it.
+    private static final class Reports {
+        private final List<DriverReport> named = new ArrayList<>();
+        private int useless;
+
+        void addAll(List<DriverReport> reports) {
+            for (DriverReport report : reports) {
+                boolean isUseless = report.trouble().isPresent() && report.parents().isEmpty();
+                if (isUseless) {
+                    useless++;
+                }
+                if (!isUseless || useless <= MAX_NAMED) {
+                    named.add(report);
+                }
+            }
+        }
+
+        List<DriverReport> inAll(String folder) {
+            if (useless > MAX_NAMED) {
+                named.add(
+                        DriverReport.failed(
+                                folder,
+                                Optional.empty(),
+                                "%d more drivers have troubles and no parent"
+                                        .formatted(useless - MAX_NAMED)));
+            }
+            return List.copyOf(named);
+        }
     }
 
     private List<DriverReport> addNew(String source, Path jar, Target target) {
         Optional<String> trouble = DriverJar.trouble(jar);
         if (trouble.isPresent()) {
-            return List.of(DriverReport.failed(source, Optional.empty(), trouble.get()));
+            return List.of(
+                    DriverReport.failed(source, Optional.empty(), DriverText.cut(trouble.get())));
         }
         String digest;
         try {
@@ -270,7 +307,7 @@ public final class DriverLoader implements AutoCloseable {
             List<String> leftOut = new CopyOnWriteArrayList<>();
             Map<String, String> settings = target.settings().getOrDefault(name, Map.of());
             List<String> parents =
-                    target.bus().addDriver(driver, settings, leftOut::add).stream()
+                    target.bus().addDriver(new Named(name, driver), settings, leftOut::add).stream()
                             .map(Parent::name)
                             .toList();
             Optional<String> trouble =
@@ -278,6 +315,19 @@ public final class DriverLoader implements AutoCloseable {
             return new DriverReport(source, Optional.of(name), parents, trouble);
         } catch (Throwable e) {
             return failed(source, name == null ? null : DriverText.cutName(name), e);
+        }
+    }
+
+    /// A driver under the name that was checked: it may answer something else later.
+    private record Named(String name, ParentDriver driver) implements ParentDriver {
+        @Override
+        public List<ParentDevice> probe(ParentHost host) {
+            return driver.probe(host);
+        }
+
+        @Override
+        public void close() {
+            driver.close();
         }
     }
 

@@ -19,6 +19,7 @@ import dev.mdev.gate.Deadlines;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 import java.io.IOException;
@@ -346,6 +347,61 @@ class DriverLoaderTest {
         assertThat(bus.parents()).extracting(p -> p.name()).containsExactly("gpu9");
         // All but gpu9's four pages were given back.
         memory.free(memory.allocate("rest", MEMORY_PAGES - 4));
+    }
+
+    /// What the host keeps, and shows at each look, does not grow with the folder.
+    @Test
+    void ofManyBadJarsTheFirstAreNamedAndTheOthersCounted() throws IOException {
+        int more = 50;
+        for (int i = 0; i < DriverLoader.MAX_NAMED + more; i++) {
+            Files.writeString(folder.resolve("a-%03d.jar".formatted(i)), "not a jar");
+        }
+        jars.jar("z-good.jar", "Last", "last", "", DriverJars.goodProbe("gpu9"));
+
+        List<DriverReport> reports = loader.addAll(target);
+
+        assertThat(reports).hasSize(DriverLoader.MAX_NAMED + 2);
+        assertTrouble(reports, "a-000.jar", "not a driver jar");
+        assertTrouble(reports, folder.toString(), more + " more drivers");
+        assertThat(reports)
+                .filteredOn(report -> report.trouble().isEmpty())
+                .extracting(DriverReport::source)
+                .containsExactly("z-good.jar");
+    }
+
+    /// The name is asked once: the second answer is that of one of the host's own drivers.
+    @Test
+    void aDriverThatChangesItsNameKeepsTheFirst() throws IOException {
+        var _ = loader.addBuiltIn("Own", () -> new BuiltIn("host-own"), target);
+        jars.jar(
+                "a.jar",
+                "Changes",
+                "\".concat(asked++ == 0 ? \"good\" : \"host-own\") + \"",
+                "int asked;",
+                DriverJars.goodProbe("gpu0"));
+
+        List<DriverReport> reports = loader.addAll(target);
+
+        assertThat(reports)
+                .singleElement()
+                .satisfies(report -> assertThat(report.trouble()).isEmpty());
+        assertThat(bus.parent("gpu0").driverName()).isEqualTo("good");
+        assertThatThrownBy(() -> bus.rescanDriver("host-own")).hasMessageContaining("no card");
+    }
+
+    @Test
+    @Timeout(value = 300, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+    void aJarThatBecomesAPipeIsNotRead() throws Exception {
+        jars.jar("a.jar", "Good", "good", "", DriverJars.goodProbe("gpu0"));
+        var _ = loader.addAll(target);
+        Files.delete(folder.resolve("a.jar"));
+        assertThat(
+                        new ProcessBuilder("mkfifo", folder.resolve("a.jar").toString())
+                                .start()
+                                .waitFor())
+                .isZero();
+
+        assertTrouble(loader.addAll(target), "a.jar", "not a regular file");
     }
 
     @Test
