@@ -1,6 +1,7 @@
 package dev.mdev.api;
 
 import java.util.List;
+import java.util.Objects;
 import java.util.UUID;
 
 /// A mediated device that a driver found on its parent: see [ParentDevice#existing].
@@ -11,6 +12,8 @@ import java.util.UUID;
 ///   devices' shares
 public record ExistingDevice(UUID uuid, String typeId, List<PoolShare> share) {
     public ExistingDevice {
+        Objects.requireNonNull(uuid);
+        Objects.requireNonNull(typeId);
         share = List.copyOf(share);
     }
 }

@@ -3,6 +3,7 @@ package dev.mdev.api;
 import dev.mdev.api.page.PfnRange;
 
 import java.util.List;
+import java.util.Objects;
 
 /// The pages of one pool that belong to one mediated device. Only these may be granted to its
 /// guest.
@@ -11,6 +12,7 @@ import java.util.List;
 /// @param extents disjoint, in ascending order, at least one
 public record PoolShare(String pool, List<PfnRange> extents) {
     public PoolShare {
+        Objects.requireNonNull(pool);
         extents = List.copyOf(extents);
     }
 

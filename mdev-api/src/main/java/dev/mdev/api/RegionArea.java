@@ -2,6 +2,8 @@ package dev.mdev.api;
 
 import dev.mdev.api.page.Page;
 
+import java.util.Objects;
+
 /// A page-aligned part of a region, and how guests reach it.
 ///
 /// @param offsetBytes where it starts in the region, a multiple of the page size
@@ -37,6 +39,7 @@ public record RegionArea(long offsetBytes, long sizeBytes, Kind kind, int aheadP
     }
 
     public RegionArea {
+        Objects.requireNonNull(kind);
         if (offsetBytes < 0
                 || sizeBytes < 1
                 || offsetBytes > Long.MAX_VALUE - sizeBytes

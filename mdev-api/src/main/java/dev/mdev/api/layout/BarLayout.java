@@ -27,6 +27,12 @@ import java.util.Set;
 /// @param addedForMsix the BAR that the host adds for the table, if it adds one
 public record BarLayout(
         List<Bar> bars, Optional<MsixPlacement> msix, Optional<RegionInfo> addedForMsix) {
+    /// The maximum number of regions of a device.
+    public static final int MAX_REGIONS = 64;
+
+    /// The maximum number of areas of a region.
+    public static final int MAX_AREAS = 1024;
+
     /// The smallest memory BAR: the bits below are the register's type.
     public static final long MIN_BAR_BYTES = 16;
 
@@ -68,8 +74,8 @@ public record BarLayout(
     /// @param regions the answer of [dev.mdev.api.MdevDevice#regions]
     /// @param irqs the answer of [dev.mdev.api.MdevDevice#irqs]
     /// @param options the answer of [dev.mdev.api.MdevDevice#pci]
-    /// @throws MdevException EINVAL if two regions have one index, the regions do not fit six
-    ///   registers, or one breaks a rule of its kind
+    /// @throws MdevException EINVAL if there are too many regions or areas, two regions have one
+    ///   index, the regions do not fit six registers, or one breaks a rule of its kind
     public static BarLayout of(List<RegionInfo> regions, IrqInfo irqs, PciOptions options) {
         return new Plan(regions, irqs, options).make();
     }
@@ -84,8 +90,10 @@ public record BarLayout(
         Plan(List<RegionInfo> regions, IrqInfo irqs, PciOptions options) {
             this.irqs = irqs;
             this.options = options;
+            requireFew("regions", regions.size(), MAX_REGIONS);
             Set<Integer> indexes = new HashSet<>();
             for (RegionInfo region : regions) {
+                requireFew("areas of a region", region.areas().size(), MAX_AREAS);
                 ParentLayout.requireText("name of region=" + region.index(), region.name());
                 require(indexes.add(region.index()), region, "two regions of one index");
                 if (region.isBar()) {
@@ -105,6 +113,14 @@ public record BarLayout(
                 boolean fits =
                         bar.bar().width() != BarInfo.Width.BITS_64 || isFree(bar.index() + 1);
                 require(fits, bar, "the register for the upper half of its address is taken");
+            }
+        }
+
+        private static void requireFew(String what, int count, int most) {
+            if (count > most) {
+                throw new MdevException(
+                        Errno.EINVAL,
+                        "%d %s, at most %d are possible".formatted(count, what, most));
             }
         }
 

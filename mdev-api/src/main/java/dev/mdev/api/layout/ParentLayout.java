@@ -33,6 +33,12 @@ public record ParentLayout(
     /// The maximum number of characters of a text for people, such as a description.
     public static final int MAX_TEXT_CHARS = 256;
 
+    /// The maximum number of pools.
+    public static final int MAX_POOLS = 256;
+
+    /// The maximum number of types.
+    public static final int MAX_TYPES = 1024;
+
     private static final Pattern DRIVER_NAME = Pattern.compile("[a-z0-9-]{1,32}");
     private static final Pattern NAME = Pattern.compile("[A-Za-z0-9.:_-]{1,64}");
     private static final Pattern POOL_NAME = Pattern.compile("[a-z0-9-]{1,32}");
@@ -72,6 +78,8 @@ public record ParentLayout(
     private void check() {
         require(isParentName(name), "not the name of a parent: name=%s", cut(name));
         requireText("description of parent=" + name, description);
+        requireFew("pools", pools.size(), MAX_POOLS);
+        requireFew("types", types.size(), MAX_TYPES);
         checkPools();
         Set<String> ids = new HashSet<>();
         for (MdevType type : types) {
@@ -87,6 +95,29 @@ public record ParentLayout(
             checkDemands(type);
             checkShared(type);
         }
+    }
+
+    private void requireFew(String what, int count, int most) {
+        require(
+                count <= most,
+                "parent=%s has %d %s, at most %d are taken",
+                name,
+                count,
+                what,
+                most);
+    }
+
+    /// Checks this parent beside another one of the same host.
+    ///
+    /// @throws MdevException EINVAL if both have a page: each would give it to a device of its own
+    public void requireApart(ParentLayout other) {
+        require(
+                !aperture.overlaps(other.aperture),
+                "parent=%s has pages of parent=%s: %s %s",
+                name,
+                other.name,
+                aperture,
+                other.aperture);
     }
 
     /// The pools whose pages belong to no device, because a type shares them.
