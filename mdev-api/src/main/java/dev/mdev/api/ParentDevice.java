@@ -14,7 +14,7 @@ public interface ParentDevice extends AutoCloseable {
     /// One line for people: model and size.
     String description();
 
-    /// The physical pages of this device.
+    /// The physical pages of this device, none of which is another parent's.
     Aperture aperture();
 
     /// The parts of the aperture that are handed out to mediated devices: disjoint, inside the

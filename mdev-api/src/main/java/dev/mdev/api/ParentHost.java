@@ -5,7 +5,8 @@ import java.util.List;
 import java.util.Optional;
 
 /// The host's interface for a driver that looks for its devices. Valid only during
-/// [ParentDriver#probe], except for the results of [#lookAgain] and [#reporterOf].
+/// [ParentDriver#probe], except for the results of [#lookAgain] and [#reporterOf]: afterwards all
+/// methods throw [MdevException] with ESHUTDOWN.
 public interface ParentHost {
     /// Memory that serves as the aperture of a device that exists in software only. It starts as
     /// zeroes and lives until the [ParentDevice] is closed.
@@ -32,6 +33,8 @@ public interface ParentHost {
     /// Tells the operator of a device that the driver leaves out, and why, while it goes on with
     /// its others.
     ///
+    /// The operator sees the first 16 texts of a search, and the number of the others.
+    ///
     /// @param text one line
     void report(String text);
 
@@ -39,7 +42,9 @@ public interface ParentHost {
     /// concerns more than one of its mediated devices, or none.
     ///
     /// @param parent the parent's name
-    /// @throws MdevException EINVAL if that is no name of a parent
+    /// @return always the same for one parent
+    /// @throws MdevException EINVAL if that is no name of a parent, EUSERS if the driver reports on
+    ///   more than 1024 parents
     Reporter reporterOf(String parent);
 
     /// The operator's setting for this driver, such as `vram-mib`, if there is one.

@@ -174,8 +174,8 @@ public final class MdevBus implements AutoCloseable {
     /// bus before.
     ///
     /// @return the new parents
-    /// @throws MdevException ENODEV if the bus was never given a driver of this name; otherwise as
-    ///   [#addDriver]
+    /// @throws MdevException ENODEV if the bus was never given a driver of this name; EAGAIN if
+    ///   another search of it does not end within a deadline; otherwise as [#addDriver]
     public List<Parent> rescanDriver(String driverName) {
         return admission.rescanDriver(driverName);
     }
@@ -184,7 +184,7 @@ public final class MdevBus implements AutoCloseable {
     /// they are.
     ///
     /// @throws MdevException ENODEV if there is no such driver, or it does not find the parent;
-    ///   EEXIST if the parent is there; otherwise as [#addDriver]
+    ///   EEXIST if the parent is there; otherwise as [#rescanDriver]
     public Parent findParent(String driverName, String parentName) {
         return admission.findParent(driverName, parentName);
     }

@@ -3,11 +3,9 @@ package dev.mdev.core.bus;
 import dev.mdev.api.Aperture;
 import dev.mdev.api.Errno;
 import dev.mdev.api.ExistingDevice;
-import dev.mdev.api.FilePages;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.ParentDevice;
 import dev.mdev.api.ParentDriver;
-import dev.mdev.api.ParentHost;
 import dev.mdev.api.Reporter;
 import dev.mdev.api.layout.ParentLayout;
 import dev.mdev.core.device.Parent;
@@ -16,18 +14,16 @@ import dev.mdev.core.driver.DriverCalls;
 import dev.mdev.core.driver.DriverException;
 import dev.mdev.core.driver.DriverText;
 import dev.mdev.core.driver.ThrottledReporter;
-import dev.mdev.core.hostfile.DeviceFile;
 import dev.mdev.core.hostmm.HostMemory;
-import dev.mdev.core.hostmm.JoinedBlocks;
-import dev.mdev.core.sys.Syscalls;
 
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
@@ -39,6 +35,9 @@ final class ParentAdmission {
     /// Other verbs remove devices meanwhile: looking again must end.
     private static final int MAX_ROUNDS = 3;
 
+    /// The maximum number of parents that one driver may report on: each has a rate of its own.
+    private static final int MAX_REPORTERS = 1024;
+
     private final BusContext bus;
     private final HostMemory memory;
     private final ParentScan arrivals;
@@ -48,11 +47,16 @@ final class ParentAdmission {
     private final Map<String, Known> known = new ConcurrentHashMap<>();
 
     /// A driver that looks for its devices, one search at a time.
+    ///
+    /// @param asked whether a thread waits to look again
+    /// @param reporters of its parents, by their names
     private record Known(
+            String name,
             ParentDriver driver,
             Map<String, String> settings,
             ReentrantLock looking,
-            AtomicBoolean asked) {}
+            AtomicBoolean asked,
+            Map<String, Reporter> reporters) {}
 
     ParentAdmission(
             BusContext bus, HostMemory memory, ParentScan arrivals, ParentRemoval departures) {
@@ -65,26 +69,39 @@ final class ParentAdmission {
     /// @see MdevBus#addDriver
     List<Parent> addDriver(
             ParentDriver driver, Map<String, String> settings, Consumer<String> reports) {
-        String name = driver.name();
-        Known added = new Known(driver, settings, new ReentrantLock(), new AtomicBoolean());
+        Known added =
+                new Known(
+                        driver.name(),
+                        driver,
+                        Map.copyOf(settings),
+                        new ReentrantLock(),
+                        new AtomicBoolean(),
+                        new ConcurrentHashMap<>());
         added.looking.lock();
         try {
-            known.put(name, added);
-            return look(name, added, _ -> true, reports);
+            known.put(added.name, added);
+            return look(added, _ -> true, reports);
         } finally {
             added.looking.unlock();
         }
     }
 
-    /// Lets the drivers end what they run themselves. The bus is closed.
+    /// Lets the drivers end what they run themselves. The bus is closed. One that does not return
+    /// is left behind: the process is about to end.
     void closeDrivers() {
         known.forEach((name, driver) -> {
             DriverCalls calls = callsOf(name);
-            calls.run("close", driver.driver::close)
+            calls.callAside("close", () -> closed(driver.driver))
+                    .failure()
                     .ifPresent(refusal ->
                             bus.observer().event(new MdevEvent.LookFailed(name, refusal.reason())));
         });
         known.clear();
+    }
+
+    private static boolean closed(ParentDriver driver) {
+        driver.close();
+        return true;
     }
 
     private DriverCalls callsOf(String driver) {
@@ -95,17 +112,41 @@ final class ParentAdmission {
     /// @see MdevBus#rescanDriver
     List<Parent> rescanDriver(String name) {
         Known asked = known(name);
-        asked.looking.lock();
+        begin(asked);
         try {
-            rescanParents(name);
-            return look(
-                    name,
-                    asked,
-                    _ -> true,
-                    text -> bus.observer().event(new MdevEvent.LookFailed(name, text)));
+            return lookAtAll(asked);
         } finally {
             asked.looking.unlock();
         }
+    }
+
+    /// Waits for another search of the driver, which may be stuck.
+    ///
+    /// @throws MdevException EAGAIN if that does not end within the deadline of a callback
+    private void begin(Known asked) {
+        Duration deadline = bus.options().callDeadline();
+        try {
+            if (asked.looking.tryLock(deadline.toNanos(), TimeUnit.NANOSECONDS)) {
+                return;
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new MdevException(
+                    Errno.EINTR, "interrupted while driver=%s looks".formatted(asked.name), e);
+        }
+        throw new MdevException(
+                Errno.EAGAIN,
+                "driver=%s has been looking for its devices for more than %d ms"
+                        .formatted(asked.name, deadline.toMillis()));
+    }
+
+    /// The caller has the search.
+    private List<Parent> lookAtAll(Known asked) {
+        rescanParents(asked.name);
+        return look(
+                asked,
+                _ -> true,
+                text -> bus.observer().event(new MdevEvent.LookFailed(asked.name, text)));
     }
 
     /// Again after a device is gone: another program may have made one of its uuid, on a parent
@@ -137,7 +178,7 @@ final class ParentAdmission {
     Parent findParent(String driver, String wanted) {
         Known asked = known(driver);
         List<String> reports = new CopyOnWriteArrayList<>();
-        asked.looking.lock();
+        begin(asked);
         try {
             bus.registry()
                     .parent(wanted)
@@ -146,7 +187,7 @@ final class ParentAdmission {
                                 Errno.EEXIST,
                                 "parent=%s is %s".formatted(wanted, there.presence()));
                     });
-            return look(driver, asked, wanted::equals, reports::add).stream()
+            return look(asked, wanted::equals, reports::add).stream()
                     .filter(parent -> parent.name().equals(wanted))
                     .findFirst()
                     .orElseThrow(() ->
@@ -176,33 +217,68 @@ final class ParentAdmission {
     }
 
     /// Looks again, soon, on a thread of its own; once for all requests until it begins.
-    private void lookAgain(String name) {
-        Known asked = known.get(name);
-        if (asked != null && asked.asked.compareAndSet(false, true)) {
-            Thread.ofVirtual().name("mdev-look-" + name).start(() -> lookNow(name, asked));
+    private void lookAgain(Known asked) {
+        if (known.containsKey(asked.name) && asked.asked.compareAndSet(false, true)) {
+            Thread.ofVirtual().name("mdev-look-" + asked.name).start(() -> lookNow(asked));
         }
     }
 
-    private void lookNow(String name, Known asked) {
-        asked.asked.set(false);
+    private void lookNow(Known asked) {
+        asked.looking.lock();
         try {
-            var _ = rescanDriver(name);
+            // Not earlier: while this waits for another search, one request is as good as many.
+            asked.asked.set(false);
+            if (known.containsKey(asked.name)) {
+                var _ = lookAtAll(asked);
+            }
         } catch (MdevException e) {
             if (e.errno() != Errno.ESHUTDOWN) {
-                bus.observer().event(new MdevEvent.LookFailed(name, e.toString()));
+                bus.observer().event(new MdevEvent.LookFailed(asked.name, e.toString()));
             }
+        } finally {
+            asked.looking.unlock();
         }
+    }
+
+    /// The one reporter of a parent, so that a driver that asks for it again tells no more.
+    private Reporter reporterOf(Known asked, String parent) {
+        if (!ParentLayout.isParentName(parent)) {
+            throw new MdevException(
+                    Errno.EINVAL, "not the name of a parent: " + DriverText.cut(parent));
+        }
+        if (asked.reporters.size() >= MAX_REPORTERS && !asked.reporters.containsKey(parent)) {
+            throw new MdevException(
+                    Errno.EUSERS,
+                    "driver=%s reports on %d parents, parent=%s is one too many"
+                            .formatted(asked.name, MAX_REPORTERS, parent));
+        }
+        return asked.reporters.computeIfAbsent(
+                parent,
+                name ->
+                        new ThrottledReporter((level, text) ->
+                                bus.observer()
+                                        .event(new MdevEvent.ParentReported(name, level, text))));
     }
 
     /// @param wanted the names of parents that the driver is to find
-    private List<Parent> look(
-            String name, Known added, Predicate<String> wanted, Consumer<String> reports) {
-        ParentDriver driver = added.driver;
-        Host host = new Host(name, added.settings, wanted, reports);
-        DriverCalls calls = bus.watch().add(callsOf(name));
+    private List<Parent> look(Known asked, Predicate<String> wanted, Consumer<String> reports) {
+        ParentDriver driver = asked.driver;
+        ProbeHost host =
+                new ProbeHost(
+                        memory,
+                        new ProbeHost.Search(
+                                asked.name,
+                                asked.settings,
+                                // Also if nobody asked for it: then the driver leaves it out.
+                                name ->
+                                        !wanted.test(name)
+                                                || bus.registry().parent(name).isPresent(),
+                                reports,
+                                name -> reporterOf(asked, name),
+                                () -> lookAgain(asked)));
+        DriverCalls calls = bus.watch().add(callsOf(asked.name));
         try {
-            List<ParentDevice> found = calls.call("probe", () -> driver.probe(host)).orThrow();
-            List<Parent> parents = admit(name, found, host, calls);
+            List<Parent> parents = admit(asked.name, probe(driver, host, calls), host, calls);
             // Of devices that the driver left out.
             host.freeUnless(this::isOfParent);
             return parents;
@@ -215,6 +291,17 @@ final class ParentAdmission {
         }
     }
 
+    /// @return the driver's list as it was at the end of the call, perhaps with null in it
+    private static List<ParentDevice> probe(
+            ParentDriver driver, ProbeHost host, DriverCalls calls) {
+        try {
+            List<ParentDevice> found = calls.call("probe", () -> driver.probe(host)).orThrow();
+            return calls.call("probe", () -> new ArrayList<>(found)).orThrow();
+        } finally {
+            host.end();
+        }
+    }
+
     /// Whether a parent uses the memory; its aperture may be the driver's own, around ours.
     private boolean isOfParent(Aperture aperture) {
         return bus.registry().parents().stream()
@@ -222,7 +309,7 @@ final class ParentAdmission {
     }
 
     private List<Parent> admit(
-            String driverName, List<ParentDevice> found, Host host, DriverCalls calls) {
+            String driverName, List<ParentDevice> found, ProbeHost host, DriverCalls calls) {
         Map<Parent, List<ExistingDevice>> added = new LinkedHashMap<>();
         try {
             for (ParentDevice device : found) {
@@ -230,6 +317,7 @@ final class ParentAdmission {
                 Parent parent = calls.call("describe", () -> describe(its)).orThrow();
                 bus.registry().addParent(parent);
                 added.put(parent, List.of());
+                keepConstant(parent);
                 parent.turns().forEach(bus.watch()::add);
                 added.put(parent, arrivals.inspect(parent));
             }
@@ -259,111 +347,20 @@ final class ParentAdmission {
     private Parent describe(Parent.Found found) {
         Parent parent = new Parent(found, bus.options().callDeadline(), bus.observer()::called);
         parent.setElastic(ElasticParts.poolsOf(parent, bus));
+        return parent;
+    }
+
+    /// Once the parent's pages are known to be no other parent's.
+    private void keepConstant(Parent parent) {
         parent.types().stream()
                 .flatMap(type -> parent.sharedPages(type).stream())
                 .distinct()
                 .forEach(memory::keepConstant);
-        return parent;
     }
 
     private static void closeQuietly(DriverCalls calls, ParentDevice device, Throwable because) {
-        calls.run("close", device::close)
+        // The call also takes the failure of a null in the driver's list.
+        calls.run("close", () -> device.close())
                 .ifPresent(refusal -> because.addSuppressed(refusal.toException()));
-    }
-
-    /// The host interface for a driver while it looks for its devices.
-    private final class Host implements ParentHost {
-        private final String driver;
-        private final Map<String, String> settings;
-        private final Predicate<String> wanted;
-        private final Consumer<String> reports;
-        private final List<Given> given = new CopyOnWriteArrayList<>();
-
-        Host(
-                String driver,
-                Map<String, String> settings,
-                Predicate<String> wanted,
-                Consumer<String> reports) {
-            this.driver = driver;
-            this.settings = Map.copyOf(settings);
-            this.wanted = wanted;
-            this.reports = reports;
-        }
-
-        /// An aperture of this host.
-        ///
-        /// @param isZero whether it was all zeroes
-        private record Given(Aperture aperture, List<HostMemory.Block> blocks, boolean isZero) {
-            @SuppressWarnings("ReferenceEquality") // the very object that we gave
-            boolean is(Aperture other) {
-                return aperture == other;
-            }
-        }
-
-        /// Also if nobody asked for it: then the driver leaves it out.
-        @Override
-        public boolean isPresent(String parent) {
-            return !wanted.test(parent) || bus.registry().parent(parent).isPresent();
-        }
-
-        @Override
-        public Runnable lookAgain() {
-            return () -> ParentAdmission.this.lookAgain(driver);
-        }
-
-        @Override
-        public Aperture allocateAperture(String name, long npages) {
-            HostMemory.Block block = memory.allocate(name, npages);
-            given.add(new Given(block, List.of(block), true));
-            return block;
-        }
-
-        @Override
-        public Aperture mapAperture(String name, List<FilePages> parts) {
-            List<HostMemory.Part> files = DeviceFile.open(Syscalls.ofThisProcess(), parts);
-            JoinedBlocks joined = new JoinedBlocks(memory.adoptAll(name, files));
-            given.add(new Given(joined, joined.blocks(), false));
-            return joined;
-        }
-
-        @Override
-        public void report(String text) {
-            reports.accept(DriverText.cut(text));
-        }
-
-        @Override
-        public Reporter reporterOf(String parent) {
-            if (!ParentLayout.isParentName(parent)) {
-                throw new MdevException(
-                        Errno.EINVAL, "not the name of a parent: " + DriverText.cut(parent));
-            }
-            return new ThrottledReporter((level, text) ->
-                    bus.observer().event(new MdevEvent.ParentReported(parent, level, text)));
-        }
-
-        @Override
-        public Optional<String> setting(String key) {
-            return Optional.ofNullable(settings.get(key));
-        }
-
-        /// Whether this host allocated the aperture's memory: it was all zeroes.
-        boolean gaveZeroes(Aperture aperture) {
-            return given.stream().anyMatch(it -> it.isZero && it.is(aperture));
-        }
-
-        void free(Aperture aperture) {
-            given.stream()
-                    .filter(it -> it.is(aperture))
-                    .findFirst()
-                    .filter(given::remove)
-                    .ifPresent(it -> it.blocks.forEach(memory::free));
-        }
-
-        void freeUnless(Predicate<Aperture> used) {
-            List.copyOf(given).stream()
-                    .map(Given::aperture)
-                    .filter(used.negate())
-                    .forEach(this::free);
-        }
     }
 }

@@ -52,8 +52,7 @@ final class ParentScan {
     ///
     /// @throws MdevException the driver's error, EINVAL if its description is invalid
     List<ExistingDevice> inspect(Parent parent) {
-        List<ExistingDevice> existing =
-                parent.calls().call("existing", () -> parent.device().existing()).orThrow();
+        List<ExistingDevice> existing = existing(parent);
         Set<UUID> seen = new HashSet<>();
         for (ExistingDevice device : existing) {
             var _ = parent.type(device.typeId());
@@ -64,6 +63,13 @@ final class ParentScan {
             parent.capacity().allocateAt(device.share(), new Tenant.Device(device.uuid()));
         }
         return existing;
+    }
+
+    /// The driver's list as it is now: it is read several times, and must not change in between.
+    private static List<ExistingDevice> existing(Parent parent) {
+        return parent.calls()
+                .call("existing", () -> List.copyOf(parent.device().existing()))
+                .orThrow();
     }
 
     /// Makes the parent usable.
@@ -340,10 +346,7 @@ final class ParentScan {
         Map<UUID, Registry.Entry> known = new LinkedHashMap<>();
         bus.registry().entriesOf(parent).forEach(entry -> known.put(entry.uuid(), entry));
         Map<UUID, ExistingDevice> there = new LinkedHashMap<>();
-        parent.calls()
-                .call("existing", () -> parent.device().existing())
-                .orThrow()
-                .forEach(device -> there.put(device.uuid(), device));
+        existing(parent).forEach(device -> there.put(device.uuid(), device));
         return new Look(known, removals, there);
     }
 

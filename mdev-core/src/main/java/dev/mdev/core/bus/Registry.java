@@ -130,9 +130,11 @@ final class Registry {
         registry.lock();
         try {
             requireOpenLocked();
-            if (parents.putIfAbsent(parent.name(), parent) != null) {
+            if (parents.containsKey(parent.name())) {
                 throw new MdevException(Errno.EEXIST, "parent=" + parent.name());
             }
+            parents.values().forEach(parent::requireApart);
+            parents.put(parent.name(), parent);
             users.put(parent, 1);
         } finally {
             registry.unlock();

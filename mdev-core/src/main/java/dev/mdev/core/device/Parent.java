@@ -1,6 +1,7 @@
 package dev.mdev.core.device;
 
 import dev.mdev.api.Aperture;
+import dev.mdev.api.Errno;
 import dev.mdev.api.KernelNode;
 import dev.mdev.api.KernelParent;
 import dev.mdev.api.MdevException;
@@ -16,12 +17,14 @@ import dev.mdev.core.capacity.PoolMap;
 import dev.mdev.core.capacity.PoolUsage;
 import dev.mdev.core.driver.DriverCalls;
 import dev.mdev.core.driver.DriverOutcome;
+import dev.mdev.core.driver.DriverText;
 import dev.mdev.core.elastic.ElasticPool;
 import dev.mdev.core.elastic.ElasticUsage;
 import dev.mdev.core.ledger.ApertureRun;
 import dev.mdev.core.ledger.PoolRuns;
 
 import java.time.Duration;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -84,6 +87,12 @@ public final class Parent {
         this.callDeadline = callDeadline;
         layout = ParentLayout.of(device);
         aperture = device.aperture();
+        if (!aperture.pfns().equals(layout.aperture())) {
+            throw new MdevException(
+                    Errno.EINVAL,
+                    "parent=%s answers with another aperture each time: %s %s"
+                            .formatted(layout.name(), layout.aperture(), aperture.pfns()));
+        }
         capacity = new Capacity(layout.pools(), layout.sharedPools());
         calls = new DriverCalls("parent=" + layout.name(), callDeadline, observer);
         questions = new DriverCalls("parent=" + layout.name(), callDeadline, observer);
@@ -193,7 +202,7 @@ public final class Parent {
             return Optional.empty();
         }
         return Optional.of(
-                switch (ask("room", () -> kernel.room(type))) {
+                switch (ask("room", () -> cut(kernel.room(type)))) {
                     case DriverOutcome.Returned<Room> answer -> answer.value();
                     case DriverOutcome.Failed<Room> failed ->
                             new Room(0, failed.refusal().reason());
@@ -205,8 +214,26 @@ public final class Parent {
     /// @throws MdevException its driver's error
     public Map<UUID, KernelNode> nodes() {
         return device instanceof KernelParent kernel
-                ? ask("nodes", kernel::nodes).orThrow()
+                ? ask("nodes", () -> cut(kernel.nodes())).orThrow()
                 : Map.of();
+    }
+
+    private static Room cut(Room room) {
+        return new Room(Math.max(0, room.devices()), DriverText.cut(room.reason()));
+    }
+
+    private static Map<UUID, KernelNode> cut(Map<UUID, KernelNode> nodes) {
+        Map<UUID, KernelNode> cut = new LinkedHashMap<>();
+        nodes.forEach((uuid, node) ->
+                cut.put(
+                        uuid,
+                        new KernelNode(
+                                DriverText.cut(node.sysfs()),
+                                DriverText.cut(node.deviceApi()),
+                                node.iommuGroup(),
+                                node.vfio().map(DriverText::cut),
+                                node.user().map(DriverText::cut))));
+        return cut;
     }
 
     /// On a thread of its own: a file of the kernel may block, and the caller must come back. One
@@ -250,6 +277,11 @@ public final class Parent {
         return layout.pools().stream()
                 .filter(pool -> pool.pfns().overlaps(pfns))
                 .allMatch(ResourcePool::holdsContent);
+    }
+
+    /// @throws MdevException EINVAL if this parent and the other one have a page in common
+    public void requireApart(Parent other) {
+        layout.requireApart(other.layout);
     }
 
     /// All pages of the aperture.

@@ -3,6 +3,8 @@ package dev.mdev.core.driver;
 import dev.mdev.api.ReportLevel;
 import dev.mdev.api.Reporter;
 
+import java.util.Objects;
+
 /// Passes on what a driver tells of one device: one line per second, of bounded length. Any thread
 /// may call it.
 public final class ThrottledReporter implements Reporter {
@@ -15,6 +17,7 @@ public final class ThrottledReporter implements Reporter {
 
     @Override
     public void report(ReportLevel level, String text) {
+        Objects.requireNonNull(level);
         long leftOut = throttle.admit();
         if (leftOut >= 0) {
             String line = DriverText.cut(text).replaceAll("\\p{Cntrl}", " ");

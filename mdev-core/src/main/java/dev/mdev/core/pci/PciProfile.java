@@ -11,6 +11,7 @@ import dev.mdev.api.layout.DoorbellLayout;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 
 /// A device's checked description of itself at its creation: everything that its configuration
 /// space consists of.
@@ -28,6 +29,9 @@ public record PciProfile(
     private static final int VGA_DISPLAY = 0x0300;
 
     public PciProfile {
+        // A driver may answer with null.
+        Objects.requireNonNull(identity, "identity");
+        Objects.requireNonNull(options, "pci");
         regions = List.copyOf(regions);
         doorbells = List.copyOf(doorbells);
     }

@@ -3,6 +3,7 @@ package dev.mdev.core.bus;
 import static dev.mdev.core.bus.BusWorld.assertFails;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.ParentDevice;
@@ -104,6 +105,46 @@ class ParentReportTest {
 
         long seconds = (System.nanoTime() - start) / 1_000_000_000;
         assertThat(facts).hasSizeBetween(1, (int) seconds + 2);
+    }
+
+    /// Each reporter of a parent is the same one.
+    @Test
+    void aDriverThatAsksForAReporterEachTimeFillsNoLogEither() {
+        long start = System.nanoTime();
+
+        probe(host -> {
+            for (int i = 0; i < 1000; i++) {
+                host.reporterOf("card0").report(ReportLevel.WARNING, "again");
+            }
+        });
+
+        long seconds = (System.nanoTime() - start) / 1_000_000_000;
+        assertThat(facts).hasSizeBetween(1, (int) seconds + 2);
+    }
+
+    @Test
+    void aDriverThatReportsOnMoreParentsThanThereCanBeIsStopped() {
+        probe(host ->
+                assertFails(
+                        () -> {
+                            for (int i = 0; i < 100_000; i++) {
+                                var _ = host.reporterOf("card" + i);
+                            }
+                        },
+                        Errno.EUSERS,
+                        "telling"));
+    }
+
+    @Test
+    @SuppressWarnings("NullAway") // a driver may be written in another language
+    void aReportWithoutALevelIsNoEvent() {
+        List<Reporter> reporters = new CopyOnWriteArrayList<>();
+        probe(host -> reporters.add(host.reporterOf("card0")));
+
+        assertThatNullPointerException()
+                .isThrownBy(() -> reporters.getFirst().report(null, "what is it?"));
+
+        assertThat(facts).isEmpty();
     }
 
     @Test
