@@ -44,6 +44,7 @@ function Troubles() {
         ...(doctor?.drivers ?? []).filter((it) => it.trouble).map((it) => `Driver ${it.name}: ${it.trouble}`),
         ...(doctor?.troubles ?? []).map((it) => `${it.mdev}: ${it.kind}: ${it.detail}`),
         ...(doctor?.missingParents ?? []).map((it) => `A parent is missing: ${it}`),
+        ...(doctor?.documents ?? []).map((it) => `Not as a document says: ${it}`),
         ...(doctor?.state?.trouble ? [`The state directory: ${doctor.state.trouble}`] : []),
         ...(doctor?.state?.quarantined ?? []).map((it) => `Damaged definition ${it.file}: ${it.reason}`),
     ];

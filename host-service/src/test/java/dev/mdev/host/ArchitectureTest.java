@@ -76,15 +76,6 @@ class ArchitectureTest extends ArchitectureRules {
                                 "core.store",
                                 "host.access",
                                 "host.problem")
-                        .row(
-                                "host.doctor",
-                                "core.bus",
-                                "core.device",
-                                "core.driver",
-                                "core.engine",
-                                "core.ledger",
-                                "host.bus",
-                                "host.event")
                         .row("host.label", "api", "core.store", "host.access", "host.problem")
                         .row(
                                 "host.mdev",
@@ -136,6 +127,27 @@ class ArchitectureTest extends ArchitectureRules {
                                 "host.problem",
                                 "host.web",
                                 "vfiouser")
+                        .row(
+                                "host.desired",
+                                "api",
+                                "core.bus",
+                                "core.device",
+                                "core.ledger",
+                                "host.access",
+                                "host.label",
+                                "host.machine",
+                                "host.mdev",
+                                "host.problem")
+                        .row(
+                                "host.doctor",
+                                "core.bus",
+                                "core.device",
+                                "core.driver",
+                                "core.engine",
+                                "core.ledger",
+                                "host.bus",
+                                "host.desired",
+                                "host.event")
                         .row(
                                 "host.metric",
                                 "api",

@@ -160,6 +160,21 @@ final class OpenApiTour {
                 at(204, "DELETE /machines/{name}", "/machines/vm1", ""),
                 at(200, "POST /mdevs/{uuid}/stop", mdev + "/stop?grace=1s", ""),
                 at(200, "POST /mdevs/{uuid}/start", mdev + "/start", ""),
+                at(
+                        200,
+                        "POST /desired/plan",
+                        "",
+                        "{\"manager\":\"site\",\"machines\":[{\"name\":\"vm2\",\"ramMib\":1}]}"),
+                at(
+                        200,
+                        "PUT /desired",
+                        "",
+                        "{\"manager\":\"site\",\"machines\":[{\"name\":\"vm2\",\"ramMib\":1}]}"),
+                at(
+                        204,
+                        "POST /desired/assert",
+                        "",
+                        "{\"manager\":\"site\",\"machines\":[{\"name\":\"vm2\",\"ramMib\":1}]}"),
                 at(200, "GET /events", "/events?limit=2", ""),
                 at(200, "GET /audit", "/audit?limit=2", ""),
                 at(200, "GET /audit/verification", "", ""),

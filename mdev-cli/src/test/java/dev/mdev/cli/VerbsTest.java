@@ -282,7 +282,7 @@ class VerbsTest {
                  "overdue":["mdev=x write for 3 ms"],"lost":["mdev=y"],
                  "troubles":[{"mdev":"z","kind":"start_failed","since":"2026-11-30T12:00:00Z",
                               "detail":"parent=p0 EUSERS: full"}],
-                 "missingParents":["p9"],
+                 "missingParents":["p9"],"documents":["a.yaml: differences=1: create mdevs/q"],
                  "state":{"directory":"/var/lib/mdev","trouble":"full","damage":"line 3",
                           "quarantined":[{"file":"f.mdev","reason":"empty"}]}}
                 """;
@@ -310,6 +310,7 @@ class VerbsTest {
                               lost: mdev=y
                               start_failed of z since 2026-11-30T12:00:00Z: parent=p0 EUSERS: full
                               parent p9 is missing
+                              document a.yaml: differences=1: create mdevs/q
                               state directory: full
                               the journal was damaged: line 3
                               damaged definition f.mdev: empty

@@ -86,6 +86,10 @@ final class AccessRules {
         add(Role.OPERATOR, OBJECTS, "POST /machines/{name}/vcpus/{vcpu}/programs");
         add(Role.OPERATOR, OBJECTS, "POST /machines/{name}/vcpus/{vcpu}/interrupt");
 
+        // A document may name everything. These two change nothing.
+        add(Role.VIEWER, HOST, "POST /desired/plan", "POST /desired/assert");
+        add(Role.OPERATOR, HOST, "PUT /desired");
+
         add(Role.VIEWER, OBJECTS, "GET /events");
         add(Role.VIEWER, HOST, "GET /doctor", "GET /drivers");
         add(Role.ADMIN, HOST, "POST /drivers");

@@ -1,9 +1,13 @@
 package dev.mdev.host.access;
 
+import dev.mdev.host.problem.Problems;
+
+import org.slf4j.MDC;
 import org.springframework.security.core.Authentication;
 import org.springframework.security.core.context.SecurityContextHolder;
 
 import java.util.Optional;
+import java.util.UUID;
 import java.util.function.BooleanSupplier;
 
 /// The sender of a request.
@@ -24,7 +28,26 @@ public record Caller(String name, Means means, Role role, Reach reach) {
         /// A client certificate of TLS.
         CERTIFICATE,
         /// A token of an identity provider.
-        JWT
+        JWT,
+        /// The service itself, for its operator.
+        SERVICE
+    }
+
+    private static final Caller SERVICE =
+            new Caller("service", Means.SERVICE, Role.ADMIN, Reach.EVERYTHING);
+
+    /// Works for the operator of the service, outside of any request, with an id as a request has
+    /// one.
+    public static void asService(Runnable work) {
+        SecurityContextHolder.getContext()
+                .setAuthentication(new CallerAuthentication(SERVICE, () -> true));
+        MDC.put(Problems.REQUEST_ID, UUID.randomUUID().toString());
+        try {
+            work.run();
+        } finally {
+            MDC.remove(Problems.REQUEST_ID);
+            SecurityContextHolder.clearContext();
+        }
     }
 
     /// Each program that may open the socket.

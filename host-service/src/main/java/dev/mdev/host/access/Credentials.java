@@ -90,7 +90,7 @@ final class Credentials {
             case SESSION ->
                     () -> cookie.flatMap(sessions::find).flatMap(sessions::token).isPresent();
             case ADDRESS -> () -> !policy.asksForCredentials();
-            case SOCKET, CERTIFICATE -> () -> true;
+            case SOCKET, CERTIFICATE, SERVICE -> () -> true;
         };
     }
 

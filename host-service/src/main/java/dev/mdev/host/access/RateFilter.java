@@ -59,7 +59,7 @@ final class RateFilter extends OncePerRequestFilter {
         return Caller.known()
                 .map(caller ->
                         switch (caller.means()) {
-                            case SOCKET, ADDRESS -> true;
+                            case SOCKET, ADDRESS, SERVICE -> true;
                             case TOKEN, SESSION, CERTIFICATE, JWT ->
                                     callers.admit(
                                             "%s %s %s"

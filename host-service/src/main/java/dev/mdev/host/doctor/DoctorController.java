@@ -12,6 +12,7 @@ import dev.mdev.host.bus.BusProperties;
 import dev.mdev.host.bus.Engines;
 import dev.mdev.host.bus.HostDrivers;
 import dev.mdev.host.bus.RequiredParents;
+import dev.mdev.host.desired.DesiredFolder;
 import dev.mdev.host.event.Trouble;
 import dev.mdev.host.event.Troubles;
 
@@ -34,6 +35,7 @@ class DoctorController {
     private final MdevBus bus;
     private final Troubles troubles;
     private final RequiredParents required;
+    private final DesiredFolder documents;
 
     DoctorController(
             Engines engines,
@@ -41,10 +43,12 @@ class DoctorController {
             BusProperties properties,
             MdevBus bus,
             Troubles troubles,
-            RequiredParents required) {
+            RequiredParents required,
+            DesiredFolder documents) {
         this.engines = engines;
         this.troubles = troubles;
         this.required = required;
+        this.documents = documents;
         this.drivers = drivers;
         this.properties = properties;
         this.bus = bus;
@@ -58,6 +62,8 @@ class DoctorController {
     /// @param lost devices that cannot end, and the calls that they are stuck in
     /// @param troubles those of devices that last
     /// @param missingParents the required parents that are not present
+    /// @param documents the documents of the start that were refused, and what is not as the others
+    ///   say now
     /// @param state the state directory, and its condition at the start
     record Report(
             String java,
@@ -68,6 +74,7 @@ class DoctorController {
             List<String> lost,
             List<Trouble> troubles,
             List<String> missingParents,
+            List<String> documents,
             StateReport state) {}
 
     /// The state across restarts.
@@ -124,6 +131,7 @@ class DoctorController {
                         .toList(),
                 troubles.all(),
                 required.missing(),
+                documents.troubles(),
                 state());
     }
 

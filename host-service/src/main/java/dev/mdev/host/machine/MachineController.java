@@ -1,9 +1,6 @@
 package dev.mdev.host.machine;
 
-import dev.mdev.host.access.Caller;
-import dev.mdev.host.access.Visibility;
 import dev.mdev.host.label.MergePatch;
-import dev.mdev.host.label.Metadata;
 import dev.mdev.host.label.Selector;
 import dev.mdev.host.mdev.MdevService;
 import dev.mdev.host.problem.DryRunException;
@@ -42,7 +39,7 @@ class MachineController {
     private final MachineRehearsal rehearsal;
     private final ProgramService programs;
     private final MdevService mdevs;
-    private final Visibility visibility;
+    private final MachineVerbs verbs;
 
     MachineController(
             MachineService machines,
@@ -50,13 +47,13 @@ class MachineController {
             MachineRehearsal rehearsal,
             ProgramService programs,
             MdevService mdevs,
-            Visibility visibility) {
+            MachineVerbs verbs) {
         this.machines = machines;
         this.catalog = catalog;
         this.rehearsal = rehearsal;
         this.programs = programs;
         this.mdevs = mdevs;
-        this.visibility = visibility;
+        this.verbs = verbs;
     }
 
     /// What runs a machine: this service, or another program.
@@ -89,20 +86,11 @@ class MachineController {
     ResponseEntity<AnyMachine> create(
             @Valid @RequestBody NewMachine asked,
             @RequestParam(defaultValue = "false") boolean dryRun) {
-        asked.requireFitting();
-        Metadata metadata = asked.metadata();
-        visibility.requireMachineName(Caller.current(), asked.name());
         if (dryRun) {
-            machines.check(asked);
+            verbs.check(asked);
             throw new DryRunException();
         }
-        if (asked.isExternal()) {
-            SocketAccess access = asked.socket();
-            machines.createExternal(asked.name(), access == null ? SocketAccess.DEFAULT : access);
-        } else {
-            machines.create(asked.spec());
-        }
-        catalog.note(asked.name(), metadata);
+        verbs.create(asked);
         return ResponseEntity.created(URI.create("/api/v1/machines/" + asked.name()))
                 .body(catalog.view(asked.name()));
     }

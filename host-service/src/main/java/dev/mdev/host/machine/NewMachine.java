@@ -29,14 +29,8 @@ import java.util.Map;
 /// @param socket who may connect to the devices of an external machine
 /// @param displayName a name for people
 /// @param labels words to select by
-record NewMachine(
-        @NotNull
-                @Pattern(
-                        regexp = "(?=.*[A-Za-z0-9])[A-Za-z0-9._-]{1,64}",
-                        message =
-                                "letters, digits, dots, underscores and dashes, 1 to 64, with a"
-                                        + " letter or a digit")
-                String name,
+public record NewMachine(
+        @NotNull @Pattern(regexp = NAME_FORM, message = NAME_RULE) String name,
         @Nullable @Pattern(regexp = GUEST + "|" + EXTERNAL, message = "guest or external")
                 String kind,
         @Nullable @Min(0) @Max(1022 * 1024) Integer ramMib,
@@ -48,8 +42,14 @@ record NewMachine(
         @Nullable Map<String, String> labels) {
     private static final long MIB = 1 << 20;
 
-    static final String GUEST = "guest";
-    static final String EXTERNAL = "external";
+    /// The form of a name, and the same in words.
+    public static final String NAME_FORM = "(?=.*[A-Za-z0-9])[A-Za-z0-9._-]{1,64}";
+
+    public static final String NAME_RULE =
+            "letters, digits, dots, underscores and dashes, 1 to 64, with a letter or a digit";
+
+    public static final String GUEST = "guest";
+    public static final String EXTERNAL = "external";
 
     /// A machine that this service runs.
     MachineSpec spec() {
@@ -57,11 +57,25 @@ record NewMachine(
                 name, ramMib == null ? 0 : ramMib * MIB, vcpus == null ? 1 : vcpus, smmDesign());
     }
 
-    Metadata metadata() {
+    public Metadata metadata() {
         return Metadata.of(displayName, description, labels);
     }
 
-    boolean isExternal() {
+    /// The same with other words beside it.
+    public NewMachine with(Metadata metadata) {
+        return new NewMachine(
+                name,
+                kind,
+                ramMib,
+                vcpus,
+                smm,
+                socket,
+                metadata.displayName(),
+                metadata.description(),
+                metadata.labels());
+    }
+
+    public boolean isExternal() {
         return EXTERNAL.equals(kind);
     }
 
@@ -70,7 +84,7 @@ record NewMachine(
     }
 
     /// @throws ProblemException if it has values of the other kind
-    void requireFitting() {
+    public void requireFitting() {
         List<Violation> violations = new ArrayList<>();
         if (isExternal() && ramMib != null) {
             violations.add(new Violation("/ramMib", "the other program has the RAM"));

@@ -29,6 +29,13 @@ record SocketAccess(
         return gid == null ? -1 : gid;
     }
 
+    /// Whether the same programs may connect.
+    boolean isSame(SocketAccess other) {
+        return owner() == other.owner()
+                && group() == other.group()
+                && permissions().equals(other.permissions());
+    }
+
     /// As `ls` prints them.
     String permissions() {
         int bits = mode == null ? DEFAULT_MODE : Integer.parseInt(mode, 8);

@@ -27,7 +27,7 @@ import java.util.UUID;
 ///
 /// Any thread may call all methods.
 @Service
-class DefinitionService {
+public class DefinitionService {
     private final MdevBus bus;
     private final Claims claims;
     private final Visibility visibility;
@@ -44,7 +44,7 @@ class DefinitionService {
     ///
     /// @param now whether this call created the definition
     /// @param changed whether this call changed an older one
-    record Defined(MdevDefinition definition, boolean now, boolean changed) {}
+    public record Defined(MdevDefinition definition, boolean now, boolean changed) {}
 
     /// The definitions that the caller sees.
     List<MdevDefinition> list() {
@@ -83,7 +83,10 @@ class DefinitionService {
         return defined;
     }
 
-    private MdevDefinition definition(UUID uuid, DefinitionSpec spec) {
+    /// The definition that a request asks for.
+    ///
+    /// @throws ProblemException if it is invalid
+    public MdevDefinition definition(UUID uuid, DefinitionSpec spec) {
         return new MdevDefinition(
                 uuid,
                 spec.parent(),
@@ -156,7 +159,11 @@ class DefinitionService {
         return view(get(uuid));
     }
 
-    private Defined define(MdevDefinition wanted) {
+    /// Writes a definition. What is written beside one that is there stays.
+    ///
+    /// @throws MdevException as [#define(UUID, DefinitionSpec)]
+    /// @throws ProblemException as [#define(UUID, DefinitionSpec)]
+    public Defined define(MdevDefinition wanted) {
         UUID uuid = wanted.uuid();
         boolean isNew = bus.status(uuid).isEmpty();
         try (Claims.Making making =

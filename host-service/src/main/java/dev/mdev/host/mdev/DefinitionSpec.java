@@ -21,7 +21,7 @@ import java.util.Map;
 /// @param attributes its settings, in their order; none if absent
 /// @param displayName a name for people
 /// @param labels words to select by
-record DefinitionSpec(
+public record DefinitionSpec(
         @NotBlank @Size(max = 64) String parent,
         @NotBlank @Size(max = 256) String type,
         @Nullable Boolean autostart,
@@ -30,11 +30,19 @@ record DefinitionSpec(
         @Nullable String displayName,
         @Nullable String description,
         @Nullable Map<String, String> labels) {
-    Metadata metadata() {
+    public Metadata metadata() {
         return Metadata.of(displayName, description, labels);
     }
 
     boolean hasMetadata() {
         return displayName != null || description != null || labels != null;
+    }
+
+    /// Refuses what makes no sense on any host.
+    ///
+    /// @throws dev.mdev.host.problem.ProblemException if there is such a value
+    public void requireSense() {
+        var _ = metadata();
+        var _ = AttributeSpec.attributes(attributes);
     }
 }

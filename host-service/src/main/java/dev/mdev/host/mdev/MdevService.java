@@ -125,7 +125,7 @@ public class MdevService {
     /// @throws MdevException EEXIST if the uuid is in use, EUSERS if it does not fit
     /// @throws ProblemException if there is no such parent or type, the parent is leaving, or the
     ///   driver failed
-    MdevView create(UUID uuid, MdevSpec spec) {
+    public MdevView create(UUID uuid, MdevSpec spec) {
         try {
             Wish wish = wish(uuid, spec);
             try (Claims.Making making = claims.claim(wish.subject(), wish.caller(), wish.cost())) {
@@ -183,12 +183,14 @@ public class MdevService {
         Caller caller = Caller.current();
         visibility.requireParent(caller, spec.parent());
         MdevType type = bus.parent(spec.parent()).type(spec.type());
-        List<Attribute> attributes = AttributeSpec.attributes(spec.attributes());
-        Metadata metadata = spec.metadata();
-        if (spec.autostart() != null && !spec.persists()) {
-            throw invalid("/autostart", "only a device that persists starts by itself");
-        }
-        return new Wish(uuid, caller, spec, type, attributes, metadata);
+        spec.requireSense();
+        return new Wish(
+                uuid,
+                caller,
+                spec,
+                type,
+                AttributeSpec.attributes(spec.attributes()),
+                spec.metadata());
     }
 
     private static RuntimeException meaningOf(ParentException e) {
@@ -296,7 +298,7 @@ public class MdevService {
 
     private MdevStatus requireSame(UUID uuid, MdevSpec spec) {
         MdevStatus there = bus.status(uuid).orElseThrow(() -> beingChanged(uuid));
-        if (!there.parent().equals(spec.parent()) || !isType(there, spec)) {
+        if (!isSame(there, spec)) {
             throw new ProblemException(
                     Problem.EXISTS,
                     "mdev=%s exists, and is different: parent=%s type=%s"
@@ -307,6 +309,14 @@ public class MdevService {
         return there;
     }
 
+    /// Ensures that a device is defined, and whether it starts by itself.
+    ///
+    /// @throws MdevException ENODEV if it is not active, EPERM if it is foreign
+    /// @throws ProblemException if it is unknown
+    public void persist(UUID uuid, boolean autostart) {
+        persist(status(uuid), autostart);
+    }
+
     private void persist(MdevStatus there, boolean autostart) {
         Optional<MdevDefinition> definition = there.definition();
         if (definition.isEmpty()) {
@@ -314,6 +324,11 @@ public class MdevService {
         } else if (definition.get().autostart() != autostart) {
             bus.redefine(definition.get().withAutostart(autostart));
         }
+    }
+
+    /// Whether a device, or a definition, has the parent and the type that a request names.
+    public boolean isSame(MdevStatus there, MdevSpec spec) {
+        return there.parent().equals(spec.parent()) && isType(there, spec);
     }
 
     /// A request may name a type by its name.
@@ -342,7 +357,7 @@ public class MdevService {
     /// @throws MdevException ENOENT if it is not defined, EEXIST if it is active, EUSERS if it does
     ///   not fit
     /// @throws ProblemException if its parent is not there or leaving, or the driver fails
-    MdevView start(UUID uuid) {
+    public MdevView start(UUID uuid) {
         try (Claims.Making making =
                 claims.claim(Subject.mdev(uuid), Caller.current(), costOf(uuid))) {
             bus.start(uuid);
@@ -370,7 +385,7 @@ public class MdevService {
     /// Ends a device and deletes its definition. The host scrubs its pages.
     ///
     /// @throws MdevException EBUSY if it has a holder, ETIMEDOUT if its driver does not let go
-    RemovalView remove(UUID uuid, RemovalRequest how) {
+    public RemovalView remove(UUID uuid, RemovalRequest how) {
         status(uuid);
         return RemovalView.of(uuid, bus.remove(uuid, how.removal()));
     }

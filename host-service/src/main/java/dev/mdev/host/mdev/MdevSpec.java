@@ -2,6 +2,8 @@ package dev.mdev.host.mdev;
 
 import dev.mdev.core.ledger.MdevDefinition;
 import dev.mdev.host.label.Metadata;
+import dev.mdev.host.problem.ProblemException;
+import dev.mdev.host.problem.Violation;
 
 import jakarta.validation.Valid;
 import jakarta.validation.constraints.NotBlank;
@@ -23,7 +25,7 @@ import java.util.UUID;
 /// @param attributes its settings, in their order; none if absent
 /// @param displayName a name for people
 /// @param labels words to select by
-record MdevSpec(
+public record MdevSpec(
         @Nullable UUID uuid,
         @NotBlank @Size(max = 64) String parent,
         @NotBlank @Size(max = 256) String type,
@@ -34,7 +36,7 @@ record MdevSpec(
         @Nullable String displayName,
         @Nullable String description,
         @Nullable Map<String, String> labels) {
-    Metadata metadata() {
+    public Metadata metadata() {
         return Metadata.of(displayName, description, labels);
     }
 
@@ -42,11 +44,49 @@ record MdevSpec(
         return displayName != null || description != null || labels != null;
     }
 
-    boolean persists() {
+    public boolean persists() {
         return persist != null && persist;
     }
 
-    boolean autostarts() {
+    public boolean autostarts() {
         return autostart != null && autostart;
+    }
+
+    /// The same with other words beside it.
+    public MdevSpec with(Metadata metadata) {
+        return new MdevSpec(
+                uuid,
+                parent,
+                type,
+                persist,
+                autostart,
+                attributes,
+                metadata.displayName(),
+                metadata.description(),
+                metadata.labels());
+    }
+
+    /// Whether it says no more than a definition's parent and type.
+    public boolean isOnly(DefinitionSpec definition) {
+        return parent.equals(definition.parent())
+                && type.equals(definition.type())
+                && persist == null
+                && autostart == null
+                && attributes == null
+                && !hasMetadata();
+    }
+
+    /// Refuses what makes no sense on any host.
+    ///
+    /// @throws ProblemException if there is such a value
+    public void requireSense() {
+        var _ = metadata();
+        var _ = AttributeSpec.attributes(attributes);
+        if (autostart != null && !persists()) {
+            throw ProblemException.invalid(
+                    List.of(
+                            new Violation(
+                                    "/autostart", "only a device that persists starts by itself")));
+        }
     }
 }

@@ -34,7 +34,7 @@ import java.util.UUID;
 /// @param kernel how a program outside this service gets it, if it lives in the kernel
 /// @param displayName a name for people
 /// @param labels words to select by; its definition has the same
-record MdevView(
+public record MdevView(
         UUID uuid,
         String parent,
         String type,

@@ -11,7 +11,7 @@ import java.util.UUID;
 /// @param holder its holder, if it had one
 /// @param taken whether it was taken away from a holder that did not release it
 /// @param driverTrouble the driver's error at its close, if that failed
-record RemovalView(
+public record RemovalView(
         UUID uuid, @Nullable String holder, boolean taken, @Nullable String driverTrouble) {
     static RemovalView of(UUID uuid, RemovalReport report) {
         return new RemovalView(

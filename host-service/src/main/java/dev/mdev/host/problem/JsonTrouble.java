@@ -35,6 +35,11 @@ final class JsonTrouble {
         return Problems.of(Problem.MALFORMED, "the body is missing or cannot be read");
     }
 
+    static String text(JacksonException e) {
+        String pointer = pointerOf(e.getPath());
+        return pointer.isEmpty() ? words(e) : pointer + ": " + words(e);
+    }
+
     private static String words(JacksonException e) {
         return switch (e) {
             case UnrecognizedPropertyException unknown ->

@@ -6,6 +6,8 @@ import org.jspecify.annotations.Nullable;
 import org.slf4j.MDC;
 import org.springframework.http.ProblemDetail;
 
+import tools.jackson.core.JacksonException;
+
 import java.net.URI;
 import java.util.List;
 import java.util.UUID;
@@ -59,5 +61,11 @@ public final class Problems {
             body.setProperty("violations", violations);
         }
         return body;
+    }
+
+    /// What is wrong with a text that is no JSON of the expected form, and where, without names of
+    /// Java classes.
+    public static String wordsOf(JacksonException e) {
+        return JsonTrouble.text(e);
     }
 }

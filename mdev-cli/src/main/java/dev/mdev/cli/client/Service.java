@@ -142,6 +142,22 @@ public final class Service implements AutoCloseable {
         return jsonOf(send(request.build(), more));
     }
 
+    /// Sends a document.
+    ///
+    /// @param type its media type
+    /// @return as [#call]
+    /// @throws Failure as [#call]
+    public JsonNode send(String method, ApiPath path, String type, byte[] document) {
+        return jsonOf(
+                send(
+                        request(path)
+                                .header("Accept", JSON)
+                                .header("Content-Type", type)
+                                .method(method, HttpRequest.BodyPublishers.ofByteArray(document))
+                                .build(),
+                        Duration.ZERO));
+    }
+
     /// Reads a text.
     ///
     /// @throws Failure as [#call]

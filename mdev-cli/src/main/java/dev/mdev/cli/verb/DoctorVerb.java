@@ -96,6 +96,8 @@ final class DoctorVerb extends Verb {
         }
         Fields.items(answer, "/missingParents")
                 .forEach(name -> troubles.add("parent %s is missing".formatted(name.asString(""))));
+        Fields.items(answer, "/documents")
+                .forEach(what -> troubles.add("document " + what.asString("")));
         Fields.optional(answer, "/state/trouble")
                 .ifPresent(text -> troubles.add("state directory: " + text));
         Fields.optional(answer, "/state/damage")

@@ -45,6 +45,9 @@ public final class Verbs {
         all.put("import", () -> new CommandLine(new MdevctlVerbs.Import(session)));
         all.put("export", () -> new CommandLine(new MdevctlVerbs.Export(session)));
         all.put("label", () -> new CommandLine(new LabelVerbs.Label(session)));
+        all.put("apply", () -> new CommandLine(new DesiredVerbs.Apply(session)));
+        all.put("plan", () -> new CommandLine(new DesiredVerbs.Plan(session)));
+        all.put("assert", () -> new CommandLine(new DesiredVerbs.Assert(session)));
         all.put("adopt", () -> new CommandLine(new DeviceVerbs.Adopt(session)));
         all.put("reset", () -> new CommandLine(new DeviceVerbs.Reset(session)));
         all.put("revoke", () -> new CommandLine(new DeviceVerbs.Revoke(session)));
