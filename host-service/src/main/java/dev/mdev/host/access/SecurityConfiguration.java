@@ -37,6 +37,9 @@ class SecurityConfiguration {
 
     private static final Set<String> HARMLESS = Set.of("GET", "HEAD", "OPTIONS");
 
+    /// The levels of the log.
+    private static final String LOGGERS = "/actuator/loggers";
+
     private final HandlerExceptionResolver resolver;
 
     SecurityConfiguration(
@@ -65,6 +68,9 @@ class SecurityConfiguration {
                 .authorizeHttpRequests(it ->
                         it.requestMatchers("/actuator/health", "/actuator/health/**")
                                 .permitAll()
+                                .requestMatchers(LOGGERS, LOGGERS + "/**")
+                                .access((caller, _) ->
+                                        new AuthorizationDecision(isAdministrator(caller.get())))
                                 .requestMatchers("/actuator", "/actuator/**")
                                 .access((caller, _) ->
                                         new AuthorizationDecision(seesEverything(caller.get())))
@@ -75,7 +81,7 @@ class SecurityConfiguration {
                         it.authenticationEntryPoint((request, response, _) ->
                                         refuse(request, response, reasonOf(request)))
                                 .accessDeniedHandler((request, response, e) ->
-                                        refuse(request, response, denial(e))))
+                                        refuse(request, response, denial(request, e))))
                 .build();
     }
 
@@ -101,6 +107,13 @@ class SecurityConfiguration {
                 && it.getPrincipal().reach().isEverything();
     }
 
+    /// What the log has can be too much for others, or too little.
+    private static boolean isAdministrator(@Nullable Authentication authentication) {
+        return seesEverything(authentication)
+                && authentication instanceof CallerAuthentication it
+                && it.getPrincipal().role().includes(Role.ADMIN);
+    }
+
     private static boolean needsCsrf(HttpServletRequest request) {
         return request.getAttribute(Credentials.SESSION) != null
                 && !HARMLESS.contains(request.getMethod());
@@ -114,13 +127,20 @@ class SecurityConfiguration {
         }
     }
 
-    private static ProblemException denial(Exception e) {
+    private static ProblemException denial(HttpServletRequest request, Exception e) {
+        if (e instanceof CsrfException) {
+            return new ProblemException(
+                    Problem.DENIED,
+                    "a change in a session needs the header %s with the token of GET /api/v1/session"
+                            .formatted(CSRF_HEADER));
+        }
         return new ProblemException(
                 Problem.DENIED,
-                e instanceof CsrfException
-                        ? "a change in a session needs the header %s with the token of GET /api/v1/session"
-                                .formatted(CSRF_HEADER)
-                        : "this needs a token without tenant, parents and machines");
+                "this needs a token%s without tenant, parents and machines"
+                        .formatted(
+                                request.getRequestURI().startsWith(LOGGERS)
+                                        ? " of an administrator"
+                                        : ""));
     }
 
     /// Why a request has no caller.
