@@ -77,6 +77,11 @@ public final class Vcpu {
         return id;
     }
 
+    /// The id of the thread that executes the guest, as [Thread#threadId] has it.
+    public long threadId() {
+        return thread.threadId();
+    }
+
     /// Executes a program.
     ///
     /// The future completes with the program. At the deadline, the program is stopped, and ends as
