@@ -11,6 +11,8 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
+import tools.jackson.databind.json.JsonMapper;
+
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.CompletableFuture;
@@ -93,6 +95,22 @@ class StartTest {
         assertThat(Files.readAllLines(log()))
                 .noneMatch(line -> line.startsWith("2026 FORGED"))
                 .noneMatch(line -> line.indexOf('\u0007') >= 0);
+    }
+
+    @Test
+    void theLogCanBeJson() throws Exception {
+        try (ServiceProcess service =
+                ServiceProcess.start(
+                        folder,
+                        "--logging.config=classpath:logback-json.xml",
+                        "--logging.structured.format.console=ecs")) {
+            service.api().delete("/api/v1/parents/gpu%0a2026%20FORGED%07");
+        }
+        assertThat(Files.readAllLines(log()))
+                .noneMatch(line -> line.startsWith("2026 FORGED"))
+                .filteredOn(line -> line.startsWith("{"))
+                .extracting(line -> JsonMapper.shared().readTree(line).at("/message").asString(""))
+                .anyMatch(message -> message.contains("is ready: engine="));
     }
 
     /// A guest that spins for a minute would hold up the stop until then.
