@@ -63,6 +63,7 @@ static void linux_abi(void)
 	MACRO(LinuxAbi, MNT_DETACH);
 	MACRO(LinuxAbi, PRIO_PROCESS);
 	MACRO(LinuxAbi, POLLIN);
+	MACRO(LinuxAbi, POLLOUT);
 	MACRO(LinuxAbi, SIGBUS);
 	MACRO(LinuxAbi, SIGUSR1);
 	MACRO(LinuxAbi, SIG_BLOCK);

@@ -12,6 +12,7 @@ import org.jspecify.annotations.Nullable;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
 
 /// Messages on a stream. One thread receives them, and builds replies in [#reply]; any thread may
@@ -69,18 +70,18 @@ final class Channel implements AutoCloseable {
         if (done == UnixStream.NOTHING) {
             return Received.EVENT;
         }
-        if (done == 0 || !fill(start, done, Wire.HEADER_BYTES)) {
+        if (done == 0) {
             return Received.END;
         }
+        // A message's descriptors come with its first byte (unix(7)).
         List<NativeFd> fds = stream.takeFds();
-        if (!message.begin(fds)) {
+        boolean whole = fill(start, done, Wire.HEADER_BYTES);
+        if (!message.begin(fds) || !whole) {
             return Received.END;
         }
-        boolean whole = fill(start + Wire.HEADER_BYTES, 0, message.bodyBytes());
-        if (stream.hasFds()) {
-            stream.takeFds().forEach(NativeFd::close);
-        }
-        return whole ? Received.MESSAGE : Received.END;
+        return fill(start + Wire.HEADER_BYTES, 0, message.bodyBytes())
+                ? Received.MESSAGE
+                : Received.END;
     }
 
     /// What [#receive] got.
@@ -113,10 +114,15 @@ final class Channel implements AutoCloseable {
         return UnixStream.NOTHING;
     }
 
+    /// Receives the rest of some bytes. Descriptors that come in between belong to no message, and
+    /// are closed at once: a client that sends a message byte by byte could pass thousands.
     private boolean fill(long address, long doneBytes, long lengthBytes) {
         long done = doneBytes;
         while (done < lengthBytes) {
             long count = stream.receive(address + done, lengthBytes - done, true);
+            if (stream.hasFds()) {
+                stream.takeFds().forEach(NativeFd::close);
+            }
             if (count <= 0) {
                 return false;
             }
@@ -153,15 +159,28 @@ final class Channel implements AutoCloseable {
         }
     }
 
-    /// Sends a command of the server.
+    /// Sends a command of the server. If the client makes room for a part of it only, the stream
+    /// ends.
     ///
     /// @param memory native: room for the header, then the body
-    void sendCommand(int id, Command command, MemorySegment memory, long bodyBytes) {
+    /// @param endNanos when to give up ([System#nanoTime])
+    /// @return false if the client makes no room for it in time
+    boolean sendCommand(
+            int id, Command command, MemorySegment memory, long bodyBytes, long endNanos)
+            throws InterruptedException {
         header(memory, id, command.number(), Wire.TYPE_COMMAND, NO_ERROR, bodyBytes);
-        sending.lock();
+        // A reply that another thread sends may be waiting for the client, and for longer.
+        if (!sending.tryLock(endNanos - System.nanoTime(), TimeUnit.NANOSECONDS)) {
+            return false;
+        }
         try {
             requireOpen();
-            stream.send(memory.address(), Wire.HEADER_BYTES + bodyBytes, 0, 0, UnixStream.NO_FDS);
+            long length = Wire.HEADER_BYTES + bodyBytes;
+            long sent = stream.sendInTime(memory.address(), length, endNanos);
+            if (sent > 0 && sent < length) {
+                stream.shutDown();
+            }
+            return sent == length;
         } finally {
             sending.unlock();
         }

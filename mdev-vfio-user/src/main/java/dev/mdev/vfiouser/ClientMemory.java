@@ -63,7 +63,7 @@ final class ClientMemory implements DmaMemory, AutoCloseable {
         this.limits = limits;
         this.reach = reach;
         mm = new HostMm(new HostAddresses(FIRST_HVA, UNMAPPED_HVA), memory, timeout);
-        files = new MappedFiles(sys, memory, mm, limits.files());
+        files = new MappedFiles(sys, memory, mm, limits);
         mapped = new SlotDmaMemory(slots, mm);
     }
 

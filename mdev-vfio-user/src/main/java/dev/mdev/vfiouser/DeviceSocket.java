@@ -62,6 +62,10 @@ public final class DeviceSocket implements AutoCloseable {
     private int pauses;
 
     private volatile boolean closing;
+
+    /// It is closed, so nothing of a client can hold a thread any more.
+    private volatile boolean closed;
+
     private final AtomicLong refused = new AtomicLong();
     private volatile String lastFailure = "";
 
@@ -109,9 +113,12 @@ public final class DeviceSocket implements AutoCloseable {
             idle.close();
             throw e;
         }
-        String name = "vfio-user " + mdev.uuid();
-        acceptor = Thread.ofPlatform().daemon().name(name + " accept").unstarted(this::accept);
-        watchdog = Thread.ofPlatform().daemon().name(name + " watch").unstarted(this::watch);
+        acceptor = thread(" accept", this::accept);
+        watchdog = thread(" watch", this::watch);
+    }
+
+    private Thread thread(String role, Runnable body) {
+        return Thread.ofPlatform().daemon().name("vfio-user " + mdev.uuid() + role).unstarted(body);
     }
 
     /// Takes a device, and offers it at a path.
@@ -172,12 +179,7 @@ public final class DeviceSocket implements AutoCloseable {
 
     /// The client, if there is one.
     public Optional<ConnectionStatus> connection() {
-        lock.lock();
-        try {
-            return Optional.ofNullable(running).map(there -> there.session.status());
-        } finally {
-            lock.unlock();
-        }
+        return Optional.ofNullable(runningNow()).map(there -> there.session.status());
     }
 
     /// Connections that were refused, because another client had the device, or it could not be
@@ -232,7 +234,7 @@ public final class DeviceSocket implements AutoCloseable {
                 giveBack(assignment);
                 throw e;
             }
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | Error e) {
             // Whatever it is, the next client must be served.
             refused.incrementAndGet();
             lastFailure = String.valueOf(e.getMessage());
@@ -265,31 +267,37 @@ public final class DeviceSocket implements AutoCloseable {
         }
     }
 
+    /// No client has the device, or is about to get it.
+    ///
+    /// @param assignment for the next one
     private void giveBack(@Nullable MdevAssignment assignment) {
         lock.lock();
         try {
             idle = assignment;
+            running = null;
             starting = false;
         } finally {
             lock.unlock();
         }
+        if (closing) {
+            releaseIdle();
+        }
     }
 
     private void begin(Session session) {
-        Thread thread =
-                Thread.ofPlatform()
-                        .daemon()
-                        .name("vfio-user " + mdev.uuid())
-                        .unstarted(() -> serve(session));
+        Thread thread = thread("", () -> serve(session));
         lock.lock();
         try {
             if (closing) {
-                session.discard();
                 throw new MdevException(Errno.ESHUTDOWN, "the device is being detached");
             }
+            // First, because it may fail. The thread cannot end before the lock is free.
+            thread.start();
             running = new Running(session, thread);
             starting = false;
-            thread.start();
+        } catch (RuntimeException | Error e) {
+            session.discard();
+            throw e;
         } finally {
             lock.unlock();
         }
@@ -335,21 +343,15 @@ public final class DeviceSocket implements AutoCloseable {
         } catch (MdevException e) {
             // The next client tries again.
             lastFailure = String.valueOf(e.getMessage());
-        }
-        lock.lock();
-        try {
-            idle = next;
-            running = null;
         } finally {
-            lock.unlock();
-        }
-        if (closing) {
-            releaseIdle();
+            giveBack(next);
         }
     }
 
+    /// Goes on while the device is being detached: a counter that the client has filled must not
+    /// hold the thread that detaches it.
     private void watch() {
-        while (!closing) {
+        while (!closed) {
             LockSupport.parkNanos(this, WATCH_NANOS);
             Running now = runningNow();
             if (now != null) {
@@ -381,7 +383,6 @@ public final class DeviceSocket implements AutoCloseable {
     public void close() {
         closing = true;
         listener.shutDown();
-        LockSupport.unpark(watchdog);
         Running now = runningNow();
         try {
             if (now != null) {
@@ -401,6 +402,8 @@ public final class DeviceSocket implements AutoCloseable {
             throw new MdevException(Errno.EINTR, "interrupted while closing " + path(), e);
         }
         releaseIdle();
+        closed = true;
+        LockSupport.unpark(watchdog);
     }
 
     /// The machine as the device's holder: the device can be saved while no client has it, and

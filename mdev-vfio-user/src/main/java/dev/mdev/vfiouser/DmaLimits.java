@@ -5,7 +5,7 @@ import dev.mdev.core.memslot.SlotIds;
 /// What one client may map.
 ///
 /// @param maps ranges, at most [SlotIds#USER_SLOTS]
-/// @param bytes the sizes of all ranges together
+/// @param bytes the sizes of all ranges together, and those of all mapped files
 /// @param files files that are mapped into this process at a time
 /// @param pinnedPages pages that the device may pin, counted once for each pin
 public record DmaLimits(int maps, long bytes, int files, long pinnedPages) {

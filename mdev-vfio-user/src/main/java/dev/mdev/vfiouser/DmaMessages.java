@@ -42,6 +42,11 @@ final class DmaMessages implements AutoCloseable {
     private final MemorySegment request =
             arena.allocate(Wire.HEADER_BYTES + BODY_BYTES + MAX_BYTES, Long.BYTES);
 
+    /// What the last read got. Only the thread that reads knows its own buffer: other threads may
+    /// not be allowed to use it.
+    @GuardedBy("lock")
+    private final MemorySegment answered = arena.allocate(MAX_BYTES, Long.BYTES);
+
     @GuardedBy("lock")
     private int id;
 
@@ -54,15 +59,18 @@ final class DmaMessages implements AutoCloseable {
     /// An awaited answer.
     private static final class Pending {
         private final int id;
-        private final MemorySegment buffer;
         private final Access access;
-        private boolean answered;
+
+        /// Bytes that the answer must have: none for a write.
+        private final long dataBytes;
+
+        private boolean done;
         private String failure = "";
 
-        Pending(int id, MemorySegment buffer, Access access) {
+        Pending(int id, Access access, long dataBytes) {
             this.id = id;
-            this.buffer = buffer;
             this.access = access;
+            this.dataBytes = dataBytes;
         }
 
         Command command() {
@@ -71,7 +79,7 @@ final class DmaMessages implements AutoCloseable {
     }
 
     /// @param session the thread that calls [#deliver]
-    /// @param timeout the maximum wait for an answer
+    /// @param timeout the maximum time of one exchange, and of the wait for another's end
     DmaMessages(Channel channel, Thread session, Duration timeout) {
         this.channel = channel;
         this.session = session;
@@ -135,8 +143,15 @@ final class DmaMessages implements AutoCloseable {
             if (!held.run(() -> {})) {
                 return "taken away";
             }
-            channel.sendCommand(mine.id, mine.command(), request, BODY_BYTES + dataBytes);
-            return await(mine);
+            long end = System.nanoTime() + timeout.toNanos();
+            String failure = send(mine, BODY_BYTES + dataBytes, end);
+            if (failure.isEmpty()) {
+                failure = await(mine, end);
+            }
+            if (failure.isEmpty()) {
+                copyAnswer(mine, buffer);
+            }
+            return failure;
         } catch (MdevException e) {
             return "the client is gone: " + e.getMessage();
         } finally {
@@ -151,9 +166,18 @@ final class DmaMessages implements AutoCloseable {
                 return null;
             }
             id = (id + 1) % IDS;
-            Pending made = new Pending(id, buffer, access);
+            Pending made = new Pending(id, access, access == Access.READ ? buffer.byteSize() : 0);
             pending = made;
             return made;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private void copyAnswer(Pending mine, MemorySegment buffer) {
+        lock.lock();
+        try {
+            MemorySegment.copy(answered, 0, buffer, 0, mine.dataBytes);
         } finally {
             lock.unlock();
         }
@@ -168,8 +192,19 @@ final class DmaMessages implements AutoCloseable {
         }
     }
 
-    private String await(Pending mine) throws InterruptedException {
-        return switch (Cancellation.await(() -> isAnswered(mine))) {
+    @GuardedBy("exchange")
+    private String send(Pending mine, long bodyBytes, long endNanos) throws InterruptedException {
+        MemorySegment message = request;
+        return switch (Cancellation.await(
+                () -> channel.sendCommand(mine.id, mine.command(), message, bodyBytes, endNanos))) {
+            case DONE -> "";
+            case TIMED_OUT -> "the client reads nothing";
+            case CANCELLED -> "the step is to end";
+        };
+    }
+
+    private String await(Pending mine, long endNanos) throws InterruptedException {
+        return switch (Cancellation.await(() -> isAnswered(mine, endNanos))) {
             case DONE -> mine.failure;
             case TIMED_OUT -> "the client does not answer, or is gone";
             case CANCELLED -> "the step is to end";
@@ -179,14 +214,14 @@ final class DmaMessages implements AutoCloseable {
     /// Waits for the answer.
     ///
     /// @return false if it does not come
-    private boolean isAnswered(Pending mine) throws InterruptedException {
+    private boolean isAnswered(Pending mine, long endNanos) throws InterruptedException {
         lock.lock();
         try {
-            long nanos = timeout.toNanos();
-            while (!mine.answered && !closed && nanos > 0) {
+            long nanos = endNanos - System.nanoTime();
+            while (!mine.done && !closed && nanos > 0) {
                 nanos = changed.awaitNanos(nanos);
             }
-            return mine.answered;
+            return mine.done;
         } finally {
             lock.unlock();
         }
@@ -198,29 +233,29 @@ final class DmaMessages implements AutoCloseable {
         try {
             Pending mine = pending;
             if (mine == null
-                    || mine.answered
+                    || mine.done
                     || answer.id() != mine.id
                     || answer.command() != mine.command().number()) {
                 return;
             }
-            mine.failure = take(answer, mine);
-            mine.answered = true;
+            mine.failure = takeLocked(answer, mine);
+            mine.done = true;
             changed.signalAll();
         } finally {
             lock.unlock();
         }
     }
 
-    private static String take(Message answer, Pending mine) {
+    @GuardedBy("lock")
+    private String takeLocked(Message answer, Pending mine) {
         if (answer.error() != 0) {
             return "the client refuses: errno=" + answer.error();
         }
-        long dataBytes = mine.access == Access.READ ? mine.buffer.byteSize() : 0;
-        if (answer.bodyBytes() < BODY_BYTES + dataBytes) {
+        if (answer.bodyBytes() < BODY_BYTES + mine.dataBytes) {
             return "the client answers too few bytes: " + answer.bodyBytes();
         }
         MemorySegment.copy(
-                answer.memory(), Message.inMemory(BODY_BYTES), mine.buffer, 0, dataBytes);
+                answer.memory(), Message.inMemory(BODY_BYTES), answered, 0, mine.dataBytes);
         return "";
     }
 

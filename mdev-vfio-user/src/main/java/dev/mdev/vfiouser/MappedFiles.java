@@ -28,22 +28,26 @@ final class MappedFiles {
     private final Syscalls sys;
     private final HostMemory memory;
     private final HostMm mm;
-    private final int maxFiles;
+    private final DmaLimits limits;
     private final List<MappedFile> files = new ArrayList<>();
+
+    /// The sizes of all files together.
+    private long mappedBytes;
 
     /// @param memory gets a block for each file
     /// @param mm gets a range for each file
-    /// @param maxFiles how many files of the client may be mapped at a time
-    MappedFiles(Syscalls sys, HostMemory memory, HostMm mm, int maxFiles) {
+    /// @param limits how many files may be mapped at a time, and their size
+    MappedFiles(Syscalls sys, HostMemory memory, HostMm mm, DmaLimits limits) {
         this.sys = sys;
         this.memory = memory;
         this.mm = mm;
-        this.maxFiles = maxFiles;
+        this.limits = limits;
     }
 
     /// The mapping of a part of a file, until it is [released][#release].
     ///
-    /// @throws MdevException ENOSPC if too many files are mapped; otherwise the error of `mmap`
+    /// @throws MdevException ENOSPC if too many files are mapped, or too large ones; otherwise the
+    ///   error of `mmap`
     MappedFile acquire(ClientFile.Place place) {
         MappedFile file = fileOf(place);
         file.parts++;
@@ -57,12 +61,17 @@ final class MappedFiles {
                 return file;
             }
         }
-        if (files.size() >= maxFiles) {
+        // A file without content may be of any size, and takes that many of this process's
+        // addresses.
+        if (files.size() >= limits.files() || facts.sizeBytes() > limits.bytes() - mappedBytes) {
             throw new MdevException(
-                    Errno.ENOSPC, "files=%d are mapped, the maximum".formatted(files.size()));
+                    Errno.ENOSPC,
+                    "files=%d of mappedBytes=%d are mapped: no room for sizeBytes=%d"
+                            .formatted(files.size(), mappedBytes, facts.sizeBytes()));
         }
         MappedFile made = map(place);
         files.add(made);
+        mappedBytes += made.sizeBytes();
         return made;
     }
 
@@ -106,6 +115,7 @@ final class MappedFiles {
         file.parts--;
         if (file.parts == 0) {
             files.removeIf(other -> other == file);
+            mappedBytes -= file.sizeBytes();
             mm.remove(file.vma);
             memory.free(file.block);
         }

@@ -19,8 +19,6 @@ import java.util.concurrent.locks.ReentrantLock;
 /// One connection of a client: serves its messages in order, on one thread, until the client is
 /// gone.
 final class Session implements Runnable {
-    private static final int SEND_TIMEOUT_SECONDS = 10;
-
     /// No request is being served, or it has its reply.
     private static final long ANSWERED = 0;
 
@@ -84,7 +82,7 @@ final class Session implements Runnable {
         this.peer = stream.peer();
         this.options = options;
         this.start = start;
-        stream.setSendTimeout(SEND_TIMEOUT_SECONDS);
+        stream.setSendTimeout(options.sendTimeout());
         channel = new Channel(stream, options.spin().toNanos());
     }
 

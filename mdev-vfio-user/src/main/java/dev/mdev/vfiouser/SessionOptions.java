@@ -10,7 +10,8 @@ import java.time.Duration;
 /// @param accessTimeout the maximum wait of one access for another on the same page
 /// @param replyTimeout after this time a request that is not served gets an error: clients give a
 ///   connection up after five seconds
-/// @param dmaTimeout the maximum wait for a client's answer to a read or write of its memory
+/// @param sendTimeout how long a client may read nothing of a reply; then its connection ends
+/// @param dmaTimeout the maximum time of a read or write of a client's memory by a message
 /// @param releaseGrace how long a client that listens to requests for the device may take to
 ///   disconnect
 public record SessionOptions(
@@ -18,6 +19,7 @@ public record SessionOptions(
         Duration spin,
         Duration accessTimeout,
         Duration replyTimeout,
+        Duration sendTimeout,
         Duration dmaTimeout,
         Duration releaseGrace) {
     /// Suits QEMU with its default timeout.
@@ -27,6 +29,7 @@ public record SessionOptions(
                     Duration.ofNanos(20_000),
                     Duration.ofSeconds(3),
                     Duration.ofSeconds(4),
+                    Duration.ofSeconds(10),
                     Duration.ofSeconds(2),
                     Duration.ofSeconds(2));
 }

@@ -15,10 +15,12 @@ import dev.mdev.gate.Deadlines;
 import org.junit.jupiter.api.Test;
 
 import java.io.IOException;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
@@ -243,6 +245,28 @@ class DmaTest extends ServerTest {
     }
 
     @Test
+    void memoryWithoutAFileIsReadIntoABufferThatOneThreadMayUse() {
+        client.enable();
+        assertDone(client.map(0x5000, 0x1000, READ_WRITE, 0));
+        CompletableFuture<Long> value =
+                CompletableFuture.supplyAsync(
+                        () -> {
+                            try (Arena own = Arena.ofConfined()) {
+                                MemorySegment buffer = own.allocate(ValueLayout.JAVA_LONG);
+                                host.device().memory().read(0x5010, buffer);
+                                return buffer.get(ValueLayout.JAVA_LONG, 0);
+                            }
+                        },
+                        task -> Thread.ofPlatform().daemon().start(task));
+
+        VfioUserClient.Message request = Objects.requireNonNull(client.receive());
+        client.send(request.id(), 11, VfioUserClient.REPLY, body().u64(0x5010, 8, 77).done());
+
+        assertThat(value.orTimeout(Deadlines.HANG_SECONDS, TimeUnit.SECONDS).join()).isEqualTo(77);
+        assertThat(client.readNumber(CONFIG, 0, 2)).isEqualTo(0x1234);
+    }
+
+    @Test
     void memoryWithoutAFileIsWrittenByMessagesOfBoundedSize() {
         client.enable();
         assertDone(client.map(0, 0x100000, READ_WRITE, 0));
@@ -279,6 +303,36 @@ class DmaTest extends ServerTest {
 
         assertThat(value.handle((_, failure) -> failure != null).join()).isTrue();
         assertThat(client.readNumber(CONFIG, 0, 2)).isEqualTo(0x1234);
+    }
+
+    @Test
+    void aClientThatReadsNothingFailsTheAccessInTime() {
+        SessionOptions usual = SessionOptions.DEFAULT;
+        restart(
+                new SessionOptions(
+                        usual.limits(),
+                        usual.spin(),
+                        usual.accessTimeout(),
+                        usual.replyTimeout(),
+                        Deadlines.HANG,
+                        Duration.ofMillis(300),
+                        usual.releaseGrace()));
+        client.enable();
+        assertDone(client.map(0x5000, 0x1000, READ_WRITE, 0));
+        // Its replies fill the socket, until one of them waits.
+        byte[] read = body().u64(0).u32(MEMORY, 8192).done();
+        for (int i = 0; i < 200; i++) {
+            client.send(i, 9, VfioUserClient.COMMAND, read);
+        }
+
+        // At the second access at the latest, a reply waits.
+        for (int i = 0; i < 2; i++) {
+            CompletableFuture<Boolean> fails =
+                    readsInAnotherThread(0x5010)
+                            .handle((_, failure) -> failure.getCause() instanceof MdevException);
+            assertThat(fails.orTimeout(Deadlines.HANG_SECONDS, TimeUnit.SECONDS).join()).isTrue();
+        }
+        assertThat(host.socket.connection()).as("it still waits").isPresent();
     }
 
     @Test

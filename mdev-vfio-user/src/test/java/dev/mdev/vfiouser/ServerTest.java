@@ -4,7 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.mdev.api.Errno;
 import dev.mdev.core.sys.EventFd;
+import dev.mdev.core.sys.FileAbi;
+import dev.mdev.core.sys.Libc;
+import dev.mdev.core.sys.LinuxAbi;
 import dev.mdev.core.sys.Syscalls;
+import dev.mdev.gate.Deadlines;
 
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -12,11 +16,14 @@ import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 
 /// Base of tests with a device on a socket and a connected client.
 @EnabledOnOs(value = OS.LINUX, disabledReason = "sockets of Linux")
@@ -27,6 +34,9 @@ abstract class ServerTest {
     static final int CONFIG = 7;
     static final long RAM_BYTES = 1 << 20;
 
+    /// The maximum of an event counter, unsigned (eventfd(2)).
+    static final long FULL = -2;
+
     @TempDir Path folder;
     private final List<AutoCloseable> resources = new ArrayList<>();
     TestHost host;
@@ -35,6 +45,14 @@ abstract class ServerTest {
     @BeforeEach
     void connect() {
         host = new TestHost(folder);
+        client = host.client();
+    }
+
+    /// Starts over with another host.
+    void restart(SessionOptions options) {
+        client.close();
+        host.close();
+        host = new TestHost(folder, options);
         client = host.client();
     }
 
@@ -58,6 +76,33 @@ abstract class ServerTest {
 
     EventFd event() {
         return kept(new EventFd(Syscalls.ofThisProcess(), "event"));
+    }
+
+    /// Fills a counter, so that it can count nothing more.
+    static void fill(EventFd event) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment most = arena.allocate(ValueLayout.JAVA_LONG);
+            most.set(ValueLayout.JAVA_LONG, 0, FULL);
+            Libc libc = Syscalls.ofThisProcess().libc();
+            assertThat(libc.write(event.fd().number(), most.address(), Long.BYTES))
+                    .isEqualTo(Long.BYTES);
+        }
+    }
+
+    /// Fills a counter, and has those wait that count one more.
+    static void fillAndBlock(EventFd event) {
+        var _ =
+                Syscalls.ofThisProcess()
+                        .fcntl(event.fd(), FileAbi.F_SETFL, LinuxAbi.O_RDWR, "F_SETFL");
+        fill(event);
+    }
+
+    /// Does something that must not hang.
+    static void inAnotherThread(Runnable work) {
+        var _ =
+                CompletableFuture.runAsync(work, task -> Thread.ofPlatform().daemon().start(task))
+                        .orTimeout(Deadlines.HANG_SECONDS, TimeUnit.SECONDS)
+                        .join();
     }
 
     static VfioUserClient.Body body() {

@@ -146,6 +146,9 @@ final class TestDriver implements ParentDriver {
         /// Runs when the doorbell rings.
         volatile Runnable whenRung = () -> {};
 
+        /// Runs when the device gets a holder.
+        volatile Runnable whenAssigned = () -> {};
+
         volatile Runnable whenReset = () -> {};
         volatile Runnable whenUnmapped = () -> {};
 
@@ -248,6 +251,13 @@ final class TestDriver implements ParentDriver {
         public void dmaUnmapped(long iova, long lengthBytes) {
             events.add("dmaUnmapped %x+%x".formatted(iova, lengthBytes));
             whenUnmapped.run();
+        }
+
+        @Override
+        public void assigned(boolean held) {
+            if (held) {
+                whenAssigned.run();
+            }
         }
 
         @Override

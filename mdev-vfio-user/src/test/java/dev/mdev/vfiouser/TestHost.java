@@ -35,6 +35,7 @@ final class TestHost implements AutoCloseable {
                     Deadlines.HANG,
                     Deadlines.HANG,
                     Deadlines.HANG,
+                    Deadlines.HANG,
                     SessionOptions.DEFAULT.releaseGrace());
 
     TestHost(Path folder) {

@@ -70,6 +70,7 @@ class ExternalSockets {
                                 properties.socketSpin(),
                                 usual.accessTimeout(),
                                 usual.replyTimeout(),
+                                usual.sendTimeout(),
                                 usual.dmaTimeout(),
                                 usual.releaseGrace()),
                         bars,

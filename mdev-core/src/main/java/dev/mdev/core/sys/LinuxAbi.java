@@ -42,6 +42,7 @@ public final class LinuxAbi {
     public static final int PRIO_PROCESS = 0;
 
     public static final int POLLIN = 1;
+    public static final int POLLOUT = 4;
     public static final int SIGBUS = 7;
     public static final int SIGUSR1 = 10;
     public static final int SIG_BLOCK = 0;

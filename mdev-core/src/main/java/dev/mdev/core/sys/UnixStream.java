@@ -12,6 +12,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -32,6 +33,7 @@ public final class UnixStream implements AutoCloseable {
     public static final int[] NO_FDS = {};
 
     private static final int PARTS = 2;
+    private static final long NANOS_PER_MILLI = 1_000_000;
     private static final int CONTROL_BYTES =
             (Cmsghdr.SIZE + MAX_FDS * Integer.BYTES + Long.BYTES - 1) & -Long.BYTES;
 
@@ -99,11 +101,14 @@ public final class UnixStream implements AutoCloseable {
         }
     }
 
-    /// Limits how long [#send] waits for a peer that reads nothing.
-    public void setSendTimeout(int seconds) {
+    /// Limits how long each system call of [#send] waits for a peer that reads nothing.
+    ///
+    /// @param limit at least one microsecond
+    public void setSendTimeout(Duration limit) {
         try (Arena scratch = Arena.ofConfined()) {
             MemorySegment time = scratch.allocate(2 * Long.BYTES, Long.BYTES);
-            time.set(ValueLayout.JAVA_LONG, 0, seconds);
+            time.set(ValueLayout.JAVA_LONG, 0, limit.toSeconds());
+            time.set(ValueLayout.JAVA_LONG, Long.BYTES, limit.toNanosPart() / 1_000L);
             if (libc.setsockopt(
                             fd.number(),
                             SocketAbi.SOL_SOCKET,
@@ -218,6 +223,50 @@ public final class UnixStream implements AutoCloseable {
             part(1, second + secondSent, secondBytes - secondSent);
             sent += sendmsg();
         }
+    }
+
+    /// Sends memory as far as the peer makes room for it in time.
+    ///
+    /// @param endNanos when to give up ([System#nanoTime])
+    /// @return bytes sent. If they are a part only, the stream is of no use
+    /// @throws MdevException EPIPE if the peer is gone
+    public long sendInTime(long address, long lengthBytes, long endNanos) {
+        control(NO_FDS);
+        out.set(ValueLayout.JAVA_LONG, Msghdr.IOVLEN, 1);
+        long sent = 0;
+        while (sent < lengthBytes) {
+            part(0, address + sent, lengthBytes - sent);
+            int flags = SocketAbi.MSG_NOSIGNAL | SocketAbi.MSG_DONTWAIT;
+            long count = libc.sendmsg(fd.number(), out.address(), flags);
+            if (count >= 0) {
+                sent += count;
+                continue;
+            }
+            int errno = libc.errno();
+            if (errno != Errno.EAGAIN.code() && errno != Errno.EINTR.code()) {
+                throw Syscalls.failure(errno, "sendmsg fd=" + fd);
+            }
+            if (!awaitRoom(endNanos)) {
+                return sent;
+            }
+        }
+        return sent;
+    }
+
+    /// @return false if the time is over
+    private boolean awaitRoom(long endNanos) {
+        long nanos = endNanos - System.nanoTime();
+        if (nanos <= 0) {
+            return false;
+        }
+        try (Arena scratch = Arena.ofConfined()) {
+            MemorySegment one = scratch.allocate(Pollfd.SIZE, Integer.BYTES);
+            one.set(ValueLayout.JAVA_INT, Pollfd.FD, fd.number());
+            one.set(ValueLayout.JAVA_SHORT, Pollfd.EVENTS, (short) LinuxAbi.POLLOUT);
+            // What a poll finds, the next attempt finds again.
+            var _ = libc.poll(one.address(), 1, (int) (nanos / NANOS_PER_MILLI) + 1);
+        }
+        return true;
     }
 
     private void part(int index, long address, long lengthBytes) {

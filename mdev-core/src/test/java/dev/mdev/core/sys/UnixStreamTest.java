@@ -20,6 +20,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
@@ -211,11 +212,37 @@ class UnixStreamTest {
 
     @Test
     void aPeerThatReadsNothingEndsTheSend() {
-        server.setSendTimeout(1);
+        server.setSendTimeout(Duration.ofSeconds(1));
 
         assertThatExceptionOfType(MdevException.class)
                 .isThrownBy(() -> server.send(memory.address(), 1 << 20, 0, 0, List.of()))
                 .matches(e -> e.errno() == Errno.EAGAIN);
+    }
+
+    @Test
+    void aPeerThatReadsNothingGetsAsMuchAsThereIsRoomFor() {
+        long sent = server.sendInTime(memory.address(), 1 << 20, System.nanoTime());
+
+        assertThat(sent).isBetween(1L, (1L << 20) - 1);
+    }
+
+    @Test
+    void aPeerThatReadsGetsAllInTime() {
+        CompletableFuture<Long> sent =
+                CompletableFuture.supplyAsync(() ->
+                        server.sendInTime(
+                                memory.address(),
+                                1 << 20,
+                                System.nanoTime() + Deadlines.HANG.toNanos()));
+        try (Arena own = Arena.ofConfined()) {
+            MemorySegment got = own.allocate(1 << 20);
+            long received = 0;
+            while (received < 1 << 20) {
+                received += client.receive(got.address(), (1 << 20) - received, true);
+            }
+        }
+
+        assertThat(sent.join()).isEqualTo(1 << 20);
     }
 
     @Test
