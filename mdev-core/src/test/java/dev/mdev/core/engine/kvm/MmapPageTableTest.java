@@ -48,7 +48,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.SplittableRandom;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 @RealKvm
@@ -184,13 +186,16 @@ public class MmapPageTableTest {
 
     private void checkSomeoneElsesAccesses() {
         VmaOps granted = machine.pageByPage(page -> page);
+        Map<Long, Access> asked = new ConcurrentHashMap<>();
         Vma vma =
                 machine.bar(
                         NPAGES,
-                        fault ->
-                                deny.get() && fault.page() == 9
-                                        ? new FaultResult.Failed(Errno.EACCES, "denied")
-                                        : granted.fault(fault));
+                        fault -> {
+                            asked.put(fault.page(), fault.access());
+                            return deny.get() && fault.page() == 9
+                                    ? new FaultResult.Failed(Errno.EACCES, "denied")
+                                    : granted.fault(fault);
+                        });
         machine.aperture.segment().set(ValueLayout.JAVA_LONG, Page.addressOf(8), 77);
         deny.set(true);
         Libc libc = Syscalls.ofThisProcess().libc();
@@ -198,7 +203,17 @@ public class MmapPageTableTest {
             assertThat(libc.write(file.number(), hva(vma, 8), 8)).isEqualTo(8);
             assertThat(libc.write(file.number(), hva(vma, 9), 8)).isEqualTo(-1);
             assertThat(libc.errno()).isEqualTo(Errno.EFAULT.code());
+            // The file has the bytes after those that are written.
+            assertThat(libc.read(file.number(), hva(vma, 10), 8)).isEqualTo(8);
         }
+        assertThat(asked)
+                .as(
+                        "the kernel loads from pages that it writes to a file, and stores what it"
+                                + " reads")
+                .containsOnly(
+                        Map.entry(8L, Access.READ),
+                        Map.entry(9L, Access.READ),
+                        Map.entry(10L, Access.WRITE));
         assertThat(machine.guest.faultCounts().poisoned()).isOne();
 
         assertThat(cpu.store(Machine.gpa(9), 8, 5))
