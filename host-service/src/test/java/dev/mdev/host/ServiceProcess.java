@@ -1,28 +1,19 @@
 package dev.mdev.host;
 
-import static java.nio.charset.StandardCharsets.ISO_8859_1;
-
 import dev.mdev.gate.Deadlines;
+import dev.mdev.gate.ServiceLog;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /// The service in a process of its own, on a state directory, which can be killed.
 final class ServiceProcess implements AutoCloseable {
-    private static final Duration START = Deadlines.HANG;
-
-    /// The line of the log that names the port.
-    private static final Pattern READY =
-            Pattern.compile("is ready: .* at 127\\.0\\.0\\.1:([0-9]+),");
-
     private final Process process;
     private final Api api;
 
@@ -66,8 +57,9 @@ final class ServiceProcess implements AutoCloseable {
                         .redirectOutput(ProcessBuilder.Redirect.appendTo(log.toFile()))
                         .start();
         try {
-            ServiceProcess service = new ServiceProcess(process, awaitPort(process, log, before));
-            service.awaitReady(log);
+            ServiceLog told = new ServiceLog(process, log, before);
+            ServiceProcess service = new ServiceProcess(process, told.awaitPort());
+            told.await(service::isReady);
             return service;
         } catch (Throwable e) {
             process.destroyForcibly().waitFor();
@@ -79,41 +71,10 @@ final class ServiceProcess implements AutoCloseable {
         return option.startsWith("-D") || option.startsWith("-X");
     }
 
-    /// @param before the length of the log before the start, in bytes
-    private static int awaitPort(Process process, Path log, long before)
-            throws IOException, InterruptedException {
-        long end = System.nanoTime() + START.toNanos();
-        while (true) {
-            boolean hasEnded = process.waitFor(100, TimeUnit.MILLISECONDS);
-            byte[] bytes = Files.readAllBytes(log);
-            String text = new String(bytes, (int) before, bytes.length - (int) before, ISO_8859_1);
-            Matcher ready = READY.matcher(text);
-            if (ready.find()) {
-                return Integer.parseInt(ready.group(1));
-            }
-            if (hasEnded || System.nanoTime() - end > 0) {
-                throw notStarted(log);
-            }
-        }
-    }
-
-    private static AssertionError notStarted(Path log) throws IOException {
-        return new AssertionError("the service did not start:\n" + Files.readString(log));
-    }
-
-    private void awaitReady(Path log) throws IOException, InterruptedException {
-        long end = System.nanoTime() + START.toNanos();
-        while (!isReady()) {
-            if (process.waitFor(100, TimeUnit.MILLISECONDS) || System.nanoTime() - end > 0) {
-                throw notStarted(log);
-            }
-        }
-    }
-
     private boolean isReady() {
         try {
             return api.get("/actuator/health/readiness").status() == 200;
-        } catch (java.io.UncheckedIOException e) {
+        } catch (UncheckedIOException e) {
             return false;
         }
     }

@@ -1,8 +1,7 @@
 package dev.mdev.cli;
 
-import static java.nio.charset.StandardCharsets.ISO_8859_1;
-
 import dev.mdev.gate.Deadlines;
+import dev.mdev.gate.ServiceLog;
 
 import java.io.File;
 import java.io.IOException;
@@ -10,21 +9,13 @@ import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 
 /// The host service in a process of its own.
 final class ServiceProcess implements AutoCloseable {
     private static final String MAIN = "dev.mdev.host.MdevHostApplication";
-
-    /// The line of the log that names the port.
-    private static final Pattern READY =
-            Pattern.compile("is ready: .* at 127\\.0\\.0\\.1:([0-9]+),");
 
     private final Process process;
     private final int port;
@@ -57,8 +48,9 @@ final class ServiceProcess implements AutoCloseable {
                         .redirectOutput(log.toFile())
                         .start();
         try {
-            ServiceProcess service = new ServiceProcess(process, awaitPort(process, log));
-            service.awaitReady(log);
+            ServiceLog told = new ServiceLog(process, log, 0);
+            ServiceProcess service = new ServiceProcess(process, told.awaitPort());
+            service.awaitReady(told);
             return service;
         } catch (Throwable e) {
             process.destroyForcibly().waitFor();
@@ -81,47 +73,24 @@ final class ServiceProcess implements AutoCloseable {
         throw new AssertionError("no host service on the class path");
     }
 
-    private static int awaitPort(Process process, Path log)
-            throws IOException, InterruptedException {
-        long end = System.nanoTime() + Deadlines.HANG.toNanos();
-        while (true) {
-            boolean hasEnded = process.waitFor(50, TimeUnit.MILLISECONDS);
-            Matcher ready = READY.matcher(Files.readString(log, ISO_8859_1));
-            if (ready.find()) {
-                return Integer.parseInt(ready.group(1));
-            }
-            if (hasEnded || System.nanoTime() - end > 0) {
-                throw notStarted(log);
-            }
-        }
-    }
-
-    private static AssertionError notStarted(Path log) throws IOException {
-        return new AssertionError("the service did not start:\n" + Files.readString(log));
-    }
-
-    private void awaitReady(Path log) throws IOException, InterruptedException {
-        long end = System.nanoTime() + Deadlines.HANG.toNanos();
+    private void awaitReady(ServiceLog log) throws IOException, InterruptedException {
         try (HttpClient client = HttpClient.newHttpClient()) {
             HttpRequest question =
                     HttpRequest.newBuilder(URI.create(url() + "/actuator/health/readiness"))
                             .timeout(Deadlines.HANG)
                             .build();
-            while (!isReady(client, question)) {
-                if (process.waitFor(50, TimeUnit.MILLISECONDS) || System.nanoTime() - end > 0) {
-                    throw notStarted(log);
-                }
-            }
+            log.await(() -> isReady(client, question));
         }
     }
 
-    private static boolean isReady(HttpClient client, HttpRequest question)
-            throws InterruptedException {
+    private static boolean isReady(HttpClient client, HttpRequest question) {
         try {
             return client.send(question, HttpResponse.BodyHandlers.discarding()).statusCode()
                     == 200;
         } catch (IOException e) {
             return false;
+        } catch (InterruptedException e) {
+            throw new IllegalStateException("interrupted", e);
         }
     }
 
