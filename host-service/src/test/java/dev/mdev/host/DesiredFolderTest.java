@@ -40,6 +40,11 @@ class DesiredFolderTest extends HostTest {
                     "4-device.yaml",
                     "manager: start\nmdevs: {%s: {parent: gpu0, type: gpu-sample-16m}}\n"
                             .formatted(DEVICE));
+            write("5-nothing.json", "null");
+            write(
+                    "5-number.yaml",
+                    "{manager: big, machines: [{name: vm4, ramMib: %s}]}"
+                            .formatted("9".repeat(1000)));
             write("6-notes.txt", "manager: start\nprune: true\n");
             write("7-rival.yaml", "{manager: rival, prune: true}");
             write("8-rival.yaml", MACHINE.formatted("rival", "vm2"));
@@ -81,6 +86,8 @@ class DesiredFolderTest extends HostTest {
                         "2-invalid.yml",
                         "3-folder.yaml",
                         "4-link.yaml",
+                        "5-nothing.json",
+                        "5-number.yaml",
                         "7-rival.yaml",
                         "8-rival.yaml");
         assertThat(troubles())
@@ -90,7 +97,7 @@ class DesiredFolderTest extends HostTest {
         api.delete("/api/v1/machines/vm3").requireStatus(204);
 
         assertThat(troubles())
-                .hasSize(7)
+                .hasSize(9)
                 .contains("9-link.yaml: differences=1: create machines/vm3 guest");
     }
 }

@@ -22,6 +22,7 @@ import tools.jackson.databind.json.JsonMapper;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -40,6 +41,9 @@ public class DesiredFolder {
     private static final String JSON = ".json";
     private static final Set<String> ENDS = Set.of(JSON, ".yaml", ".yml");
     private static final int MAX_BYTES = 1 << 20;
+
+    /// The maximum number of documents; they are kept in memory.
+    static final int MAX_DOCUMENTS = 256;
 
     private final DesiredProperties properties;
     private final DesiredService desired;
@@ -96,24 +100,29 @@ public class DesiredFolder {
     }
 
     private List<Document> read(Path folder) {
+        List<Path> files;
         try (Stream<Path> entries = Files.list(folder)) {
-            return entries.filter(
-                            file -> ENDS.stream().anyMatch(end -> file.toString().endsWith(end)))
-                    .sorted()
-                    .map(this::document)
-                    .toList();
-        } catch (IOException e) {
+            files =
+                    entries.filter(file ->
+                                    ENDS.stream().anyMatch(end -> file.toString().endsWith(end)))
+                            .sorted()
+                            .toList();
+        } catch (IOException | UncheckedIOException e) {
             return List.of(new Bad(folder, e.toString()));
         }
+        return files.size() > MAX_DOCUMENTS
+                ? List.of(
+                        new Bad(
+                                folder,
+                                "it has %d documents, at most %d are possible"
+                                        .formatted(files.size(), MAX_DOCUMENTS)))
+                : files.stream().map(this::document).toList();
     }
 
     private Document document(Path file) {
         try {
             byte[] text = bytesOf(file);
-            DesiredState wanted =
-                    file.toString().endsWith(JSON)
-                            ? json.readValue(text, DesiredState.class)
-                            : yaml.parse(text);
+            DesiredState wanted = file.toString().endsWith(JSON) ? parse(text) : yaml.parse(text);
             String violations =
                     validator.validate(wanted).stream()
                             .map(DesiredFolder::words)
@@ -131,6 +140,14 @@ public class DesiredFolder {
         } catch (IOException e) {
             return new Bad(file, e.toString());
         }
+    }
+
+    private DesiredState parse(byte[] text) {
+        @Nullable DesiredState wanted = json.readValue(text, DesiredState.class);
+        if (wanted == null) {
+            throw new ProblemException(Problem.MALFORMED, "it is empty");
+        }
+        return wanted;
     }
 
     private static String words(ConstraintViolation<?> violation) {

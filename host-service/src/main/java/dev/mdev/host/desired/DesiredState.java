@@ -28,7 +28,8 @@ import java.util.stream.Collectors;
 
 /// What should be.
 ///
-/// @param manager who says so: what is named here has the label `managed-by` with this value
+/// @param manager a name for the document: whatever it names gets this value as its label
+///   `managed-by`
 /// @param prune whether to remove what has this label and is not named here; false if absent
 /// @param definitions the definitions, by UUID
 /// @param mdevs the devices that are to be active, by UUID

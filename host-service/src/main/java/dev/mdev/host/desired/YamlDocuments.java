@@ -46,7 +46,11 @@ final class YamlDocuments extends AbstractHttpMessageConverter<DesiredState> {
     /// would read `no` as false, `010` as 8, and a date as a time.
     private static final class PlainWords extends Resolver {
         private static final Pattern BOOLEAN = Pattern.compile("true|false");
-        private static final Pattern WHOLE = Pattern.compile("-?(0|[1-9][0-9]*)");
+
+        /// No more digits than the largest number here has: the time to read more grows with their
+        /// square. Longer ones are fractions, which no field takes.
+        private static final Pattern WHOLE = Pattern.compile("-?(0|[1-9][0-9]{0,18})");
+
         private static final Pattern FRACTION =
                 Pattern.compile("-?(0|[1-9][0-9]*)(\\.[0-9]+)?([eE][-+]?[0-9]+)?");
         private static final Pattern NOTHING = Pattern.compile("~|null");
