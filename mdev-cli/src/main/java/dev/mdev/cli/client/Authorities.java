@@ -54,7 +54,11 @@ final class Authorities {
 
     private static byte[] read(Path file) throws IOException {
         try (InputStream in = Files.newInputStream(file)) {
-            return in.readNBytes(MAX_BYTES);
+            byte[] bytes = in.readNBytes(MAX_BYTES + 1);
+            if (bytes.length > MAX_BYTES) {
+                throw Failure.usage("ca-file=%s has more than %d bytes".formatted(file, MAX_BYTES));
+            }
+            return bytes;
         }
     }
 
