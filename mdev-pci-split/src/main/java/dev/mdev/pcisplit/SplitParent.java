@@ -246,14 +246,17 @@ final class SplitParent implements ParentDevice {
 
     @Override
     public void close() {
-        FunctionWatch watching = watch;
-        if (watching != null) {
-            watching.close();
+        try {
+            FunctionWatch watching = watch;
+            if (watching != null) {
+                watching.close();
+            }
+            FunctionLine listening = line;
+            if (listening != null) {
+                listening.close();
+            }
+        } finally {
+            whenClosed.run();
         }
-        FunctionLine listening = line;
-        if (listening != null) {
-            listening.close();
-        }
-        whenClosed.run();
     }
 }
