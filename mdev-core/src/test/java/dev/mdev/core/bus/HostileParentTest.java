@@ -15,9 +15,7 @@ import dev.mdev.api.MdevType;
 import dev.mdev.api.ParentDevice;
 import dev.mdev.api.ParentDriver;
 import dev.mdev.api.ParentHost;
-import dev.mdev.api.PciIdentity;
 import dev.mdev.api.PoolShare;
-import dev.mdev.api.RegionInfo;
 import dev.mdev.api.ResourcePool;
 import dev.mdev.api.Room;
 import dev.mdev.api.page.Page;
@@ -36,16 +34,10 @@ import org.junit.jupiter.api.Timeout;
 
 import java.time.Duration;
 import java.util.AbstractList;
-import java.util.AbstractMap;
-import java.util.AbstractSet;
-import java.util.Collections;
-import java.util.HashMap;
-import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
-import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -57,7 +49,7 @@ import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
 
-/// Drivers that break the contract where they look for parents, or describe them and their devices.
+/// Drivers that break the contract where they look for parents, or describe them.
 @Timeout(value = 900, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class HostileParentTest {
     private static final UUID ONE = new UUID(13, 13);
@@ -450,88 +442,5 @@ class HostileParentTest {
         public MdevDevice create(MdevContext context) {
             return new BareDevice();
         }
-    }
-
-    /// @param counted the answer to `counters`
-    /// @param identity the answer to `identity`
-    private record Odd(Map<String, Long> counted, PciIdentity identity) implements MdevDevice {
-        @Override
-        public List<RegionInfo> regions() {
-            return List.of();
-        }
-
-        @Override
-        public void reset() {}
-
-        @Override
-        public Map<String, Long> counters() {
-            return counted;
-        }
-    }
-
-    private void addOdd(Odd device) {
-        add(
-                "odd",
-                host ->
-                        List.of(
-                                new TestParent(
-                                        "p0", host.allocateAperture("a", 16), TYPE, _ -> device)));
-    }
-
-    @Test
-    void countersWithoutEndAreRefused() {
-        Map<String, Long> endless =
-                new AbstractMap<>() {
-                    @Override
-                    public int size() {
-                        return 0;
-                    }
-
-                    @Override
-                    public Set<Entry<String, Long>> entrySet() {
-                        return new AbstractSet<>() {
-                            @Override
-                            public Iterator<Entry<String, Long>> iterator() {
-                                return Stream.iterate(0L, i -> i + 1)
-                                        .map(i -> Map.entry("c" + i, i))
-                                        .iterator();
-                            }
-
-                            @Override
-                            public int size() {
-                                return 0;
-                            }
-                        };
-                    }
-                };
-        addOdd(new Odd(endless, PciIdentity.UNSPECIFIED));
-        var mdev = bus.create(ONE, "p0", "t4");
-
-        assertFails(mdev::counters, Errno.E2BIG, "counters=257");
-    }
-
-    @Test
-    @SuppressWarnings("NullAway") // the driver's answer
-    void aCounterWithoutAValueIsAFailureOfTheDriver() {
-        addOdd(
-                new Odd(
-                        new HashMap<>(Collections.singletonMap("jobs", null)),
-                        PciIdentity.UNSPECIFIED));
-        var mdev = bus.create(ONE, "p0", "t4");
-
-        assertFails(mdev::counters, Errno.EIO, "a counter without a value");
-    }
-
-    /// Not when a guest gets the device: nobody would know why.
-    @Test
-    @SuppressWarnings("NullAway") // the driver's answer
-    void aDeviceWithoutAnIdentityIsNotCreated() {
-        addOdd(new Odd(Map.of(), null));
-        long free = bus.parent("p0").usage().getFirst().freePages();
-
-        assertFails(() -> bus.create(ONE, "p0", "t4"), Errno.EIO, "identity");
-
-        assertThat(bus.status(ONE)).isEmpty();
-        assertThat(bus.parent("p0").usage().getFirst().freePages()).isEqualTo(free);
     }
 }
