@@ -15,8 +15,8 @@ import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Stream;
 
-/// The troubles of devices that last, until they are over: an event is forgotten, and an operator
-/// who looks later would see a device that seems well.
+/// The troubles of devices that last, until they are over. Events are forgotten: without this, a
+/// device with a trouble would seem well to an operator some time later.
 ///
 /// - `start_failed`: until the device starts, is no longer to start by itself, or its parent
 ///   leaves;

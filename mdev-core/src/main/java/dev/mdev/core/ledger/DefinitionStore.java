@@ -28,6 +28,9 @@ public final class DefinitionStore {
     /// each of which up to three characters of the file.
     private static final int MAX_FILE_BYTES = 640 << 10;
 
+    /// Some messages have all of the line that they are about.
+    private static final int MAX_REASON_CHARS = 300;
+
     private final StateFiles files;
     private final int most;
     private final ReentrantLock changing = new ReentrantLock();
@@ -82,9 +85,12 @@ public final class DefinitionStore {
             }
             definitions.put(definition.uuid(), definition);
         } catch (MdevException e) {
-            // Some messages have all of the line that they are about.
-            String reason = "%.300s".formatted(e.getMessage());
-            quarantined.put(name, new QuarantinedDefinition(name, reason));
+            String reason = String.valueOf(e.getMessage());
+            quarantined.put(
+                    name,
+                    new QuarantinedDefinition(
+                            name,
+                            reason.substring(0, Math.min(reason.length(), MAX_REASON_CHARS))));
         }
     }
 
