@@ -19,6 +19,10 @@ record Report(String suite, List<Case> cases) {
 
     private static final int MAX_REASON = 1000;
 
+    /// Limits of the JDK's parser for the length of an attribute and of all of them.
+    private static final List<String> LIMITS =
+            List.of("jdk.xml.maxGeneralEntitySizeLimit", "jdk.xml.totalEntitySizeLimit");
+
     enum Result {
         PASSED,
         FAILED,
@@ -60,6 +64,11 @@ record Report(String suite, List<Case> cases) {
             // It comes from a test, and may name no other file.
             factory.setProperty(XMLInputFactory.SUPPORT_DTD, false);
             factory.setProperty(XMLInputFactory.IS_SUPPORTING_EXTERNAL_ENTITIES, false);
+            // A failed comparison of two documents has long messages. The size of the file is the
+            // limit.
+            for (String limit : LIMITS) {
+                factory.setProperty(limit, 0);
+            }
             return new Reader(factory.createXMLStreamReader(input)).report();
         } catch (XMLStreamException | IOException | IllegalArgumentException e) {
             throw new Unreadable(file, String.valueOf(e.getMessage()).replaceAll("\\R", " "));

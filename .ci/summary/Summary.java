@@ -45,6 +45,7 @@ public final class Summary {
 
     private static final String ROW = "%-18s %6s %7s %8s %8s%n";
     private static final int MOST_NAMES = 5;
+    private static final int MOST_SLOW = 25;
 
     private final Path folder;
     private final List<Pattern> allowed;
@@ -67,6 +68,7 @@ public final class Summary {
             summary.readAll();
         }
         summary.printRuns();
+        summary.printSlowest();
         summary.runs().forEach(summary::addFailures);
         summary.printSkips();
         if (!onlyBox) {
@@ -146,6 +148,21 @@ public final class Summary {
                     run.with(Report.Result.SKIPPED).count(),
                     run.seconds());
         });
+    }
+
+    /// Where the time goes.
+    private void printSlowest() {
+        Map<String, Double> seconds = new TreeMap<>();
+        for (Run run : runs().toList()) {
+            for (Report.Case it : run.cases()) {
+                seconds.merge(run.name() + ": " + it.topLevelType(), it.seconds(), Double::sum);
+            }
+        }
+        System.out.printf("%nslowest classes, in seconds%n");
+        seconds.entrySet().stream()
+                .sorted(Map.Entry.<String, Double>comparingByValue().reversed())
+                .limit(MOST_SLOW)
+                .forEach(it -> System.out.printf("%8.0f  %s%n", it.getValue(), it.getKey()));
     }
 
     private void addFailures(Run run) {

@@ -74,6 +74,25 @@ class SummaryTest {
     }
 
     @Test
+    void aFailureWithALongMessageIsNamedToo() throws Exception {
+        // Longer than the limits of the JDK's parser.
+        String message = "1 is not 2" + "&lt;".repeat(300_000);
+        surefire("OneTest", FAILED.formatted("OneTest").replace("1 is not 2", message));
+
+        requireError("m: OneTest.works failed: 1 is not 2<");
+    }
+
+    @Test
+    void theSlowestClassComesFirst() throws Exception {
+        testClass("SlowTest extends OneTest", "");
+        surefire("OneTest", PASSED.formatted("OneTest"));
+        surefire("SlowTest", PASSED.formatted("SlowTest").replace("0.5", "1,234.5"));
+
+        assertThat(summary().text)
+                .containsSubsequence("    1235  m: SlowTest\n", "       1  m: OneTest\n");
+    }
+
+    @Test
     void aClassThatIsSkippedForAnAllowedReasonIsNamedWithIt() throws Exception {
         surefire("OneTest", PASSED.formatted("OneTest"));
         testClass("DeviceTest extends OneTest", "");
