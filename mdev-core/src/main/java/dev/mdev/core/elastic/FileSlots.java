@@ -1,33 +1,35 @@
 package dev.mdev.core.elastic;
 
+import com.google.errorprone.annotations.concurrent.GuardedBy;
+
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.page.Page;
 
+import java.io.EOFException;
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
+import java.io.RandomAccessFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
-import java.util.Set;
 
 /// Slots in a sparse file. The file has no name once it is open: nobody else can open it, and its
 /// content is gone with this process, however that ends.
+///
+/// This is no channel: an interrupt closes a channel, and the thread that writes a page away works
+/// for another device.
 final class FileSlots implements SlotStore {
-    private final FileChannel channel;
+    @GuardedBy("this")
+    private final RandomAccessFile file;
 
     FileSlots(Path folder) {
         try {
             Files.createDirectories(folder);
             // Only its owner can read it.
-            Path file = Files.createTempFile(folder, "elastic-", ".tmp");
+            Path path = Files.createTempFile(folder, "elastic-", ".tmp");
             try {
-                channel =
-                        FileChannel.open(
-                                file, Set.of(StandardOpenOption.READ, StandardOpenOption.WRITE));
+                file = new RandomAccessFile(path.toFile(), "rw");
             } finally {
-                Files.delete(file);
+                Files.delete(path);
             }
         } catch (IOException e) {
             throw new MdevException(Errno.EIO, "no backing store: " + e, e);
@@ -35,13 +37,10 @@ final class FileSlots implements SlotStore {
     }
 
     @Override
-    public void write(long page, byte[] bytes, int offset) {
-        ByteBuffer from = ByteBuffer.wrap(bytes, offset, Page.SIZE);
-        long at = Page.addressOf(page);
+    public synchronized void write(long page, byte[] bytes, int offset) {
         try {
-            while (from.hasRemaining()) {
-                at += channel.write(from, at);
-            }
+            file.seek(Page.addressOf(page));
+            file.write(bytes, offset, Page.SIZE);
         } catch (IOException e) {
             String text = String.valueOf(e.getMessage());
             Errno errno = text.contains("No space") ? Errno.ENOSPC : Errno.EIO;
@@ -50,18 +49,12 @@ final class FileSlots implements SlotStore {
     }
 
     @Override
-    public void read(long page, byte[] bytes, int offset) {
-        ByteBuffer to = ByteBuffer.wrap(bytes, offset, Page.SIZE);
-        long at = Page.addressOf(page);
+    public synchronized void read(long page, byte[] bytes, int offset) {
         try {
-            while (to.hasRemaining()) {
-                int count = channel.read(to, at);
-                if (count < 0) {
-                    throw new MdevException(
-                            Errno.EIO, "the backing store ends before page=" + page);
-                }
-                at += count;
-            }
+            file.seek(Page.addressOf(page));
+            file.readFully(bytes, offset, Page.SIZE);
+        } catch (EOFException e) {
+            throw new MdevException(Errno.EIO, "the backing store ends before page=" + page, e);
         } catch (IOException e) {
             throw new MdevException(Errno.EIO, "the backing store returns no page: " + e, e);
         }
@@ -72,9 +65,9 @@ final class FileSlots implements SlotStore {
     public void drop(long page) {}
 
     @Override
-    public void close() {
+    public synchronized void close() {
         try {
-            channel.close();
+            file.close();
         } catch (IOException e) {
             throw new MdevException(Errno.EIO, "the backing store does not close: " + e, e);
         }

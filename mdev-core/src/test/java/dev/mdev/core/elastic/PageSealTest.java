@@ -71,4 +71,20 @@ final class PageSealTest {
             assertThatThrownBy(() -> pages.get(5, back, 0)).isInstanceOf(MdevException.class);
         }
     }
+
+    /// The thread that writes a device's page away often works for another device.
+    @Test
+    void anInterruptedThreadLosesNoContentOfAFileOfSlots(@TempDir Path folder) {
+        try (StoredPages pages = new StoredPages(new FileSlots(folder), PageSeal.checking())) {
+            pages.put(0, page(1), 0);
+            Thread.currentThread().interrupt();
+            pages.put(1, page(2), 0);
+            assertThat(Thread.interrupted()).as("still interrupted").isTrue();
+            byte[] back = new byte[Page.SIZE];
+            pages.get(0, back, 0);
+            assertThat(back).isEqualTo(page(1));
+            pages.get(1, back, 0);
+            assertThat(back).isEqualTo(page(2));
+        }
+    }
 }
