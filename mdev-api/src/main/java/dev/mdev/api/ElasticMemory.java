@@ -23,9 +23,9 @@ import java.util.OptionalLong;
 ///
 /// Any thread may call all methods; hold no lock that [MdevDevice#evict] takes. Methods that bring a
 /// page in may wait until another device's page is written away. They throw [MdevException]:
-/// ETIMEDOUT if that takes longer than the deadline of a callback, EIO or ENOSPC if the backing
-/// store fails, ECANCELED in a step of a device that must stand still, ENODEV after the device's
-/// end. The content of a page is never lost by a failure.
+/// ETIMEDOUT if neither other devices nor this one give up a page, each within the deadline of a
+/// callback; EIO or ENOSPC if the backing store fails, ECANCELED in a step of a device that must
+/// stand still, ENODEV after the device's end. The content of a page is never lost by a failure.
 public interface ElasticMemory extends LinearMemory {
     /// The most pages that can have content.
     long npages();

@@ -12,7 +12,6 @@ import dev.mdev.core.device.Mdev;
 import dev.mdev.core.device.Parent;
 import dev.mdev.core.driver.DriverException;
 import dev.mdev.core.elastic.DeviceMemory;
-import dev.mdev.core.elastic.ElasticPool;
 import dev.mdev.core.ledger.ApertureRun;
 import dev.mdev.core.ledger.MdevDefinition;
 import dev.mdev.core.ledger.Owner;
@@ -160,14 +159,7 @@ final class DeviceCreator {
     private Mdev bringUp(VerbLocks.Claim claim, Wish wish) {
         Parent parent = wish.parent();
         BusContext.requireAttributes(parent, wish.attributes());
-        reclaimFor(parent, wish.type());
-        Mdev mdev =
-                bus.registry()
-                        .reserve(
-                                wish.uuid(),
-                                parent,
-                                wish.type(),
-                                share -> bus.admitMdev(wish.uuid(), parent, wish.type(), share));
+        Mdev mdev = reserve(wish);
         long op = begin(wish, mdev);
         try {
             if (wish.definition() != null) {
@@ -189,15 +181,29 @@ final class DeviceCreator {
     }
 
     /// Elastic shares that have more than their minimum make room, if that is what is missing.
-    private static void reclaimFor(Parent parent, MdevType type) {
-        for (MdevType.Demand demand : type.demands()) {
-            ElasticPool pool = parent.elastic().get(demand.pool());
-            if (pool == null) {
-                continue;
-            }
-            long missing = parent.capacity().missing(demand);
-            while (missing > 0 && pool.makeFree(missing) > 0) {
-                missing = parent.capacity().missing(demand);
+    ///
+    /// @throws MdevException EUSERS if it does not fit, ETIMEDOUT if the others give nothing up in
+    ///   time
+    private Mdev reserve(Wish wish) {
+        Parent parent = wish.parent();
+        bus.registry().requireRoom(wish.uuid(), parent, wish.type());
+        try (ElasticRoom room = new ElasticRoom(parent, wish.type())) {
+            var _ = room.make();
+            while (true) {
+                try {
+                    return bus.registry()
+                            .reserve(
+                                    wish.uuid(),
+                                    parent,
+                                    wish.type(),
+                                    share ->
+                                            bus.admitMdev(wish.uuid(), parent, wish.type(), share));
+                } catch (MdevException e) {
+                    // Another new device may have taken what this one made free.
+                    if (e.errno() != Errno.EUSERS || !room.make()) {
+                        throw e;
+                    }
+                }
             }
         }
     }

@@ -111,13 +111,19 @@ final class ElasticParts implements FrameBank {
         if (taken.isEmpty()) {
             return List.of();
         }
+        boolean claimed = false;
         try {
             bus.ledger().claim(parent.name(), runsOf(taken));
+            claimed = true;
         } catch (StoreException e) {
-            // They are as clean as before. The device may get pages that are recorded already.
-            taken.forEach(pfns -> parent.capacity().releasePages(pfns, tenant));
+            // The device may get pages that are recorded already.
             bus.observer().event(new MdevEvent.JournalTrouble("no pages are handed out: " + e));
             return List.of();
+        } finally {
+            if (!claimed) {
+                // They are as clean as before.
+                taken.forEach(pfns -> parent.capacity().releasePages(pfns, tenant));
+            }
         }
         return framesOf(taken);
     }
@@ -180,14 +186,26 @@ final class ElasticParts implements FrameBank {
             if (badHere.isEmpty()) {
                 clean.add(frame);
             } else {
-                breakUp(unit, badHere, new Tenant.Device(owner));
+                breakUp(
+                        unit,
+                        badHere,
+                        new Tenant.Device(owner),
+                        "could not be scrubbed after an eviction");
             }
         }
         return clean;
     }
 
+    @Override
+    public void quarantine(List<Long> frames, UUID owner, String reason) {
+        for (long frame : frames) {
+            PfnRange unit = new PfnRange(frame, unitPages);
+            breakUp(unit, List.of(unit), new Tenant.Device(owner), reason);
+        }
+    }
+
     /// The bad pages of a unit are quarantined, the good ones become free.
-    private void breakUp(PfnRange unit, List<PfnRange> bad, Tenant owner) {
+    private void breakUp(PfnRange unit, List<PfnRange> bad, Tenant owner, String reason) {
         for (long pfn = unit.firstPfn(); pfn < unit.endPfn(); pfn++) {
             PfnRange page = new PfnRange(pfn, 1);
             if (bad.stream().noneMatch(range -> range.contains(page))) {
@@ -200,10 +218,7 @@ final class ElasticParts implements FrameBank {
             bus.observer()
                     .event(
                             new MdevEvent.PagesQuarantined(
-                                    parent.name(),
-                                    run.firstPage(),
-                                    1,
-                                    "could not be scrubbed after an eviction"));
+                                    parent.name(), run.firstPage(), 1, reason));
         }
     }
 

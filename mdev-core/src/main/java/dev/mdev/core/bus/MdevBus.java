@@ -240,9 +240,10 @@ public final class MdevBus implements AutoCloseable {
     /// Creates a device without a definition.
     ///
     /// @throws MdevException ENODEV or ENOENT if there is no such parent or type; EEXIST if the
-    ///   uuid is in use, on any parent or by a definition; EUSERS if it does not fit; otherwise the
-    ///   driver's error. Nothing remains, unless the driver does not let go of what it created: it
-    ///   is lost then
+    ///   uuid is in use, on any parent or by a definition; EUSERS if it does not fit; ETIMEDOUT
+    ///   with the devices that gave nothing up, if it needs pages of others; otherwise the driver's
+    ///   error. Nothing remains, unless the driver does not let go of what it created: it is lost
+    ///   then
     public Mdev create(UUID uuid, String parentName, String typeId) {
         return create(uuid, parentName, typeId, List.of());
     }

@@ -97,27 +97,41 @@ final class Arrivals {
             pool.parts.news().storeFailed(who.owner().uuid(), pool.parts.name(), e.getMessage());
             throw e;
         } finally {
-            // The content that is there is the device's own, but spare frames are clean.
-            List<Long> clean =
-                    filled
-                            ? List.of()
-                            : pool.parts.bank().scrub(List.of(unit.pfn), who.owner().uuid());
+            if (filled) {
+                arrived(who, unit);
+            } else {
+                goBack(who, unit);
+            }
+        }
+        pool.counters.tell();
+    }
+
+    private void arrived(Share who, Unit unit) {
+        pool.lock.lock();
+        try {
+            pool.counters.returned(pool.parts.unitPages(), System.nanoTime() - unit.leftNanos);
+            who.holding.arrive(unit, unit.pfn, System.nanoTime());
+            pool.changed.signalAll();
+        } finally {
+            pool.lock.unlock();
+        }
+    }
+
+    /// The content that is in the frame is the device's own, but spare frames are clean.
+    private void goBack(Share who, Unit unit) {
+        List<Long> clean = List.of();
+        try {
+            clean = pool.scrub(List.of(unit.pfn), who);
+        } finally {
             pool.lock.lock();
             try {
-                if (filled) {
-                    pool.counters.returned(
-                            pool.parts.unitPages(), System.nanoTime() - unit.leftNanos);
-                    who.holding.arrive(unit, unit.pfn, System.nanoTime());
-                } else {
-                    unit.state = Unit.State.STORED;
-                    who.holding.held -= 1 - clean.size();
-                    who.holding.spares.addAll(clean);
-                }
+                unit.state = Unit.State.STORED;
+                who.holding.held -= 1 - clean.size();
+                who.holding.spares.addAll(clean);
                 pool.changed.signalAll();
             } finally {
                 pool.lock.unlock();
             }
         }
-        pool.counters.tell();
     }
 }

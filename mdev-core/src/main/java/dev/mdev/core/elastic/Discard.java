@@ -18,6 +18,9 @@ final class Discard {
     private final Share device;
     private final int unitPages;
 
+    /// Units that this made LEAVING. It waits for no other unit as long as there is one.
+    private final List<Unit> leaving = new ArrayList<>();
+
     Discard(PoolState pool, Share device) {
         this.pool = pool;
         this.device = device;
@@ -26,45 +29,61 @@ final class Discard {
 
     void run(long firstPage, long npages) {
         long endPage = firstPage + npages;
-        List<Unit> leaving = new ArrayList<>();
-        for (long page = firstPage; page < endPage; ) {
-            long unitStart = page - page % unitPages;
-            long end = Math.min(endPage, unitStart + unitPages);
-            boolean whole = page == unitStart && end == unitStart + unitPages;
-            Unit out = take((int) (page / unitPages), whole, page - unitStart, end - page);
-            if (out != null) {
-                leaving.add(out);
+        try {
+            for (long page = firstPage; page < endPage; ) {
+                long unitStart = page - page % unitPages;
+                long end = Math.min(endPage, unitStart + unitPages);
+                Part part = new Part((int) (page / unitPages), page - unitStart, end - page);
+                if (!take(part, null)) {
+                    // The units that are leaving go first: somebody may wait for them.
+                    free();
+                    var _ = take(part, device.patience());
+                }
+                if (leaving.size() == BATCH) {
+                    free();
+                }
+                page = end;
             }
-            if (leaving.size() == BATCH) {
-                free(leaving);
-                leaving.clear();
-            }
-            page = end;
+            free();
+        } finally {
+            stay();
         }
-        free(leaving);
         giveSurplusBack();
     }
 
+    /// Pages of a unit.
+    ///
     /// @param first the first page in the unit
-    /// @return the unit, if its frame must be scrubbed: it is LEAVING then
-    private @Nullable Unit take(int index, boolean whole, long first, long npages) {
-        Patience patience = device.patience();
+    private record Part(int index, long first, long npages) {}
+
+    /// Sets a part to zero, or lets its unit leave.
+    ///
+    /// @param patience how long to wait for others that work on the unit; null if no unit is
+    ///   leaving that they may wait for, and so this one must not be waited for
+    /// @return false if somebody works on it, and there is no patience
+    private boolean take(Part part, @Nullable Patience patience) {
+        boolean whole = part.npages == unitPages;
         Unit unit;
         pool.lock.lock();
         try {
-            unit = device.holding.find(index);
+            device.requireAliveLocked();
+            unit = device.holding.find(part.index);
             if (unit == null) {
-                return null;
+                return true;
             }
             while (unit.isInTransit() || (whole && unit.copies > 0)) {
+                if (patience == null) {
+                    return false;
+                }
                 patience.await(pool.changed, Long.MAX_VALUE);
+                device.requireAliveLocked();
             }
-            device.requireAliveLocked();
             switch (unit.state) {
                 case RESIDENT -> {
                     if (whole && unit.pins == 0) {
                         unit.state = Unit.State.LEAVING;
-                        return unit;
+                        leaving.add(unit);
+                        return true;
                     }
                     unit.copies++;
                 }
@@ -72,14 +91,14 @@ final class Discard {
                     unit.state = Unit.State.READING;
                 }
                 default -> {
-                    return null;
+                    return true;
                 }
             }
         } finally {
             pool.lock.unlock();
         }
-        clearInPlace(unit, first, npages);
-        return null;
+        clearInPlace(unit, part.first, part.npages);
+        return true;
     }
 
     private void clearInPlace(Unit unit, long first, long npages) {
@@ -111,32 +130,23 @@ final class Discard {
         }
     }
 
-    /// Scrubs the frames of LEAVING units; they are the device's spare ones then.
-    private void free(List<Unit> leaving) {
+    /// Scrubs the frames of the leaving units; they are the device's spare ones then.
+    private void free() {
         if (leaving.isEmpty()) {
             return;
         }
+        device.revoke(leaving, List.of());
         List<Long> frames = leaving.stream().map(unit -> unit.pfn).toList();
-        boolean revoked = false;
         List<Long> clean = List.of();
         try {
-            device.revoke(leaving, List.of());
-            revoked = true;
-            clean = pool.parts.bank().scrub(frames, device.owner().uuid());
+            clean = pool.scrub(frames, device);
         } finally {
             pool.lock.lock();
             try {
-                for (Unit unit : leaving) {
-                    if (revoked) {
-                        unit.state = Unit.State.ABSENT;
-                    } else {
-                        device.holding.stay(unit);
-                    }
-                }
-                if (revoked) {
-                    device.holding.held -= frames.size() - clean.size();
-                    device.holding.spares.addAll(clean);
-                }
+                leaving.forEach(unit -> unit.state = Unit.State.ABSENT);
+                leaving.clear();
+                device.holding.held -= frames.size() - clean.size();
+                device.holding.spares.addAll(clean);
                 pool.changed.signalAll();
             } finally {
                 pool.lock.unlock();
@@ -144,20 +154,36 @@ final class Discard {
         }
     }
 
-    private void giveSurplusBack() {
-        List<Long> frames = new ArrayList<>();
+    /// After a failure, the units that did not leave stay with their content.
+    private void stay() {
+        if (leaving.isEmpty()) {
+            return;
+        }
         pool.lock.lock();
         try {
-            Holding holding = device.holding;
-            while (holding.surplus() > 0 && !holding.spares.isEmpty()) {
-                frames.add(holding.spares.removeLast());
-                holding.leaving++;
-            }
+            leaving.forEach(device.holding::stay);
+            leaving.clear();
+            pool.changed.signalAll();
         } finally {
             pool.lock.unlock();
         }
-        if (!frames.isEmpty()) {
-            new HandOver(pool, device, null, frames.size()).pass(frames, frames);
+    }
+
+    private void giveSurplusBack() {
+        List<Long> frames = new ArrayList<>();
+        HandOver handOver;
+        pool.lock.lock();
+        try {
+            device.requireAliveLocked();
+            Holding holding = device.holding;
+            int surplus = holding.surplus();
+            while (frames.size() < surplus && !holding.spares.isEmpty()) {
+                frames.add(holding.spares.removeLast());
+            }
+            handOver = HandOver.beginLocked(pool, device, null, frames.size());
+        } finally {
+            pool.lock.unlock();
         }
+        handOver.pass(frames, frames);
     }
 }

@@ -11,8 +11,8 @@ import java.util.Optional;
 /// @param maxRatio the most pages that all elastic shares on a pool may have together, in pools
 /// @param storeFolder where the backing store makes its files, which nobody can open, and which
 ///   disappear with the process; in memory if empty
-/// @param storeMaxBytes the most bytes of the backing store of one parent; room for all that a
-///   device may have above its minimum is reserved when it is created
+/// @param storeMaxBytes the most bytes of the backing store of one parent; room for all pages that
+///   a device may have is reserved when it is created
 /// @param encrypted whether the content in the store is encrypted, with a key that each device has
 ///   for its life
 public record ElasticOptions(

@@ -3,7 +3,6 @@ package dev.mdev.core.elastic;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.MdevType;
-import dev.mdev.api.page.Page;
 import dev.mdev.api.page.PfnRange;
 
 import java.util.ArrayList;
@@ -31,22 +30,18 @@ public final class ElasticPool {
     ///
     /// @param demand an elastic one, with this pool's units
     /// @param minimum the pages that were taken for it: its guaranteed minimum, clean
-    /// @throws MdevException EUSERS if the maximums would exceed the limit of the options, or what
-    ///   is above the minimum the backing store; EIO if the store fails
+    /// @throws MdevException EUSERS if the maximums would exceed the limit of the options, or the
+    ///   backing store; EIO if the store fails
     public DeviceMemory admit(ElasticOwner owner, MdevType.Demand demand, List<PfnRange> minimum) {
-        parts.store().reserve(aboveBytes(demand));
+        StoredPages stored = parts.store().open(demand.npages());
         try {
-            Share share = new Share(state, owner, demand, framesOf(minimum), parts.store().open());
+            Share share = new Share(state, owner, demand, framesOf(minimum), stored);
             addWithinRatio(share);
             return new DeviceMemory(state, arrivals, share, this::remove);
         } catch (RuntimeException | Error e) {
-            parts.store().release(aboveBytes(demand));
+            parts.store().close(stored, demand.npages());
             throw e;
         }
-    }
-
-    private static long aboveBytes(MdevType.Demand demand) {
-        return Page.bytesOf(demand.npages() - demand.minPages());
     }
 
     private void addWithinRatio(Share share) {
@@ -58,7 +53,6 @@ public final class ElasticPool {
                                     .mapToLong(one -> one.demand.npages())
                                     .sum();
             if (pages > parts.options().maxRatio() * parts.totalPages()) {
-                share.stored.close();
                 throw new MdevException(
                         Errno.EUSERS,
                         "overcommitted too far: pool=%s would promise %d pages at most, has %d, the limit is %s times that"
@@ -88,9 +82,17 @@ public final class ElasticPool {
     /// to be created.
     ///
     /// @param npages how many pages are wanted
-    /// @return pages that are free now
+    /// @return pages that became free
+    /// @throws MdevException as [Reclaim#makeFree]
     public long makeFree(long npages) {
-        return rooms.makeFree(npages);
+        try (Reclaim reclaim = reclaim()) {
+            return reclaim.makeFree(npages);
+        }
+    }
+
+    /// Begins to make room for a device that is to be created.
+    public Reclaim reclaim() {
+        return new Reclaim(state, rooms);
     }
 
     /// Who would give pages up if so many had to become free now, in the order of the requests.
@@ -119,13 +121,12 @@ public final class ElasticPool {
         return parts.store();
     }
 
-    /// Removes a device whose driver has let go: waits until nobody works on its units. Its pages
-    /// are still its own, and dirty.
+    /// Removes a device whose driver has let go: waits until nobody works on its units or passes
+    /// its frames. Its pages are still its own, and dirty.
     private void remove(Share share) {
         state.lock.lock();
         try {
-            while (share.holding.known().stream()
-                    .anyMatch(unit -> unit.isInTransit() || unit.copies > 0)) {
+            while (isInWork(share.holding)) {
                 state.changed.awaitUninterruptibly();
             }
             if (!state.membersLocked().remove(share)) {
@@ -135,7 +136,18 @@ public final class ElasticPool {
         } finally {
             state.lock.unlock();
         }
-        share.stored.close();
-        parts.store().release(aboveBytes(share.demand));
+        try {
+            parts.store().close(share.stored, share.demand.npages());
+        } catch (MdevException e) {
+            // Nobody needs the content any more, and the device must end.
+            parts.news().storeFailed(share.owner().uuid(), parts.name(), e.getMessage());
+        }
+    }
+
+    /// Whether somebody works on units of a device, or passes frames to or from it. Nobody begins
+    /// to once it has ended.
+    private static boolean isInWork(Holding holding) {
+        return holding.transfers > 0
+                || holding.known().stream().anyMatch(unit -> unit.isInTransit() || unit.copies > 0);
     }
 }

@@ -1,9 +1,8 @@
 package dev.mdev.core.elastic;
 
+import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.page.Page;
-
-import org.jspecify.annotations.Nullable;
 
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -26,8 +25,10 @@ import java.util.concurrent.TimeUnit;
 ///
 /// The frames are recorded as dirty from the moment that a device got them until they are free: so
 /// a crash at any step leads to scrubbing.
+///
+/// What fails here is the giver's trouble: it is told as such, and the request looks elsewhere.
 final class Eviction {
-    /// How long a driver that refuses everything is left alone.
+    /// How long a device that gives nothing is left alone.
     private static final long QUIET_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
 
     private static final byte[] ZERO_PAGE = new byte[Page.SIZE];
@@ -42,81 +43,124 @@ final class Eviction {
 
     private final HandOver handOver;
 
-    /// @param to the device that gets the frames, or null if they are to be free
-    Eviction(PoolState pool, Share from, @Nullable Share to, Holding.Pick pick) {
+    /// @param handOver of as many frames as there are victims; this ends it
+    Eviction(PoolState pool, Share from, Holding.Pick pick, HandOver handOver) {
         this.pool = pool;
         this.from = from;
         this.pick = pick;
         this.unitPages = pool.parts.unitPages();
         this.going = new ArrayList<>(pick.victims());
-        this.handOver = new HandOver(pool, from, to, pick.victims().size());
+        this.handOver = handOver;
     }
 
-    /// @return why the store took no content, if it did not
-    Optional<MdevException> run() {
+    /// How an eviction ended.
+    ///
+    /// @param frames how many were handed over
+    /// @param trouble why units stay, if the device gave none, or the store took no more
+    record Outcome(int frames, Optional<Trouble> trouble) {}
+
+    Outcome run() {
         List<Long> frames = List.of();
         List<Long> clean = List.of();
-        Optional<MdevException> trouble = Optional.empty();
+        Optional<Trouble> trouble;
         try {
-            ask();
-            revoke();
-            trouble = writeAway();
+            trouble = takeAway();
             frames = leave();
-            clean = pool.parts.bank().scrub(frames, from.owner().uuid());
+            clean = pool.scrub(frames, from);
         } finally {
-            stay(going);
+            abandon(going);
             handOver.pass(frames, clean);
         }
-        trouble.ifPresent(e -> {
-            pool.counters.storeFailed();
-            pool.parts.news().storeFailed(from.owner().uuid(), pool.parts.name(), e.getMessage());
-        });
+        trouble.ifPresent(this::tell);
         pool.counters.tell();
-        return trouble;
+        return new Outcome(clean.size(), trouble);
     }
 
-    private void ask() {
-        ElasticOwner.EvictAnswer answer;
+    private Optional<Trouble> takeAway() {
+        Optional<Trouble> refusal = ask();
+        if (going.isEmpty()) {
+            return refusal;
+        }
+        Optional<Trouble> failure = revoke();
+        return failure.isPresent() ? failure : writeAway();
+    }
+
+    private void tell(Trouble trouble) {
+        switch (trouble) {
+            case Trouble.Refused refused ->
+                    pool.parts
+                            .news()
+                            .refused(from.owner().uuid(), pool.parts.name(), refused.why());
+            case Trouble.StoreFailed failed -> {
+                pool.counters.storeFailed();
+                pool.parts
+                        .news()
+                        .storeFailed(
+                                from.owner().uuid(),
+                                pool.parts.name(),
+                                failed.cause().getMessage());
+            }
+        }
+    }
+
+    private Optional<Trouble> ask() {
+        boolean[] accepted = new boolean[going.size()];
+        String why = "it refused each of %d units".formatted(going.size());
         try {
-            answer =
+            ElasticOwner.EvictAnswer answer =
                     from.owner()
                             .askToEvict(
                                     pool.parts.name(),
                                     going.stream().map(from::firstPageOf).toList(),
                                     unitPages);
-        } catch (RuntimeException | Error e) {
-            notAsked(0);
-            throw e;
+            if (answer.trouble().isPresent()) {
+                why = answer.trouble().get().errno() + ": " + answer.trouble().get().reason();
+            } else {
+                for (int i = 0; i < accepted.length; i++) {
+                    accepted[i] = answer.accepted().get(i);
+                }
+            }
+        } catch (RuntimeException e) {
+            Arrays.fill(accepted, false);
+            why = "evict: " + e;
+        } finally {
+            endAsking();
         }
         List<Unit> refused = new ArrayList<>();
-        for (int i = 0; i < going.size(); i++) {
-            if (answer.trouble().isPresent() || !answer.accepted().get(i)) {
+        for (int i = 0; i < accepted.length; i++) {
+            if (!accepted[i]) {
                 refused.add(going.get(i));
             }
         }
-        boolean all = refused.size() == going.size();
-        notAsked(all ? QUIET_NANOS : 0);
         stay(refused);
         going.removeAll(refused);
         pool.counters.refused((long) refused.size() * unitPages);
-        if (all) {
-            String why =
-                    answer.trouble()
-                            .map(refusal -> refusal.errno() + ": " + refusal.reason())
-                            .orElse("it refused each of %d units".formatted(refused.size()));
-            pool.parts.news().refused(from.owner().uuid(), pool.parts.name(), why);
-        }
+        return going.isEmpty() ? refused(why) : Optional.empty();
     }
 
-    /// Lets others ask the driver, after a while.
-    private void notAsked(long quietNanos) {
+    /// Lets others ask the driver.
+    private void endAsking() {
         pool.lock.lock();
         try {
             from.holding.asked = false;
-            from.holding.quietUntilNanos = System.nanoTime() + quietNanos;
         } finally {
             pool.lock.unlock();
         }
+    }
+
+    private Optional<Trouble> refused(String why) {
+        return gaveNothing(new Trouble.Refused(why));
+    }
+
+    /// Leaves the device alone for a while.
+    private Optional<Trouble> gaveNothing(Trouble trouble) {
+        pool.lock.lock();
+        try {
+            from.holding.quietUntilNanos = System.nanoTime() + QUIET_NANOS;
+        } finally {
+            pool.lock.unlock();
+        }
+        return Optional.of(trouble);
     }
 
     private void stay(List<Unit> units) {
@@ -132,44 +176,60 @@ final class Eviction {
         }
     }
 
-    /// An aged unit stays. If its guest uses it, the guest must ask for it again, and so the clock
-    /// learns of it.
-    private void revoke() {
-        from.revoke(going, pick.aged());
+    /// The units stay. What the store has of them by now would be taken for their content later.
+    private void abandon(List<Unit> units) {
+        units.forEach(from::drop);
+        stay(units);
+        units.clear();
     }
 
-    /// @return why the store took no content, if it did not: those units and later ones stay
-    private Optional<MdevException> writeAway() {
+    /// An aged unit stays. If its guest uses it, the guest must ask for it again, and so the clock
+    /// learns of it.
+    private Optional<Trouble> revoke() {
+        try {
+            from.revoke(going, pick.aged());
+            return Optional.empty();
+        } catch (RuntimeException e) {
+            abandon(going);
+            return refused("its mappings cannot be revoked: " + e);
+        }
+    }
+
+    /// @return why content was not read, or the store took none, if so: those units and later ones
+    ///   stay
+    private Optional<Trouble> writeAway() {
         byte[] bytes = new byte[(int) Page.bytesOf(unitPages)];
         for (int i = 0; i < going.size(); i++) {
+            Unit unit = going.get(i);
             try {
-                writeAway(going.get(i), bytes);
-            } catch (MdevException e) {
-                List<Unit> rest = going.subList(i, going.size());
-                stay(rest);
-                rest.clear();
-                return Optional.of(e);
+                pool.parts.bank().read(unit.pfn, 0, MemorySegment.ofArray(bytes));
+            } catch (RuntimeException e) {
+                abandon(going.subList(i, going.size()));
+                return refused("its content cannot be read: " + e);
+            }
+            try {
+                store(unit, bytes);
+            } catch (RuntimeException e) {
+                abandon(going.subList(i, going.size()));
+                return gaveNothing(new Trouble.StoreFailed(asMdevException(e)));
             }
         }
         return Optional.empty();
     }
 
+    private static MdevException asMdevException(RuntimeException e) {
+        return e instanceof MdevException known
+                ? known
+                : new MdevException(Errno.EIO, "the content cannot be written away: " + e, e);
+    }
+
     /// Pages of zeroes need no room.
-    private void writeAway(Unit unit, byte[] bytes) {
-        pool.parts.bank().read(unit.pfn, 0, MemorySegment.ofArray(bytes));
+    private void store(Unit unit, byte[] bytes) {
         long first = from.firstPageOf(unit);
-        boolean done = false;
-        try {
-            for (int i = 0; i < unitPages; i++) {
-                int at = i * Page.SIZE;
-                if (Arrays.mismatch(bytes, at, at + Page.SIZE, ZERO_PAGE, 0, Page.SIZE) >= 0) {
-                    from.stored.put(first + i, bytes, at);
-                }
-            }
-            done = true;
-        } finally {
-            if (!done) {
-                from.drop(unit);
+        for (int i = 0; i < unitPages; i++) {
+            int at = i * Page.SIZE;
+            if (Arrays.mismatch(bytes, at, at + Page.SIZE, ZERO_PAGE, 0, Page.SIZE) >= 0) {
+                from.stored.put(first + i, bytes, at);
             }
         }
     }

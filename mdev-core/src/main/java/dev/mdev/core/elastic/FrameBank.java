@@ -14,17 +14,20 @@ public interface FrameBank {
     /// @return the frames, ascending; fewer or none if there are no more, or the record fails
     List<Long> borrow(UUID device, int most);
 
-    /// Passes clean frames from one device to another.
+    /// Passes clean frames from one device to another: all, or none if this throws.
     void pass(List<Long> frames, UUID from, UUID to);
 
-    /// Makes clean frames of a device free.
+    /// Makes clean frames of a device free: all, or none if this throws.
     void giveBack(List<Long> frames, UUID from);
 
     /// Sets frames of a device to zero and reads them back. Those that do not read back as zero are
-    /// quarantined, and no longer the device's.
+    /// quarantined, and no longer the device's. If this throws, all of them are still the device's.
     ///
     /// @return the clean frames
     List<Long> scrub(List<Long> frames, UUID owner);
+
+    /// Quarantines frames of a device: nobody gets them.
+    void quarantine(List<Long> frames, UUID owner, String reason);
 
     /// Copies bytes from a frame.
     ///

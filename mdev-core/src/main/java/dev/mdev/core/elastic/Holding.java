@@ -38,6 +38,9 @@ final class Holding {
     /// Frames that this device is about to get.
     int arriving;
 
+    /// Hand-overs in progress that it gives frames to or gets frames from.
+    int transfers;
+
     int pinned;
 
     /// No longer asked to give anything up.

@@ -13,9 +13,10 @@ import java.util.ArrayDeque;
 import java.util.HashMap;
 import java.util.Map;
 
-/// Slots in this process's memory outside the Java heap, taken in slabs and used again.
+/// Slots in this process's memory outside the Java heap, taken in slabs and used again. No more
+/// than the device has pages.
 final class MemorySlots implements SlotStore {
-    private static final int SLAB_PAGES = 256;
+    private static final long SLAB_PAGES = 256;
 
     private final Arena arena = Arena.ofShared();
 
@@ -24,6 +25,15 @@ final class MemorySlots implements SlotStore {
 
     @GuardedBy("this")
     private final ArrayDeque<MemorySegment> free = new ArrayDeque<>();
+
+    /// Pages for which no memory was taken yet.
+    @GuardedBy("this")
+    private long leftPages;
+
+    /// @param npages all pages of the device
+    MemorySlots(long npages) {
+        leftPages = npages;
+    }
 
     @Override
     public void write(long page, byte[] bytes, int offset) {
@@ -44,14 +54,19 @@ final class MemorySlots implements SlotStore {
 
     @GuardedBy("this")
     private void addSlab() {
+        long npages = Math.min(SLAB_PAGES, leftPages);
+        if (npages == 0) {
+            throw new MdevException(Errno.ENOSPC, "more pages than the device has");
+        }
         MemorySegment slab;
         try {
-            slab = arena.allocate((long) SLAB_PAGES * Page.SIZE, Page.SIZE);
+            slab = arena.allocate(Page.bytesOf(npages), Page.SIZE);
         } catch (OutOfMemoryError e) {
             throw new MdevException(Errno.ENOSPC, "no memory for the backing store", e);
         }
-        for (int i = 0; i < SLAB_PAGES; i++) {
-            free.add(slab.asSlice((long) i * Page.SIZE, Page.SIZE));
+        leftPages -= npages;
+        for (long i = 0; i < npages; i++) {
+            free.add(slab.asSlice(Page.bytesOf(i), Page.SIZE));
         }
     }
 

@@ -4,7 +4,7 @@ import com.google.errorprone.annotations.concurrent.GuardedBy;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.atomic.LongAdder;
+import java.util.UUID;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
@@ -18,8 +18,10 @@ final class PoolState {
 
     final ElasticCounters counters;
 
-    /// Units that became free.
-    final LongAdder freedUnits = new LongAdder();
+    /// How many devices are being created that need frames of others. Meanwhile no device gets free
+    /// frames above its minimum: it would take back at once what was made free.
+    @GuardedBy("lock")
+    int reclaims;
 
     /// In the order of their creation.
     @GuardedBy("lock")
@@ -33,5 +35,24 @@ final class PoolState {
     @GuardedBy("lock")
     List<Share> membersLocked() {
         return members;
+    }
+
+    /// Scrubs frames of a device that no unit has. A frame that cannot be scrubbed is quarantined,
+    /// and no longer the device's.
+    ///
+    /// @return the clean frames
+    List<Long> scrub(List<Long> frames, Share device) {
+        if (frames.isEmpty()) {
+            return frames;
+        }
+        UUID owner = device.owner().uuid();
+        try {
+            return parts.bank().scrub(frames, owner);
+        } catch (RuntimeException | Error e) {
+            // Whoever waits for these frames must look elsewhere, and whoever waits for their unit
+            // must go on.
+            parts.bank().quarantine(frames, owner, "could not be scrubbed: " + e);
+            return List.of();
+        }
     }
 }

@@ -11,7 +11,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
-import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.TimeUnit;
 
@@ -43,10 +42,10 @@ final class RoomMaker {
     private sealed interface Source {}
 
     /// Spare frames of another device.
-    private record Spares(Share from, List<Long> frames) implements Source {}
+    private record Spares(List<Long> frames, HandOver handOver) implements Source {}
 
     /// Units of a device.
-    private record Victims(Share from, Holding.Pick pick) implements Source {}
+    private record Victims(Share from, Holding.Pick pick, HandOver handOver) implements Source {}
 
     /// Nowhere now.
     private record Nowhere(long waitNanos) implements Source {}
@@ -66,41 +65,46 @@ final class RoomMaker {
                 return;
             }
             who.requireAliveLocked();
-            source = sourceLocked(who);
+            if (patience.isOver()) {
+                patience.leaveOthersAlone();
+            }
+            source = sourceLocked(who, patience);
             if (source instanceof Nowhere nowhere) {
+                patience.endRound();
                 patience.await(pool.changed, Math.min(nowhere.waitNanos, LOOK_AGAIN_NANOS));
             }
         } finally {
             pool.lock.unlock();
         }
-        transfer(source, who).ifPresent(patience::storeFailed);
+        var _ = transfer(source, patience);
     }
 
     /// Frees frames above the minimums.
     ///
     /// @return freed pages
-    long makeFree(long npages) {
+    /// @throws MdevException if it waited too long, must end, or the store fails
+    long makeFree(long npages, Patience patience) {
         long wanted = Math.ceilDiv(npages, pool.parts.unitPages());
-        long failures = 0;
         long freed = 0;
-        Patience patience = new Patience(pool.parts.name(), pool.parts.deadline().toNanos());
-        while (freed < wanted && failures < 2) {
+        while (freed < wanted) {
+            if (patience.isOver()) {
+                patience.leaveOthersAlone();
+            }
             Source source;
             pool.lock.lock();
             try {
-                source = sourceLocked(null);
+                source = sourceLocked(null, patience);
                 if (source instanceof Nowhere nowhere) {
                     if (nowhere.waitNanos == Long.MAX_VALUE) {
                         break;
                     }
+                    patience.endRound();
                     patience.await(pool.changed, Math.min(nowhere.waitNanos, LOOK_AGAIN_NANOS));
                 }
             } finally {
                 pool.lock.unlock();
             }
-            long before = pool.freedUnits.sum();
-            failures += transfer(source, null).isPresent() ? 1 : 0;
-            freed += pool.freedUnits.sum() - before;
+            freed += transfer(source, patience);
         }
         return freed * pool.parts.unitPages();
     }
@@ -158,12 +162,15 @@ final class RoomMaker {
         int wanted;
         pool.lock.lock();
         try {
-            int room = holding.maxUnits - holding.held - holding.arriving;
+            who.requireAliveLocked();
+            int most = pool.reclaims > 0 ? holding.minUnits : holding.maxUnits;
+            int room = most - holding.held - holding.arriving;
             wanted = Math.min(room, Math.clamp(holding.held / 8, batchUnits, MAX_BORROWED_UNITS));
             if (wanted <= 0) {
                 return false;
             }
             holding.arriving += wanted;
+            holding.transfers++;
         } finally {
             pool.lock.unlock();
         }
@@ -180,6 +187,7 @@ final class RoomMaker {
         pool.lock.lock();
         try {
             who.holding.arriving -= promised;
+            who.holding.transfers--;
             who.holding.held += frames.size();
             who.holding.spares.addAll(frames);
             pool.changed.signalAll();
@@ -190,7 +198,7 @@ final class RoomMaker {
 
     /// @param who the device that needs frames, or null if they are to be free
     @GuardedBy("pool.lock")
-    private Source sourceLocked(@Nullable Share who) {
+    private Source sourceLocked(@Nullable Share who, Patience patience) {
         long now = System.nanoTime();
         int room =
                 who == null
@@ -205,23 +213,36 @@ final class RoomMaker {
                 continue;
             }
             if (!holding.spares.isEmpty()) {
-                return promise(new Spares(other, takeSpares(holding, most)), who);
+                List<Long> frames = takeSpares(holding, most);
+                return new Spares(frames, HandOver.beginLocked(pool, other, who, frames.size()));
             }
-            if (holding.asked || now < holding.quietUntilNanos) {
+            if (isLeftAlone(other, now, patience)) {
                 waitNanos = Math.min(waitNanos, LOOK_AGAIN_NANOS);
                 continue;
             }
             Holding.Pick pick = holding.sweep(most, now, pool.parts.options().stay().toNanos());
             if (!pick.victims().isEmpty()) {
-                holding.asked = true;
-                return promise(new Victims(other, pick), who);
+                return victimsLocked(other, who, pick);
             }
             waitNanos = Math.min(waitNanos, pick.waitNanos());
         }
         if (who == null) {
             return new Nowhere(waitNanos);
         }
-        return ownLocked(who, now, waitNanos);
+        return ownLocked(who, patience, new Nowhere(waitNanos));
+    }
+
+    private static boolean isLeftAlone(Share device, long now, Patience patience) {
+        return device.holding.asked
+                || now < device.holding.quietUntilNanos
+                || !patience.mayAsk(device.owner().uuid());
+    }
+
+    @GuardedBy("pool.lock")
+    private Victims victimsLocked(Share from, @Nullable Share who, Holding.Pick pick) {
+        from.holding.asked = true;
+        return new Victims(
+                from, pick, HandOver.beginLocked(pool, from, who, pick.victims().size()));
     }
 
     /// The devices with pages above their minimum and more of them than `who` would have, the
@@ -252,19 +273,21 @@ final class RoomMaker {
     }
 
     /// A device that would be the richest pays itself.
+    ///
+    /// @param elsewhere where nothing is
     @GuardedBy("pool.lock")
-    private Source ownLocked(Share who, long now, long waitNanos) {
+    private Source ownLocked(Share who, Patience patience, Nowhere elsewhere) {
         Holding holding = who.holding;
-        if (holding.asked || now < holding.quietUntilNanos) {
-            return new Nowhere(Math.min(waitNanos, LOOK_AGAIN_NANOS));
+        long now = System.nanoTime();
+        if (isLeftAlone(who, now, patience)) {
+            return new Nowhere(Math.min(elsewhere.waitNanos, LOOK_AGAIN_NANOS));
         }
         int most = Math.clamp(holding.held / 4, 1, batchUnits);
         Holding.Pick pick = holding.sweep(most, now, pool.parts.options().stay().toNanos());
         if (pick.victims().isEmpty()) {
-            return new Nowhere(Math.min(waitNanos, pick.waitNanos()));
+            return new Nowhere(Math.min(elsewhere.waitNanos, pick.waitNanos()));
         }
-        holding.asked = true;
-        return new Victims(who, pick);
+        return victimsLocked(who, who, pick);
     }
 
     private static List<Long> takeSpares(Holding holding, int most) {
@@ -275,37 +298,21 @@ final class RoomMaker {
         return frames;
     }
 
-    private static Source promise(Source source, @Nullable Share who) {
-        int count =
-                switch (source) {
-                    case Spares spares -> spares.frames.size();
-                    case Victims victims -> victims.pick.victims().size();
-                    case Nowhere _ -> 0;
-                };
-        Share from =
-                switch (source) {
-                    case Spares spares -> spares.from;
-                    case Victims victims -> victims.from;
-                    case Nowhere _ -> throw new IllegalArgumentException("nothing to promise");
-                };
-        from.holding.leaving += count;
-        if (who != null) {
-            who.holding.arriving += count;
-        }
-        return source;
-    }
-
-    /// @param who the receiver, or null if the frames are to be free
-    /// @return why the store took no content, if it did not
-    private Optional<MdevException> transfer(Source source, @Nullable Share who) {
+    /// @return how many frames were handed over
+    private int transfer(Source source, Patience patience) {
         return switch (source) {
-            case Nowhere _ -> Optional.empty();
+            case Nowhere _ -> 0;
             case Spares spares -> {
-                int count = spares.frames.size();
-                new HandOver(pool, spares.from, who, count).pass(spares.frames, spares.frames);
-                yield Optional.empty();
+                spares.handOver.pass(spares.frames, spares.frames);
+                yield spares.frames.size();
             }
-            case Victims victims -> new Eviction(pool, victims.from, who, victims.pick).run();
+            case Victims victims -> {
+                Eviction.Outcome end =
+                        new Eviction(pool, victims.from, victims.pick, victims.handOver).run();
+                end.trouble()
+                        .ifPresent(trouble -> patience.met(victims.from.owner().uuid(), trouble));
+                yield end.frames();
+            }
         };
     }
 }

@@ -57,7 +57,7 @@ final class Share {
     }
 
     Patience patience() {
-        return new Patience(words, pool.parts.deadline().toNanos());
+        return new Patience(words, pool.parts.deadline().toNanos(), owner.uuid());
     }
 
     /// The same object for the same place, as long as guests use one: each unit of a grant is

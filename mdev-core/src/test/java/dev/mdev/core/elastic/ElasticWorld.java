@@ -19,8 +19,10 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeSet;
 import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
@@ -42,6 +44,21 @@ final class ElasticWorld implements FrameBank, ElasticNews {
 
     /// Run before a frame is scrubbed.
     volatile Runnable beforeScrub = () -> {};
+
+    /// Run before a frame is written to or read.
+    volatile Runnable beforeCopy = () -> {};
+
+    /// Run before free frames are given to a device.
+    volatile Runnable beforeBorrow = () -> {};
+
+    /// Run before a page is written to the store.
+    volatile Runnable beforeStore = () -> {};
+
+    /// Frames that nobody gets any more.
+    final Set<Long> quarantined = ConcurrentHashMap.newKeySet();
+
+    /// Slots of the store that were ever written to: as much as a file has grown.
+    final Set<String> usedSlots = ConcurrentHashMap.newKeySet();
 
     private final byte[][] pages;
     private final Map<Long, UUID> owners = new HashMap<>();
@@ -73,13 +90,19 @@ final class ElasticWorld implements FrameBank, ElasticNews {
 
     /// Slots that fail when the test wants it.
     private final class FailingSlots implements SlotStore {
-        private final SlotStore slots = new MemorySlots();
+        private final SlotStore slots;
+
+        FailingSlots(long npages) {
+            slots = new MemorySlots(npages);
+        }
 
         @Override
         public void write(long page, byte[] bytes, int offset) {
             if (failingWrites.getAndUpdate(left -> Math.max(0, left - 1)) > 0) {
                 throw new MdevException(Errno.ENOSPC, "the store is full");
             }
+            beforeStore.run();
+            usedSlots.add(System.identityHashCode(this) + "/" + page);
             slots.write(page, bytes, offset);
         }
 
@@ -106,6 +129,9 @@ final class ElasticWorld implements FrameBank, ElasticNews {
 
         /// Whether the driver gives up a page.
         volatile BiPredicate<String, Long> gives = (_, _) -> true;
+
+        /// Run before its mappings are revoked.
+        volatile Runnable beforeRevoke = () -> {};
 
         /// Revokes only when the frame is scrubbed: the planted bug.
         volatile boolean revokesLate;
@@ -152,6 +178,7 @@ final class ElasticWorld implements FrameBank, ElasticNews {
 
         @Override
         public void revoke(int region, long firstPage, long npages) {
+            beforeRevoke.run();
             if (revokesLate) {
                 Runnable earlier = beforeScrub;
                 beforeScrub =
@@ -278,7 +305,12 @@ final class ElasticWorld implements FrameBank, ElasticNews {
     }
 
     @Override
-    public synchronized List<Long> borrow(UUID device, int most) {
+    public List<Long> borrow(UUID device, int most) {
+        beforeBorrow.run();
+        return borrowNow(device, most);
+    }
+
+    private synchronized List<Long> borrowNow(UUID device, int most) {
         List<Long> frames = new ArrayList<>();
         while (frames.size() < most && !free.isEmpty()) {
             long frame = free.removeLast();
@@ -329,7 +361,17 @@ final class ElasticWorld implements FrameBank, ElasticNews {
     }
 
     @Override
+    public synchronized void quarantine(List<Long> frames, UUID owner, String reason) {
+        for (long frame : frames) {
+            requireOwner(frame, owner);
+            owners.remove(frame);
+            quarantined.add(frame);
+        }
+    }
+
+    @Override
     public void read(long pfn, long offsetBytes, MemorySegment destination) {
+        beforeCopy.run();
         eachPage(
                 pfn,
                 offsetBytes,
@@ -339,6 +381,7 @@ final class ElasticWorld implements FrameBank, ElasticNews {
 
     @Override
     public void write(long pfn, long offsetBytes, MemorySegment source) {
+        beforeCopy.run();
         eachPage(
                 pfn,
                 offsetBytes,

@@ -66,7 +66,7 @@ final class HostileEvictionTest {
     }
 
     @Test
-    void anExceptionLeavesEverythingAsItWas() {
+    void aDriverThatThrowsKeepsWhatItHasAndIsNamedAndTheOtherGetsItsPages() {
         ElasticWorld world = world(Deadlines.HANG);
         ElasticWorld.Device broken = world.new Device(8, 40);
         ElasticWorld.Device other = world.new Device(8, 40);
@@ -75,10 +75,15 @@ final class HostileEvictionTest {
                 (_, _) -> {
                     throw new IllegalStateException("planted");
                 };
-        assertThatThrownBy(() -> touchAll(other, 40, 1)).hasMessage("planted");
-        broken.gives = (_, _) -> true;
         touchAll(other, 40, 1);
         requireAll(other, 40, 1);
+        assertThat(broken.memory.usage().usedPages()).isEqualTo(40);
+        assertThat(world.news)
+                .anyMatch(line ->
+                        line.startsWith("refused " + broken.uuid) && line.contains("planted"));
+        broken.gives = (_, _) -> true;
+        touchAll(other, 40, 2);
+        requireAll(other, 40, 2);
         requireAll(broken, 40, 100);
     }
 
@@ -142,13 +147,16 @@ final class HostileEvictionTest {
         ElasticOptions small =
                 new ElasticOptions(Duration.ZERO, 2, Optional.empty(), 40 * Page.SIZE, false);
         ElasticWorld world = new ElasticWorld(UNITS, 1, small, Deadlines.HANG);
-        assertThatThrownBy(() -> world.new Device(8, 49))
+        assertThatThrownBy(() -> world.new Device(8, 41))
                 .isInstanceOfSatisfying(
                         MdevException.class, e -> assertThat(e.errno()).isEqualTo(Errno.EUSERS))
                 .hasMessageContaining("backing store");
-        ElasticWorld.Device device = world.new Device(8, 48);
-        touchAll(device, 48, 1);
-        requireAll(device, 48, 1);
+        ElasticWorld.Device device = world.new Device(8, 40);
+        touchAll(device, 40, 1);
+        requireAll(device, 40, 1);
+        device.end();
+        assertThat(world.pool.store().reservedBytes()).isZero();
+        world.new Device(8, 40).end();
     }
 
     @Test
