@@ -4,6 +4,7 @@ import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.api.page.Page;
 import dev.mdev.core.bus.MdevBus;
+import dev.mdev.core.bus.Removal;
 import dev.mdev.core.device.Mdev;
 import dev.mdev.core.hostmm.HostMemory;
 import dev.mdev.core.machinestate.MachineStateHeader;
@@ -19,6 +20,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.SequenceInputStream;
 import java.lang.foreign.MemorySegment;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -78,7 +80,6 @@ public final class MachineRestore {
     public Restored run() throws IOException {
         MachineStateHeader header = reader.header();
         VirtualMachine machine = host.createMachine(header);
-        boolean done = false;
         try {
             requireSameAddresses(header, machine);
             SaveReport report = readSections(header, machine);
@@ -93,19 +94,28 @@ public final class MachineRestore {
                                 new RestoredPlace(
                                         device.number(), device.bars(), functions.get(index)));
             }
-            done = true;
             return new Restored(machine, header, positions, report);
-        } finally {
-            if (!done) {
-                discard(machine);
-            }
+        } catch (IOException | RuntimeException | Error e) {
+            discard(machine, e);
+            throw e;
         }
     }
 
-    private void discard(VirtualMachine machine) {
-        machine.close();
+    /// Ends the machine and all devices, whichever of them do not end: nobody else knows them.
+    private void discard(VirtualMachine machine, Throwable because) {
+        attempt(machine::close, because);
         for (Mdev mdev : devices) {
-            var _ = bus.remove(mdev.uuid());
+            // A machine that does not end still has it.
+            Removal how = Removal.forcing(Duration.ZERO);
+            attempt(() -> bus.remove(mdev.uuid(), how), because);
+        }
+    }
+
+    private static void attempt(Runnable step, Throwable because) {
+        try {
+            step.run();
+        } catch (RuntimeException | Error e) {
+            because.addSuppressed(e);
         }
     }
 

@@ -11,6 +11,7 @@ import dev.mdev.api.MdevException;
 import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.api.page.Page;
+import dev.mdev.core.device.Mdev;
 import dev.mdev.core.dirty.DirtyLogClear;
 import dev.mdev.core.engine.GuestAccess.Span;
 import dev.mdev.core.support.Seeded;
@@ -92,6 +93,33 @@ abstract class MachineStateFailureContract extends SavedMachine {
             assertErrno(Errno.ESHUTDOWN, () -> left.attach(machine.vm.devices().get(0).mdev()));
         }
         restored.clear();
+    }
+
+    /// One that somebody else removed, for example.
+    @Test
+    void aRestoreThatIsGivenUpEndsAllItsDevicesAlsoWhereOneCannotBeEnded() {
+        machine.attach();
+        machine.attach();
+        byte[] state = saved();
+        List<Mdev> before = machine.bus.mdevs();
+        beforeDevice =
+                () -> {
+                    List<Mdev> made = new ArrayList<>(machine.bus.mdevs());
+                    made.removeAll(before);
+                    made.forEach(first -> machine.bus.remove(first.uuid()));
+                };
+
+        Throwable failure = catchThrowable(() -> restore(Arrays.copyOf(state, state.length - 1)));
+
+        assertErrno(
+                Errno.EPROTO,
+                () -> {
+                    throw failure;
+                });
+        assertThat(failure.getSuppressed()).hasSize(1);
+        assertThat(machine.bus.mdevs()).containsExactlyInAnyOrderElementsOf(before);
+        beforeDevice = () -> {};
+        assertThat(restore(state).machine().devices()).hasSize(2);
     }
 
     @Test

@@ -27,6 +27,9 @@ abstract class SavedMachine {
     final PciMachine machine = new PciMachine(spec(), engine(), backend());
     final List<VirtualMachine> restored = new ArrayList<>();
 
+    /// Runs before a device of a restored machine is made.
+    Runnable beforeDevice = () -> {};
+
     abstract Engine engine();
 
     /// The machine that is saved.
@@ -87,6 +90,7 @@ abstract class SavedMachine {
 
                     @Override
                     public Mdev createDevice(MachineStateHeader.Device device) {
+                        beforeDevice.run();
                         return machine.create();
                     }
                 };
