@@ -1,7 +1,10 @@
 package dev.mdev.core.vm;
 
+import dev.mdev.api.DeviceState;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
+import dev.mdev.api.MdevType;
+import dev.mdev.api.page.Page;
 import dev.mdev.core.bus.MdevBus;
 import dev.mdev.core.bus.StoppedDevice;
 import dev.mdev.core.hostmm.HostMemory;
@@ -25,7 +28,7 @@ import java.util.List;
 ///
 /// The stop does not wait for the reader of the stream: what is copied in it goes to a file first.
 /// It copies at most [#MAX_STOPPED_PAGES] of RAM, and the pages of the devices, which may write to
-/// them without notice.
+/// them without notice; the file takes no more.
 ///
 /// The dirty log belongs to the save meanwhile.
 public final class MachineSave {
@@ -37,6 +40,13 @@ public final class MachineSave {
 
     /// The maximum number of pages of RAM that are copied while the guest stands still: 256 MiB.
     private static final long MAX_STOPPED_PAGES = 1 << 16;
+
+    /// What frames a page in a stream at most.
+    private static final long FRAME_BYTES = 64;
+
+    /// Room for what the host keeps of a machine or a device beside pages and the driver's bytes,
+    /// and for what frames these: 1 MiB.
+    private static final long ROOM_FOR_THE_REST_BYTES = 1L << 20;
 
     /// How long the save waits for programs to leave a driver's callback.
     private static final Duration PATIENCE = Duration.ofSeconds(5);
@@ -62,14 +72,15 @@ public final class MachineSave {
     /// @throws IOException if the stream fails
     /// @throws MdevException EOPNOTSUPP if a driver saves no devices; EBUSY if the dirty log is on,
     ///   a processor does not leave a driver's callback, or devices come or go; EAGAIN if the guest
-    ///   writes faster than the stream takes; ESHUTDOWN if the machine is closed
+    ///   writes faster than the stream takes; EFBIG if a device has more to save than its type
+    ///   says, EIO or ENOSPC if the file for the stop fails; ESHUTDOWN if the machine is closed
     public SaveReport run(OutputStream out) throws IOException {
         machine.operations().begin();
         try {
             List<AttachedDevice> devices = machine.devices();
             devices.forEach(device -> bus.requireSavable(device.mdev()));
             try (MachineDirtyLog.Copying log = machine.dirtyLog().beginCopy();
-                    MachineStateSpool spool = new MachineStateSpool()) {
+                    MachineStateSpool spool = new MachineStateSpool(spoolBytes(devices))) {
                 MachineStateWriter writer = MachineStateWriter.begin(out, header(devices));
                 RamCopy ram = ramCopy(log);
                 int rounds = copyWhileRunning(ram, writer);
@@ -83,6 +94,20 @@ public final class MachineSave {
         } finally {
             machine.operations().end();
         }
+    }
+
+    /// The most that the stop can have to write, if the devices are what their types say.
+    private long spoolBytes(List<AttachedDevice> devices) {
+        long bytes = ROOM_FOR_THE_REST_BYTES + maxStoppedPages * (Page.SIZE + FRAME_BYTES);
+        for (AttachedDevice device : devices) {
+            long pages =
+                    device.mdev().type().demands().stream()
+                            .mapToLong(MdevType.Demand::npages)
+                            .sum();
+            bytes += ROOM_FOR_THE_REST_BYTES + DeviceState.MAX_BYTES;
+            bytes += pages * (Page.SIZE + FRAME_BYTES);
+        }
+        return bytes;
     }
 
     private MachineStateHeader header(List<AttachedDevice> devices) {

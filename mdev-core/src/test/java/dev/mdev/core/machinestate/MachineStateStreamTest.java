@@ -141,7 +141,7 @@ class MachineStateStreamTest {
     @Test
     void whatASpoolHoldsFollowsInTheStream() throws IOException {
         byte[] stream;
-        try (MachineStateSpool spool = new MachineStateSpool()) {
+        try (MachineStateSpool spool = new MachineStateSpool(1 << 10)) {
             MachineStateWriter aside = spool.writer();
             aside.zeroes(1, 2);
             aside.processors(POSITIONS);
@@ -158,6 +158,33 @@ class MachineStateStreamTest {
                         new MachineStateSection.Zeroes(1, 2),
                         new MachineStateSection.Processors(POSITIONS),
                         new MachineStateSection.End(REPORT));
+    }
+
+    @Test
+    void aSpoolTakesNoMoreThanItsLimitAndKeepsWhatItHas() throws IOException {
+        int section = 5 + 16;
+        try (MachineStateSpool spool = new MachineStateSpool(2L * section)) {
+            MachineStateWriter aside = spool.writer();
+            aside.zeroes(1, 2);
+            aside.zeroes(4, 2);
+            assertThatThrownBy(() -> aside.zeroes(8, 2))
+                    .isInstanceOfSatisfying(
+                            MdevException.class, e -> assertThat(e.errno()).isEqualTo(Errno.EFBIG));
+            byte[] stream =
+                    stream(
+                            header(0),
+                            writer -> {
+                                writer.all(spool);
+                                writer.processors(POSITIONS);
+                                writer.end(REPORT);
+                            });
+            assertThat(readAll(stream))
+                    .containsExactly(
+                            new MachineStateSection.Zeroes(1, 2),
+                            new MachineStateSection.Zeroes(4, 2),
+                            new MachineStateSection.Processors(POSITIONS),
+                            new MachineStateSection.End(REPORT));
+        }
     }
 
     @Test
