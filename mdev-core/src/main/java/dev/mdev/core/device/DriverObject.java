@@ -63,15 +63,15 @@ public final class DriverObject {
         this.uuid = uuid;
         this.calls = calls;
         this.trouble = trouble;
-        this.doorbells =
-                new Doorbells(
-                        calls,
-                        doorbell -> get().rung(doorbell),
-                        failure -> {
-                            if (!ended) {
-                                trouble.accept(failure);
-                            }
-                        });
+        this.doorbells = new Doorbells(calls, doorbell -> get().rung(doorbell), this::tell);
+    }
+
+    /// Tells the operator of a failure of the driver, for which no operator waits.
+    void tell(String failure) {
+        // At its end, a driver may fail in whatever it still does.
+        if (!ended) {
+            trouble.accept(failure);
+        }
     }
 
     /// Takes ownership of the driver's object, to close it at least.
@@ -256,7 +256,7 @@ public final class DriverObject {
                                                 .whenComplete((_, thrown) ->
                                                         rest.complete(whyOf(thrown))))
                         .or(() -> awaitRest(rest));
-        failure.ifPresent(refusal -> trouble.accept(refusal.reason()));
+        failure.ifPresent(refusal -> tell(refusal.reason()));
         return failure;
     }
 

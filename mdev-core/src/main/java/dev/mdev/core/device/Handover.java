@@ -72,8 +72,9 @@ final class Handover {
         try {
             unmapped.clear();
             if (!driver.hasEnded()) {
-                // What it throws is recorded; the reset follows in any case.
-                var _ = driver.runStill("assigned", made -> made.assigned(false));
+                // The reset follows in any case.
+                driver.runStill("assigned", made -> made.assigned(false))
+                        .ifPresent(failure -> driver.tell(failure.reason()));
                 resetBetweenHolders();
             }
         } catch (RuntimeException | Error e) {
@@ -84,13 +85,16 @@ final class Handover {
         }
     }
 
-    /// Resets the device, or blocks its assignment.
+    /// Resets the device, or blocks its assignment, of which the operator is told.
     private void resetBetweenHolders() {
         // For every end of the call, including a rethrown error.
         assignment.markUnclean("its reset did not end");
         // In the device's turn: it cannot be used between its reset and the record of it.
         unmapped.reset(() -> {}, assignment::markClean)
-                .ifPresent(refusal -> assignment.markUnclean(refusal.reason()));
+                .ifPresent(refusal -> {
+                    assignment.markUnclean(refusal.reason());
+                    driver.tell(refusal.reason());
+                });
     }
 
     /// See [Mdev#reset(MdevAssignment)].

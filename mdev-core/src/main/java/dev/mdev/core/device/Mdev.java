@@ -318,18 +318,19 @@ public final class Mdev {
         handover.requireHolder(holder);
     }
 
-    /// Notifies the driver of guest memory that is about to be removed. The memory is removed even
-    /// if the driver throws.
+    /// Notifies the driver of guest memory that is removed next, even if the driver throws.
     ///
     /// @param iova first address
     /// @param lengthBytes bytes
     public void dmaUnmapped(long iova, long lengthBytes) {
-        var _ = driver.runStill("dmaUnmapped", made -> made.dmaUnmapped(iova, lengthBytes));
+        driver.runStill("dmaUnmapped", made -> made.dmaUnmapped(iova, lengthBytes))
+                .ifPresent(failure -> driver.tell(failure.reason()));
     }
 
     /// Tells the driver of a store of the guest to memory that the device watches.
     public void guestWrote(long iova, int widthBytes, long value) {
-        var _ = driver.run("guestWrote", made -> made.guestWrote(iova, widthBytes, value));
+        driver.run("guestWrote", made -> made.guestWrote(iova, widthBytes, value))
+                .ifPresent(failure -> driver.tell(failure.reason()));
     }
 
     /// Resumes a device that was restored while idle: its work needs a guest. For its new holder,

@@ -113,7 +113,8 @@ public final class MdevAssignment implements FunctionBackend, AutoCloseable {
         return switch (outcome) {
             case DriverOutcome.Returned<Long> returned ->
                     new RegionAccess.Done(returned.value() & maskOf(widthBytes));
-            case DriverOutcome.Failed<Long> failed -> new RegionAccess.Failed(failed.refusal());
+            case DriverOutcome.Failed<Long> failed ->
+                    failed(failed.refusal(), region, offsetBytes, widthBytes);
         };
     }
 
@@ -131,8 +132,21 @@ public final class MdevAssignment implements FunctionBackend, AutoCloseable {
                             mdev.requireHolder(this);
                             mdev.driver().get().write(region, offsetBytes, widthBytes, bits);
                         })
-                .<RegionAccess>map(RegionAccess.Failed::new)
+                .map(refusal -> failed(refusal, region, offsetBytes, widthBytes))
                 .orElse(new RegionAccess.Done(0));
+    }
+
+    /// A failed access. The operator is told of EIO, the error of a broken device, and of all
+    /// exceptions of the driver that say no other. Any other error is an answer to the guest, which
+    /// may ask for it as often as it likes.
+    private RegionAccess failed(Refusal refusal, int region, long offsetBytes, int widthBytes) {
+        if (refusal.errno() == Errno.EIO) {
+            mdev.driver()
+                    .tell(
+                            "region=%d offset=0x%x widthBytes=%d: %s"
+                                    .formatted(region, offsetBytes, widthBytes, refusal.reason()));
+        }
+        return new RegionAccess.Failed(refusal);
     }
 
     @Override
@@ -172,6 +186,9 @@ public final class MdevAssignment implements FunctionBackend, AutoCloseable {
         Optional<Refusal> refusal = mdev.reset(this);
         if (refusal.isEmpty()) {
             mdev.wasResetByGuest();
+        } else if (refusal.get().errno() != Errno.ENODEV) {
+            // If it did not change hands, the driver failed.
+            mdev.driver().tell(refusal.get().reason());
         }
         return refusal;
     }
