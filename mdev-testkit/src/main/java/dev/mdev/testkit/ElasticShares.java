@@ -24,6 +24,10 @@ final class ElasticShares implements InMemoryElastic.Device {
     private final List<PoolShare> fixed = new ArrayList<>();
     private final List<PoolShare> minimums = new ArrayList<>();
     private volatile @Nullable MdevDevice device;
+
+    /// The thread on which the driver is asked for pages.
+    private volatile @Nullable Thread asking;
+
     private volatile boolean ended;
 
     /// @param taken the pages of the device, one share for each demand of the type
@@ -86,7 +90,26 @@ final class ElasticShares implements InMemoryElastic.Device {
         return asked == null
                 || callbacks.aside(
                         "evict pool=%s firstPage=%d npages=%d".formatted(pool, firstPage, npages),
-                        () -> asked.evict(pool, firstPage, npages));
+                        () -> ask(asked, pool, firstPage, npages));
+    }
+
+    private boolean ask(MdevDevice asked, String pool, long firstPage, long npages) {
+        asking = Thread.currentThread();
+        try {
+            return asked.evict(pool, firstPage, npages);
+        } finally {
+            asking = null;
+        }
+    }
+
+    /// Another device's fault, which may hold anything, waits for the answer.
+    ///
+    /// @param call what the driver calls
+    /// @throws ContractViolation if it does so while it is asked for pages
+    void requireNotAsked(String call) {
+        if (Thread.currentThread().equals(asking)) {
+            throw violation("evict calls " + call);
+        }
     }
 
     @Override
@@ -96,6 +119,7 @@ final class ElasticShares implements InMemoryElastic.Device {
 
     @Override
     public void check(FaultInjector.Site site) {
+        requireNotAsked("its elastic share");
         if (ended) {
             throw violation("an elastic share is used after close");
         }

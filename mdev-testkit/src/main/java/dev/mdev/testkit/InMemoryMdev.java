@@ -150,6 +150,7 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
 
     @Override
     public void revoke(int region, long firstPage, long npages) {
+        elastic.requireNotAsked("revoke");
         if (region < 0 || firstPage < 0 || npages < 1) {
             throw parent.host()
                     .violation(
@@ -167,6 +168,7 @@ public final class InMemoryMdev implements MdevContext, AutoCloseable {
 
     @Override
     public boolean runStep(Runnable step) {
+        elastic.requireNotAsked("runStep");
         return steps.run(step);
     }
 

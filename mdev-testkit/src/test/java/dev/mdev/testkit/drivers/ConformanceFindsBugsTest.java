@@ -3,6 +3,8 @@ package dev.mdev.testkit.drivers;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.platform.engine.discovery.DiscoverySelectors.selectClass;
 
+import static java.util.stream.Collectors.toSet;
+
 import dev.mdev.api.ParentDriver;
 import dev.mdev.testkit.InMemoryHost;
 import dev.mdev.testkit.ParentDriverConformance;
@@ -23,16 +25,34 @@ import org.junit.platform.launcher.core.LauncherDiscoveryRequestBuilder;
 import org.junit.platform.launcher.core.LauncherFactory;
 
 import java.time.Duration;
+import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 
 /// Runs the conformance suite on drivers with a known bug each: a suite that never fails is
 /// worthless.
 @Tag("slow")
 final class ConformanceFindsBugsTest {
     private static final int TESTS_OF_THE_SUITE = 31;
+
+    private static final List<SeededBug> BUGS =
+            Stream.<SeededBug[]>of(
+                            GrantBug.values(),
+                            DeviceBug.values(),
+                            PageBug.values(),
+                            LayoutBug.values(),
+                            HostileBug.values(),
+                            DoorbellBug.values(),
+                            LifeBug.values(),
+                            ElasticBug.values())
+                    .flatMap(Arrays::stream)
+                    .toList();
 
     @ParameterizedTest
     @EnumSource
@@ -76,6 +96,29 @@ final class ConformanceFindsBugsTest {
         assertFound(bug);
     }
 
+    @ParameterizedTest
+    @EnumSource
+    void everyBugWithElasticPagesIsFound(ElasticBug bug) {
+        assertFound(bug);
+    }
+
+    /// A rule for which no driver has a bug may find none at all.
+    @Test
+    void everyRuleHasABugToFind() {
+        Set<String> rules = new TreeSet<>();
+        runSuite(
+                Variant::new,
+                InMemoryHost.Options.standard().deadline(),
+                rule -> {
+                    rules.add(rule);
+                    return false;
+                },
+                new TreeMap<>());
+
+        assertThat(rules).hasSize(TESTS_OF_THE_SUITE);
+        assertThat(BUGS.stream().map(SeededBug::foundBy).collect(toSet())).isEqualTo(rules);
+    }
+
     private static void assertFound(SeededBug bug) {
         Map<String, Throwable> failures = new TreeMap<>();
         try {
@@ -107,6 +150,22 @@ final class ConformanceFindsBugsTest {
     @Test
     void theDriverThatPagesByRevocationForSeveralProcessorsAtOncePasses() {
         assertPasses(Variant.of(PagingVariant.Concurrent::new));
+    }
+
+    /// They pass the rules that find their bugs. The sample GPU's tests run all rules.
+    @Test
+    void devicesWithAnElasticSharePass() {
+        Set<String> rules =
+                Arrays.stream(ElasticBug.values()).map(SeededBug::foundBy).collect(toSet());
+        Map<String, Throwable> failures = new TreeMap<>();
+        int ran =
+                runSuite(
+                        ElasticVariant.with(ElasticVariant.Device::new),
+                        InMemoryHost.Options.standard().deadline(),
+                        rules::contains,
+                        failures);
+        assertThat(failures).isEmpty();
+        assertThat(ran).isEqualTo(rules.size());
     }
 
     private static void assertPasses(Supplier<? extends ParentDriver> driver) {

@@ -6,6 +6,10 @@ import dev.mdev.api.GuestMemory;
 import dev.mdev.api.MdevContext;
 import dev.mdev.api.MdevDevice;
 import dev.mdev.api.MdevException;
+import dev.mdev.api.ParentDevice;
+import dev.mdev.api.ParentHost;
+import dev.mdev.api.RegionArea;
+import dev.mdev.api.RegionInfo;
 import dev.mdev.api.ResourcePool;
 import dev.mdev.api.page.Access;
 import dev.mdev.api.page.Page;
@@ -18,8 +22,10 @@ import java.io.DataOutput;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.ConcurrentModificationException;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Supplier;
 
 /// Bugs outside the answers for pages: registers, life, state.
@@ -294,7 +300,79 @@ enum DeviceBug implements SeededBug {
                             in.readFully(scratch, 0, in.readUnsignedByte());
                         }
                     }),
-            "spoiledStateIsRefusedOrBorne");
+            "spoiledStateIsRefusedOrBorne"),
+
+    THROWS_ON_A_PAGE_IN_THE_MIDDLE(
+            Variant.of((aperture, context) ->
+                    new Variant.VariantDevice(aperture, context) {
+                        @Override
+                        public List<RegionInfo> regions() {
+                            return List.of(
+                                    super.regions().getFirst(),
+                                    RegionInfo.of(
+                                            REGISTERS,
+                                            "registers",
+                                            4 * Page.SIZE,
+                                            RegionArea.Kind.TRAPPED));
+                        }
+
+                        @Override
+                        public long read(int region, long offsetBytes, int widthBytes) {
+                            if (Page.numberOf(offsetBytes) == 2) {
+                                throw new IllegalStateException("no such page");
+                            }
+                            return super.read(region, offsetBytes, widthBytes);
+                        }
+                    }),
+            "aHostileGuestFindsNothing"),
+
+    SHOWS_A_CLOCK(
+            Variant.of((aperture, context) ->
+                    new Variant.VariantDevice(aperture, context) {
+                        @Override
+                        public long read(int region, long offsetBytes, int widthBytes) {
+                            return System.nanoTime();
+                        }
+                    }),
+            "theSameAccessesGiveTheSameResults"),
+
+    EXPECTS_ONE_ACCESS_AT_A_TIME(
+            Variant.of((aperture, context) ->
+                    new Variant.VariantDevice(aperture, context) {
+                        private final AtomicInteger inside = new AtomicInteger();
+
+                        @Override
+                        public boolean isConcurrent() {
+                            return true;
+                        }
+
+                        @Override
+                        public long read(int region, long offsetBytes, int widthBytes) {
+                            int mine = inside.incrementAndGet();
+                            for (int i = 0; i < 1000 && inside.get() == mine; i++) {
+                                Thread.onSpinWait();
+                            }
+                            if (inside.getAndDecrement() != mine) {
+                                throw new ConcurrentModificationException();
+                            }
+                            return super.read(region, offsetBytes, widthBytes);
+                        }
+                    }),
+            "everythingAtOnceIsBorne"),
+
+    HIDES_THAT_THE_HOST_HAS_NO_MEMORY(
+            () ->
+                    new Variant() {
+                        @Override
+                        public List<ParentDevice> probe(ParentHost host) {
+                            try {
+                                return super.probe(host);
+                            } catch (MdevException e) {
+                                throw new IllegalStateException("no parent", e);
+                            }
+                        }
+                    },
+            "aHostWithoutMemoryIsToldSo");
 
     private final Supplier<Variant> driver;
     private final String test;
