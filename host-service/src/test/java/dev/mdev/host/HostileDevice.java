@@ -2,6 +2,7 @@ package dev.mdev.host;
 
 import dev.mdev.api.DeviceState;
 import dev.mdev.api.Display;
+import dev.mdev.api.DoorbellInfo;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MapDecision;
 import dev.mdev.api.MapRequest;
@@ -12,6 +13,7 @@ import dev.mdev.api.PoolShare;
 import dev.mdev.api.RegionArea;
 import dev.mdev.api.RegionInfo;
 import dev.mdev.api.ReportLevel;
+import dev.mdev.api.page.Access;
 import dev.mdev.api.page.Page;
 import dev.mdev.api.page.PfnRange;
 import dev.mdev.api.page.Prot;
@@ -38,6 +40,8 @@ record HostileDevice(Vice vice, boolean clears, PfnRange aperture, MdevContext c
         implements MdevDevice {
     private static final String NOVEL = "x".repeat(7_000_000);
     private static final String SEQUEL = "y".repeat(7_000_000);
+
+    private static final DoorbellInfo DOORBELL = new DoorbellInfo(2, 0, Integer.BYTES);
 
     private PfnRange share() {
         return context.share("pages").extents().getFirst();
@@ -85,10 +89,46 @@ record HostileDevice(Vice vice, boolean clears, PfnRange aperture, MdevContext c
     public void shareMoved(List<PoolShare> share) {}
 
     @Override
+    @SuppressWarnings("NullAway") // One vice is to answer null.
     public List<RegionInfo> regions() {
-        return List.of(
+        RegionInfo pages =
                 RegionInfo.of(
-                        0, "pages", Page.bytesOf(HostileDriver.SHARE_PAGES), RegionArea.Kind.LAZY));
+                        0, "pages", Page.bytesOf(HostileDriver.SHARE_PAGES), RegionArea.Kind.LAZY);
+        return switch (vice) {
+            case HAS_NO_REGIONS -> null;
+            case THROWS_WHEN_RUNG, HAS_WORK_FOR_EVER ->
+                    List.of(
+                            pages,
+                            RegionInfo.of(
+                                    DOORBELL.region(),
+                                    "doorbell",
+                                    Page.SIZE,
+                                    RegionArea.Kind.TRAPPED));
+            default -> List.of(pages);
+        };
+    }
+
+    @Override
+    public List<DoorbellInfo> doorbells() {
+        return switch (vice) {
+            case THROWS_WHEN_RUNG, HAS_WORK_FOR_EVER -> List.of(DOORBELL);
+            default -> List.of();
+        };
+    }
+
+    @Override
+    public DoorbellInfo.Answer rung(int doorbell) {
+        if (vice == Vice.THROWS_WHEN_RUNG) {
+            throw new IllegalStateException("no work today");
+        }
+        return DoorbellInfo.Answer.AGAIN;
+    }
+
+    @Override
+    public void assigned(boolean held) {
+        if (vice == (held ? Vice.THROWS_WHEN_ASSIGNED : Vice.THROWS_WHEN_RELEASED)) {
+            throw new IllegalStateException("not you");
+        }
     }
 
     @Override
@@ -108,6 +148,12 @@ record HostileDevice(Vice vice, boolean clears, PfnRange aperture, MdevContext c
                     SAVES_WITHOUT_END,
                     COUNTS_EVERYTHING,
                     COUNTS_AT_LENGTH,
+                    THROWS_WHEN_ASSIGNED,
+                    THROWS_WHEN_RELEASED,
+                    THROWS_WHEN_RUNG,
+                    HAS_WORK_FOR_EVER,
+                    REVOKES_TOO_EARLY,
+                    HAS_NO_REGIONS,
                     MOVABLE,
                     BIG ->
                     grant(page, share.firstPfn() + page, 1);
@@ -115,7 +161,12 @@ record HostileDevice(Vice vice, boolean clears, PfnRange aperture, MdevContext c
             case DENIES_WITH_A_NOVEL -> new MapDecision.Deny(NOVEL);
             case NAMES_A_NOVEL -> new MapDecision.FromPool(page, NOVEL, page, 1, Prot.READ_WRITE);
             case NEVER_DECIDES -> new MapDecision.Again("the licence server is slow");
-            case TRAPS -> new MapDecision.Trap();
+            case TRAPS, THROWS_IN_A_REGISTER, HANGS_IN_A_REGISTER -> new MapDecision.Trap();
+            case KEEPS_PINS -> {
+                // Neither this pin nor those before it are ever closed.
+                var _ = context.guestMemory().pin(Page.addressOf(page), 1, Access.WRITE);
+                yield grant(page, share.firstPfn() + page, 1);
+            }
             case GRANTS_OTHERS_PAGES -> grant(page, someoneElse(), 1);
             case GRANTS_OUTSIDE_THE_APERTURE -> grant(page, aperture.endPfn(), 1);
             case GRANTS_TOO_MUCH ->
@@ -178,11 +229,23 @@ record HostileDevice(Vice vice, boolean clears, PfnRange aperture, MdevContext c
 
     @Override
     public long read(int region, long offsetBytes, int widthBytes) {
+        touchRegister();
         return 0x5A;
     }
 
     @Override
-    public void write(int region, long offsetBytes, int widthBytes, long value) {}
+    public void write(int region, long offsetBytes, int widthBytes, long value) {
+        touchRegister();
+    }
+
+    private void touchRegister() {
+        if (vice == Vice.THROWS_IN_A_REGISTER) {
+            throw new IllegalStateException("a broken register");
+        }
+        if (vice == Vice.HANGS_IN_A_REGISTER) {
+            HostileDriver.Stuck.hang(true);
+        }
+    }
 
     @Override
     public boolean clearedByHost() {

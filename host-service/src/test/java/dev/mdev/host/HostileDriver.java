@@ -124,6 +124,15 @@ final class HostileDriver implements ParentDriver {
         SAVES_WITHOUT_END,
         COUNTS_EVERYTHING,
         COUNTS_AT_LENGTH,
+        THROWS_IN_A_REGISTER,
+        HANGS_IN_A_REGISTER,
+        THROWS_WHEN_ASSIGNED,
+        THROWS_WHEN_RELEASED,
+        THROWS_WHEN_RUNG,
+        HAS_WORK_FOR_EVER,
+        KEEPS_PINS,
+        REVOKES_TOO_EARLY,
+        HAS_NO_REGIONS,
         MOVABLE,
         BIG;
 
@@ -235,6 +244,9 @@ final class HostileDriver implements ParentDriver {
             }
             if (vice == Vice.HANGS_AT_CREATE) {
                 Stuck.hang(true);
+            }
+            if (vice == Vice.REVOKES_TOO_EARLY) {
+                context.revoke(0, 0, 1);
             }
             return new HostileDevice(vice, clears, aperture.pfns(), context);
         }

@@ -13,6 +13,9 @@ final class Neighbour {
     private final long freePages;
     private final UUID uuid;
 
+    /// Pages that the guest has touched.
+    private int touched = 1;
+
     /// Before the hostile devices are made.
     Neighbour(Api api) {
         this.api = api;
@@ -27,12 +30,31 @@ final class Neighbour {
     }
 
     private Answer run(String op) {
+        return run(op, 3, 7);
+    }
+
+    private Answer run(String op, int page, int value) {
         String program =
                 """
-                {"steps":[{"op":"%s","at":{"mdev":"%s","bar":0,"offset":"0x3008"},"value":7}]}\
+                {"steps":[{"op":"%s","at":{"mdev":"%s","bar":0,"offset":"0x%x008"},"value":%d}]}\
                 """
-                        .formatted(op, uuid);
+                        .formatted(op, uuid, page, value);
         return api.run(MACHINE, program).requireStatus(200);
+    }
+
+    /// The driver serves the neighbour's guest as before: a page that it did not touch yet faults
+    /// once, is empty, and takes what it stores.
+    void requireWorking() {
+        requireUntouched();
+        int fresh = 3 + touched;
+        Answer first = run("check", fresh, 0);
+        assertThat(first.at("/end")).isEqualTo("completed");
+        assertThat(first.numberAt("/steps/0/mismatches")).isZero();
+        assertThat(first.numberAt("/devices/0/faults")).isEqualTo(1);
+        touched++;
+        assertThat(run("write", fresh, 7).at("/end")).isEqualTo("completed");
+        assertThat(run("check", fresh, 7).numberAt("/steps/0/mismatches")).isZero();
+        requireUntouched();
     }
 
     /// The neighbour's guest goes on without a fault, and what it stored is there.
@@ -41,7 +63,7 @@ final class Neighbour {
         assertThat(again.at("/end")).isEqualTo("completed");
         assertThat(again.numberAt("/steps/0/mismatches")).isZero();
         assertThat(again.numberAt("/devices/0/faults")).isZero();
-        assertThat(again.numberAt("/devices/0/residentPages")).isEqualTo(1);
+        assertThat(again.numberAt("/devices/0/residentPages")).isEqualTo(touched);
     }
 
     /// The neighbour is untouched, and at the end of all machines and devices their pages are free.
