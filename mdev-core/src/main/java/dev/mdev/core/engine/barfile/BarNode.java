@@ -58,7 +58,11 @@ final class BarNode implements PageCache {
         BarFile.Area last = areas.getLast();
         this.sizeBytes = last.offsetBytes() + last.sizeBytes();
         PageStates states =
-                new PageStates(Page.numberOf(sizeBytes), memory, new Waiting(connection, options));
+                new PageStates(
+                        Page.numberOf(sizeBytes),
+                        memory,
+                        new Waiting(connection, options),
+                        Ticker.SYSTEM);
         this.pages = new BarPages(states, this, counters);
     }
 

@@ -13,7 +13,6 @@ import dev.mdev.api.page.PfnRange;
 import dev.mdev.core.hostmm.HostMemory;
 
 import java.util.List;
-import java.util.concurrent.locks.LockSupport;
 
 /// Grants, refusals and revocations of the pages of one file. [PageStates] has the states. Not for
 /// the readers of [FuseConnection], except for [#clients].
@@ -35,11 +34,11 @@ final class BarPages {
     @GuardedBy("states.lock")
     private long epoch;
 
-    @GuardedBy("states.lock")
-    private final FreshPages fresh = new FreshPages();
+    private final Ticker ticker;
 
     BarPages(PageStates states, PageCache cache, BarCounters counters) {
         this.states = states;
+        this.ticker = states.ticker();
         this.cache = cache;
         this.counters = counters;
         this.clients = new ClientPages(states, counters);
@@ -78,10 +77,11 @@ final class BarPages {
     }
 
     private void noteFresh(List<Long> answered) {
-        long now = System.nanoTime();
         states.lock.lock();
         try {
-            answered.forEach(page -> fresh.add(page, now));
+            long now = ticker.nanoTime();
+            FreshPages fresh = states.freshLocked();
+            answered.forEach(page -> fresh.answered(page, now));
         } finally {
             states.lock.unlock();
         }
@@ -148,19 +148,14 @@ final class BarPages {
     ///
     /// @throws MdevException EIO if the kernel does not let go of some; the caller may try again
     void revoke(long first, long end) {
-        long now = System.nanoTime();
-        long rest;
         states.lock.lock();
         try {
             epoch++;
-            rest = fresh.restNanos(first, end, now);
         } finally {
             states.lock.unlock();
         }
         // No page of these becomes fresh meanwhile: a grant of one comes after the revocation.
-        for (long left = rest; left > 0; left = rest - (System.nanoTime() - now)) {
-            LockSupport.parkNanos(this, left);
-        }
+        letFreshStay(false, first, end);
         evictAll(GRANTED, first, end);
     }
 
@@ -176,7 +171,34 @@ final class BarPages {
         } finally {
             states.lock.unlock();
         }
+        letFreshStay(true, first, end);
         evictAll(DENIED, first, end);
+    }
+
+    /// Waits until the fresh ones of some pages may be taken: those that are refused, or those that
+    /// are granted.
+    private void letFreshStay(boolean refused, long first, long end) {
+        long rest = 0;
+        states.lock.lock();
+        try {
+            long now = ticker.nanoTime();
+            FreshPages fresh = states.freshLocked();
+            for (long page : fresh.in(first, end, now)) {
+                if (isTaken(states.getLocked(page), refused)) {
+                    rest = Math.max(rest, fresh.take(page, now));
+                }
+            }
+        } finally {
+            states.lock.unlock();
+        }
+        if (rest > 0) {
+            ticker.sleep(rest);
+        }
+    }
+
+    private static boolean isTaken(long word, boolean refused) {
+        int state = state(word);
+        return state != ABSENT && (state == DENIED) == refused;
     }
 
     /// Makes the pages of one state in a range absent, run by run.
@@ -241,6 +263,7 @@ final class BarPages {
         counters.refused();
         if (waiting.refusesWithOnes() && state(states.getLocked(page)) == ABSENT) {
             states.denyLocked(page);
+            states.freshLocked().answered(page, ticker.nanoTime());
         }
     }
 

@@ -62,7 +62,11 @@ final class ClientPages {
     @GuardedBy("states.lock")
     private Found touchLocked(long page, long unique, MemorySegment into) {
         if (!states.isClosedLocked()) {
-            return states.waitingLocked().touch(page, unique);
+            Found found = states.waitingLocked().touch(page, unique);
+            if (found == Found.ASK) {
+                states.freshLocked().asked(page, states.ticker().nanoTime());
+            }
+            return found;
         }
         if (!states.waitingLocked().refusesWithOnes()) {
             return Found.REFUSED;
@@ -113,6 +117,7 @@ final class ClientPages {
             long word = states.getLocked(part.page());
             if (has(word, WRITABLE) && (state(word) == GRANTED || state(word) == EVICTING)) {
                 states.storeLocked(part.page(), part.offsetInPage(), part.buffer());
+                states.freshLocked().reached(part.page());
             } else {
                 counters.storesLost();
             }

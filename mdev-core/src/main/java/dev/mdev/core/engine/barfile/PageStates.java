@@ -41,6 +41,11 @@ final class PageStates {
     @GuardedBy("lock")
     private final Waiting waiting;
 
+    private final Ticker ticker;
+
+    @GuardedBy("lock")
+    private final FreshPages fresh = new FreshPages();
+
     /// Pages that are refused.
     @GuardedBy("lock")
     private long denied;
@@ -49,15 +54,26 @@ final class PageStates {
     private boolean closed;
 
     /// @param waiting becomes this object's
-    PageStates(long npages, HostMemory memory, Waiting waiting) {
+    PageStates(long npages, HostMemory memory, Waiting waiting, Ticker ticker) {
         this.words = new PageWords(npages);
         this.memory = memory;
         this.waiting = waiting;
+        this.ticker = ticker;
     }
 
     /// What the pfns mean.
     HostMemory memory() {
         return memory;
+    }
+
+    /// The time.
+    Ticker ticker() {
+        return ticker;
+    }
+
+    @GuardedBy("lock")
+    FreshPages freshLocked() {
+        return fresh;
     }
 
     @GuardedBy("lock")

@@ -23,6 +23,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 
 /// The pages of a file between a kernel and a driver that do things at the worst moment. Nothing
@@ -38,12 +39,28 @@ class BarPagesTest {
     private final FakeKernel kernel = new FakeKernel();
     private final ScriptedCache cache = new ScriptedCache();
     private final BarCounters counters = new BarCounters();
+    private final ScriptedTicker ticker = new ScriptedTicker();
     private final BarPages pages =
             new BarPages(
-                    new PageStates(NPAGES, memory, new Waiting(kernel.connection, OPTIONS)),
+                    new PageStates(NPAGES, memory, new Waiting(kernel.connection, OPTIONS), ticker),
                     cache,
                     counters);
     private final MemorySegment buffer = MemorySegment.ofArray(new byte[Page.SIZE]);
+
+    /// A time that passes only while a thread sleeps.
+    private static final class ScriptedTicker implements Ticker {
+        final AtomicLong now = new AtomicLong(Long.MAX_VALUE);
+
+        @Override
+        public long nanoTime() {
+            return now.get();
+        }
+
+        @Override
+        public void sleep(long nanos) {
+            now.addAndGet(nanos);
+        }
+    }
 
     /// A page cache whose events a test picks.
     private static final class ScriptedCache implements PageCache {
@@ -119,16 +136,57 @@ class BarPagesTest {
         assertThat(read(4, 3)).isEqualTo(Found.CONTENT);
     }
 
+    /// How long a revocation of all pages waits.
+    private long stayNanos() {
+        long begin = ticker.nanoTime();
+        pages.revoke(0, NPAGES);
+        pages.allowAgain(0, NPAGES);
+        return ticker.nanoTime() - begin;
+    }
+
     @Test
     void aRevocationLetsAPageStayForAMomentThatAClientHasWaitedFor() {
         assertThat(read(4, 1)).isEqualTo(Found.ASK);
-        long begin = System.nanoTime();
         pages.grant(4, pfns(4, 1), true);
+        pages.grant(5, pfns(5, 1), true);
 
-        pages.revoke(0, NPAGES);
+        assertThat(stayNanos()).isEqualTo(FreshPages.STAY_NANOS);
 
-        assertThat(System.nanoTime() - begin).isGreaterThanOrEqualTo(FreshPages.STAY_NANOS);
         assertThat(cache.dropped).containsExactly("4+1");
+        assertThat(stayNanos()).as("nothing is there").isZero();
+    }
+
+    @Test
+    void aPageThatAClientAsksForAgainStaysLonger() {
+        for (long times = 1; times <= 8; times *= 2) {
+            assertThat(read(4, times)).isEqualTo(Found.ASK);
+            pages.grant(4, pfns(4, 1), true);
+            assertThat(stayNanos()).isEqualTo(times * FreshPages.STAY_NANOS);
+        }
+    }
+
+    @Test
+    void aPageThatAClientStoresToStaysNoLonger() {
+        for (int round = 1; round < 5; round++) {
+            assertThat(read(4, round)).isEqualTo(Found.ASK);
+            pages.grant(4, pfns(4, 1), true);
+            cache.duringDrop =
+                    () ->
+                            pages.clients()
+                                    .writtenBack(
+                                            Page.addressOf(4),
+                                            MemorySegment.ofArray(new long[] {7}));
+            assertThat(stayNanos()).isEqualTo(FreshPages.STAY_NANOS);
+        }
+    }
+
+    @Test
+    void aRefusedPageStaysLongerWhenAClientAsksForItAgain() {
+        for (long times = 1; times <= 8; times *= 2) {
+            assertThat(read(4, times)).isEqualTo(Found.ASK);
+            assertThat(pages.deny(4, pages.epoch())).isTrue();
+            assertThat(stayNanos()).isEqualTo(times * FreshPages.STAY_NANOS);
+        }
     }
 
     @Test
