@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
@@ -65,6 +66,7 @@ static void linux_abi(void)
 	MACRO(LinuxAbi, POLLIN);
 	MACRO(LinuxAbi, POLLOUT);
 	MACRO(LinuxAbi, SIGBUS);
+	MACRO(LinuxAbi, SIGKILL);
 	MACRO(LinuxAbi, SIGUSR1);
 	MACRO(LinuxAbi, SIG_BLOCK);
 	MACRO(LinuxAbi, SIG_SETMASK);
@@ -76,6 +78,7 @@ static void linux_abi(void)
 	SIZE(LinuxAbi.Siginfo, siginfo_t);
 	OFFSET(LinuxAbi.Siginfo, ADDR, siginfo_t, si_addr);
 	SIZE(LinuxAbi.Timespec, struct timespec);
+	SIZE(LinuxAbi.SpawnFileActions, posix_spawn_file_actions_t);
 }
 
 static void file_abi(void)

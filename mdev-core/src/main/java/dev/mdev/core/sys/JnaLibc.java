@@ -96,6 +96,19 @@ final class JnaLibc implements Libc {
         static native int getsockopt(int fd, int level, int option, long value, long length);
 
         static native int setsockopt(int fd, int level, int option, long value, int length);
+
+        static native int socketpair(int domain, int type, int protocol, long fds);
+
+        static native int posix_spawn_file_actions_init(long actions);
+
+        static native int posix_spawn_file_actions_adddup2(long actions, int fd, int newFd);
+
+        static native int posix_spawn_file_actions_destroy(long actions);
+
+        static native int posix_spawn(
+                long pid, long path, long actions, long attributes, long argv, long envp);
+
+        static native int waitpid(int pid, long status, int options);
     }
 
     @Override
@@ -307,5 +320,36 @@ final class JnaLibc implements Libc {
     @Override
     public int setsockopt(int fd, int level, int option, long value, int lengthBytes) {
         return Calls.setsockopt(fd, level, option, value, lengthBytes);
+    }
+
+    @Override
+    public int socketpair(int domain, int type, int protocol, long fds) {
+        return Calls.socketpair(domain, type, protocol, fds);
+    }
+
+    @Override
+    public int posixSpawnFileActionsInit(long actions) {
+        return Calls.posix_spawn_file_actions_init(actions);
+    }
+
+    @Override
+    public int posixSpawnFileActionsAdddup2(long actions, int fd, int newFd) {
+        return Calls.posix_spawn_file_actions_adddup2(actions, fd, newFd);
+    }
+
+    @Override
+    public int posixSpawnFileActionsDestroy(long actions) {
+        return Calls.posix_spawn_file_actions_destroy(actions);
+    }
+
+    @Override
+    public int posixSpawn(
+            long pid, long path, long actions, long attributes, long arguments, long environment) {
+        return Calls.posix_spawn(pid, path, actions, attributes, arguments, environment);
+    }
+
+    @Override
+    public int waitpid(int pid, long status, int options) {
+        return Calls.waitpid(pid, status, options);
     }
 }

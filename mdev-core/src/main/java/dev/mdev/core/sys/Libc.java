@@ -203,4 +203,43 @@ public interface Libc {
 
     /// `setsockopt(2)`.
     int setsockopt(int fd, int level, int option, long value, int lengthBytes);
+
+    /// `socketpair(2)`.
+    ///
+    /// @param fds address of two `int`
+    int socketpair(int domain, int type, int protocol, long fds);
+
+    /// `posix_spawn_file_actions_init(3)`.
+    ///
+    /// @param actions address of a `posix_spawn_file_actions_t`
+    /// @return 0 or an error number; it does not set [#errno]
+    int posixSpawnFileActionsInit(long actions);
+
+    /// `posix_spawn_file_actions_adddup2(3)`.
+    ///
+    /// @return 0 or an error number; it does not set [#errno]
+    int posixSpawnFileActionsAdddup2(long actions, int fd, int newFd);
+
+    /// `posix_spawn_file_actions_destroy(3)`.
+    ///
+    /// @return 0 or an error number; it does not set [#errno]
+    int posixSpawnFileActionsDestroy(long actions);
+
+    /// `posix_spawn(3)`.
+    ///
+    /// @param pid address of an `int` for the new process's number
+    /// @param path address of a NUL-terminated string
+    /// @param actions address of a `posix_spawn_file_actions_t`
+    /// @param attributes 0
+    /// @param arguments address of pointers to NUL-terminated strings, the last one 0; as is
+    ///   `environment`
+    /// @return 0 or an error number; it does not set [#errno]
+    int posixSpawn(
+            long pid, long path, long actions, long attributes, long arguments, long environment);
+
+    /// `waitpid(2)`.
+    ///
+    /// @param status address of an `int`
+    /// @return the process's number, 0 if it still runs, or -1
+    int waitpid(int pid, long status, int options);
 }

@@ -44,6 +44,7 @@ public final class LinuxAbi {
     public static final int POLLIN = 1;
     public static final int POLLOUT = 4;
     public static final int SIGBUS = 7;
+    public static final int SIGKILL = 9;
     public static final int SIGUSR1 = 10;
     public static final int SIG_BLOCK = 0;
     public static final int SIG_SETMASK = 2;
@@ -87,5 +88,12 @@ public final class LinuxAbi {
         public static final int SIZE = 16;
 
         private Timespec() {}
+    }
+
+    /// `posix_spawn_file_actions_t`.
+    public static final class SpawnFileActions {
+        public static final int SIZE = 80;
+
+        private SpawnFileActions() {}
     }
 }

@@ -7,17 +7,11 @@ import dev.mdev.core.sys.LinuxAbi;
 import dev.mdev.core.sys.NativeFd;
 import dev.mdev.core.sys.Syscalls;
 
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 
 /// Looks for what [BarFileSystem] needs.
 final class BarFileProbe {
-    private static final Path STATUS = Path.of("/proc/self/status");
-    private static final int CAP_SYS_ADMIN = 21;
-
     private final Syscalls sys;
 
     BarFileProbe(Syscalls sys) {
@@ -36,14 +30,14 @@ final class BarFileProbe {
                         here ? "" : "use devices in this process's own machines only"));
         if (here) {
             findings.add(device());
-            findings.add(mayMount());
+            findings.add(MountRights.ofThisProcess().finding());
         }
         return new EngineProbe(findings);
     }
 
     private Finding device() {
-        String need = BarMount.DEVICE + " can be opened";
-        try (NativeFd _ = sys.open(BarMount.DEVICE, LinuxAbi.O_RDWR)) {
+        String need = FuseMounts.DEVICE + " can be opened";
+        try (NativeFd _ = sys.open(FuseMounts.DEVICE, LinuxAbi.O_RDWR)) {
             return new Finding(need, true, "opened", "");
         } catch (MdevException | LinkageError e) {
             return new Finding(
@@ -51,25 +45,7 @@ final class BarFileProbe {
                     false,
                     e.toString(),
                     "load the fuse module, and give this process read and write access to "
-                            + BarMount.DEVICE);
-        }
-    }
-
-    private static Finding mayMount() {
-        String need = "the right to mount (CAP_SYS_ADMIN)";
-        String remedy = "run the service as root, or with CAP_SYS_ADMIN";
-        try {
-            long effective =
-                    Files.readAllLines(STATUS).stream()
-                            .filter(line -> line.startsWith("CapEff:"))
-                            .map(line -> line.substring("CapEff:".length()).strip())
-                            .mapToLong(hex -> Long.parseUnsignedLong(hex, 16))
-                            .findFirst()
-                            .orElse(0);
-            boolean met = (effective & (1L << CAP_SYS_ADMIN)) != 0;
-            return new Finding(need, met, "CapEff=%016x".formatted(effective), met ? "" : remedy);
-        } catch (IOException | NumberFormatException e) {
-            return new Finding(need, false, "the rights cannot be read: " + e, remedy);
+                            + FuseMounts.DEVICE);
         }
     }
 }

@@ -87,7 +87,7 @@ public final class BarFileSystem implements AutoCloseable {
     ///   mount, otherwise the kernel's error
     public static BarFileSystem mount(Path folder, HostMemory memory, BarFileOptions options) {
         Syscalls sys = Syscalls.ofThisProcess();
-        BarMount mount = BarMount.take(sys, folder);
+        BarMount mount = BarMount.take(MountRights.ofThisProcess().mounts(sys), folder);
         try {
             return new BarFileSystem(sys, mount, memory, options);
         } catch (RuntimeException | Error e) {

@@ -2,14 +2,13 @@ package dev.mdev.core.engine.barfile;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
-import dev.mdev.core.sys.LinuxAbi;
 import dev.mdev.core.sys.NativeFd;
-import dev.mdev.core.sys.Syscalls;
 
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -21,12 +20,8 @@ import java.util.List;
 /// A process that dies leaves its mount behind, on which every access fails with ENOTCONN. The next
 /// one knows by the lock that the process is gone, and detaches the mount.
 final class BarMount implements AutoCloseable {
-    static final String DEVICE = "/dev/fuse";
-
     private static final Path MOUNTS = Path.of("/proc/self/mountinfo");
     private static final Path CONNECTIONS = Path.of("/sys/fs/fuse/connections");
-    private static final String SOURCE = "mdev-bars";
-    private static final String TYPE = "fuse.mdev";
 
     /// Where a device number has the high bits of its minor number (Linux `new_encode_dev`).
     private static final int HIGH_MINOR_SHIFT = 12;
@@ -34,14 +29,14 @@ final class BarMount implements AutoCloseable {
     /// The field of the mount point in a line of `mountinfo`; proc(5).
     private static final int MOUNT_POINT_FIELD = 4;
 
-    private final Syscalls sys;
+    private final FuseMounts mounts;
     private final FileChannel lock;
     private final Path point;
     private final int uid;
     private final int gid;
 
-    private BarMount(Syscalls sys, FileChannel lock, Path point) throws IOException {
-        this.sys = sys;
+    private BarMount(FuseMounts mounts, FileChannel lock, Path point) throws IOException {
+        this.mounts = mounts;
         this.lock = lock;
         this.point = point;
         this.uid = (Integer) Files.getAttribute(point, "unix:uid");
@@ -51,21 +46,21 @@ final class BarMount implements AutoCloseable {
     /// Takes a folder, and detaches what a dead process left there.
     ///
     /// @throws MdevException EBUSY if another process uses it, EIO if it cannot be used
-    static BarMount take(Syscalls sys, Path folder) {
+    static BarMount take(FuseMounts mounts, Path folder) {
         try {
             Files.createDirectories(folder);
             Path directory = folder.toRealPath();
             FileChannel lock = lock(directory);
             try {
                 Path point = directory.resolve("bars");
-                detachStale(sys, point);
+                detachStale(mounts, point);
                 if (!Files.isDirectory(point)) {
                     Files.createDirectory(
                             point,
                             PosixFilePermissions.asFileAttribute(
                                     PosixFilePermissions.fromString("rwx------")));
                 }
-                return new BarMount(sys, lock, point);
+                return new BarMount(mounts, lock, point);
             } catch (IOException | RuntimeException | Error e) {
                 lock.close();
                 throw e;
@@ -95,12 +90,12 @@ final class BarMount implements AutoCloseable {
         throw new MdevException(Errno.EBUSY, "in use by a process: folder=" + directory);
     }
 
-    private static void detachStale(Syscalls sys, Path point) throws IOException {
+    private static void detachStale(FuseMounts mounts, Path point) throws IOException {
         for (String line : Files.readAllLines(MOUNTS)) {
             List<String> fields = List.of(line.split(" "));
             if (fields.size() > MOUNT_POINT_FIELD
                     && unescaped(fields.get(MOUNT_POINT_FIELD)).equals(point.toString())) {
-                sys.unmount(point.toString(), LinuxAbi.MNT_DETACH);
+                var _ = mounts.unmount(point);
             }
         }
     }
@@ -131,43 +126,45 @@ final class BarMount implements AutoCloseable {
     /// @return the file of requests
     /// @throws MdevException EPERM without the right to mount
     NativeFd mount() {
-        NativeFd fd = sys.open(DEVICE, LinuxAbi.O_RDWR);
-        try {
-            sys.mount(
-                    SOURCE,
-                    point.toString(),
-                    TYPE,
-                    LinuxAbi.MS_NOSUID | LinuxAbi.MS_NODEV | LinuxAbi.MS_NOEXEC,
-                    "fd=%d,rootmode=40700,user_id=%d,group_id=%d,default_permissions"
-                            .formatted(fd.number(), uid, gid));
-            return fd;
-        } catch (RuntimeException | Error e) {
-            fd.close();
-            throw e;
-        }
+        return mounts.mount(point, uid, gid);
     }
 
     /// Ends the file system: waiting requests fail, and so do all later ones.
     ///
     /// @param device its device number
     void unmount(long device) {
+        boolean ended;
         try {
-            sys.unmount(point.toString(), LinuxAbi.MNT_FORCE | LinuxAbi.MNT_DETACH);
+            ended = mounts.unmount(point);
         } catch (MdevException e) {
             // Someone else has unmounted it, and clients keep it alive.
-            abort(device, e);
+            try {
+                abort(device);
+            } catch (IOException failed) {
+                e.addSuppressed(failed);
+                throw e;
+            }
+            return;
+        }
+        if (!ended) {
+            try {
+                abort(device);
+            } catch (NoSuchFileException _) {
+                // No client keeps it alive; or this machine has no file to say so.
+            } catch (IOException e) {
+                throw new MdevException(Errno.EIO, "clients keep the files of " + point, e);
+            }
         }
     }
 
-    private static void abort(long device, MdevException cause) {
+    private static void abort(long device) throws IOException {
+        Files.writeString(abortFile(device), "1", StandardOpenOption.WRITE);
+    }
+
+    private static Path abortFile(long device) {
         long low = 0xff;
         long minor = (device & low) | ((device >> HIGH_MINOR_SHIFT) & ~low);
-        try {
-            Files.writeString(CONNECTIONS.resolve(minor + "/abort"), "1");
-        } catch (IOException e) {
-            cause.addSuppressed(e);
-            throw cause;
-        }
+        return CONNECTIONS.resolve(minor + "/abort");
     }
 
     /// Leaves the folder to other processes.

@@ -16,8 +16,8 @@ import org.junit.jupiter.api.io.TempDir;
 
 import java.io.BufferedReader;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 
 /// A service that dies leaves errors to its clients, and its folder to the next service.
 @Tag("slow")
@@ -30,7 +30,7 @@ class BarServerDeathTest {
         BarWorld.assumeBarFiles();
         Path program = BarClient.compile(directory);
         Path folder = directory.resolve("a folder");
-        Process service = startService(folder);
+        Process service = BarServer.start(List.of(), folder);
         try (BufferedReader lines = service.inputReader(StandardCharsets.UTF_8);
                 HostMemory memory = HostMemory.withHomes(new OffHeapBackend(), Long.MAX_VALUE)) {
             String[] file = lines.readLine().split(" ", 2);
@@ -54,38 +54,17 @@ class BarServerDeathTest {
                 assertThat(client.mismatches(0, 8, 5)).as("pages that it has").isZero();
                 assertThat(client.tell("load " + BarWorld.at(ScriptedDriver.DEVICE_PAGES - 1)))
                         .isEqualTo("bus");
-                assertThat(mountsIn(folder)).isOne();
+                assertThat(BarServer.mountsIn(folder)).isOne();
 
                 try (BarFileSystem _ =
                         BarFileSystem.mount(folder, memory, BarFileOptions.DEFAULT)) {
-                    assertThat(mountsIn(folder)).isOne();
+                    assertThat(BarServer.mountsIn(folder)).isOne();
                     assertThat(client.tell("load " + BarWorld.at(40))).isEqualTo("bus");
                 }
-                assertThat(mountsIn(folder)).isZero();
+                assertThat(BarServer.mountsIn(folder)).isZero();
             }
         } finally {
             service.toHandle().destroyForcibly();
         }
-    }
-
-    private static Process startService(Path folder) throws Exception {
-        return new ProcessBuilder(
-                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                        "-ea",
-                        "-XX:TieredStopAtLevel=1",
-                        "--enable-native-access=ALL-UNNAMED",
-                        "-cp",
-                        System.getProperty("java.class.path"),
-                        BarServer.class.getName(),
-                        folder.toString())
-                .redirectError(ProcessBuilder.Redirect.INHERIT)
-                .start();
-    }
-
-    private static long mountsIn(Path folder) throws Exception {
-        String point = folder.toRealPath().resolve("bars").toString().replace(" ", "\\040");
-        return Files.readAllLines(Path.of("/proc/self/mountinfo")).stream()
-                .filter(line -> line.contains(" " + point + " "))
-                .count();
     }
 }
