@@ -134,14 +134,20 @@ class RealGuestTest {
         }
     }
 
+    /// Each third time, the service first: it comes back with the device while the guest that had
+    /// it still runs, or ends.
     @Test
-    void aGuestThatIsKilledAtAnyMomentLeavesItsDeviceForTheNext() throws Exception {
+    void eitherSideThatIsKilledAtAnyMomentLeavesTheDeviceForTheNextGuest() throws Exception {
         Random random = new Random(Long.getLong("mdev.seed", 1));
-        UUID mdev = device("vm1");
+        UUID mdev = definedDevice("vm1");
         for (int i = 0; i < KILLS; i++) {
             Process qemu = QemuGuest.launch(program, line("vm1"), "", folder.resolve("qemu" + i));
             // Anywhere from its start to a guest that draws.
             qemu.waitFor(random.nextInt(6_000), TimeUnit.MILLISECONDS);
+            if (i % 3 == 2) {
+                service.kill();
+                service = start(folder);
+            }
             qemu.destroyForcibly().waitFor();
         }
         try (QemuGuest guest = boot("vm1")) {
@@ -167,7 +173,23 @@ class RealGuestTest {
     }
 
     private UUID device(String machine) {
-        UUID mdev = service.api().createMdev("gpu0", "gpu-sample-16m");
+        return attached(machine, service.api().createMdev("gpu0", "gpu-sample-16m"));
+    }
+
+    /// One that the service starts again.
+    private UUID definedDevice(String machine) {
+        UUID mdev = UUID.randomUUID();
+        service.api()
+                .put(
+                        "/api/v1/mdevs/" + mdev,
+                        """
+                        {"parent":"gpu0","type":"gpu-sample-16m","persist":true,"autostart":true}
+                        """)
+                .requireStatus(201);
+        return attached(machine, mdev);
+    }
+
+    private UUID attached(String machine, UUID mdev) {
         service.api()
                 .post(
                         "/api/v1/machines",
