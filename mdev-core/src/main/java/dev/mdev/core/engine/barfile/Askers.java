@@ -16,7 +16,8 @@ import java.util.concurrent.TimeUnit;
 final class Askers implements AutoCloseable {
     private static final long IDLE_SECONDS = 10;
 
-    /// How often the driver is asked if a revocation comes between its refusal and the answer.
+    /// How often the driver is asked if a revocation comes between its refusal and the answer. Then
+    /// the refusal counts, until the next revocation: an error would end most clients.
     private static final int ATTEMPTS = 1000;
 
     private final BarPages pages;
@@ -74,7 +75,7 @@ final class Askers implements AutoCloseable {
             }
         }
         // A driver that takes back each of its refusals, or a page that the kernel does not let go.
-        pages.giveUp(page, Errno.EIO);
+        pages.refuse(page);
     }
 
     private boolean deny(long page, long epoch, String reason) {

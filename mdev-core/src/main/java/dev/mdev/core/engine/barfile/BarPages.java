@@ -254,6 +254,18 @@ final class BarPages {
         return true;
     }
 
+    /// The same, however many revocations came.
+    void refuse(long page) {
+        Waiting.Answers answers = new Waiting.Answers();
+        states.lock.lock();
+        try {
+            denyLocked(page, answers);
+        } finally {
+            states.lock.unlock();
+        }
+        answers.send();
+    }
+
     @GuardedBy("states.lock")
     private void denyLocked(long page, Waiting.Answers answers) {
         Waiting waiting = states.waitingLocked();

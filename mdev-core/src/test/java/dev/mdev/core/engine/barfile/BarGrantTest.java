@@ -151,6 +151,30 @@ class BarGrantTest extends BarWorld {
         assertThat(device(0).requests).hasSize(2);
     }
 
+    /// It must not be an error, which ends a machine.
+    @Test
+    void aRefusalThatRevocationsAlwaysOvertakeIsOnesInTheEnd() throws Exception {
+        AtomicBoolean denies = new AtomicBoolean(true);
+        driver.answer =
+                (d, request) -> {
+                    if (request.page() == 1 && denies.get()) {
+                        d.context.revoke(0, 5, 1);
+                        return new MapDecision.Deny("guard page");
+                    }
+                    return MapDecision.grantPage(request, d.pfnOf(request.page()), Prot.READ_WRITE);
+                };
+        MdevAssignment assignment = assign();
+        BarFile file = open(assignment);
+        BarClient client = client(file);
+
+        assertThat(client.load(at(1))).isEqualTo(-1);
+
+        assertThat(file.counts().timedOut()).isZero();
+        denies.set(false);
+        assignment.mdev().revoke(0, 1, 1);
+        assertThat(client.load(at(1))).as("asked again").isZero();
+    }
+
     /// A page that one device's file shows at two places would have two contents.
     @Test
     void aPhysicalPageIsVisibleAtOnePlaceOnly() throws Exception {
