@@ -66,7 +66,8 @@ class ArchitectureTest extends ArchitectureRules {
                                 "core.hostmm",
                                 "core.ledger",
                                 "core.mapping",
-                                "core.pci")
+                                "core.pci",
+                                "core.sync")
                         .row("core.dirty", "api", "api.page", "core.addr", "core.memslot")
                         .row("core.dma", "api", "api.page", "core.addr", "core.sync")
                         .row(
@@ -143,6 +144,7 @@ class ArchitectureTest extends ArchitectureRules {
                                 "core.mapping",
                                 "core.pci",
                                 "core.store",
+                                "core.sync",
                                 "core.sys")
                         .row(
                                 "core.engine.kvm",

@@ -22,6 +22,7 @@ import dev.mdev.core.elastic.DeviceMemory;
 import dev.mdev.core.elastic.ElasticPool;
 import dev.mdev.core.elastic.ElasticUsage;
 import dev.mdev.core.ledger.Verb;
+import dev.mdev.core.sync.LongWork;
 
 import org.jspecify.annotations.Nullable;
 
@@ -198,10 +199,20 @@ final class Defragmenter {
     /// Makes the moves of a plan, one after the other.
     ///
     /// @throws MdevException ESTALE if a device or its target no longer matches the plan, EBUSY if
-    ///   it is assigned; otherwise the driver's error. Completed moves stay
+    ///   it is assigned, ECANCELED if its [LongWork] is to end; otherwise the driver's error.
+    ///   Completed moves stay
     void apply(DefragPlan plan) {
         Parent parent = bus.parent(plan.parent());
+        LongWork work = LongWork.current();
+        work.begin("pages", plan.moves().stream().mapToLong(DefragPlan.Move::npages).sum());
+        int left = plan.moves().size();
         for (DefragPlan.Move move : plan.moves()) {
+            left--;
+            if (left == 0) {
+                work.noReturn("the last device is being moved");
+            }
+            work.requireGoingOn();
+            work.doing("mdev=%s is moved".formatted(move.uuid()));
             try (VerbLocks.Claim claim =
                     bus.claims().claimYielding(move.uuid(), "moved", Errno.EAGAIN)) {
                 apply(parent, move);
@@ -289,7 +300,7 @@ final class Defragmenter {
             boolean moved = extentsOf(mdev, move.pool()).equals(move.to());
             List<PoolShare> left = moved ? old : target;
             bus.ledger().end(op, moved);
-            bus.scrubber().giveBack(parent, left, tenant, () -> {});
+            bus.scrubber().giveBack(parent, left, tenant, _ -> {});
         }
         if (stands.isPresent()) {
             throw stands.get();
@@ -301,6 +312,7 @@ final class Defragmenter {
     private static void copy(Aperture aperture, PoolShare from, PoolShare to) {
         byte[] bytes = new byte[CHUNK_PAGES * Page.SIZE];
         byte[] back = new byte[bytes.length];
+        LongWork work = LongWork.current();
         long npages = from.npages();
         long page = 0;
         while (page < npages) {
@@ -320,6 +332,7 @@ final class Defragmenter {
                 throw new MdevException(Errno.EIO, "does not read back as written: " + target);
             }
             page += count;
+            work.add(count);
         }
     }
 

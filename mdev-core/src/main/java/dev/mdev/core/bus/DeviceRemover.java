@@ -8,6 +8,7 @@ import dev.mdev.core.device.DeviceHolder;
 import dev.mdev.core.device.Mdev;
 import dev.mdev.core.ledger.Owner;
 import dev.mdev.core.ledger.Verb;
+import dev.mdev.core.sync.LongWork;
 
 import java.time.Duration;
 import java.util.Optional;
@@ -168,6 +169,10 @@ final class DeviceRemover {
         }
         try {
             ask(mdev, holder.get(), how.grace());
+            LongWork.current()
+                    .doing(
+                            "waits for %s, at most %d ms"
+                                    .formatted(holder.get().name(), how.grace().toMillis()));
             if (assignment.awaitRelease(how.grace())) {
                 return new TakenBack(name, false);
             }
@@ -206,6 +211,7 @@ final class DeviceRemover {
 
     private long begin(Mdev mdev, Owner owner, Verb verb) {
         try {
+            LongWork.current().noReturn("mdev=%s is being ended".formatted(mdev.uuid()));
             boolean isDefined = bus.definitionOf(mdev.uuid(), mdev.parent()).isPresent();
             // A definition on another parent is not this device's: it stays, also after a crash.
             boolean isOthers = !isDefined && bus.definitions().find(mdev.uuid()).isPresent();

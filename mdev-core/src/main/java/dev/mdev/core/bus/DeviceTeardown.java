@@ -7,6 +7,7 @@ import dev.mdev.core.capacity.Tenant;
 import dev.mdev.core.device.Activity;
 import dev.mdev.core.device.Mdev;
 import dev.mdev.core.elastic.DeviceMemory;
+import dev.mdev.core.sync.LongWork;
 
 import org.jspecify.annotations.Nullable;
 
@@ -29,6 +30,9 @@ final class DeviceTeardown {
     private final BusContext bus;
     private final ParentCloser exits;
     private final Mdev mdev;
+
+    /// The work of the caller, which is told of the pages.
+    private final LongWork work = LongWork.current();
 
     /// Completes when the end begins; is cancelled if it does not.
     private final CompletableFuture<Order> order = new CompletableFuture<>();
@@ -102,11 +106,14 @@ final class DeviceTeardown {
             how.former().awaitClosed();
             progress.incrementAndGet();
         }
+        work.doing("its driver closes it");
         Optional<String> trouble =
                 mdev.driver().isOwned() ? mdev.driver().close() : Optional.empty();
         progress.incrementAndGet();
+        work.doing("its pages are scrubbed");
+        work.begin("pages", heldPages(mdev));
         Tenant tenant = new Tenant.Device(mdev.uuid());
-        bus.scrubber().giveBack(mdev.parent(), mdev.share(), tenant, progress::incrementAndGet);
+        bus.scrubber().giveBack(mdev.parent(), mdev.share(), tenant, this::scrubbed);
         giveElasticBack(tenant);
         bus.watch().remove(mdev.calls());
         how.settlement().settle(trouble);
@@ -121,8 +128,13 @@ final class DeviceTeardown {
         }
         mdev.elastic().forEach(DeviceMemory::end);
         for (PfnRange pfns : mdev.parent().capacity().pagesOf(tenant)) {
-            bus.scrubber().scrub(mdev.parent(), pfns, tenant, progress::incrementAndGet);
+            bus.scrubber().scrub(mdev.parent(), pfns, tenant, this::scrubbed);
         }
+    }
+
+    private void scrubbed(long npages) {
+        progress.incrementAndGet();
+        work.add(npages);
     }
 
     /// Frees the uuid, and reports it if the device was lost.

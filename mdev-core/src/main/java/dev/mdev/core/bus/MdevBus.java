@@ -21,6 +21,7 @@ import dev.mdev.core.ledger.QuarantinedDefinition;
 import dev.mdev.core.ledger.Unfinished;
 import dev.mdev.core.store.MemoryFiles;
 import dev.mdev.core.store.StateFiles;
+import dev.mdev.core.sync.LongWork;
 
 import java.io.IOException;
 import java.io.InputStream;
@@ -140,7 +141,9 @@ public final class MdevBus implements AutoCloseable {
     /// @throws MdevException ENODEV if there is none, EAGAIN if it is arriving, ETIMEDOUT if a
     ///   device or the parent does not end: it leaves with its last device
     public void removeParent(String name, Duration grace) {
-        departures.leave(List.of(settledParent(name)), Removal.forcing(grace));
+        Parent parent = settledParent(name);
+        LongWork.current().noReturn("parent=%s is leaving".formatted(name));
+        departures.leave(List.of(parent), Removal.forcing(grace));
     }
 
     /// Removes a parent without devices in use.
@@ -150,6 +153,7 @@ public final class MdevBus implements AutoCloseable {
     public void removeUnusedParent(String name) {
         Parent parent = settledParent(name);
         departures.requireUnusedOutside(parent);
+        LongWork.current().noReturn("parent=%s is leaving".formatted(name));
         bus.registry().leaveIfUnused(parent);
         departures.leave(List.of(parent), Removal.forcing(Duration.ZERO));
     }

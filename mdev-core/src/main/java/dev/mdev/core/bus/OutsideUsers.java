@@ -4,6 +4,7 @@ import dev.mdev.api.Errno;
 import dev.mdev.api.KernelNode;
 import dev.mdev.api.MdevException;
 import dev.mdev.core.device.Mdev;
+import dev.mdev.core.sync.LongWork;
 
 import java.time.Duration;
 import java.util.Optional;
@@ -36,8 +37,11 @@ final class OutsideUsers {
         try {
             Optional<String> user = of(mdev);
             long deadline = System.nanoTime() + how.grace().toNanos();
+            LongWork work = LongWork.current();
+            user.ifPresent(who -> work.doing("waits for " + who));
             while (user.isPresent() && System.nanoTime() - deadline < 0) {
                 LockSupport.parkNanos(this, POLL.toNanos());
+                work.requireGoingOn();
                 if (Thread.currentThread().isInterrupted()) {
                     throw new MdevException(
                             Errno.EINTR, "interrupted while waiting for mdev=" + mdev.uuid());

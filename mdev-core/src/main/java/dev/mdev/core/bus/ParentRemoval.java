@@ -3,6 +3,7 @@ package dev.mdev.core.bus;
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
 import dev.mdev.core.device.Parent;
+import dev.mdev.core.sync.LongWork;
 
 import java.time.Duration;
 import java.util.ArrayList;
@@ -30,11 +31,19 @@ final class ParentRemoval {
     ///
     /// @throws MdevException ETIMEDOUT if they do not leave: they do with their last devices
     void leave(List<Parent> parents, Removal how) {
+        LongWork work = LongWork.current();
+        work.doing("its devices are ended");
+        work.begin(
+                "devices",
+                parents.stream().mapToLong(it -> bus.registry().entriesOf(it).size()).sum());
         MdevException trouble =
                 new MdevException(Errno.ETIMEDOUT, "does not leave: parents=" + names(parents));
         List<Throwable> failures = new CopyOnWriteArrayList<>();
         List<Thread> enders = begin(parents, how, failures::add);
-        enders.forEach(ParentRemoval::join);
+        for (Thread ender : enders) {
+            join(ender);
+            work.add(1);
+        }
         for (Throwable failure : failures) {
             if (failure instanceof Error error) {
                 throw error;

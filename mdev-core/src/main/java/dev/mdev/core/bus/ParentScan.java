@@ -17,6 +17,7 @@ import dev.mdev.core.ledger.MdevDefinition;
 import dev.mdev.core.ledger.Owner;
 import dev.mdev.core.ledger.PoolRuns;
 import dev.mdev.core.ledger.Subject;
+import dev.mdev.core.sync.LongWork;
 
 import org.jspecify.annotations.Nullable;
 
@@ -243,7 +244,7 @@ final class ParentScan {
         for (ApertureRun run : bus.ledger().dirty(parent.name())) {
             taken.addAll(parent.capacity().takeFree(run.pfnsIn(parent.aperturePfns()), scrubbing));
         }
-        taken.forEach(pfns -> bus.scrubber().scrub(parent, pfns, scrubbing, () -> {}));
+        taken.forEach(pfns -> bus.scrubber().scrub(parent, pfns, scrubbing, _ -> {}));
     }
 
     private void startDefined(Parent parent) {
@@ -407,12 +408,12 @@ final class ParentScan {
         Tenant tenant = new Tenant.Device(uuid);
         parent.capacity()
                 .pagesOf(tenant)
-                .forEach(pfns -> bus.scrubber().scrub(parent, pfns, tenant, () -> {}));
+                .forEach(pfns -> bus.scrubber().scrub(parent, pfns, tenant, _ -> {}));
     }
 
     private void forgetForeign(Registry.Entry entry) {
         Parent parent = entry.parent();
-        bus.scrubber().giveBack(parent, entry.share(), new Tenant.Device(entry.uuid()), () -> {});
+        bus.scrubber().giveBack(parent, entry.share(), new Tenant.Device(entry.uuid()), _ -> {});
         var _ = bus.registry().remove(entry.uuid());
         bus.observer().event(new MdevEvent.ForeignGone(entry.uuid(), parent.name()));
     }
@@ -424,13 +425,17 @@ final class ParentScan {
         bus.registry().use(parent);
         try {
             Tenant scrubbing = new Tenant.Scrubbing();
+            LongWork work = LongWork.current();
+            work.noReturn("the quarantined pages are being scrubbed");
             // Ours from here on: another repair does not find them.
-            for (PfnRange pfns : parent.capacity().passAll(new Tenant.Bad(), scrubbing)) {
+            List<PfnRange> bad = parent.capacity().passAll(new Tenant.Bad(), scrubbing);
+            work.begin("pages", bad.stream().mapToLong(PfnRange::npages).sum());
+            for (PfnRange pfns : bad) {
                 bus.ledger()
                         .markGood(
                                 parent.name(),
                                 List.of(ApertureRun.of(pfns, parent.aperturePfns())));
-                bus.scrubber().scrub(parent, pfns, scrubbing, () -> {});
+                bus.scrubber().scrub(parent, pfns, scrubbing, work::add);
             }
         } finally {
             exits.endUse(parent);

@@ -24,6 +24,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.LongConsumer;
 
 /// Makes pages fit for the next tenant: sets them to zero, reads them back, and only then reports
 /// them clean. Pages that do not read back as zero are quarantined. The memory of pages that the
@@ -149,8 +150,8 @@ final class Scrubber {
 
     /// Scrubs a device's pages and frees them.
     ///
-    /// @param progress is run from time to time
-    void giveBack(Parent parent, List<PoolShare> share, Tenant tenant, Runnable progress) {
+    /// @param progress receives the number of each few pages that are done
+    void giveBack(Parent parent, List<PoolShare> share, Tenant tenant, LongConsumer progress) {
         for (PoolShare pool : share) {
             pool.extents().forEach(extent -> scrub(parent, extent, tenant, progress));
         }
@@ -160,7 +161,9 @@ final class Scrubber {
     ///
     /// An aperture may be a driver's code: it is called like a driver, so that a call that does not
     /// return is reported.
-    void scrub(Parent parent, PfnRange pfns, Tenant tenant, Runnable progress) {
+    ///
+    /// @param progress as for [#giveBack]
+    void scrub(Parent parent, PfnRange pfns, Tenant tenant, LongConsumer progress) {
         DriverCalls calls = callsFor(parent);
         try {
             scrub(parent, pfns, new Work(calls, tenant, progress));
@@ -171,8 +174,8 @@ final class Scrubber {
 
     /// How to scrub something.
     ///
-    /// @param progress is run from time to time
-    private record Work(DriverCalls calls, Tenant tenant, Runnable progress) {}
+    /// @param progress as for [#giveBack]
+    private record Work(DriverCalls calls, Tenant tenant, LongConsumer progress) {}
 
     private void scrub(Parent parent, PfnRange pfns, Work work) {
         long start = System.nanoTime();
@@ -189,7 +192,7 @@ final class Scrubber {
                     open = verdict;
                 }
             }
-            work.progress().run();
+            work.progress().accept(chunk.npages());
         }
         conclude(parent, open, work.tenant());
         report(parent, pfns.npages() - failedPages, start, failedPages);

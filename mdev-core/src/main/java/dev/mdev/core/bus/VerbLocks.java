@@ -4,6 +4,7 @@ import com.google.errorprone.annotations.concurrent.GuardedBy;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
+import dev.mdev.core.sync.LongWork;
 
 import org.jspecify.annotations.Nullable;
 
@@ -278,7 +279,8 @@ final class VerbLocks {
     ///
     /// @param patience how long to wait for another verb
     /// @param takeOver whether to take its claim over then, if that allows it
-    /// @throws MdevException EAGAIN if another verb still has the claim
+    /// @throws MdevException EAGAIN if another verb still has the claim, ECANCELED if the thread's
+    ///   [LongWork] is to end
     Claim claimToEnd(UUID uuid, Duration patience, boolean takeOver) {
         return claimInTime(uuid, "removed", patience, takeOver);
     }
@@ -298,9 +300,13 @@ final class VerbLocks {
         try {
             long start = System.nanoTime();
             long nanos = patience.toNanos();
-            boolean waits = claims.containsKey(uuid);
+            Claim before = claims.get(uuid);
+            boolean waits = before != null;
+            if (before != null) {
+                LongWork.current().doing("waits: it is being " + before.what);
+            }
             while (claims.containsKey(uuid) && nanos > 0) {
-                nanos = unclaimed.awaitNanos(nanos);
+                nanos = LongWork.awaitNanos(unclaimed, nanos);
             }
             Claim other = claims.get(uuid);
             if (other != null && !(takeOver && other.yields)) {

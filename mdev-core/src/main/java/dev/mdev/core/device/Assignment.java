@@ -4,6 +4,7 @@ import com.google.errorprone.annotations.concurrent.GuardedBy;
 
 import dev.mdev.api.Errno;
 import dev.mdev.api.MdevException;
+import dev.mdev.core.sync.LongWork;
 
 import org.jspecify.annotations.Nullable;
 
@@ -217,7 +218,8 @@ public final class Assignment {
     /// Waits until the device is idle.
     ///
     /// @return whether it is idle; false after `grace`
-    /// @throws MdevException EINTR if the thread is interrupted
+    /// @throws MdevException EINTR if the thread is interrupted, ECANCELED if its [LongWork] is to
+    ///   end
     public boolean awaitRelease(Duration grace) {
         assignment.lock();
         try {
@@ -226,7 +228,7 @@ public final class Assignment {
                 if (nanos <= 0) {
                     return false;
                 }
-                nanos = released.awaitNanos(nanos);
+                nanos = LongWork.awaitNanos(released, nanos);
             }
             return true;
         } catch (InterruptedException e) {

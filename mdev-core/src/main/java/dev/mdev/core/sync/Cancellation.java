@@ -106,7 +106,8 @@ public final class Cancellation {
         return CURRENT.get().awaitOrCancelled(wait);
     }
 
-    private Waited awaitOrCancelled(TimedWait wait) throws InterruptedException {
+    /// The same for this work, whoever does it.
+    Waited awaitOrCancelled(TimedWait wait) throws InterruptedException {
         if (!enter()) {
             return Waited.CANCELLED;
         }

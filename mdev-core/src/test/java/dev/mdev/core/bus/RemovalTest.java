@@ -14,6 +14,7 @@ import dev.mdev.core.device.Parent;
 import dev.mdev.core.pci.PciFunction;
 import dev.mdev.core.pci.RegionAccess;
 import dev.mdev.core.support.Together;
+import dev.mdev.core.sync.LongWork;
 import dev.mdev.gate.Deadlines;
 
 import org.junit.jupiter.api.Test;
@@ -80,6 +81,36 @@ class RemovalTest extends EndOfDevices {
         held.close();
         MdevAssignment next = mdev.assign("vm8");
         next.close();
+    }
+
+    @Test
+    void aRemovalThatIsCancelledWhileItWaitsLeavesTheDeviceToItsHolder() {
+        LongWork work = new LongWork();
+        Mdev mdev = create(ONE);
+        MdevAssignment held = mdev.assign(holder("vm7", () -> assertThat(work.cancel()).isEmpty()));
+
+        assertFails(
+                () -> work.call(() -> world.bus.remove(ONE, Removal.forcing(LONG))),
+                Errno.ECANCELED,
+                "ended early");
+
+        assertThat(world.bus.find(ONE)).hasValue(mdev);
+        assertThat(held.write(CardDriver.REGISTERS, 0, 4, 42)).isEqualTo(new RegionAccess.Done(0));
+        held.close();
+        mdev.assign("vm8").close();
+        assertThat(world.bus.remove(ONE).holder()).isEmpty();
+        assertThat(freePages()).isEqualTo(16);
+    }
+
+    @Test
+    void aRemovalThatHasBegunCannotBeCancelledAndTellsOfItsPages() {
+        LongWork work = new LongWork();
+        long pages = create(ONE).heldPages();
+
+        var _ = work.call(() -> world.bus.remove(ONE));
+
+        assertThat(work.cancel()).contains("mdev=%s is being ended".formatted(ONE));
+        assertThat(work.progress()).contains(new LongWork.Progress("pages", pages, pages));
     }
 
     @Test
