@@ -76,6 +76,13 @@ class ArchitectureTest extends ArchitectureRules {
                                 "core.store",
                                 "host.access",
                                 "host.problem")
+                        .row(
+                                "host.operation",
+                                "core.sync",
+                                "host.access",
+                                "host.event",
+                                "host.problem",
+                                "host.web")
                         .row("host.label", "api", "core.store", "host.access", "host.problem")
                         .row(
                                 "host.mdev",
@@ -133,11 +140,13 @@ class ArchitectureTest extends ArchitectureRules {
                                 "core.bus",
                                 "core.device",
                                 "core.ledger",
+                                "core.sync",
                                 "host.access",
                                 "host.label",
                                 "host.machine",
                                 "host.mdev",
-                                "host.problem")
+                                "host.problem",
+                                "host.web")
                         .row(
                                 "host.doctor",
                                 "core.bus",
@@ -162,6 +171,7 @@ class ArchitectureTest extends ArchitectureRules {
                                 "host.bus",
                                 "host.event",
                                 "host.machine",
+                                "host.operation",
                                 "host.parent"),
                 List.of());
     }

@@ -1,6 +1,7 @@
 package dev.mdev.host;
 
 import dev.mdev.host.problem.Problem;
+import dev.mdev.host.web.LongCall;
 
 import org.springframework.http.MediaType;
 import org.springframework.web.bind.annotation.RequestBody;
@@ -32,7 +33,7 @@ final class OpenApiDocument {
                     Map.entry("uuid", "The device."),
                     Map.entry("name", "The name of the parent or the machine."),
                     Map.entry("type", "The id of a type, or its name."),
-                    Map.entry("id", "The token's id."),
+                    Map.entry("id", "The id of the token, or of the operation."),
                     Map.entry("vcpu", "The number of the virtual processor."),
                     Map.entry("file", "The file, as the doctor names it."),
                     Map.entry("limit", "The most items of the answer."),
@@ -40,7 +41,7 @@ final class OpenApiDocument {
                             "after", "The place after which the answer begins: an earlier `next`."),
                     Map.entry("grace", "How long the holder may take to release the device."),
                     Map.entry("force", "Whether to take the device away after that."),
-                    Map.entry("wait", "How long to wait for the first event."),
+                    Map.entry("wait", "How long to wait for the first event, or for the end."),
                     Map.entry("kind", "Only items of this kind."),
                     Map.entry("subject", "Only this subject, or all that begin like it up to `/`."),
                     Map.entry(
@@ -71,6 +72,7 @@ final class OpenApiDocument {
         this.document = schemas.document();
         introduce();
         addProblems();
+        addAccepted();
         ObjectNode paths = mapper.createObjectNode();
         TreeMap<String, JsonNode> sorted = new TreeMap<>();
         document.get("paths").properties().forEach(it -> sorted.put(it.getKey(), it.getValue()));
@@ -150,6 +152,25 @@ final class OpenApiDocument {
         }
     }
 
+    /// The answer to a client that does not wait for the end of long work.
+    private void addAccepted() {
+        ObjectNode accepted = document.withObject("/components/responses/Accepted");
+        accepted.put("description", "With `Prefer: respond-async`: the work goes on.");
+        ObjectNode headers = accepted.putObject("headers");
+        headers.putObject("X-Request-Id").put("$ref", "#/components/headers/RequestId");
+        header(headers, "Location", "The path of the operation.");
+        header(headers, "Preference-Applied", "`respond-async`.");
+        accepted.withObject("/content/application~1json/schema")
+                .put("$ref", "#/components/schemas/Operation");
+    }
+
+    private static void header(ObjectNode headers, String name, String description) {
+        headers.putObject(name)
+                .put("description", description)
+                .putObject("schema")
+                .put("type", "string");
+    }
+
     private static void text(ObjectNode properties, String name, String description) {
         properties.putObject(name).put("type", "string").put("description", description);
     }
@@ -222,9 +243,22 @@ final class OpenApiDocument {
             key.put("description", "A repeated request with it gets the answer of the first.");
             key.putObject("schema").put("type", "string").put("pattern", "^[!-~]{1,128}$");
         }
+        if (takesLong(path, method)) {
+            ObjectNode preference = operation.withArray("/parameters").addObject();
+            preference.put("name", "Prefer").put("in", "header").put("required", false);
+            preference.put(
+                    "description",
+                    "`respond-async` for an answer at once; with `, wait=SECONDS` after that"
+                            + " time.");
+            preference.putObject("schema").put("type", "string");
+        }
         addBody(operation, path, method, raw);
         addResponses(operation, path, method, raw, call);
         return operation;
+    }
+
+    private boolean takesLong(String path, String method) {
+        return endpoint(path, method).getValue().hasMethodAnnotation(LongCall.class);
     }
 
     private static void describe(ObjectNode parameter) {
@@ -314,6 +348,9 @@ final class OpenApiDocument {
             if (!status.equals("204")) {
                 response.set("content", content.isMissingNode() ? produced(path, method) : content);
             }
+        }
+        if (takesLong(path, method)) {
+            responses.putObject("202").put("$ref", "#/components/responses/Accepted");
         }
         if (!responses.has("204") && takesDryRun(operation)) {
             ObjectNode response = responses.putObject("204");

@@ -24,6 +24,7 @@ final class OpenApiSchemas {
     private static final String LIST = "dev.mdev.host.web.ItemsDev.";
     private static final String STREAM =
             "org.springframework.web.servlet.mvc.method.annotation.SseEmitter";
+    private static final String PROBLEM = "org.springframework.http.ProblemDetail";
     private static final String SMM = "dev.mdev.host.machine.SmmOption";
     private static final String PATCH = "dev.mdev.host.label.MergePatch";
     private static final String U64 = "dev.mdev.host.machine.U64";
@@ -94,6 +95,9 @@ final class OpenApiSchemas {
     private static String shortName(String full, String leftOut) {
         if (full.equals(STREAM)) {
             return "EventStream";
+        }
+        if (full.equals(PROBLEM)) {
+            return "Problem";
         }
         StringBuilder name = new StringBuilder();
         for (String part : full.replace(LIST, "dev.").split("\\.", -1)) {

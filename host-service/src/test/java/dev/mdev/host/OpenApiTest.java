@@ -154,8 +154,10 @@ class OpenApiTest extends HostTest {
         // They show this machine, take the sample parent away, or need more than a tour has.
         assertThat(without)
                 .containsExactly(
+                        "DELETE /api/v1/operations/{id}",
                         "DELETE /api/v1/parents/{name}",
                         "GET /api/v1/doctor",
+                        "GET /api/v1/operations/{id}",
                         "GET /api/v1/tokens/{id}",
                         "POST /api/v1/drivers",
                         "POST /api/v1/mdevs/{uuid}/adopt",

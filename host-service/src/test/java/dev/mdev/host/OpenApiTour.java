@@ -176,6 +176,7 @@ final class OpenApiTour {
                         "",
                         "{\"manager\":\"site\",\"machines\":[{\"name\":\"vm2\",\"ramMib\":1}]}"),
                 at(200, "GET /events", "/events?limit=2", ""),
+                at(200, "GET /operations", "", ""),
                 at(200, "GET /audit", "/audit?limit=2", ""),
                 at(200, "GET /audit/verification", "", ""),
                 at(

@@ -91,6 +91,9 @@ final class AccessRules {
         add(Role.OPERATOR, HOST, "PUT /desired");
 
         add(Role.VIEWER, OBJECTS, "GET /events");
+        // Those that somebody of the caller's reach began.
+        add(Role.VIEWER, OBJECTS, "GET /operations", "GET /operations/{id}");
+        add(Role.OPERATOR, OBJECTS, "DELETE /operations/{id}");
         add(Role.VIEWER, HOST, "GET /doctor", "GET /drivers");
         add(Role.ADMIN, HOST, "POST /drivers");
 

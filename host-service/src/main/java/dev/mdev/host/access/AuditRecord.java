@@ -10,7 +10,8 @@ import java.util.Map;
 /// What a caller asked for, or what came of it.
 ///
 /// @param number counts up from 1
-/// @param phase `asked` before the work, `done` after it, `refused` instead of it
+/// @param phase `asked` before the work, `done` after it, `refused` instead of it; of an operation,
+///   `done` when it has begun, and `ended` at its end
 /// @param caller the caller's name; absent without valid credentials
 /// @param address the address of the client; absent on the Unix socket
 /// @param request the id of the request, as in `X-Request-Id`
@@ -37,7 +38,8 @@ record AuditRecord(
     enum Phase {
         ASKED,
         DONE,
-        REFUSED
+        REFUSED,
+        ENDED
     }
 
     String encode() {

@@ -55,10 +55,27 @@ public final class AuditTrail {
         }
     }
 
+    /// Records the end of an operation.
+    ///
+    /// @param call the one that began it; it made the operation
+    /// @param status the HTTP status that the call would have had without it
+    public void ended(Call call, int status) {
+        try {
+            add(call, AuditRecord.Phase.ENDED, status, call.made);
+        } catch (MdevException e) {
+            log.error("a record of the audit log is lost: {}", e.toString());
+        }
+    }
+
     private void add(Call call, AuditRecord.Phase phase, @Nullable Integer status) {
+        boolean isMade = status != null && status < 300;
+        add(call, phase, status, isMade ? call.made : null);
+    }
+
+    private void add(
+            Call call, AuditRecord.Phase phase, @Nullable Integer status, @Nullable String made) {
         Caller caller = Caller.current();
         String id = String.valueOf(MDC.get(Problems.REQUEST_ID));
-        boolean isMade = call.made != null && status != null && status < 300;
         audit.add(number ->
                 new AuditRecord(
                         number,
@@ -72,7 +89,7 @@ public final class AuditTrail {
                         ROOT + call.path,
                         id,
                         status,
-                        isMade ? ROOT + call.made : null,
+                        made == null ? null : ROOT + made,
                         null));
     }
 }

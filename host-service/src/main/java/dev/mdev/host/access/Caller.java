@@ -65,6 +65,16 @@ public record Caller(String name, Means means, Role role, Reach reach) {
                         () -> new IllegalStateException("this thread works on no request"));
     }
 
+    /// Whether this caller sees what another has begun: all that the other sees.
+    public boolean seesWorkOf(Caller other) {
+        return reach.includes(other.reach);
+    }
+
+    /// Whether this caller may also end it.
+    public boolean mayEndWorkOf(Caller other) {
+        return seesWorkOf(other) && role.includes(other.role);
+    }
+
     /// Whether the credentials of the request that this thread works on still count, for work that
     /// outlives it. Any thread may ask.
     public static BooleanSupplier validity() {

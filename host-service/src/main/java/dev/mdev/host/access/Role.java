@@ -16,7 +16,7 @@ public enum Role {
     }
 
     /// The word of the API.
-    String word() {
+    public String word() {
         return name().toLowerCase(Locale.ROOT);
     }
 }

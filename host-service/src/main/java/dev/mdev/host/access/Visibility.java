@@ -6,6 +6,7 @@ import dev.mdev.host.problem.Problem;
 import dev.mdev.host.problem.ProblemException;
 import dev.mdev.host.problem.Violation;
 
+import org.springframework.beans.factory.ObjectProvider;
 import org.springframework.stereotype.Component;
 
 import java.util.List;
@@ -20,8 +21,10 @@ import java.util.UUID;
 public final class Visibility {
     private final MdevBus bus;
     private final Claims claims;
+    private final ObjectProvider<Undertakings> undertakings;
 
-    Visibility(MdevBus bus, Claims claims) {
+    Visibility(MdevBus bus, Claims claims, ObjectProvider<Undertakings> undertakings) {
+        this.undertakings = undertakings;
         this.bus = bus;
         this.claims = claims;
     }
@@ -91,7 +94,8 @@ public final class Visibility {
     }
 
     /// Whether a caller sees an event by its subject: `mdevs/UUID`, `machines/NAME`,
-    /// `parents/NAME`; those about other subjects are for callers who see everything.
+    /// `parents/NAME`, `operations/ID`; those about other subjects are for callers who see
+    /// everything.
     public boolean seesSubject(Caller caller, String subject) {
         if (caller.reach().isEverything()) {
             return true;
@@ -103,8 +107,16 @@ public final class Visibility {
             case "parents" -> seesParent(caller, name);
             case "machines" -> seesMachine(caller, name);
             case "mdevs" -> seesEventOf(caller, UUID.fromString(name));
+            case "operations" -> seesOperation(caller, name);
             default -> false;
         };
+    }
+
+    /// Of an operation that is forgotten, nobody knows whose it was.
+    private boolean seesOperation(Caller caller, String id) {
+        return undertakings.stream()
+                .flatMap(it -> it.startedBy(id).stream())
+                .anyMatch(caller::seesWorkOf);
     }
 
     /// A device that has ended is on no parent any more.

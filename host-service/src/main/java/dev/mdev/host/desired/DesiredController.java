@@ -1,6 +1,7 @@
 package dev.mdev.host.desired;
 
 import dev.mdev.host.problem.DryRunException;
+import dev.mdev.host.web.LongCall;
 
 import jakarta.validation.Valid;
 
@@ -25,6 +26,7 @@ class DesiredController {
     }
 
     /// Makes it so, step by step.
+    @LongCall("apply")
     @PutMapping(consumes = {MediaType.APPLICATION_JSON_VALUE, YamlDocuments.TYPE})
     ApplyReport apply(
             @Valid @RequestBody DesiredState wanted,

@@ -1,5 +1,6 @@
 package dev.mdev.host.desired;
 
+import dev.mdev.core.sync.LongWork;
 import dev.mdev.host.access.AuditTrail;
 import dev.mdev.host.problem.Problem;
 import dev.mdev.host.problem.ProblemException;
@@ -85,8 +86,18 @@ class DesiredService {
         }
         try {
             List<ApplyReport.Done> done = new ArrayList<>();
-            for (Planned planned : planner.apply(wanted)) {
-                done.add(work(planned));
+            List<Planned> steps = planner.apply(wanted);
+            LongWork whole = LongWork.current();
+            whole.begin("steps", steps.size());
+            for (Planned planned : steps) {
+                if (done.size() + 1 == steps.size()) {
+                    whole.noReturn("the last step is being done");
+                }
+                whole.requireGoingOn();
+                whole.doing(planned.step().words());
+                // A step that cannot be ended early does not bind those after it.
+                done.add(new LongWork().call(() -> work(planned)));
+                whole.add(1);
             }
             return new ApplyReport(planner.apply(wanted).isEmpty(), done);
         } finally {

@@ -7,7 +7,7 @@ import java.time.Instant;
 /// @param id counts up from 1 in its epoch, without gaps
 /// @param kind the kind of event
 /// @param subject its subject: `mdevs/UUID`, `machines/NAME`, `parents/NAME`, `drivers/NAME`,
-///   `definitions/FILE` or `journal`
+///   `operations/ID`, `definitions/FILE` or `journal`
 /// @param detail further text
 public record Event(long id, Instant time, Kind kind, String subject, String detail) {
     /// The kinds of events.
@@ -50,6 +50,10 @@ public record Event(long id, Instant time, Kind kind, String subject, String det
         FOREIGN_FOUND,
         /// A foreign device no longer exists.
         FOREIGN_GONE,
+        /// Work began that goes on after the answer to its call.
+        OPERATION_STARTED,
+        /// It ended.
+        OPERATION_ENDED,
         /// Recovery completed or undid a verb that a crash of this service interrupted.
         VERB_RESOLVED,
         /// A lost device has ended.

@@ -8,6 +8,7 @@ import dev.mdev.host.problem.DryRunException;
 import dev.mdev.host.problem.ProblemException;
 import dev.mdev.host.problem.Violation;
 import dev.mdev.host.web.Items;
+import dev.mdev.host.web.LongCall;
 import dev.mdev.host.web.Paging;
 
 import jakarta.validation.Valid;
@@ -121,6 +122,7 @@ class MdevController {
 
     /// Ends a device and deletes its definition. With a grace time, the answer names the holder.
     @DeleteMapping("/{uuid}")
+    @LongCall("remove")
     ResponseEntity<RemovalView> remove(
             @PathVariable UUID uuid,
             @RequestParam(required = false) @Nullable Duration grace,
@@ -147,6 +149,7 @@ class MdevController {
 
     /// Ends a device; its definition stays.
     @PostMapping("/{uuid}/stop")
+    @LongCall("stop")
     RemovalView stop(
             @PathVariable UUID uuid,
             @RequestParam(required = false) @Nullable Duration grace,

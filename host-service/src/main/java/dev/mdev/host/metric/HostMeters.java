@@ -6,7 +6,9 @@ import dev.mdev.host.bus.RequiredParents;
 import dev.mdev.host.event.Event;
 import dev.mdev.host.event.Troubles;
 import dev.mdev.host.machine.MachineService;
+import dev.mdev.host.operation.Operations;
 
+import io.micrometer.core.instrument.FunctionCounter;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 
@@ -24,13 +26,16 @@ class HostMeters {
     private final MachineService machines;
     private final Troubles troubles;
     private final RequiredParents required;
+    private final Operations operations;
 
     HostMeters(
             MeterRegistry registry,
             MdevBus bus,
             MachineService machines,
             Troubles troubles,
-            RequiredParents required) {
+            RequiredParents required,
+            Operations operations) {
+        this.operations = operations;
         this.registry = registry;
         this.troubles = troubles;
         this.required = required;
@@ -58,7 +63,21 @@ class HostMeters {
         Gauge.builder("mdevhost.parents.missing", required, it -> it.missing().size())
                 .description("Required parents that are not present")
                 .register(registry);
+        Gauge.builder("mdevhost.operations.running", operations, Operations::runningCount)
+                .description("Operations that run")
+                .register(registry);
+        operations.endedCounts().keySet().forEach(this::addEnded);
         Troubles.KINDS.forEach(this::addTroubles);
+    }
+
+    private void addEnded(String state) {
+        FunctionCounter.builder(
+                        "mdevhost.operations.ended",
+                        operations,
+                        it -> it.endedCounts().getOrDefault(state, 0L))
+                .description("Operations that ended")
+                .tag("state", state)
+                .register(registry);
     }
 
     private void addTroubles(Event.Kind kind) {

@@ -7,6 +7,7 @@ import dev.mdev.host.access.Visibility;
 import dev.mdev.host.problem.DryRunException;
 import dev.mdev.host.problem.Problem;
 import dev.mdev.host.problem.ProblemException;
+import dev.mdev.host.web.LongCall;
 
 import jakarta.validation.Valid;
 
@@ -55,6 +56,7 @@ class CapacityController {
     ///
     /// @throws ProblemException if the plan is outdated, or a driver failed
     @PostMapping("/types/{type}/defragment")
+    @LongCall("defragment")
     FitView defragment(
             @PathVariable String name,
             @PathVariable String type,
@@ -89,6 +91,7 @@ class CapacityController {
 
     /// Scrubs a parent's quarantined pages again.
     @PostMapping("/repair")
+    @LongCall("repair")
     @ResponseStatus(HttpStatus.NO_CONTENT)
     void repair(@PathVariable String name, @RequestParam(defaultValue = "false") boolean dryRun) {
         if (dryRun) {

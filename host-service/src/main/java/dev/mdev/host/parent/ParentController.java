@@ -12,6 +12,7 @@ import dev.mdev.host.problem.ProblemException;
 import dev.mdev.host.problem.Violation;
 import dev.mdev.host.web.Filter;
 import dev.mdev.host.web.Items;
+import dev.mdev.host.web.LongCall;
 import dev.mdev.host.web.Paging;
 
 import jakarta.validation.Valid;
@@ -93,6 +94,7 @@ class ParentController {
 
     /// Removes a parent, and ends its devices. With a grace time, the answer lists them.
     @DeleteMapping("/{name}")
+    @LongCall("remove")
     ResponseEntity<ParentExitView> remove(
             @PathVariable String name,
             @RequestParam(required = false) @Nullable Duration grace,

@@ -126,11 +126,7 @@ class ProblemAdvice extends ResponseEntityExceptionHandler {
     @ExceptionHandler
     ResponseEntity<Object> onAnythingElse(Exception e) {
         log.error("a request hit a bug in this service", e);
-        return answer(
-                Problems.of(
-                        Problem.INTERNAL,
-                        "This is a bug in the service; its log has the stack under this instance."),
-                new HttpHeaders());
+        return answer(Problems.ofBug(), new HttpHeaders());
     }
 
     @Override

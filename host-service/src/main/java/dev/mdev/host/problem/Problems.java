@@ -43,17 +43,24 @@ public final class Problems {
     }
 
     /// The core's failure, with its error number.
-    static ProblemDetail of(MdevException e) {
+    public static ProblemDetail of(MdevException e) {
         ProblemDetail body = of(Problem.of(e), e.getMessage());
         body.setProperty("errno", e.errno().name());
         return body;
     }
 
     /// This service's failure, with the invalid parts of the request.
-    static ProblemDetail of(ProblemException e) {
+    public static ProblemDetail of(ProblemException e) {
         ProblemDetail body = of(e.problem(), e.getMessage());
         e.errno().ifPresent(errno -> body.setProperty("errno", errno.name()));
         return withViolations(body, e.violations());
+    }
+
+    /// A bug in this service, whose stack the log has.
+    public static ProblemDetail ofBug() {
+        return of(
+                Problem.INTERNAL,
+                "This is a bug in the service; its log has the stack under this instance.");
     }
 
     static ProblemDetail withViolations(ProblemDetail body, List<Violation> violations) {

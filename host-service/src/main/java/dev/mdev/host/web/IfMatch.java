@@ -98,6 +98,17 @@ final class IfMatch implements HandlerInterceptor, WebMvcConfigurer {
                 : "";
     }
 
+    /// Keeps the turn of a request for work that goes on after it.
+    ///
+    /// @return gives it back
+    static Runnable keep(HttpServletRequest request) {
+        if (request.getAttribute(HELD) instanceof Semaphore turn) {
+            request.removeAttribute(HELD);
+            return turn::release;
+        }
+        return () -> {};
+    }
+
     @Override
     public void afterCompletion(
             HttpServletRequest request,

@@ -7,6 +7,7 @@ import dev.mdev.core.driver.CallReport;
 import dev.mdev.host.bus.BusProperties;
 import dev.mdev.host.problem.BrokenStreamException;
 
+import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
 
 import org.jspecify.annotations.Nullable;
@@ -14,12 +15,18 @@ import org.slf4j.MDC;
 import org.springframework.beans.factory.ObjectProvider;
 import org.springframework.beans.factory.annotation.Autowired;
 import org.springframework.boot.webmvc.autoconfigure.WebMvcRegistrations;
+import org.springframework.core.MethodParameter;
+import org.springframework.http.HttpStatus;
 import org.springframework.security.core.context.SecurityContext;
 import org.springframework.security.core.context.SecurityContextHolder;
 import org.springframework.stereotype.Component;
+import org.springframework.web.bind.annotation.ResponseStatus;
+import org.springframework.web.context.request.RequestContextHolder;
+import org.springframework.web.context.request.ServletRequestAttributes;
 import org.springframework.web.context.request.ServletWebRequest;
 import org.springframework.web.method.HandlerMethod;
 import org.springframework.web.method.support.ModelAndViewContainer;
+import org.springframework.web.servlet.HandlerMapping;
 import org.springframework.web.servlet.mvc.method.annotation.RequestMappingHandlerAdapter;
 import org.springframework.web.servlet.mvc.method.annotation.ServletInvocableHandlerMethod;
 
@@ -35,6 +42,7 @@ import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Supplier;
+import java.util.stream.IntStream;
 
 /// Runs each controller on a thread of its own, and answers the request with ETIMEDOUT when a
 /// driver's callback on that thread exceeds its deadline. The work continues: its effect shows when
@@ -45,11 +53,17 @@ import java.util.function.Supplier;
 /// driver is called once at a time for each device and parent, and a wait for that has a deadline.
 @Component
 final class RequestThreads implements WebMvcRegistrations, AutoCloseable {
+    private static final String ROOT = "/api/v1/";
+    private static final String DRY_RUN = "dryRun";
+
     /// The callbacks that exceed their deadline now.
     private final Supplier<List<CallReport>> overdue;
 
     /// How often a request looks for a callback that keeps its work.
     private final Duration period;
+
+    /// The web layer exists before they do.
+    private final Supplier<LongCalls> longCalls;
 
     private final ThreadPoolExecutor threads =
             (ThreadPoolExecutor)
@@ -57,15 +71,21 @@ final class RequestThreads implements WebMvcRegistrations, AutoCloseable {
                             Thread.ofPlatform().daemon().name("request-", 0).factory());
 
     @Autowired
-    RequestThreads(ObjectProvider<MdevBus> bus, BusProperties properties) {
+    RequestThreads(
+            ObjectProvider<MdevBus> bus,
+            BusProperties properties,
+            ObjectProvider<LongCalls> longCalls) {
         this(
                 () -> bus.getObject().overdueCalls(),
-                properties.driverDeadline().dividedBy(4).plusMillis(1));
+                properties.driverDeadline().dividedBy(4).plusMillis(1),
+                longCalls::getObject);
     }
 
-    RequestThreads(Supplier<List<CallReport>> overdue, Duration period) {
+    RequestThreads(
+            Supplier<List<CallReport>> overdue, Duration period, Supplier<LongCalls> longCalls) {
         this.overdue = overdue;
         this.period = period;
+        this.longCalls = longCalls;
     }
 
     @Override
@@ -93,7 +113,40 @@ final class RequestThreads implements WebMvcRegistrations, AutoCloseable {
 
         @Override
         protected @Nullable Object doInvoke(@Nullable Object... arguments) throws Exception {
-            return perform(() -> super.doInvoke(arguments));
+            Callable<@Nullable Object> work = () -> super.doInvoke(arguments);
+            LongCall kind = getMethodAnnotation(LongCall.class);
+            if (kind == null) {
+                return perform(work);
+            }
+            HttpServletRequest request =
+                    ((ServletRequestAttributes) RequestContextHolder.currentRequestAttributes())
+                            .getRequest();
+            Optional<Duration> patience = Preference.patienceOf(request);
+            if (patience.isEmpty() || isDryRun(arguments)) {
+                return perform(() -> longCalls.get().perform(work));
+            }
+            return longCalls.get().begin(asked(kind, request, patience.get()), work);
+        }
+
+        /// It takes no time.
+        private boolean isDryRun(@Nullable Object... arguments) {
+            MethodParameter[] parameters = getMethodParameters();
+            return IntStream.range(0, parameters.length)
+                    .filter(i -> DRY_RUN.equals(parameters[i].getParameterName()))
+                    .anyMatch(i -> Boolean.TRUE.equals(arguments[i]));
+        }
+
+        private LongCalls.Asked asked(
+                LongCall kind, HttpServletRequest request, Duration patience) {
+            ResponseStatus status = getMethodAnnotation(ResponseStatus.class);
+            return new LongCalls.Asked(
+                    kind.value(),
+                    targetOf(request),
+                    request.getMethod(),
+                    request.getRequestURI(),
+                    status == null ? HttpStatus.OK.value() : status.code().value(),
+                    patience,
+                    IfMatch.keep(request));
         }
 
         /// Once a part of the body is sent, only a missing end can tell of a failure.
@@ -114,6 +167,20 @@ final class RequestThreads implements WebMvcRegistrations, AutoCloseable {
                 throw e;
             }
         }
+    }
+
+    /// The thing that the path of a request is about: its first variable, and the list of that.
+    private static String targetOf(HttpServletRequest request) {
+        String pattern =
+                String.valueOf(
+                        request.getAttribute(HandlerMapping.BEST_MATCHING_PATTERN_ATTRIBUTE));
+        String[] parts = pattern.substring(ROOT.length()).split("/", 3);
+        if (parts.length < 2
+                || !(request.getAttribute(HandlerMapping.URI_TEMPLATE_VARIABLES_ATTRIBUTE)
+                        instanceof Map<?, ?> variables)) {
+            return parts[0];
+        }
+        return parts[0] + "/" + variables.get(parts[1].replaceAll("[{}]", ""));
     }
 
     /// Does the work of a request.

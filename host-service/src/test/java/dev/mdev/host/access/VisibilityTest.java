@@ -14,6 +14,7 @@ import dev.mdev.core.ledger.Owner;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.springframework.beans.factory.support.StaticListableBeanFactory;
 
 import java.time.Duration;
 import java.util.Optional;
@@ -25,7 +26,11 @@ class VisibilityTest {
     private static final String PROGRAM = "qemu-system-x86 (pid 4711)";
     private final HostMemory memory = new HostMemory(new OffHeapBackend());
     private final MdevBus bus = new MdevBus(memory, Duration.ofSeconds(5), MdevObserver.NONE);
-    private final Visibility visibility = new Visibility(bus, ClaimsTest.claimsOfNothing());
+    private final Visibility visibility =
+            new Visibility(
+                    bus,
+                    ClaimsTest.claimsOfNothing(),
+                    new StaticListableBeanFactory().getBeanProvider(Undertakings.class));
 
     @AfterEach
     void close() {

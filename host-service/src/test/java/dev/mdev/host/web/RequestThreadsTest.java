@@ -29,7 +29,10 @@ class RequestThreadsTest {
                         askedTwice.countDown();
                         return List.of(new CallReport("mdev=x", "counters", 1, stuck, false));
                     },
-                    Duration.ofMillis(5));
+                    Duration.ofMillis(5),
+                    () -> {
+                        throw new IllegalStateException("no call here may take long");
+                    });
 
     @AfterEach
     void end() {
