@@ -31,6 +31,7 @@ final class Stub implements AutoCloseable {
     private final Map<String, List<Reply>> replies = new ConcurrentHashMap<>();
     private final List<String> requests = new CopyOnWriteArrayList<>();
     private final List<String> lastEventIds = new CopyOnWriteArrayList<>();
+    private final List<String> preferences = new CopyOnWriteArrayList<>();
     private final ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor();
     private final HttpServer server;
 
@@ -72,12 +73,18 @@ final class Stub implements AutoCloseable {
         return lastEventIds;
     }
 
+    /// What the requests said in `Prefer`; nothing of those that did not.
+    List<String> preferences() {
+        return preferences;
+    }
+
     private void answer(HttpExchange exchange) throws IOException {
         String request = exchange.getRequestMethod() + " " + exchange.getRequestURI();
         String body = new String(exchange.getRequestBody().readAllBytes(), UTF_8);
         lastEventIds.add(
                 Objects.requireNonNullElse(
                         exchange.getRequestHeaders().getFirst("Last-Event-ID"), ""));
+        preferences.addAll(exchange.getRequestHeaders().getOrDefault("Prefer", List.of()));
         requests.add(body.isEmpty() ? request : request + " " + body);
         List<Reply> known = replies.getOrDefault(request, List.of());
         Reply reply =

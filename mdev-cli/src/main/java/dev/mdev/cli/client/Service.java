@@ -142,6 +142,21 @@ public final class Service implements AutoCloseable {
         return jsonOf(send(request.build(), more));
     }
 
+    /// Begins work that goes on in the service (RFC 7240).
+    ///
+    /// @return the operation
+    /// @throws Failure as [#call]
+    public JsonNode begin(String method, ApiPath path) {
+        return jsonOf(
+                send(
+                        request(path)
+                                .header("Accept", JSON)
+                                .header("Prefer", "respond-async")
+                                .method(method, HttpRequest.BodyPublishers.noBody())
+                                .build(),
+                        Duration.ZERO));
+    }
+
     /// Sends a document.
     ///
     /// @param type its media type

@@ -307,6 +307,7 @@ final class DefinitionVerbs {
         @Option(names = "--no-force", description = "With --grace: do not take it, and fail.")
         private boolean keep;
 
+        @Mixin private Async async = new Async();
         @Mixin private DryRun dryRun = new DryRun();
 
         Stop(Session session) {
@@ -317,6 +318,10 @@ final class DefinitionVerbs {
         ExitCode run() {
             Grace time = Grace.of(grace, keep);
             UUID uuid = device.required();
+            if (async.isAsked() && !dryRun.isAsked()) {
+                Async.print(session(), service().begin("POST", time.on(mdev(uuid, "stop"))));
+                return ExitCode.OK;
+            }
             JsonNode answer =
                     service()
                             .call(

@@ -125,6 +125,7 @@ final class DeviceVerbs {
         @Option(names = "--no-force", description = "With --grace: do not take it, and fail.")
         private boolean keep;
 
+        @Mixin private Async async = new Async();
         @Mixin private DryRun dryRun = new DryRun();
 
         Delete(Session session) {
@@ -135,6 +136,10 @@ final class DeviceVerbs {
         ExitCode run() {
             Grace time = Grace.of(grace, keep);
             for (UUID uuid : uuids) {
+                if (async.isAsked() && !dryRun.isAsked()) {
+                    Async.print(session(), service().begin("DELETE", time.on(mdev(uuid))));
+                    continue;
+                }
                 JsonNode answer =
                         service()
                                 .call(

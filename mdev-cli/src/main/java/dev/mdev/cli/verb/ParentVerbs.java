@@ -217,6 +217,7 @@ final class ParentVerbs {
                 description = "Ask machines for the devices, and take them after this time.")
         private @Nullable String grace;
 
+        @Mixin private Async async = new Async();
         @Mixin private DryRun dryRun = new DryRun();
 
         private Remove(Session session) {
@@ -226,6 +227,10 @@ final class ParentVerbs {
         @Override
         ExitCode run() {
             Grace time = Grace.of(grace, false);
+            if (async.isAsked() && !dryRun.isAsked()) {
+                Async.print(session(), service().begin("DELETE", time.on(parent(name))));
+                return ExitCode.OK;
+            }
             JsonNode answer =
                     service()
                             .call(
@@ -315,12 +320,18 @@ final class ParentVerbs {
         @Parameters(paramLabel = "PARENT", description = "The parent's name.")
         private String name;
 
+        @Mixin private Async async = new Async();
+
         private Repair(Session session) {
             super(session);
         }
 
         @Override
         ExitCode run() {
+            if (async.isAsked()) {
+                Async.print(session(), service().begin("POST", parent(name, "repair")));
+                return ExitCode.OK;
+            }
             session()
                     .done(
                             service().post(parent(name, "repair"), null),

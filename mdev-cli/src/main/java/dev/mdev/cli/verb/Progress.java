@@ -1,9 +1,10 @@
 package dev.mdev.cli.verb;
 
 import dev.mdev.cli.terminal.Terminal;
+import dev.mdev.cli.text.Printable;
 import dev.mdev.cli.text.Units;
 
-/// Tells people at a terminal how far a transfer is, on a line that goes when the transfer ends.
+/// Tells people at a terminal how far something is, on a line that goes when it ends.
 final class Progress implements AutoCloseable {
     private final Terminal terminal;
     private final boolean isWanted;
@@ -20,6 +21,14 @@ final class Progress implements AutoCloseable {
         if (isWanted) {
             isShown = true;
             terminal.renew(Units.bytes(sizeBytes) + " so far");
+        }
+    }
+
+    /// Shows what is being done. It may have come from a driver, and is made safe.
+    void tell(String words) {
+        if (isWanted && !words.isEmpty()) {
+            isShown = true;
+            terminal.renew(Printable.of(words));
         }
     }
 

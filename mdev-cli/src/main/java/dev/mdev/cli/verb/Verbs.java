@@ -67,6 +67,7 @@ public final class Verbs {
         all.put("cancel", () -> new CommandLine(new RunVerbs.Cancel(session)));
         all.put("tokens", () -> TokenVerbs.tokens(session));
         all.put("audit", () -> AuditVerbs.audit(session));
+        all.put("operations", () -> OperationVerbs.operations(session));
         all.put("events", () -> new CommandLine(new WatchVerbs.Events(session)));
         all.put("watch", () -> new CommandLine(new WatchVerbs.Watch(session)));
         all.put("top", () -> new CommandLine(new Top(session)));
