@@ -160,12 +160,18 @@ class OperationsTest extends HostTest {
         prefer(wait, "DELETE", "/api/v1/mdevs/" + mdev, "").requireProblem(404, "not-found");
         prefer(wait, "POST", "/api/v1/parents/gpu0/repair", "").requireStatus(204);
         UUID held = held("vm1");
-        prefer(ASYNC + ", wait=1", "DELETE", "/api/v1/mdevs/%s?grace=10m".formatted(held), "")
-                .requireStatus(202);
+        Answer begun =
+                prefer(
+                                ASYNC + ", wait=1",
+                                "DELETE",
+                                "/api/v1/mdevs/%s?grace=10m".formatted(held),
+                                "")
+                        .requireStatus(202);
 
         List<String> states = api.namesOf(OPERATIONS + "?target=mdevs/" + mdev, "/state");
         assertThat(states).containsExactly("failed", "done", "failed");
         api.delete("/api/v1/machines/vm1/devices/" + held).requireStatus(204);
+        assertThat(end(begun).at("/state")).isEqualTo("done");
     }
 
     @Test
