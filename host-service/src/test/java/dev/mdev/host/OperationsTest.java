@@ -3,8 +3,10 @@ package dev.mdev.host;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.mdev.gate.Deadlines;
+import dev.mdev.host.operation.Operations;
 
 import org.junit.jupiter.api.Test;
+import org.springframework.beans.factory.annotation.Autowired;
 import org.springframework.test.annotation.DirtiesContext;
 import org.springframework.test.context.TestPropertySource;
 
@@ -24,6 +26,8 @@ import java.util.concurrent.CompletableFuture;
 class OperationsTest extends HostTest {
     private static final String OPERATIONS = "/api/v1/operations";
     private static final String ASYNC = "respond-async";
+
+    @Autowired private Operations operations;
 
     private Answer prefer(String preference, String method, String path, String body) {
         Map<String, String> headers = new HashMap<>(Map.of("Prefer", preference));
@@ -307,6 +311,20 @@ class OperationsTest extends HostTest {
                         "{\"displayName\":\"x\"}",
                         Map.of("If-Match", tag, "Content-Type", "application/merge-patch+json"))
                 .requireStatus(200);
+    }
+
+    /// As Spring pauses a context that no test uses at the moment.
+    @Test
+    void afterAPauseWorkBeginsAgain() {
+        operations.stop();
+        UUID mdev = api.createMdev("gpu0", "gpu-sample-16m");
+        prefer(ASYNC, "DELETE", "/api/v1/mdevs/" + mdev, "").requireProblem(503, "unavailable");
+        api.delete("/api/v1/mdevs/" + mdev).requireProblem(503, "unavailable");
+
+        operations.start();
+
+        assertThat(end(begin("DELETE", "/api/v1/mdevs/" + mdev, "")).at("/state"))
+                .isEqualTo("done");
     }
 
     @Test

@@ -315,8 +315,10 @@ public final class Operations implements LongCalls, Undertakings, SmartLifecycle
         return stopping;
     }
 
+    /// Also after a stop: a context that is paused goes on.
     @Override
     public void start() {
+        stopping = false;
         running = true;
     }
 
