@@ -14,7 +14,7 @@ ARG MAVEN_FLAGS=""
 WORKDIR /src
 # What Maven downloads, in a layer of its own: only a changed pom.xml makes it again. The modules have
 # no sources here, except one, so that the compiler fetches what it needs. The profile `fast` compiles
-# without the checks of the gate: the jar is the same.
+# without the checks of the gate.
 COPY pom.xml ./
 COPY mdev-gate mdev-gate/
 COPY mdev-api/pom.xml mdev-api/

@@ -10,7 +10,7 @@ import org.springframework.test.context.TestPropertySource;
 
 import java.util.Map;
 
-/// Who sees and cancels which operations.
+/// The operations that a caller may see, and those that it may cancel.
 @DirtiesContext
 @TestPropertySource(properties = "mdev.operations.max-running-of-tenant=1")
 class OperationAccessTest extends SecuredTest {

@@ -202,6 +202,16 @@ public final class Operations implements LongCalls, Undertakings, SmartLifecycle
     private void end(Operation operation, FutureTask<@Nullable Object> task) {
         Operation.Ended how = outcomeOf(operation, task);
         ends.computeIfAbsent(how.state(), _ -> new LongAdder()).increment();
+        try {
+            record(operation, how);
+        } finally {
+            // Also if no record can be written: the operation has ended, and its place is free.
+            operation.asked.whenEnded().run();
+            kept.ended(operation, how);
+        }
+    }
+
+    private void record(Operation operation, Operation.Ended how) {
         tell(
                 operation,
                 Event.Kind.OPERATION_ENDED,
@@ -213,8 +223,6 @@ public final class Operations implements LongCalls, Undertakings, SmartLifecycle
                         operation.asked.path().substring(ROOT.length()),
                         LIST + operation.id),
                 how.status());
-        operation.asked.whenEnded().run();
-        kept.ended(operation, how);
     }
 
     private Operation.Ended outcomeOf(Operation operation, FutureTask<@Nullable Object> task) {

@@ -49,8 +49,8 @@ final class PoolState {
         try {
             return parts.bank().scrub(frames, owner);
         } catch (RuntimeException | Error e) {
-            // Whoever waits for these frames must look elsewhere, and whoever waits for their unit
-            // must go on.
+            // A request that waits for these frames looks elsewhere. An access that waits for their
+            // unit goes on.
             parts.bank().quarantine(frames, owner, "could not be scrubbed: " + e);
             return List.of();
         }

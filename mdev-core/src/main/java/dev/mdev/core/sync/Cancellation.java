@@ -106,7 +106,7 @@ public final class Cancellation {
         return CURRENT.get().awaitOrCancelled(wait);
     }
 
-    /// The same for this work, whoever does it.
+    /// The same for this work, on any thread.
     Waited awaitOrCancelled(TimedWait wait) throws InterruptedException {
         if (!enter()) {
             return Waited.CANCELLED;

@@ -105,7 +105,7 @@ public final class LongWork {
 
     /// From now on, the work can only be completed.
     ///
-    /// @param why for whoever wants to end it
+    /// @param why the reason that [#cancel] returns from now on
     /// @throws CancelledException if it is to end early
     public void noReturn(String why) {
         lock.lock();
